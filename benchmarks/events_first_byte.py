@@ -33,7 +33,8 @@ OPERATIONS = """- {target: "/open", verb: GET, secured: false, stream: {type: Se
 - {target: "/all", verb: GET, rateLimit: {requestsPerUnit: 1000000, unit: Day},
    stream: {type: ServerSentEvents},
    operationPolicies: {response: [{policyName: LuaInterceptor, policyVersion: v1, parameters: {
-     name: s, sourceCode: "function envoy_on_response(h) for c in h:bodyChunks() do c:length() end end"}}]}}
+     name: s,
+     sourceCode: "function envoy_on_response(h) for c in h:bodyChunks() do c:length() end end"}}]}}
 """
 
 
@@ -98,14 +99,16 @@ async def run(platform: Platform, folder: Path) -> None:
     token = await asyncio.to_thread(platform.token)
     pem = platform.data_dir / "tls" / "edge.pem"
     async with plain_proxy(folder, port, pem) as (plain, _):
-        await compare({
-            "the backend itself, without TLS": Caller(port, "/", tls=False),
-            "plain proxy": Caller(plain, "/"),
-            "kapi, secured: false": Caller(platform.port, "/events/1.0.0/open"),
-            "kapi, JWT, limit, script that reads it": Caller(
-                platform.port, "/events/1.0.0/all", token
-            ),
-        })  # fmt: skip
+        await compare(
+            {
+                "the backend itself, without TLS": Caller(port, "/", tls=False),
+                "plain proxy": Caller(plain, "/"),
+                "kapi, secured: false": Caller(platform.port, "/events/1.0.0/open"),
+                "kapi, JWT, limit, script that reads it": Caller(
+                    platform.port, "/events/1.0.0/all", token
+                ),
+            }
+        )
 
 
 def main() -> None:

@@ -1,10 +1,12 @@
-"""Processor time per authorization code and per refresh: one identity worker as the product runs it, beside npm oidc-provider.
+"""Processor time per authorization code and per refresh: one identity worker as the product runs
+it, beside npm oidc-provider.
 
-The person is signed in and has consented, so a code costs one request to the authorization endpoint and one to the token endpoint;
-each answer holds an RS256 access token, an RS256 ID token and a rotated refresh token. Ours writes all of it to disk before it answers;
-the peer keeps it in memory. Introspection is of our JWT access token, and of the peer's
-refresh token: it does not introspect its JWTs. Interleaved rounds; only the
-servers' CPU counts. Wrong secrets are measured beside right ones.
+The person is signed in and has consented, so a code costs one request to the authorization endpoint
+and one to the token endpoint; each answer holds an RS256 access token, an RS256 ID token and a
+rotated refresh token. Ours writes all of it to disk before it answers; the peer keeps it in memory.
+Introspection is of our JWT access token, and of the peer's refresh token: it does not introspect
+its JWTs. Interleaved rounds; only the servers' CPU counts. Wrong secrets are measured beside right
+ones.
 """
 
 from __future__ import annotations
@@ -203,7 +205,7 @@ def signed_in_to_ours(settings: Settings) -> dict[str, str]:
     from kapi.front.web.identity.app import build_identity_app
     from kapi.identity.wiring import make_provider
 
-    store, keyring = open_store(settings)
+    store, _, keyring = open_store(settings)
     person = Person(
         over_asgi(
             build_identity_app(

@@ -1,7 +1,9 @@
-"""Envoy's processor time per call: a JWT-checked call through kapi beside a plain proxy in the same Envoy binary.
+"""Envoy's processor time per call: a JWT-checked call through kapi beside a plain proxy in the same
+Envoy binary.
 
-Interleaved rounds in one run; only Envoy's own CPU is counted, so the load generator and the backend may be slow.
-The plain proxy is the binary with a bare listener (same TLS, HTTP/1.1 keep-alive, no filter but the router).
+Interleaved rounds in one run; only Envoy's own CPU is counted, so the load generator and the
+backend may be slow. The plain proxy is the binary with a bare listener (same TLS, HTTP/1.1
+keep-alive, no filter but the router).
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import uvloop
@@ -75,7 +78,8 @@ class Load:
             writer.write(self._request)
             head = await reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200"), head
-            await reader.readexactly(50)
+            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(length))
 
     def close(self) -> None:
         """Close them."""
@@ -90,7 +94,8 @@ Kind = tuple[int, tuple[int, ...], bytes]
 async def compare(
     kinds: dict[str, Kind], requests: int, rounds: int, certificates: dict[str, Path] | None = None
 ) -> None:
-    """Send to each kind in turn, round after round and in any order, and print its cost beside the first one's.
+    """Send to each kind in turn, round after round and in any order, and print its cost beside the
+    first one's.
 
     `certificates` are those of clients, by kind: certificate and key in one file.
     """
@@ -114,7 +119,8 @@ async def compare(
     for name, values in used.items():
         ratios = [value / plain_value for value, plain_value in zip(values, base, strict=True)]
         print(
-            f"{name:<{width}} {statistics.median(values):6.0f} µs CPU a request   {statistics.median(ratios):.2f} × the plain proxy"
+            f"{name:<{width}} {statistics.median(values):6.0f} µs CPU a request   "
+            f"{statistics.median(ratios):.2f} × the plain proxy"
         )
 
 
@@ -141,7 +147,10 @@ def plain_bootstrap(port: int, backend: int, pem: Path) -> dict:
     }
     tls = {"certificate_chain": {"filename": str(pem)}, "private_key": {"filename": str(pem)}}
     manager = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "@type": (
+            "type.googleapis.com/"
+            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+        ),
         "stat_prefix": "plain",
         "route_config": {
             "virtual_hosts": [
@@ -162,7 +171,9 @@ def plain_bootstrap(port: int, backend: int, pem: Path) -> dict:
         ],
     }
     downstream = {
-        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "@type": (
+            "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+        ),
         "common_tls_context": {"tls_certificates": [tls]},
     }
     chain = {
@@ -233,13 +244,16 @@ async def measure(folder: Path, platform: Platform, quiet: Platform) -> None:
     backend.close()
 
 
-def main() -> None:
+def with_platforms(
+    measured: Callable[[Path, Platform, Platform], Coroutine[Any, Any, None]],
+) -> None:
+    """Measure with two platforms that the function starts; the second has no access log."""
     with tempfile.TemporaryDirectory() as folder:
         without = {"KAPI_GATEWAY__ACCESS_LOG": "false"}
         platform = Platform(free_port(), Path(folder) / "data")
         quiet = Platform(free_port(), Path(folder) / "quiet", environment=without)
         try:
-            uvloop.run(measure(Path(folder), platform, quiet))
+            uvloop.run(measured(Path(folder), platform, quiet))
         finally:
             for started in (platform, quiet):
                 if started.process is not None:
@@ -247,4 +261,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with_platforms(measure)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import graphql
@@ -42,6 +43,8 @@ LIMIT = "rateLimit: {requestsPerUnit: 2000000000, unit: Hour}"
 class Backend(asyncio.Protocol):
     """Reads a whole request and answers it."""
 
+    answer = ANSWER
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport, self.rest = transport, b""
 
@@ -51,8 +54,12 @@ class Backend(asyncio.Protocol):
         size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
         if end and len(rest) >= size:
             self.rest = b""
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(ANSWER)}\r\n\r\n"
-            self.transport.write(head.encode() + ANSWER)
+            lines = (
+                "HTTP/1.1 200 OK",
+                "Content-Type: application/json",
+                f"Content-Length: {len(self.answer)}",
+            )
+            self.transport.write("\r\n".join((*lines, "", "")).encode() + self.answer)
 
 
 def request(path: str, token: str, value: object) -> bytes:
@@ -81,17 +88,28 @@ def deploy(platform: Platform, backend: int) -> None:
         assert answer.status == 200, answer.body
 
 
+async def beside_plain(
+    folder: Path,
+    platform: Platform,
+    until: contextlib.ExitStack,
+    backend: int,
+    deploy: Callable[[Platform, int], None],
+) -> tuple[Load, str]:
+    """The plain proxy before a backend, and a token for the APIs that `deploy` makes."""
+    await asyncio.to_thread(platform.start)
+    await asyncio.to_thread(deploy, platform, backend)
+    token = await asyncio.to_thread(platform.token, "bench")
+    certificate = platform.data_dir / "tls" / "edge.pem"
+    plain = until.enter_context(envoy(folder, "plain", [], backend, certificate))
+    await asyncio.sleep(1)
+    return plain, token
+
+
 async def measure(folder: Path, platform: Platform, until: contextlib.ExitStack) -> None:
     assert not graphql.validate(graphql.build_schema(SDL), graphql.parse(DOCUMENT))
     backend = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", 0)
     to = backend.sockets[0].getsockname()[1]
-    await asyncio.to_thread(platform.start)
-    await asyncio.to_thread(deploy, platform, to)
-    token = await asyncio.to_thread(platform.token, "bench")
-    plain = until.enter_context(
-        envoy(folder, "plain", [], to, platform.data_dir / "tls" / "edge.pem")
-    )
-    await asyncio.sleep(1)
+    plain, token = await beside_plain(folder, platform, until, to, deploy)
     body = {"query": DOCUMENT, "variables": {"id": "1"}, "operationName": "Heroes"}
     digest = hashlib.sha256(DOCUMENT.encode()).hexdigest()
     known = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest}}}

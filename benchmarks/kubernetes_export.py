@@ -1,4 +1,6 @@
-"""Processor time of the export of 1,000 APIs to Kubernetes: compiling, making the objects, writing the YAML."""
+"""Processor time of the export of 1,000 APIs to Kubernetes: compiling, making the objects, writing
+the YAML.
+"""
 
 from __future__ import annotations
 

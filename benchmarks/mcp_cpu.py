@@ -124,7 +124,7 @@ class Load:
         self.connections = [await asyncio.open_connection(**at) for _ in range(CONNECTIONS)]
 
     async def send(self, requests: int) -> None:
-        """Send so many requests over all connections; each answer must have a result or an item."""
+        """Send requests over all connections; each answer must have a result or an item."""
         each = requests // CONNECTIONS
         await asyncio.gather(*(self._one(*item, each) for item in self.connections))
 

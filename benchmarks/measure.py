@@ -18,13 +18,17 @@ def cpu_seconds(*pids: int) -> float:
 
 
 def thread_seconds(*pids: int) -> float:
-    """Like `cpu_seconds` but to the nanosecond, for processes whose threads do not end; the ticks there are 10 ms long."""
+    """Like `cpu_seconds` but to the nanosecond, for processes whose threads do not end; the ticks
+    there are 10 ms long.
+    """
     files = (task / "schedstat" for pid in pids for task in Path(f"/proc/{pid}/task").iterdir())
     return sum(int(file.read_text().split()[0]) for file in files) / 1e9
 
 
 def proportional_mb(*pids: int) -> float:
-    """Resident memory of several processes together in MB, each shared page counted once (the sum of their PSS)."""
+    """Resident memory of several processes together in MB, each shared page counted once (the sum
+    of their PSS).
+    """
     return sum(
         int(line.split()[1]) * 1024 / 1e6
         for pid in pids

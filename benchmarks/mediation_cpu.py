@@ -1,6 +1,8 @@
-"""What looking into a call costs: backend JWTs, interceptor services, Lua scripts and WebAssembly modules, beside the plain proxied call.
+"""What looking into a call costs: backend JWTs, interceptor services, Lua scripts and WebAssembly
+modules, beside the plain proxied call.
 
-Processor time of Envoy and of the control process; load generator, backend and interceptor service are not counted.
+Processor time of Envoy and of the control process; load generator, backend and interceptor service
+are not counted.
 """
 
 from __future__ import annotations
@@ -46,10 +48,27 @@ def confs(backend: int, service: int) -> dict[str, str]:
     policies = {
         "none": [],
         "jwt": [{"policyName": "BackendJwt"}],
-        "interceptor": [{"policyName": "Interceptor", "parameters": {"backendUrl": f"http://127.0.0.1:{service}", "headersEnabled": True}}],
-        "lua": [{"policyName": "LuaInterceptor", "parameters": {"name": "add", "sourceCode": SCRIPT}}],
-        "wasm": [{"policyName": "WASMInterceptor", "parameters": {"name": "add", "rootId": "add", "url": "file:probe.wasm", "config": "x-added: 1"}}],
-    }  # fmt: skip
+        "interceptor": [
+            {
+                "policyName": "Interceptor",
+                "parameters": {"backendUrl": f"http://127.0.0.1:{service}", "headersEnabled": True},
+            }
+        ],
+        "lua": [
+            {"policyName": "LuaInterceptor", "parameters": {"name": "add", "sourceCode": SCRIPT}}
+        ],
+        "wasm": [
+            {
+                "policyName": "WASMInterceptor",
+                "parameters": {
+                    "name": "add",
+                    "rootId": "add",
+                    "url": "file:probe.wasm",
+                    "config": "x-added: 1",
+                },
+            }
+        ],
+    }
     common = {
         "version": "1",
         "type": "REST",

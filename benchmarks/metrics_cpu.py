@@ -1,4 +1,6 @@
-"""What the metrics cost: processor time of the control process per counted call, beside that of Envoy for the call; and a scrape of 10,000 APIs."""
+"""What the metrics cost: processor time of the control process per counted call, beside that of
+Envoy for the call; and a scrape of 10,000 APIs.
+"""
 
 from __future__ import annotations
 

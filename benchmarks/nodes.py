@@ -1,7 +1,10 @@
-"""Three nodes on one PostgreSQL database with 1,000 APIs: how long a change takes to be live on all, and a node to join.
+"""Three nodes on one PostgreSQL database with 1,000 APIs: how long a change takes to be live on
+all, and a node to join.
 
-Times are wall-clock times between a client's request and its first answer on each node, all on one machine.
-Run with a number of APIs: `benchmarks/nodes.py 1000`.
+Times are wall-clock times between a client's request and its first answer on each node, all on one
+machine. On a machine with other work, the processor time of each step says more: it is measured
+without clients, until the database has the confirmations of all nodes. Run with numbers of APIs:
+`benchmarks/nodes.py 100 1000`.
 """
 
 from __future__ import annotations
@@ -16,13 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from measure import cpu_seconds
+from measure import cpu_seconds, thread_seconds
 
 import waiting
 from harness import BASIC, DEFINITION, Platform, conf, echo_backend, free_port
 from kapi.store import Store, StoredApi
+from kapi.store.nodes import Nodes
 from node_pair import GW, Load
-from postgres import postgres_server
+from postgres import PostgresServer, postgres_server
 
 NODES, CHANGES = 3, 20
 
@@ -70,6 +74,48 @@ def spread(name: str, own: list[float], all_nodes: list[float]) -> None:
     )
 
 
+def processor_time(nodes: list[Platform], url: str, port: int) -> None:
+    """What a deployment takes: at the node that answers, at each of the others, in each Envoy."""
+    store = Store.open(url)
+    create = nodes[0].token("apk:api_create")
+    pids = [{name: node.pid(name) for name in ("control", "envoy")} for node in nodes]
+    text = [conf(f"Cpu{number}", f"/cpu{number}", port=port) for number in range(CHANGES)]
+    nodes[0].deploy(text[0], DEFINITION, create)
+    time.sleep(3)
+    idle = _used(pids)
+    time.sleep(5)
+    resting = [(after - before) / 5 for before, after in zip(idle, _used(pids), strict=True)]
+    before, begun = _used(pids), time.monotonic()
+    answered = 0.0
+    for number in range(1, CHANGES):
+        at = time.monotonic()
+        answer = nodes[0].deploy(text[number], DEFINITION, create)
+        assert answer.status == 200, answer.body
+        answered += time.monotonic() - at
+        change = int(answer.headers["kapi-change"])
+        while any(node.confirmed.deployments < change for node in Nodes(store.database).all()):
+            time.sleep(0.005)
+    took = time.monotonic() - begun
+    store.close()
+    times = CHANGES - 1
+    spent = [
+        (after - first - rest * took) / times * 1000
+        for first, after, rest in zip(before, _used(pids), resting, strict=True)
+    ]
+    print(
+        f"{'CPU of a deployment':<28} control {spent[0]:.1f} ms, of each other node"
+        f" {(spent[2] + spent[4]) / 2:.1f} ms; Envoy {sum(spent[1::2]) / NODES:.1f} ms each;"
+        f" wall: answered {answered / times * 1000:.0f} ms, confirmed by all"
+        f" {took / times * 1000:.0f} ms",
+        flush=True,
+    )
+
+
+def _used(pids: list[dict[str, int]]) -> list[float]:
+    """Seconds of control and Envoy of each node, in turn."""
+    return [thread_seconds(node[name]) for node in pids for name in ("control", "envoy")]
+
+
 def measure(nodes: list[Platform], port: int) -> None:
     create, token = nodes[0].token("apk:api_create"), nodes[0].token()
     own, everywhere = [], []
@@ -95,19 +141,15 @@ def measure(nodes: list[Platform], port: int) -> None:
     spread("revocation", own, everywhere)
 
 
-def main() -> None:
-    waiting.LIMIT = 900.0
-    apis = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+def run(apis: int, server: PostgresServer, folder: Path, echo: int, *, clients: bool) -> None:
+    """Three nodes with so many APIs."""
+    url, port = server.database(), free_port()
+    fill(url, apis, echo)
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        server = stack.enter_context(postgres_server())
-        echo = stack.enter_context(echo_backend())
-        url, port = server.database(), free_port()
-        fill(url, apis, echo)
         nodes = []
         for number in range(1, NODES + 1):
             own = folder / str(number)
-            own.mkdir()
+            own.mkdir(parents=True)
             address = f"127.0.0.{number}"
             arguments = ("--database", url, "--listen", address)
             node = Platform(port, own / "data", arguments, address=address)
@@ -121,7 +163,20 @@ def main() -> None:
             )
             nodes.append(node)
         assert nodes[-1].request(GW, f"/old{apis - 1}/1.0.0/open").status == 200
-        measure(nodes, echo)
+        processor_time(nodes, url, echo)
+        if clients:
+            measure(nodes, echo)
+
+
+def main() -> None:
+    waiting.LIMIT = 900.0
+    numbers = [int(text) for text in sys.argv[1:]] or [100, 1000]
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(postgres_server())
+        echo = stack.enter_context(echo_backend())
+        for number in numbers:
+            run(number, server, folder / str(number), echo, clients=number == numbers[-1])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Start-up, memory, deploy latency at 10 and 1,000 APIs, restart with 1,000 APIs. Real platform, real Envoy."""
+"""Start-up, memory, deploy latency at 10 and 1,000 APIs, restart with 1,000 APIs. Real platform,
+real Envoy.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,11 @@ class Connection:
         boundary = uuid.uuid4().hex
         parts = [("apkConfiguration", text), ("definitionFile", DEFINITION)]
         body = "".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="f"\r\n\r\n{content}\r\n'
+            (
+                f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="f"\r\n'
+                "\r\n"
+                f"{content}\r\n"
+            )
             for name, content in parts
         )
         headers = {
@@ -132,7 +138,8 @@ def main() -> None:
         )
         wait_ready(platform)
         print(
-            f"server process started until ready         {platform.output().split('kapi is ready in ')[1].split(' s')[0]} s"
+            "server process started until ready         "
+            f"{platform.output().split('kapi is ready in ')[1].split(' s')[0]} s"
         )
         time.sleep(1)
         print(f"whole platform at rest, resident           {sizes(platform)}   (goal 200 MB)")
@@ -160,7 +167,9 @@ def grow(platform: Platform, port: int) -> None:
     ):
         worst = max(chosen) * 1000
         print(
-            f"deploy answered {label:<26} median {statistics.median(chosen) * 1000:.0f} ms, worst of 20 {worst:.0f} ms   (goal {goal} ms)"
+            f"deploy answered {label:<26} median {statistics.median(chosen) * 1000:.0f} ms, "
+            "worst "
+            f"of 20 {worst:.0f} ms   (goal {goal} ms)"
         )
     print(f"platform with {MANY + 20:,} APIs, resident           {sizes(platform)}")
     platform.stop()
@@ -174,7 +183,9 @@ def grow(platform: Platform, port: int) -> None:
         except (OSError, http.client.HTTPException):
             time.sleep(0.01)
     print(
-        f"restart until all {MANY + 20:,} APIs answer           {time.perf_counter() - begun:.1f} s   (goal 5 s)"
+        f"restart until all {MANY + 20:,} APIs answer           "
+        f"{time.perf_counter() - begun:.1f} "
+        "s   (goal 5 s)"
     )
     wait_ready(platform)
 

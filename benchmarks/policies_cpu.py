@@ -1,4 +1,5 @@
-"""What each policy costs that Envoy carries out by its own filters: processor time of Envoy per call, beside the plain proxied call.
+"""What each policy costs that Envoy carries out by its own filters: processor time of Envoy per
+call, beside the plain proxied call.
 
 Limits and subscriptions are in rate_limit_cpu.py, what looks into a call in mediation_cpu.py.
 """
@@ -42,6 +43,13 @@ _BASIC = {
     "enabled": True,
     "securityType": {"secretName": "bench", "userNameKey": "user", "passwordKey": "password"},
 }
+_SECRETS = {
+    "user": "u",
+    "password": "p",
+    "users": "bench:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+    "client": "secret-of-the-client",
+    "session": "0123456789abcdef0123456789abcdef",
+}
 
 
 _ITEMS = {"target": "/items", "verb": "GET"}
@@ -71,11 +79,37 @@ def confs(backend: int) -> dict[str, str]:
         "cors": plain | {"corsConfiguration": _CORS},
         "headers": plain | {"apiPolicies": _HEADERS},
         "addresses": plain | {"apiPolicies": _listed("IPRestriction", allow=["127.0.0.0/8"])},
+        "users": plain
+        | {
+            "operations": [_ITEMS | {"secured": False}],
+            "apiPolicies": _listed("BasicAuthentication", secretName="bench", secretKey="users"),
+        },
+        "browsers": plain
+        | {
+            "apiPolicies": _listed(
+                "BrowserSignIn",
+                clientId="bench",
+                secretName="bench",
+                clientSecretKey="client",
+                sessionSecretKey="session",
+            )
+        },
+        "asked": plain | {"apiPolicies": _listed("ExternalAuthorization", url=url)},
         "rewrite": plain | {"operations": [_ITEMS | {"operationPolicies": _REWRITE}]},
         "faults": plain | {"apiPolicies": _listed("FaultInjection", delayMillis=1, delayPercent=1)},
         "compression": plain | {"apiPolicies": {"response": [{"policyName": "Compression"}]}},
+        "cache": plain
+        | {
+            "operations": [_ITEMS | {"secured": False}],
+            "apiPolicies": {
+                "response": [
+                    {"policyName": "ResponseCache", "parameters": {"lifetimeSeconds": 86400}}
+                ]
+            },
+        },
+        "xml": plain | {"apiPolicies": {"response": [{"policyName": "JSONToXML"}]}},
         "validation": plain | {"apiPolicies": _listed("RequestValidation", unknownQuery=True)},
-        "mock": plain | {"apiPolicies": _listed("MockResponse", body="{}")},
+        "mock": plain | {"apiPolicies": _listed("MockResponse", body=f'"{"x" * 48}"')},
         "resiliency": {
             "endpointConfigurations": {"production": {"endpoint": url, "resiliency": _RESILIENCY}}
         },
@@ -89,6 +123,22 @@ def confs(backend: int) -> dict[str, str]:
                     {"endpoint": f"{url}/b", "weight": 1},
                 ]
             }
+        },
+        "balanced": {
+            "loadBalancing": {
+                "kind": "leastRequest",
+                "healthCheck": {"path": "/health", "intervalSeconds": 60},
+                "outlierDetection": {},
+            },
+            "endpointConfigurations": {
+                "production": [{"endpoint": url}, {"endpoint": f"http://localhost:{backend}"}]
+            },
+        },
+        "sticky": {
+            "loadBalancing": {"kind": "maglev", "hashOn": {"sourceIp": True}},
+            "endpointConfigurations": {
+                "production": [{"endpoint": url}, {"endpoint": f"http://localhost:{backend}"}]
+            },
         },
         "mirror": plain
         | {
@@ -129,14 +179,21 @@ WORDS = {
     "together": "JWT, scope, CORS",
     "headers": "JWT, headers both ways",
     "addresses": "JWT, IP restriction",
+    "users": "user name and password",
+    "browsers": "JWT, sign-in of browsers (not asked for)",
+    "asked": "JWT, external authorization (HTTP)",
     "rewrite": "JWT, URL rewrite",
     "faults": "JWT, fault injection",
     "compression": "JWT, compression (not asked for)",
+    "cache": "secured: false, answered from the cache",
+    "xml": "JWT, JSON to XML of the answer",
     "validation": "JWT, request validation (no parameters)",
     "mock": "JWT, mock response",
     "resiliency": "JWT, timeout, retries, circuit breaker",
     "basic": "JWT, Basic credentials for the backend",
     "weighted": "JWT, two weighted endpoints",
+    "balanced": "JWT, two balanced endpoints with checks",
+    "sticky": "JWT, two endpoints by source address (Maglev)",
     "mirror": "JWT, mirror",
     "mtls": "JWT, client certificate",
 }
@@ -193,10 +250,15 @@ async def measure(folder: Path, platform: Platform) -> None:
             "plain proxy": (plain_port, (plain,), f"GET /items HTTP/1.1\r\n{bearer}".encode())
         }
         for name, words in WORDS.items():
+            sent = bearer
+            if name == "users":
+                sent = f"{host}Authorization: Basic YmVuY2g6cGFzc3dvcmQ=\r\n\r\n"
+            elif name == "cache":
+                sent = f"{host}\r\n"
             kinds[f"kapi, {words}"] = (
                 platform.port,
                 ours,
-                f"GET /{name}/1/items HTTP/1.1\r\n{bearer}".encode(),
+                f"GET /{name}/1/items HTTP/1.1\r\n{sent}".encode(),
             )
         for kind, key in keys.items():
             kinds[f"kapi, API key ({kind})"] = (
@@ -213,7 +275,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "kapi.toml").write_text(
-            '[[secrets.values]]\nname = "bench"\nkey = "user"\nvalue = "u"\n[[secrets.values]]\nname = "bench"\nkey = "password"\nvalue = "p"\n'
+            "".join(
+                f'[[secrets.values]]\nname = "bench"\nkey = "{key}"\nvalue = "{value}"\n'
+                for key, value in _SECRETS.items()
+            )
         )
         platform = Platform(
             free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}

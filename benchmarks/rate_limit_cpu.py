@@ -1,7 +1,9 @@
-"""What counting costs: processor time per call of a limited route, beside the plain proxy and beside a counter in Python.
+"""What counting costs: processor time per call of a limited route, beside the plain proxy and
+beside a counter in Python.
 
-Interleaved rounds in one run, as in gateway_cpu.py. kapi counts inside Envoy, so only Envoy's time is taken; where Envoy asks a service in
-Python on a Unix socket (gRPC, counters in memory), the time of both is.
+Interleaved rounds in one run, as in gateway_cpu.py. kapi counts inside Envoy, so only Envoy's time
+is taken; where Envoy asks a service in Python on a Unix socket (gRPC, counters in memory), the time
+of both is.
 """
 
 from __future__ import annotations
@@ -54,12 +56,16 @@ def asking_python(port: int, backend: int, pem: Path, socket: Path) -> dict:
         "explicit_http_config": {"http2_protocol_options": {}},
     }
     member = {"endpoint": {"address": {"pipe": {"path": str(socket)}}}}
-    config["static_resources"]["clusters"].append({
-        "name": "rls",
-        "type": "STATIC",
-        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol},
-        "load_assignment": {"cluster_name": "rls", "endpoints": [{"lb_endpoints": [member]}]},
-    })  # fmt: skip
+    config["static_resources"]["clusters"].append(
+        {
+            "name": "rls",
+            "type": "STATIC",
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol
+            },
+            "load_assignment": {"cluster_name": "rls", "endpoints": [{"lb_endpoints": [member]}]},
+        }
+    )
     return config
 
 

@@ -1,4 +1,6 @@
-"""All benchmarks, one after the other: `make bench`. Figures seen, and how to read them: docs/benchmarks.md."""
+"""All benchmarks, one after the other: `make bench`. Figures seen, and how to read them:
+docs/benchmarks.md.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,11 @@ from pathlib import Path
 
 PROGRAMS = (
     "token_cpu.py",
+    "token_tail.py",
+    "workers_cpu.py",
     "flows_cpu.py",
     "gateway_cpu.py",
+    "proxies_cpu.py",
     "policies_cpu.py",
     "rate_limit_cpu.py",
     "frames_cpu.py",
@@ -17,9 +22,13 @@ PROGRAMS = (
     "mediation_cpu.py",
     "mcp_cpu.py",
     "graphql_cpu.py",
+    "ai_cpu.py",
     "grpc_cpu.py",
     "testing_peers.py",
     "platform_size.py",
+    "deploying.py",
+    "restarting.py",
+    "soak.py",
     "metrics_cpu.py",
     "kubernetes_export.py",
 )

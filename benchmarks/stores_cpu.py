@@ -1,6 +1,7 @@
 """Processor time of the flows that write: an identity worker on PostgreSQL beside one on SQLite.
 
-The flows are those of `flows_cpu.py`. The CPU of the database server is measured besides: all its processes. Interleaved rounds.
+The flows are those of `flows_cpu.py`. The CPU of the database server is measured besides: all its
+processes. Interleaved rounds.
 """
 
 from __future__ import annotations

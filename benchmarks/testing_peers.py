@@ -2,8 +2,8 @@
 
 kapi in a process and on a socket; npm oauth2-mock-server, PyPI oidc-provider-mock and Maven
 mock-oauth2-server on a socket. The rounds are interleaved. Peers are installed from the lock files
-in `benchmarks/peers/testing` and `tests/interop/peers`; one whose runtime (Node, Java with Maven) is
-absent is left out, and the output says so.
+in `benchmarks/peers/testing` and `tests/interop/peers`; one whose runtime (Node, Java with Maven)
+is absent is left out, and the output says so.
 """
 
 from __future__ import annotations
@@ -21,9 +21,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from measure import cpu_seconds, resident_mb
+from cryptography.hazmat.primitives.asymmetric import rsa
+from measure import cpu_seconds, resident_mb, thread_seconds
+from token_cpu import signature_seconds
+
+from harness import BASIC
 
 ROUNDS = 7
+TOKENS, WARM = 400, 400
+GOAL_MS, GOAL_MB = 350, 60
+"""Of kapi in a process: ready, and its memory."""
 HERE = Path(__file__).parent
 PEERS = HERE.parent / "tests" / "interop" / "peers"
 LOCKS = HERE / "peers" / "testing"
@@ -58,10 +65,13 @@ class Peer:
     environment: Callable[[int], dict[str, str]] = lambda _: {}
     fresh: str = ""
     """The path of the keys of an issuer that the request makes; `{}` is its name."""
+    token: str = ""
+    """The path where client credentials give an RS256 access token; empty without such a grant."""
     ready: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     issuers: list[float] = field(default_factory=list)
+    tokens: list[float] = field(default_factory=list)
 
     def measure(self, port: int) -> None:
         """One start."""
@@ -81,6 +91,11 @@ class Peer:
                 begun = time.perf_counter()
                 assert _status(port, self.fresh.format(f"fresh{number}")) == 200
                 self.issuers.append(time.perf_counter() - begun)
+            if self.token:
+                _ask_tokens(port, self.token, WARM)
+                used = thread_seconds(process.pid)
+                _ask_tokens(port, self.token, TOKENS)
+                self.tokens.append((thread_seconds(process.pid) - used) / TOKENS)
         finally:
             process.kill()
             process.wait()
@@ -108,6 +123,24 @@ class InProcess(Peer):
         process.wait()
 
 
+def _ask_tokens(port: int, path: str, number: int) -> None:
+    """Client credentials over one connection, one after the other."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {
+        "Host": f"localhost:{port}",
+        "Authorization": f"Basic {BASIC}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    body = "grant_type=client_credentials&scope=default"
+    for _ in range(number):
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        assert answer.status == 200, content
+        assert content.split(b'"access_token"')[1].split(b'"')[1].count(b".") == 2
+    connection.close()
+
+
 def _status(port: int, path: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
@@ -127,6 +160,7 @@ def _peers(folder: Path) -> list[Peer]:
             "kapi, on a socket",
             lambda port: [*kapi, str(port)],
             fresh="/issuers/{}/oauth2/jwks",
+            token="/oauth2/token",
         ),
     ]
     python = folder / "venv" / "bin" / "python"
@@ -137,7 +171,9 @@ def _peers(folder: Path) -> list[Peer]:
     made.append(Peer("PyPI oidc-provider-mock", lambda port: [mock, "--port", str(port)]))
     if shutil.which("node") and (PEERS / "node_modules" / "oauth2-mock-server").exists():
         server = str(PEERS / "oauth2-mock-server.mjs")
-        made.append(Peer("npm oauth2-mock-server", lambda port: ["node", server, str(port)]))
+        made.append(
+            Peer("npm oauth2-mock-server", lambda port: ["node", server, str(port)], token="/token")
+        )
     else:
         print("left out: npm oauth2-mock-server (make interop-tools installs it)")
     if shutil.which("java") and shutil.which("mvn"):
@@ -152,6 +188,7 @@ def _peers(folder: Path) -> list[Peer]:
                 f"/default{DISCOVERY}",
                 lambda port: {"SERVER_PORT": str(port)},
                 fresh="/{}/jwks",
+                token="/default/token",
             )
         )
     else:
@@ -161,20 +198,35 @@ def _peers(folder: Path) -> list[Peer]:
 
 def main() -> int:
     """Print one row for each."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    signs = []
     with tempfile.TemporaryDirectory() as name:
         peers = _peers(Path(name))
-        for number in range(ROUNDS):
+        for number in range(rounds):
+            signs.append(signature_seconds(key))
             for place, peer in enumerate(peers):
                 peer.measure(21000 + 10 * number + place)
-    heads = ("ready ms", "least", "CPU ms", "MB", "fresh issuer ms")
+    print(f"load {os.getloadavg()[0]:.0f} on {os.cpu_count()} processors")
+    print(f"one RSA-2048 signature: {statistics.median(signs) * 1e6:.0f} µs CPU")
+    heads = ("ready ms", "least", "CPU ms", "MB", "fresh issuer ms", "CPU a token µs")
     print(f"{'':26}" + "".join(f"{head:>16}" for head in heads))
     for peer in peers:
-        figures = [1000 * statistics.median(peer.ready), 1000 * min(peer.ready)]
-        figures += [1000 * statistics.median(peer.cpu), statistics.median(peer.memory)]
-        row = f"{peer.name:26}" + "".join(f"{figure:16.0f}" for figure in figures)
-        fresh = f"{1000 * statistics.median(peer.issuers):16.1f}" if peer.issuers else f"{'-':>16}"
-        print(row + fresh)
+        print(_row(peer))
+    own = peers[0]
+    ready, memory = 1000 * min(own.ready), statistics.median(own.memory)
+    print(f"{own.name}: ready in {ready:.0f} ms at best (goal {GOAL_MS}),", end=" ")
+    print(f"{1000 * min(own.cpu):.0f} ms CPU, {memory:.0f} MB (goal {GOAL_MB})")
     return 0
+
+
+def _row(peer: Peer) -> str:
+    figures = [1000 * statistics.median(peer.ready), 1000 * min(peer.ready)]
+    figures += [1000 * statistics.median(peer.cpu), statistics.median(peer.memory)]
+    row = f"{peer.name:26}" + "".join(f"{figure:16.0f}" for figure in figures)
+    for values, unit in ((peer.issuers, 1e3), (peer.tokens, 1e6)):
+        row += f"{unit * statistics.median(values):16.0f}" if values else f"{'-':>16}"
+    return row
 
 
 if __name__ == "__main__":

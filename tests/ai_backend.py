@@ -1,7 +1,9 @@
-"""A stand-in for an AI provider, in OpenAI's words: chat completions in one piece, packed, or as events with the usage at the end.
+"""A stand-in for an AI provider, in OpenAI's words: chat completions in one piece, packed, or as
+events with the usage at the end.
 
-What a call takes, its header `X-Ask` says: `{"say": [prompt, completion]}`; `"stream": true` for events, `"usage": false` for an answer
-that does not say, `"status"` for a failure, `"size"` for a long one.
+What a call takes, its header `X-Ask` says: `{"say": [prompt, completion]}`; `"stream": true` for
+events, `"usage": false` for an answer that does not say, `"status"` for a failure, `"size"` for a
+long one.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from waiting import LIMIT
 
 PAUSE = 0.4
 RELEASED = threading.Event()
-"""A stream that is asked to hold waits for this after its first event, and breaks off without it."""
+"""A stream that is asked to hold waits for this after its first event, and breaks off without it.
+"""
 """Seconds between the events of a stream."""
 
 

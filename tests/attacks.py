@@ -1,4 +1,6 @@
-"""Tokens that no verifier may accept, made from an issuer's good one (RFC 8725; the classes of CVEs of JOSE libraries)."""
+"""Tokens that no verifier may accept, made from an issuer's good one (RFC 8725; the classes of CVEs
+of JOSE libraries).
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def rsa_jwk(key: rsa.RSAPrivateKey, kid: str | None = None, **more: Any) -> dict
 
 
 def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict[str, str]:
-    """Bad tokens by name: of an issuer whose RS256 key this is. None of them may be accepted anywhere."""
+    """Bad tokens by name: of an issuer whose RS256 key this is. None of them may be accepted
+    anywhere.
+    """
     now = int(time.time())
     good = {
         "iss": issuer,
@@ -101,15 +105,26 @@ def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict
         "es256-zero-signature": compact({**header, "alg": "ES256"}, good, lambda _: bytes(64)),
         "huge-es256-signature": compact({**header, "alg": "ES256"}, good, lambda _: bytes(9000)),
         "embedded-jwk": compact({**header, "jwk": rsa_jwk(other)}, good, rs256(other)),
-        "embedded-jwk-without-kid": compact({"alg": "RS256", "jwk": rsa_jwk(other)}, good, rs256(other)),
-        "embedded-x5c": compact({**header, "x5c": [base64.b64encode(public.public_bytes(serialization.Encoding.DER, info)).decode()]}, good, rs256(other)),
+        "embedded-jwk-without-kid": compact(
+            {"alg": "RS256", "jwk": rsa_jwk(other)}, good, rs256(other)
+        ),
+        "embedded-x5c": compact(
+            {
+                **header,
+                "x5c": [
+                    base64.b64encode(public.public_bytes(serialization.Encoding.DER, info)).decode()
+                ],
+            },
+            good,
+            rs256(other),
+        ),
         "jku": compact({**header, "jku": "http://127.0.0.1:1/jwks.json"}, good, rs256(other)),
         "x5u": compact({**header, "x5u": "http://127.0.0.1:1/cert.pem"}, good, rs256(other)),
         "unknown-crit": compact({**header, "crit": ["exp2"], "exp2": 1}, good, right),
         "known-looking-crit": compact({**header, "crit": ["exp"], "exp": good["exp"]}, good, right),
         "b64-false": compact({**header, "crit": ["b64"], "b64": False}, good, right),
         "b64-false-without-crit": compact({**header, "b64": False}, good, right),
-    }  # fmt: skip
+    }
     for bad in (
         "../../../../dev/null",
         "' OR 1=1 --",
@@ -140,27 +155,34 @@ def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict
     made |= _bad_claims(header, good, right)
     token = compact(header, good, right)
     head, body, signature = token.split(".")
+    other_alphabet = "-" in signature or "_" in signature
+    plain = base64.b64encode(base64.urlsafe_b64decode(signature + "=="))
+    admin = {**good, "scope": "admin"}
     made |= {
         "many-dots": "." * 5_000,
         "five-segments": f"{token}.{body}.{signature}",
         "padded": f"{head}=.{body}==.{signature}==",
-        "standard-base64": f"{head}.{body}.{base64.b64encode(base64.urlsafe_b64decode(signature + '==')).decode()}" if "-" in signature or "_" in signature else "x.y.z",
-        "other-claims-same-signature": f"{head}.{b64(json.dumps({**good, 'scope': 'admin'}).encode())}.{signature}",
+        "standard-base64": f"{head}.{body}.{plain.decode()}" if other_alphabet else "x.y.z",
+        "other-claims-same-signature": f"{head}.{b64(json.dumps(admin).encode())}.{signature}",
         "huge-header": compact({**header, "x": "y" * 20_000}, good, rs256(other)),
-        "deep-header": compact(b'{"alg":"RS256","x":' + b"[" * 3000 + b"]" * 3000 + b"}", good, right),
+        "deep-header": compact(
+            b'{"alg":"RS256","x":' + b"[" * 3000 + b"]" * 3000 + b"}", good, right
+        ),
         "header-is-a-list": compact(b"[]", good, right),
         "claims-are-a-list": compact(header, b"[]", right),
         "claims-are-text": compact(header, b'"iss"', right),
         "claims-are-no-json": compact(header, b"{", right),
         "claims-are-no-utf8": compact(header, b'{"iss":"\xff"}', right),
-    }  # fmt: skip
+    }
     return made
 
 
 def _bad_claims(header: dict[str, Any], good: dict[str, Any], sign: Sign) -> dict[str, str]:
     issuer, now = good["iss"], good["iat"]
     changes: dict[str, dict[str, Any]] = {
-        "iss-with-a-slash": {"iss": issuer.removesuffix("/") if issuer.endswith("/") else issuer + "/"},
+        "iss-with-a-slash": {
+            "iss": issuer.removesuffix("/") if issuer.endswith("/") else issuer + "/"
+        },
         "iss-in-capitals": {"iss": issuer.upper()},
         "iss-with-a-space": {"iss": issuer + " "},
         "iss-without-its-end": {"iss": issuer[:-1]},
@@ -186,13 +208,15 @@ def _bad_claims(header: dict[str, Any], good: dict[str, Any], sign: Sign) -> dic
         "keycloak-refresh-token": {"typ": "Refresh"},
         "keycloak-id-token": {"typ": "ID"},
         "bound-to-a-dpop-key": {"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}},
-        "bound-to-a-certificate": {"cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}},
+        "bound-to-a-certificate": {
+            "cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}
+        },
         "bound-to-something-new": {"cnf": {"jwk": {"kty": "oct"}}},
         "bound-to-nothing": {"cnf": {}},
         "bound-to-text": {"cnf": "x"},
         "key-type-of-the-sandbox": {"keytype": "SANDBOX"},
         "key-type-unknown": {"keytype": "NONE"},
-    }  # fmt: skip
+    }
     made = {}
     for name, change in changes.items():
         made[name] = compact(

@@ -1,4 +1,6 @@
-"""Backends for live tests: httpbin on a WSGI server, and a small one that fails, waits and counts as it is told."""
+"""Backends for live tests: httpbin on a WSGI server, and a small one that fails, waits and counts
+as it is told.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def httpbin(certificate: Path | None = None) -> Iterator[int]:
 
 
 class Wilful(ThreadingHTTPServer):
-    """`/status/<n>` answers so; `/wait/<seconds>` first waits; `/fails/<n>/<status>` fails n times; everything is counted and remembered."""
+    """`/status/<n>` answers so; `/wait/<seconds>` first waits; `/fails/<n>/<status>` fails n times;
+    everything is counted and remembered.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -125,7 +129,9 @@ def wilful(name: str = "", certificate: Path | None = None) -> Iterator[Wilful]:
 
 @contextlib.contextmanager
 def rude() -> Iterator[int]:
-    """A backend that takes a request and breaks off: with `/nonsense` after something that is no HTTP, else without a word; yields its port."""
+    """A backend that takes a request and breaks off: with `/nonsense` after something that is no
+    HTTP, else without a word; yields its port.
+    """
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:

@@ -1,4 +1,6 @@
-"""What clients hold, for tests: keys, JWTs signed with them (well or badly), certificates, and the gateway's header about one."""
+"""What clients hold, for tests: keys, JWTs signed with them (well or badly), certificates, and the
+gateway's header about one.
+"""
 
 from __future__ import annotations
 

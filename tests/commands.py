@@ -27,8 +27,9 @@ IMPORTED = (
     "kapi.front.cli.main kapi.front.cli.generating kapi.front.cli.doctor kapi.apis.compile"
     " kapi.settings.reading typer._adapters pydantic.plugin._loader importlib.metadata"
     " http.client ssl yaml logging csv"
-    " kapi.front.cli.commands.apis kapi.front.cli.commands.platform"
-    " kapi.front.cli.commands.config kapi.front.cli.commands.issuers"
+    " kapi.front.cli.commands.apis.confs kapi.front.cli.commands.apis.deploying"
+    " kapi.front.cli.commands.run.platform kapi.front.cli.commands.operate.machine"
+    " kapi.front.cli.commands.operate.config kapi.front.cli.commands.identity.issuers"
     " kapi.front.cli.kubernetes"
 )
 OF_THE_INTERPRETER = ("PYTHON", "LC_", "LANG", "TZ")

@@ -1,4 +1,6 @@
-"""What a client and a person do together, in few words: authorize, redeem, refresh. Over `person.Person`."""
+"""What a client and a person do together, in few words: authorize, redeem, refresh. Over
+`person.Person`.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def code_for(
 
 
 def token_request(person: Person, authorization: str | None = None, **fields: str) -> Page:
-    """As the client sends it: without the person's cookies. The well-known client unless told otherwise; empty for none."""
+    """As the client sends it: without the person's cookies. The well-known client unless told
+    otherwise; empty for none.
+    """
     headers = {"authorization": basic() if authorization is None else authorization}
     return Person(person.send).ask(
         "POST",

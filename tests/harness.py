@@ -1,4 +1,6 @@
-"""A whole platform on a free port, spoken to through Envoy with curl; used by the live tests and the benchmarks."""
+"""A whole platform on a free port, spoken to through Envoy with curl; used by the live tests and
+the benchmarks.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ from commands import KAPI
 from leaks import leaks_in
 from waiting import awaited, until
 
-BASIC = "NDVmMWM1YzgtYTkyZS0xMWVkLWFmYTEtMDI0MmFjMTIwMDAyOjRmYmQ2MmVjLWE5MmUtMTFlZC1hZmExLTAyNDJhYzEyMDAwMg=="
+BASIC = (
+    "NDVmMWM1YzgtYTkyZS0xMWVkLWFmYTEtMDI0MmFjMTIwMDAyOjRmYmQ2MmVjLWE5MmUtMTFlZC1hZmExLTAyNDJhYzEy"
+    "MDAwMg=="
+)
 
 
 def free_port() -> int:
@@ -69,7 +74,8 @@ class Platform:
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list)
-    """Secrets without a shape of their own (passwords, states) that must not stand in a log either."""
+    """Secrets without a shape of their own (passwords, states) that must not be in a log either.
+    """
     address: str = "127.0.0.1"
 
     def start(self) -> None:
@@ -124,7 +130,7 @@ class Platform:
         }
         environment = {**os.environ, **own, **(environment or {})}
         done = commands.run(arguments, environment, stdin=stdin)
-        assert not check or done.returncode == 0, done.stderr
+        assert not check or done.returncode == 0, done.stderr + done.stdout
         return done
 
     def request(self, host: str, path: str, *arguments: str) -> Answer:
@@ -178,12 +184,14 @@ class Echo(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def answer(self) -> None:
-        body = json.dumps({
-            "method": self.command,
-            "path": self.path,
-            "headers": {name.lower(): value for name, value in self.headers.items()},
-            "port": self.server.server_address[1],
-        }).encode()  # fmt: skip
+        body = json.dumps(
+            {
+                "method": self.command,
+                "path": self.path,
+                "headers": {name.lower(): value for name, value in self.headers.items()},
+                "port": self.server.server_address[1],
+            }
+        ).encode()
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -217,14 +225,16 @@ def conf(
 ) -> str:
     operations = operations or (
         '- {target: "/items", verb: GET}\n'
-        '- {target: "/items/{id}", verb: GET, scopeAlternatives: [["items:read"], ["items:admin"]]}\n'
+        '- {target: "/items/{id}", verb: GET, scopeAlternatives: [["items:read"], '
+        '["items:admin"]]}\n'
         '- {target: "/items/{id}/parts/{part}", verb: DELETE, scopes: ["items:admin"]}\n'
         '- {target: "/open", verb: GET, secured: false}\n'
         '- {target: "/files/*", verb: POST}\n'
     )
     return (
         f'---\nname: "{name}"\nbasePath: "{base}"\nversion: "{version}"\ntype: "REST"\n{extra}'
-        f'endpointConfigurations:\n  production:\n    endpoint: "http://127.0.0.1:{port}/backend"\noperations:\n{operations}'
+        f'endpointConfigurations:\n  production:\n    endpoint: "http://127.0.0.1:{port}/backend"\n'
+        f"operations:\n{operations}"
     )
 
 

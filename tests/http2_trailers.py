@@ -1,4 +1,6 @@
-"""The smallest HTTP/2 client that sends trailers (RFC 9113 §8.1), which curl cannot: one request, answered by its frames."""
+"""The smallest HTTP/2 client that sends trailers (RFC 9113 §8.1), which curl cannot: one request,
+answered by its frames.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,5 +71,30 @@ def http3(
         ) as client:
             assert isinstance(client, Client)
             return await client.call({**pseudo, **headers}, body)
+
+    return asyncio.run(run())
+
+
+def hold(port: int, host: str, many: int, *, authorities: Path) -> int:
+    """Open this many connections, one after the other, and leave them open; how many answered."""
+    configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, server_name=host)
+    configuration.load_verify_locations(str(authorities))
+    headers = {":method": "GET", ":scheme": "https", ":authority": host, ":path": "/"}
+
+    async def run() -> int:
+        async with contextlib.AsyncExitStack() as opened:
+            for answered in range(many):
+                connecting = connect(
+                    "127.0.0.1", port, configuration=configuration, create_protocol=Client
+                )
+                try:
+                    # Envoy drops a connection over the limit without a word.
+                    async with asyncio.timeout(10):
+                        client = await opened.enter_async_context(connecting)
+                        assert isinstance(client, Client)
+                        await client.call(headers, b"")
+                except (ConnectionError, TimeoutError):
+                    return answered
+        return many
 
     return asyncio.run(run())

@@ -1,4 +1,6 @@
-"""The inbuilt provider as an identity worker runs it, without a socket: for tests of single endpoints."""
+"""The inbuilt provider as an identity worker runs it, without a socket: for tests of single
+endpoints.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ def provider_of(settings: Settings, store: Store, get: Any = fetch) -> Provider:
 def identity_app(
     settings: Settings, store: Store, now: Callable[[], float], get: Any = fetch
 ) -> Any:
-    """`get` stands for the network: what clients publish."""
+    """`get` is the network: what clients publish."""
     return build_identity_app(provider_of(settings, store, get), now)
 
 

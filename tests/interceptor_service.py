@@ -1,4 +1,6 @@
-"""Real interceptor services for the tests: an HTTP or HTTPS server that remembers what it was asked and answers what a test has set."""
+"""Real interceptor services for the tests: an HTTP or HTTPS server that remembers what it was asked
+and answers what a test has set.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ REQUEST, RESPONSE = "/api/v1/handle-request", "/api/v1/handle-response"
 
 @dataclass
 class Service:
-    """What a running service is to answer by path, and what it was asked: (path, body). A `bytes` answer is sent as it is."""
+    """What a running service is to answer by path, and what it was asked: (path, body). A `bytes`
+    answer is sent as it is.
+    """
 
     port: int = 0
     answers: dict[str, Any] = field(default_factory=dict)
@@ -104,7 +108,9 @@ def interceptor(context: ssl.SSLContext | None = None) -> Iterator[Service]:
 
 
 def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, str]:
-    """A server's TLS context for `name` and 127.0.0.1, and the PEM of the authority that signed it."""
+    """A server's TLS context for `name` and 127.0.0.1, and the PEM of the authority that signed
+    it.
+    """
     now = dt.datetime.now(dt.UTC)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority of {name}")])

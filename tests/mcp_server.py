@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import httpx2
@@ -14,6 +15,12 @@ import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.types import (
+    Completion,
+    CompletionArgument,
+    PromptReference,
+    ResourceTemplateReference,
+)
 
 from harness import BASIC, Platform, free_port
 from waiting import until
@@ -59,9 +66,46 @@ def weather() -> MCPServer:
     def station(name: str) -> str:
         return f"station {name}"
 
+    @server.completion()
+    async def complete(
+        reference: PromptReference | ResourceTemplateReference, argument: CompletionArgument, _: Any
+    ) -> Completion:
+        named = getattr(reference, "name", None) or getattr(reference, "uri", "")
+        return Completion(values=[f"{named}: {argument.value}"])
+
     @server.resource("weather://secret")
     def secret() -> str:
         return "secret"
+
+    return server
+
+
+CHANGING = """name: {name}
+basePath: /{name}
+version: "1.0"
+type: MCP
+endpointConfigurations:
+  production:
+  - {{endpoint: "http://127.0.0.1:{one}/mcp", toolPrefix: weather}}
+  - {{endpoint: "http://127.0.0.1:{two}/mcp", toolPrefix: tickets}}
+operations:
+  - {{target: weather_change, verb: TOOL}}
+  - {{target: tickets_change, verb: TOOL}}
+  - {{target: "weather+weather://{{name}}", verb: RESOURCE}}
+  - {{target: "tickets+ticket://{{number}}", verb: RESOURCE}}
+  - {{target: "tickets+secret://{{number}}", verb: RESOURCE, scopes: [tickets:secret]}}
+"""
+"""A conf of two servers that `changing` makes."""
+
+
+def changing(name: str) -> MCPServer:
+    """A server with a tool that tells of a change."""
+    server = MCPServer(name)
+
+    @server.tool()
+    async def change(uri: str, context: Context) -> str:
+        await context.notify_resource_updated(uri)
+        return "changed"
 
     return server
 
@@ -83,29 +127,45 @@ def serving(server: MCPServer, **options: Any) -> Iterator[int]:
 
 
 class Loopback(httpx2.AsyncHTTPTransport):
-    """Sends requests for the hosts of a platform to its port, as curl's --resolve does."""
+    """Sends requests for the hosts of a platform to its port, as curl's --resolve does.
 
-    def __init__(self, port: int) -> None:
+    With several addresses to one after the other that answers, as a load balancer does.
+    """
+
+    def __init__(self, port: int, addresses: Sequence[str] = ("127.0.0.1",)) -> None:
         super().__init__(verify=False)
         self._port = port
+        self._addresses = deque(addresses)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         host = request.url.host
         request.extensions = {**request.extensions, "sni_hostname": host}
-        request.url = request.url.copy_with(host="127.0.0.1", port=self._port)
+        for _ in range(len(self._addresses) - 1):
+            with contextlib.suppress(httpx2.TransportError):
+                return await self._send(request)
+        return await self._send(request)
+
+    async def _send(self, request: httpx2.Request) -> httpx2.Response:
+        self._addresses.rotate(-1)
+        request.url = request.url.copy_with(host=self._addresses[-1], port=self._port)
         return await super().handle_async_request(request)
 
 
 @contextlib.asynccontextmanager
 async def connected(
-    url: str, port: int, token: str = "", mode: str = "auto", auth: Any = None
+    url: str,
+    port: int | Loopback,
+    token: str = "",
+    mode: str = "auto",
+    auth: Any = None,
+    **more: Any,
 ) -> AsyncIterator[Client]:
-    """A client of the official SDK."""
+    """A client of the official SDK; `more` are arguments of it."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    transport = Loopback(port)
+    transport = Loopback(port) if isinstance(port, int) else port
     async with (
         httpx2.AsyncClient(transport=transport, headers=headers, auth=auth, timeout=20) as http,
-        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+        Client(streamable_http_client(url, http_client=http), mode=mode, **more) as client,
     ):
         yield client
 

@@ -1,4 +1,6 @@
-"""A stand-in for providers of AI models: a model answers with its name, or fails if a test says so."""
+"""A stand-in for providers of AI models: a model answers with its name, or fails if a test says
+so.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -18,20 +18,35 @@ Pair = tuple[Platform, Platform]
 
 
 @contextlib.contextmanager
-def node_pair(folder: Path, urls: tuple[str, str], *secrets: str) -> Iterator[Pair]:
+def node_pair(
+    folder: Path, urls: tuple[str, str], *secrets: str, environment: dict[str, str] | None = None
+) -> Iterator[Pair]:
     """Start both at once: both make the tables. No log may have a traceback or a secret."""
+    with several_nodes(folder, urls, secrets, [environment or {}] * 2) as (one, other):
+        yield one, other
+
+
+@contextlib.contextmanager
+def several_nodes(
+    folder: Path,
+    urls: Sequence[str],
+    secrets: Sequence[str],
+    environments: Sequence[dict[str, str]],
+) -> Iterator[list[Platform]]:
+    """One node for each URL and environment, all started at once."""
     port = free_port()
     made = []
-    for number, database in enumerate(urls, 1):
+    for number, (database, environment) in enumerate(zip(urls, environments, strict=True), 1):
         address, own = f"127.0.0.{number}", folder / f"node-{number}"
         own.mkdir()
         arguments = ("--database", database, "--listen", address)
         node = Platform(port, own / "data", arguments, address=address)
+        node.environment |= environment
         node.secrets += secrets
         made.append(node)
     with ThreadPoolExecutor() as threads:
         list(threads.map(Platform.start, made))
-    yield made[0], made[1]
+    yield made
     for node in made:
         node.stop()
     for node in made:

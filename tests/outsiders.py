@@ -1,4 +1,4 @@
-"""Attacks on whoever verifies a token, by somebody who has a good token and the issuer's public key but cannot sign."""
+"""Attacks on a verifier of tokens, by an outsider who has a token and the public key only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def _part(value: Any) -> str:
 
 
 def _secrets(jwk: dict[str, Any]) -> dict[str, bytes]:
-    """The public key in every form somebody might use it as an HMAC secret (CVE-2016-10555 and its kin)."""
+    """The public key in every form somebody might use it as an HMAC secret (CVE-2016-10555 and its
+    kin).
+    """
     secrets = {
         "its JWK": json.dumps(jwk).encode(),
         "nothing": b"",

@@ -1,4 +1,6 @@
-"""A person in front of a browser without scripts: keeps cookies, follows redirects, fills in forms. Over any way to send a request."""
+"""A person in front of a browser without scripts: keeps cookies, follows redirects, fills in forms.
+Over any way to send a request.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import asgi
 
-ORIGIN = re.compile(r"https://idp\.am\.wso2\.com(:\d+)?(?=/)")
+ORIGIN = re.compile(r"https://idp\.(?:am\.wso2\.com|localhost)(:\d+)?(?=/)")
 Sent = Callable[[str, str, bytes, dict[str, str]], "Page"]
 """Sends method, path with query, body, headers."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 from harness import free_port
@@ -92,6 +93,21 @@ class PostgresServer:
         if self.process.poll() is None:
             self.process.send_signal(how)
         self.process.wait(30)
+
+    def freeze(self) -> None:
+        """Stop all its processes: connections stay open, and nothing answers."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self.process is not None
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
 
     def url(self, database: str) -> str:
         secret = f":{self.password}" if self.password else ""

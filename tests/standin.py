@@ -1,4 +1,6 @@
-"""A stand-in issuer: an https server that speaks as any host, serves discovery and keys at any path, and misbehaves on demand."""
+"""A stand-in issuer: an https server that speaks as any host, serves discovery and keys at any
+path, and misbehaves on demand.
+"""
 
 from __future__ import annotations
 
@@ -118,7 +120,9 @@ class Key:
 
 
 def self_signed(names: list[str], folder: Path) -> Path:
-    """The file of a certificate for these names, its own authority; beside it `server.pem` with the key."""
+    """The file of a certificate for these names, its own authority; beside it `server.pem` with the
+    key.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
     now = dt.datetime.now(dt.UTC)
@@ -149,7 +153,9 @@ def self_signed(names: list[str], folder: Path) -> Path:
 
 @dataclass
 class StandIn:
-    """What it serves. `mode` is how its key endpoint behaves; `requests` is what was asked of it."""
+    """What it serves. `mode` is how its key endpoint behaves; `requests` is what was asked of
+    it.
+    """
 
     hosts: tuple[str, ...] = ("localhost",)
     tls: bool = True

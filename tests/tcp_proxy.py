@@ -1,4 +1,6 @@
-"""A TCP proxy on loopback, for a network that is cut and mended between a program and its server."""
+"""A TCP proxy on loopback, for a network that is cut and mended between a program and its
+server.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Work in processes of its own: what comes back, what it may need, and that it ends with its caller."""
+"""Work in processes of its own: what comes back, what it may need, and that it ends with its
+caller.
+"""
 
 from __future__ import annotations
 

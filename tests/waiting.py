@@ -1,4 +1,6 @@
-"""Waiting for a state. The limit is one that a busy machine does not reach: a test never measures time."""
+"""Waiting for a state. The limit is one that a busy machine does not reach: a test never measures
+time.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ Answer = TypeVar("Answer")
 def until(
     condition: Callable[[], object], told: Callable[[], str] = lambda: "it did not happen"
 ) -> None:
-    """Return when `condition` is true; fail with what `told` answers when it is not within a minute."""
+    """Return when `condition` is true; fail with what `told` answers when it is not within a
+    minute.
+    """
     deadline = time.monotonic() + LIMIT
     while not condition():
         assert time.monotonic() < deadline, told()

@@ -1,4 +1,6 @@
-"""The other way to count exactly: Envoy's rate limit service in Python, on a Unix socket. Only here to be compared with."""
+"""The other way to count exactly: Envoy's rate limit service in Python, on a Unix socket. Only here
+to be compared with.
+"""
 
 from __future__ import annotations
 

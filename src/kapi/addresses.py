@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Literal
+from typing import Final, Literal
+from urllib.parse import SplitResult, urlsplit
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Reach = Literal["public", "private", "never"]
@@ -51,6 +52,20 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 """All other IPv6 addresses are not assigned (RFC 4291 §2.4)."""
+
+
+NO_URL: Final = urlsplit("")
+"""The parts of a text that is no URL: all are empty."""
+
+
+def url_parts(text: str) -> SplitResult:
+    """The parts of a URL; NO_URL if it is malformed, or its port is no number below 65536."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return NO_URL
+    return parts
 
 
 def is_loopback(host: str) -> bool:

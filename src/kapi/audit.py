@@ -21,6 +21,7 @@ import orjson
 from kapi.errors import StorageError
 from kapi.log_files import open_log
 from kapi.store.audit import FAILED, FAILURE, SUCCESS, AuditStore, Event
+from kapi.store.engine.database import Connection
 
 MINUTE_MS: Final = 60_000
 MOST_FAILURES: Final = 60
@@ -53,11 +54,21 @@ class Audit:
         for item in self._admitted(event):
             try:
                 number = self._store.append(item)
-                self._write({"id": number, **item.shown()})
             except StorageError as error:
                 _LOG.error("the audit log has no entry for %s: %s", item.event, error.title)
             except Exception:
-                _LOG.exception("the audit log could not be written: %s", item.event)
+                _LOG.exception("the audit log has no entry for %s", item.event)
+            else:
+                self._write_line({"id": number, **item.shown()}, item.event)
+
+    def record_within(self, db: Connection, event: Event) -> Callable[[], None]:
+        """Append the entry of a success in the transaction of the work itself.
+
+        So both are on disk, or neither. Call the result after the transaction: it writes the line
+        of the file.
+        """
+        number = self._store.append_within(db, event)
+        return lambda: self._write_line({"id": number, **event.shown()}, event.event)
 
     def record_later(self, event: Event) -> None:
         """Append an entry from another thread, for callers that may not wait for the store."""
@@ -75,14 +86,27 @@ class Audit:
                     admitted.append(_left_out(self._left_out, event.at))
                 self._minute, self._left_out = minute, 0
                 self._failures.clear()
-            self._failures[event.address] += 1
-            many = self._failures.total() > MOST_FAILURES
-            if many or self._failures[event.address] > MOST_OF_ONE:
+            if not self._is_admitted(event.address):
                 self._left_out += 1
             else:
                 # Failures of callers with a valid token too: a program that repeats one is common.
                 admitted.append(replace(event, class_=FAILED))
             return admitted
+
+    def _is_admitted(self, address: str) -> bool:
+        """Whether a failure is within the limits of this minute; counts it then."""
+        if self._failures[address] >= MOST_OF_ONE or self._failures.total() >= MOST_FAILURES:
+            return False
+        # Only failures that are written are counted, so few addresses are kept.
+        self._failures[address] += 1
+        return True
+
+    def _write_line(self, shown: dict[str, object], event: str) -> None:
+        """Append a line. An error is logged: the store has the entry."""
+        try:
+            self._write(shown)
+        except Exception:
+            _LOG.exception("the audit log could not be written: %s", event)
 
     def _write(self, shown: dict[str, object]) -> None:
         """Append a line in one write: several processes append, and the file may be set aside."""

@@ -50,12 +50,12 @@ kapi is ready{took} on https port {settings.gateway.port}
 
 
 def _with_provider(settings: Settings, option: str, stop: str) -> str:
-    provider = f"https://{settings.identity.host}:{settings.gateway.port}"
+    provider = _url(settings, settings.provider_hosts[-1])
     return f"""\
-  identity provider   {provider}   (issuer {settings.identity.issuer})
+  identity provider   {provider}   (issuer {settings.own_issuers[-1]})
   system APIs         {_api(settings)}
   deployed APIs       {_deployed(settings)}
-
+{_console(settings)}{_second_names(settings)}
 Get a token:
 
 {_token_request(settings)}
@@ -75,7 +75,7 @@ def _without_provider(settings: Settings, _option: str, stop: str) -> str:
   system APIs         {_api(settings)}
   deployed APIs       {_deployed(settings)}
   trusted issuers     {names or "see kapi issuer list"}
-
+{_second_names(settings)}
 There is no inbuilt identity provider: get a token from a trusted issuer, and set KAPI_TOKEN \
 for the commands that need one.
 
@@ -84,13 +84,40 @@ Data:  {settings.data_dir}
 Stop:  {stop}"""
 
 
+def _url(settings: Settings, host: str) -> str:
+    return f"https://{host}:{settings.gateway.port}"
+
+
 def _api(settings: Settings) -> str:
-    return f"https://{settings.gateway.api_host}:{settings.gateway.port}"
+    from kapi.settings.gateway import LOCAL_API
+
+    host = settings.gateway.api_host
+    if settings.gateway.localhost_names:
+        host = LOCAL_API
+    return _url(settings, host)
+
+
+def _console(settings: Settings) -> str:
+    """The address of the console, with a line break at the end; empty if there is none."""
+    for host in settings.console_hosts[-1:]:
+        return f"  console             {_url(settings, host)}\n"
+    return ""
 
 
 def _deployed(settings: Settings) -> str:
-    rest = f"{settings.gateway.domain}:{settings.gateway.port}"
+    rest = f"{settings.gateway.domains[-1]}:{settings.gateway.port}"
     return f"https://<organization>.{rest}, e.g. https://default.{rest}"
+
+
+def _second_names(settings: Settings) -> str:
+    """The names of the settings, if the others were shown; with a line break at the end."""
+    gateway = settings.gateway
+    if not gateway.localhost_names:
+        return ""
+    names = [gateway.api_host, f"<organization>.{gateway.domain}"]
+    if settings.identity.enabled:
+        names.insert(0, f"{settings.identity.host} (issuer {settings.identity.issuer})")
+    return f"  the same also at    {', '.join(names)}\n"
 
 
 def _token_request(settings: Settings) -> str:

@@ -2,14 +2,15 @@
 
 An entry says the number, the usual HTTP status, and the usual text. Callers see the number as
 `code`. Numbers of APK keep APK's meaning; APK uses some of them for several faults, and so does
-kapi. The numbers from 900941 to 900976 are kapi's. docs/errors.md and the served OpenAPI document
+kapi. The numbers from 900941 to 900978 are kapi's. docs/errors.md and the served OpenAPI document
 explain them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from kapi.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ NOT_EXPRESSIBLE: Final = ErrorCode("909052", 400, "Kubernetes cannot express thi
 DATABASE_BUSY: Final = ErrorCode("900941", 503, "The database is busy")
 DATABASE_UNREACHABLE: Final = ErrorCode("900943", 503, "The database does not answer")
 DISK_FULL: Final = ErrorCode("900942", 507, "The disk is full")
+OBJECT_CHANGED: Final = ErrorCode("900944", 412, "The object has changed")
+OBJECT_EXISTS: Final = ErrorCode("900945", 412, "The object exists")
 USER_EXISTS: Final = ErrorCode("900951", 409, "The user exists")
 USER_IN_SETTINGS: Final = ErrorCode("900952", 409, "The user is in the settings")
 USER_NOT_FOUND: Final = ErrorCode("900953", 404, "The user was not found")
@@ -103,6 +106,8 @@ KEY_NOT_PUBLISHED: Final = ErrorCode("900973", 409, "The key is not published")
 KEY_ACTIVE: Final = ErrorCode("900974", 409, "The key is active")
 KEY_NOT_FOUND: Final = ErrorCode("900975", 404, "The key was not found")
 CALL_NOT_FOUND: Final = ErrorCode("900976", 404, "The call was not found")
+SESSION_NOT_FOUND: Final = ErrorCode("900977", 404, "The session was not found")
+CONSENT_NOT_FOUND: Final = ErrorCode("900978", 404, "The consent was not found")
 # The clients API shares three numbers with the keys API.
 INVALID_CLIENT: Final = ErrorCode("900971", 400, "Invalid client")
 CLIENT_IN_SETTINGS: Final = ErrorCode("900972", 409, "Not a registered client")

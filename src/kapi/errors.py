@@ -1,15 +1,17 @@
 """The errors of kapi. Each has a public text, and a hint: what to do next.
 
-KapiError(code, title, detail, hint) ├── OAuthError(error, status)        RFC 6749 §5.2 JSON ├──
-Problem(status)                  system APIs: APK's {code, message, description, moreInfo}, or RFC
-9457 │   └── Invalid(diagnostics)         a conf, definition or request with mistakes, all of them
-├── GatewayError                     the gateway could not do the operation │   ├── GatewayRejected
-Envoy refused the configuration; carries Envoy's own sentence │   ├── GatewayUnavailable
-Envoy is not connected or did not confirm in time │   └── EnvoyNotFound                no Envoy
-binary for this machine ├── StorageError(status)             the store failed: StorageBusy,
-StorageUnavailable, StorageFull, StorageNewer ├── Unfetched                        a document that
-could not be fetched from another server └── SettingsError(diagnostics)       settings with
-mistakes, all of them
+KapiError(code, title, detail, hint)
+├── OAuthError(error, status)    JSON of RFC 6749 §5.2
+├── Problem(status)              APK's {code, message, description, moreInfo}, or RFC 9457
+│   └── Invalid(diagnostics)     all mistakes of a conf, definition or request
+├── GatewayError                 the gateway could not do the operation
+│   ├── GatewayRejected          Envoy refused the configuration; contains Envoy's sentence
+│   ├── GatewayUnavailable       Envoy is not connected or did not confirm in time
+│   │   └── GatewayLost          Envoy ended before it confirmed
+│   └── EnvoyNotFound            no Envoy binary for this machine
+├── StorageError(status)         the store failed: StorageBusy, StorageUnavailable, …
+├── Unfetched                    a document could not be fetched from another server
+└── SettingsError(diagnostics)   all mistakes of the settings
 
 APK's numbers are in `error_codes.py`. `front/` writes an error as JSON or on the terminal.
 """
@@ -18,10 +20,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from kapi import error_codes
+from kapi.dataclass import dataclass
 from kapi.error_codes import ErrorCode
 
 
@@ -190,6 +192,13 @@ class GatewayUnavailable(GatewayError):
             detail,
             "Nothing was changed; see `kapi status`, then try again.",
         )
+
+
+class GatewayLost(GatewayUnavailable):
+    """Envoy ended, or its stream did, while it took a configuration. Nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("Envoy ended before it confirmed.")
 
 
 class EnvoyNotFound(GatewayError):

@@ -16,13 +16,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from kapi import error_codes
 from kapi.addresses import is_loopback, reach
 from kapi.callers import stopped_by_leaving
+from kapi.dataclass import dataclass
 from kapi.errors import Problem, Unfetched
 
 _MOST_REDIRECTS = 3
@@ -146,7 +147,7 @@ def _get(
     """The answer, or where it redirects to."""
     host, port = parts.hostname or "", _port(parts)
     peer = socket.create_connection(_address(host, port, options), timeout=_left(deadline))
-    with _closed_at(peer, deadline):
+    with closed_at(peer, deadline):
         if parts.scheme == "https":
             context = ssl.create_default_context(cadata=options.ca or None)
             peer = context.wrap_socket(peer, server_hostname=host)
@@ -208,8 +209,11 @@ def _content(
 
 
 @contextmanager
-def _closed_at(peer: socket.socket, deadline: float) -> Iterator[None]:
-    """A limit for the whole response: the socket's own timeout restarts with every byte."""
+def closed_at(peer: socket.socket, deadline: float) -> Iterator[socket.socket]:
+    """A limit for the whole response: the socket's own timeout restarts with every byte.
+
+    `deadline` is a time of `time.monotonic`.
+    """
     copy = peer.dup()
 
     def cut() -> None:
@@ -221,7 +225,7 @@ def _closed_at(peer: socket.socket, deadline: float) -> Iterator[None]:
     timer.start()
     try:
         with stopped_by_leaving(cut):
-            yield
+            yield peer
     finally:
         timer.cancel()
         copy.close()

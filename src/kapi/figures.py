@@ -10,7 +10,9 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from kapi.dataclass import dataclass
 
 OTHER = "other"
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -7,6 +7,7 @@ same from outside, with SIGHUP to the supervisor.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -49,3 +50,10 @@ def reopen_output(path: Path) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+
+
+def say(text: str) -> None:
+    """Talk to the person who started the platform; the terminal may be closed by now."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()

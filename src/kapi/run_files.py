@@ -60,9 +60,19 @@ def counters_socket(settings: Settings) -> Path:
     return run_dir(settings) / "ledger.sock"
 
 
+def loopback_socket(settings: Settings) -> Path:
+    """HTTP of Envoy for the control process alone: backends of deployed APIs."""
+    return run_dir(settings) / "loopback.sock"
+
+
 def rejected_tokens_socket(settings: Settings) -> Path:
     """gRPC of the control process: Envoy reports rejected tokens, with reasons."""
     return run_dir(settings) / "refusals.sock"
+
+
+def limits_socket(settings: Settings) -> Path:
+    """HTTP of the process that counts limits of several nodes."""
+    return run_dir(settings) / "limits.sock"
 
 
 def database_path(settings: Settings) -> Path:
@@ -193,6 +203,24 @@ def read_state(data_dir: Path) -> dict[str, Any] | None:
     if isinstance(state, dict) and state.get("pid") == holder:
         return state
     return None
+
+
+def write_reload(settings: Settings, answer: dict[str, Any]) -> None:
+    """Say what the last reload of the settings did, for `kapi reload`. It has no secret."""
+    write_private(_reload_path(settings), json.dumps(answer).encode())
+
+
+def read_reload(settings: Settings) -> dict[str, Any]:
+    """What the last reload did: `begun`, and what `app/reloading.py` says; else empty."""
+    try:
+        answer: dict[str, Any] = json.loads(_reload_path(settings).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return answer
+
+
+def _reload_path(settings: Settings) -> Path:
+    return run_dir(settings) / "reload.json"
 
 
 def as_running(settings: Settings) -> Settings:

@@ -25,7 +25,10 @@ operations:
   verb: "GET"
   scopes: []
 """
-DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "Orders", "version": "1"}, "paths": {"/orders": {"get": {}}}}'
+DEFINITION = (
+    b'{"openapi": "3.0.3", "info": {"title": "Orders", "version": "1"}, "paths": {"/orders": '
+    b'{"get": {}}}}'
+)
 
 
 def test_ids_are_those_of_apk() -> None:

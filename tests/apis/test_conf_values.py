@@ -1,4 +1,6 @@
-"""Everything that an apk-conf can say about a REST API arrives as a value, with its default where the file is silent."""
+"""Everything that an apk-conf can say about a REST API arrives as a value, with its default where
+the file is silent.
+"""
 
 from __future__ import annotations
 
@@ -54,11 +56,13 @@ endpointConfigurations:
     resiliency:
       timeout: {downstreamRequestIdleTimeout: 5, upstreamResponseTimeout: 6}
       retryPolicy: {count: 2, baseIntervalMillis: 30, statusCodes: [503, 504, 503]}
-      circuitBreaker: {maxConnectionPools: 1, maxConnections: 2, maxPendingRequests: 3, maxRequests: 4, maxRetries: 5}
+      circuitBreaker: {maxConnectionPools: 1, maxConnections: 2, maxPendingRequests: 3,
+        maxRequests: 4, maxRetries: 5}
   - endpoint: http://b
   sandbox:
     endpoint: http://c
-    endpointSecurity: {enabled: true, securityType: {secretName: s, in: Query, apiKeyNameKey: k, apiKeyValueKey: v}}
+    endpointSecurity: {enabled: true, securityType: {
+      secretName: s, in: Query, apiKeyNameKey: k, apiKeyValueKey: v}}
 """)
     first, second = made.production
     assert first.endpoint == ServiceConf("orders", "shop", 80, "http")
@@ -89,14 +93,19 @@ def test_policies_and_limits_of_both_levels_arrive_in_order() -> None:
         """
 apiPolicies:
   request:
-  - {policyName: AddHeader, policyVersion: v2, policyId: i, parameters: {headerName: a, headerValue: b}}
+  - {policyName: AddHeader, policyVersion: v2, policyId: i,
+     parameters: {headerName: a, headerValue: b}}
   - {policyName: RequestMirror, parameters: {urls: [http://m]}}
   response: [{policyName: RemoveHeader, parameters: {headerName: c}}]
 rateLimit: {requestsPerUnit: 5, unit: Hour}
 """,
-        START.replace("verb: GET", "verb: GET, rateLimit: {requestsPerUnit: 6, unit: Day}, operationPolicies: {request: [{policyName: BackendJwt, "
-                      "parameters: {customClaims: [{claim: c, value: v}]}}]}"),
-    )  # fmt: skip
+        START.replace(
+            "verb: GET",
+            "verb: GET, rateLimit: {requestsPerUnit: 6, unit: Day}, operationPolicies: {request: "
+            "[{policyName: BackendJwt, "
+            "parameters: {customClaims: [{claim: c, value: v}]}}]}",
+        ),
+    )
     assert [(item.name, item.version, item.id) for item in made.policies.request] == [
         ("AddHeader", "v2", "i"),
         ("RequestMirror", "v1", ""),
@@ -115,7 +124,8 @@ rateLimit: {requestsPerUnit: 5, unit: Hour}
 
 def test_authentication_has_the_defaults_of_its_type() -> None:
     made = conf(
-        "authentication: [{authType: OAuth2}, {authType: JWT}, {authType: APIKey}, {authType: mTLS}]\n"
+        "authentication: [{authType: OAuth2}, {authType: JWT}, {authType: APIKey}, {authType: "
+        "mTLS}]\n"
     )
     assert [
         (item.auth_type, item.required, item.enabled, item.header, item.query)
@@ -133,8 +143,10 @@ def test_authentication_has_the_defaults_of_its_type() -> None:
 def test_authentication_says_where_a_credential_is_looked_for() -> None:
     made = conf("""
 authentication:
-- {authType: OAuth2, required: optional, enabled: false, sendTokenToUpstream: true, headerName: X-Token, queryParamName: t}
-- {authType: JWT, headerEnable: false, queryParamEnable: true, queryParamName: t, audience: [a, b, a]}
+- {authType: OAuth2, required: optional, enabled: false, sendTokenToUpstream: true,
+   headerName: X-Token, queryParamName: t}
+- {authType: JWT, headerEnable: false, queryParamEnable: true, queryParamName: t,
+   audience: [a, b, a]}
 - {authType: APIKey, headerName: key, queryParamEnable: false}
 - {authType: mTLS, required: mandatory, certificates: [{name: c, key: tls.crt}]}
 """)
@@ -154,7 +166,7 @@ authentication:
     )
     assert (jwt.header, jwt.query, jwt.audiences) == ("", "t", ("a", "b"))
     assert (key.header, key.query) == ("key", "")
-    assert mtls.certificates == (SecretKey("c", "tls.crt", Mark(13, 3, "#/authentication/3")),)
+    assert mtls.certificates == (SecretKey("c", "tls.crt", Mark(15, 3, "#/authentication/3")),)
 
 
 def test_the_rest_of_the_file_arrives() -> None:

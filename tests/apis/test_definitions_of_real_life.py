@@ -1,4 +1,6 @@
-"""What real OpenAPI documents hold: all of it is carried over into the conf, or named in a warning; and what is made can be deployed."""
+"""What real OpenAPI documents hold: all of it is carried over into the conf, or named in a warning;
+and what is made can be deployed.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ import pytest
 import yaml
 
 from kapi.apis.compile import compile_api
+from kapi.apis.definitions import openapi
 from kapi.apis.generate import Choices, Generated, generated, place_in_definition
+from kapi.apis.report import Report
 from kapi.errors import Diagnostic, Invalid
 from kapi.policies import POLICIES
 
@@ -415,7 +419,10 @@ def test_an_unknown_field_at_the_top_is_a_mistake(name: str) -> None:
 
 @pytest.mark.parametrize("written", ["1.0", "1.10", "2", "-1.50"])
 def test_a_version_without_quotes_is_taken_as_it_is_written(written: str) -> None:
-    as_yaml = f"openapi: 3.0.3\ninfo: {{title: t, version: {written}}}\nservers: [{{url: 'https://b.example'}}]\npaths: {{/a: {{get: {{}}}}}}\n"
+    as_yaml = (
+        f"openapi: 3.0.3\ninfo: {{title: t, version: {written}}}\n"
+        f"servers: [{{url: 'https://b.example'}}]\npaths: {{/a: {{get: {{}}}}}}\n"
+    )
     as_json = json.dumps(document()).replace('"1.0"', written)
     for content in (as_yaml, as_json):
         result = made(content.encode())
@@ -487,3 +494,14 @@ def test_the_parser_has_no_limit_of_its_own(as_text: Any) -> None:
     content = as_text(value).encode()
     assert len(content) > 10_500_000
     assert list(operations(made(content))) == ["GET /a"]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", '"\\ud800"', "1" * 5000])
+def test_what_only_some_readers_of_json_take_is_not_read_as_json(value: str) -> None:
+    """It is read as YAML, or refused there with its place."""
+    report = Report("definitionFile")
+    text = f'{{"openapi": "3.0.3", "info": {{"title": "t", "version": "1"}}, "x-value": {value}}}'
+    found = openapi.parse(text.encode(), report)
+    assert report.diagnostics or (found is not None and found.document is not None)
+    if found is not None and found.document is not None:
+        assert isinstance(found.document["x-value"], str)

@@ -18,7 +18,10 @@ type: "REST"
 endpointConfigurations: {production: {endpoint: "http://orders:8080"}}
 operations:
 """
-DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "Orders", "version": "1"}, "paths": {"/admin": {"get": {}}, "/{name}": {"get": {}}}}'
+DEFINITION = (
+    b'{"openapi": "3.0.3", "info": {"title": "Orders", "version": "1"}, "paths": {"/admin": '
+    b'{"get": {}}, "/{name}": {"get": {}}}}'
+)
 
 
 @pytest.mark.parametrize(
@@ -76,18 +79,22 @@ def warned(operations: str) -> list[str]:
 
 def test_a_deployment_is_warned_of_a_weaker_sibling() -> None:
     (message,) = warned(
-        '- {target: "/admin", verb: GET, scopes: [admin]}\n- {target: "/{name}", verb: GET, secured: false}\n'
+        '- {target: "/admin", verb: GET, scopes: [admin]}\n'
+        '- {target: "/{name}", verb: GET, secured: false}\n'
     )
-    assert (
-        message
-        == "GET /{name} needs other credentials or scopes than GET /admin, and a backend may mistake one for the other"
-    )
-    assert not warned(
-        '- {target: "/admin", verb: GET, scopes: [a]}\n- {target: "/{name}", verb: GET, scopes: [a]}\n'
+    assert message == (
+        "GET /{name} needs other credentials or scopes than GET /admin, and a backend may "
+        "mistake one for the other"
     )
     assert not warned(
-        '- {target: "/admin", verb: GET, secured: false}\n- {target: "/{name}", verb: GET, scopes: [a]}\n'
+        '- {target: "/admin", verb: GET, scopes: [a]}\n'
+        '- {target: "/{name}", verb: GET, scopes: [a]}\n'
     )
     assert not warned(
-        '- {target: "/admin", verb: POST, scopes: [admin]}\n- {target: "/{name}", verb: GET, secured: false}\n'
+        '- {target: "/admin", verb: GET, secured: false}\n'
+        '- {target: "/{name}", verb: GET, scopes: [a]}\n'
+    )
+    assert not warned(
+        '- {target: "/admin", verb: POST, scopes: [admin]}\n'
+        '- {target: "/{name}", verb: GET, secured: false}\n'
     )

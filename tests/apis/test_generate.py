@@ -63,7 +63,10 @@ def test_without_an_absolute_server_the_endpoint_is_left_to_the_person() -> None
 
 @pytest.mark.parametrize("title", ["x>>>?", "??>", "Ünï¢ödé ÿÿÿ", "a/b+c"])
 def test_a_made_base_path_is_one_plain_segment(title: str) -> None:
-    content = f'{{"openapi": "3.0.3", "info": {{"title": "{title}", "version": "1.0"}}, "servers": [{{"url": "http://b"}}], '
+    content = (
+        f'{{"openapi": "3.0.3", "info": {{"title": "{title}", "version": "1.0"}}, "servers": '
+        f'[{{"url": "http://b"}}], '
+    )
     content += '"paths": {"/a": {"get": {}}}}'
     compiled = compile_api(
         generate(content.encode()).encode(),
@@ -84,11 +87,18 @@ def test_a_made_base_path_is_one_plain_segment(title: str) -> None:
         (b'{"openapi": "4.0.0", "info": {"title": "a", "version": "1"}, "paths": {}}', "REST"),
         (b'{"openapi": "3.0.0", "info": 1, "paths": [], "servers": {}}', "REST"),
         (
-            b'{"openapi": "3.0.0", "info": {"title": 1, "version": 2}, "paths": {"a": 1, "/b": 2, "/c": {"get": 3}}, "security": [1]}',
+            (
+                b'{"openapi": "3.0.0", "info": {"title": 1, "version": 2}, "paths": {"a": 1, "/b": '
+                b"2, "
+                b'"/c": {"get": 3}}, "security": [1]}'
+            ),
             "REST",
         ),
         (
-            b'{"openapi": "3.0.0", "info": {"title": "a", "version": "1"}, "paths": {"/a": {"$ref": "#/paths/~1a"}}}',
+            (
+                b'{"openapi": "3.0.0", "info": {"title": "a", "version": "1"}, "paths": {"/a": '
+                b'{"$ref": "#/paths/~1a"}}}'
+            ),
             "REST",
         ),
         (b'{"a":' * 3000, "REST"),
@@ -160,7 +170,10 @@ def test_a_zip_is_named_after_all_its_services_in_archive_order() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name in ("z.proto", "a.proto"):
-            services = f"service {name[0].upper()}One {{ rpc Get (R) returns (R); }} service {name[0].upper()}Two {{ rpc Get (R) returns (R); }}"
+            services = (
+                f"service {name[0].upper()}One {{ rpc Get (R) returns (R); }} service "
+                f"{name[0].upper()}Two {{ rpc Get (R) returns (R); }}"
+            )
             archive.writestr(name, f'syntax = "proto3"; package org.apk.v1.x; {services}')
     definition = parse_definition(packed.getvalue(), "GRPC")
     assert (
@@ -187,7 +200,10 @@ def test_every_character_of_a_definition_is_read_once(content: bytes, kind: str)
 
 @pytest.mark.parametrize("listed", ["[null]", "[null, {}]", "[{}]", "[1]"])
 def test_a_security_requirement_that_lists_no_texts_is_a_mistake(listed: str) -> None:
-    definition = f'{{"openapi":"3.0.3","info":{{"title":"t","version":"1"}},"paths":{{}},"security":[{{"default":{listed}}}]}}'
+    definition = (
+        f'{{"openapi":"3.0.3","info":{{"title":"t","version":"1"}},"paths":{{}},'
+        f'"security":[{{"default":{listed}}}]}}'
+    )
     with pytest.raises(Invalid) as error:
         generate(definition.encode())
     assert "expected type: String" in error.value.diagnostics[0].message

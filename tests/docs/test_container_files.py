@@ -1,4 +1,6 @@
-"""The image and the compose file say what docs/operate/containers.md says of them. No engine runs here."""
+"""The image and the compose file say what docs/operate/containers.md says of them. No engine runs
+here.
+"""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_every_setting_has_a_row(name: str) -> None:
 
 
 def test_every_command_has_a_section() -> None:
-    from kapi.front.cli.main import COMMANDS
+    from kapi.front.cli.commands.table import COMMANDS
 
     text = (ROOT / "docs/cli.md").read_text("utf-8")
     assert COMMANDS

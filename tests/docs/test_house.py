@@ -12,18 +12,19 @@ from functools import cache
 from pathlib import Path
 
 CODE = Path(__file__).parents[2] / "src" / "kapi"
+TESTS = Path(__file__).parents[1]
 
 LONG_FUNCTIONS = 0
 """Functions of more than 40 lines."""
 WIDE_LINES = 0
 """Lines of more than 100 characters."""
-DECISIONS = 17.0
+DECISIONS = 16.4
 """Branches, comprehensions and boolean operators per 100 lines of code."""
 DECISIONS_OF_PACKAGE = 18.0
 """The same for each package, and for the modules beside them together."""
-DENSER = {"apis": 19.9, "settings": 20.8, "jose": 22.0}
+DENSER = {"apis": 19.6}
 """Packages that may have more: they check what others write."""
-COMPLEXITY = 38.0
+COMPLEXITY = 37.4
 """Cyclomatic complexity of all functions per 100 of their lines, as lizard counts it."""
 TERNARIES = 6.0
 """Conditional expressions per 1000 lines of code."""
@@ -35,8 +36,6 @@ COMPREHENSIONS = 21.5
 LISTS = (
     "identity/grants",
     "identity/issuers/presets",
-    "policies",
-    "front/cli/commands",
     "front/web/system",
 )
 """Folders that may have more than 15 modules: each is a list of one kind."""
@@ -231,3 +230,20 @@ def _reachable(start: str) -> set[str]:
 def test_no_circle_of_imports() -> None:
     circle = [module for module in _imports() if module in _reachable(module)]
     assert len(circle) <= IN_CIRCLES, circle
+
+
+def test_files_of_tests_have_different_names() -> None:
+    """Pytest imports each by its name alone; two of one name end a whole run."""
+    names = Counter(path.name for path in TESTS.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_dataclasses_are_those_that_make_their_methods_late() -> None:
+    """The standard library's cost two fifths of the start of each process."""
+    found = []
+    for name, node in _nodes():
+        if not isinstance(node, ast.ImportFrom) or node.module != "dataclasses":
+            continue
+        if name != "dataclass.py" and any(alias.name == "dataclass" for alias in node.names):
+            found.append(name)
+    assert found == []

@@ -1,4 +1,6 @@
-"""The pages about issuers: every command in them exists with its options, every preset and its issuer is there."""
+"""The pages about issuers: every command in them exists with its options, every preset and its
+issuer is there.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from kapi.identity.issuers.presets import PRESETS
 from kapi.settings import IssuerSettings
 from kapi.settings.values import checked
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "issuers").glob("*.md"))
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [*sorted((DOCS / "issuers").glob("*.md")), DOCS / "coming-from-keycloak.md"]
 
 
 def _lines(page: Path) -> list[str]:
@@ -28,7 +31,7 @@ COMMANDS = sorted(
         line.strip()
         for page in PAGES
         for line in _lines(page)
-        if line.startswith(("    kapi issuer add", "kapi issuer add"))
+        if line.startswith(("    kapi issuer ", "kapi issuer add"))
     }
 )
 

@@ -20,8 +20,11 @@ OPENAPI = json.dumps({"openapi": "3.0.3", "info": {"title": "t", "version": "1"}
 @pytest.mark.parametrize("text", CONFS, ids=lambda text: yaml.safe_load(text)["name"])
 def test_a_conf_of_the_page_compiles(text: str) -> None:
     conf = yaml.safe_load(text)
-    tools = [{"name": item["target"]} for item in conf["operations"]]
-    definition = json.dumps({"tools": tools}) if conf["type"] == "MCP" else OPENAPI
+    named: dict[str, list[dict[str, str]]] = {"TOOL": [], "PROMPT": []}
+    for item in conf["operations"]:
+        named.setdefault(item["verb"], []).append({"name": item["target"]})
+    shown = json.dumps({"tools": named["TOOL"], "prompts": named["PROMPT"]})
+    definition = shown if conf["type"] == "MCP" else OPENAPI
     made = compile_api(
         text.encode(), definition.encode(), organization="default", policies=POLICIES
     )

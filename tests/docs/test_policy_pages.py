@@ -1,4 +1,6 @@
-"""Every conf in the pages of docs/policies compiles, and the real Envoy takes what comes of all of them together."""
+"""Every conf in the pages of docs/policies and of Kong compiles, and the real Envoy takes what
+comes of all of them together.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,11 @@ from kapi.gateway.envoy.process.process import find_envoy
 from kapi.gateway.envoy.resources.context import render_context_from
 from kapi.gateway.envoy.resources.render import render_api
 from kapi.policies import POLICIES
-from kapi.policies.wasm_modules import Module
+from kapi.policies.mediation.wasm_modules import Module
 from kapi.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs/policies").glob("*.md"))
+PAGES = [*sorted((ROOT / "docs/policies").glob("*.md")), ROOT / "docs/coming-from-kong.md"]
 DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
 
 

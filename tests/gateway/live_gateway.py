@@ -49,7 +49,7 @@ from kapi.gateway.envoy.stream.server import Publisher
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication.node import Authentication, Credential
 from kapi.policies.authentication.trust import Need, needs_in
-from kapi.policies.scopes import Scopes
+from kapi.policies.callers.scopes import Scopes
 from kapi.settings import GatewaySettings, Settings
 from kapi.store import Store
 from waiting import until
@@ -154,7 +154,9 @@ class _UnixServer(http.server.ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def backend(address: Any = ("127.0.0.1", 0), *, certificate: Path | None = None) -> Iterator[int]:
-    """A backend that says what it was asked; yields its port. A path instead of an address makes a Unix socket."""
+    """A backend that says what it was asked; yields its port. A path instead of an address makes a
+    Unix socket.
+    """
     kind = _UnixServer if isinstance(address, str) else http.server.ThreadingHTTPServer
     server = kind(address, _Echo)
     if certificate is not None:

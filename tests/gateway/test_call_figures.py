@@ -1,4 +1,6 @@
-"""The figures of calls: what is counted of a line of the access log, the limit of rows, and the reading of the file."""
+"""The figures of calls: what is counted of a line of the access log, the limit of rows, and the
+reading of the file.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +46,17 @@ def shown(counted: CallFigures) -> dict[tuple[str, frozenset[tuple[str, str]]], 
 
 def row(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
     return name, frozenset(labels.items())
+
+
+def test_costs_of_ai_models_are_added_without_rounding(tmp_path: Path) -> None:
+    counted = figures(tmp_path)
+    for _ in range(10):
+        counted.count(call(cost="0.1 USD", application="shop"))
+    counted.count(call(cost="0.000000000003 EUR"))
+    found = shown(counted)
+    dollars = row("kapi_ai_cost_total", **API, application="shop", currency="USD")
+    assert found[dollars] == 1
+    assert found[row("kapi_ai_cost_total", **API, application="", currency="EUR")] == 3e-12
 
 
 def test_a_call_that_passed(tmp_path: Path) -> None:

@@ -119,10 +119,12 @@ def test_issuers_tiers_and_limits_by_key_have_records_too() -> None:
     issuers = (
         TrustedIssuer("a", "https://a", "{}", consumer_key_claim="azp"),
         TrustedIssuer("b", "https://b", "{}", consumer_key_claim=""),
+        TrustedIssuer("a@2", "https://a.second", "{}", (), "azp", same_as="https://a"),
     )
     assert consumer_index([], tuple, issuers, settings) == {
         "i\thttps://a": "azp",
         "i\thttps://b": "clientId\tclient_id\tazp\tcid\tappid",
+        "i\thttps://a.second": "azp\nhttps://a",
         "t": "r\t100\t3600\ts",
         "x\t*\tuser%20key\tbob%26x": "r\t4\t60\ts",
         "x\torg1\tip\t*": "r\t9\t1\ts",
@@ -131,8 +133,15 @@ def test_issuers_tiers_and_limits_by_key_have_records_too() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "version", "expected"),
-    [("1.0.0", "1.0.0", True), ("1.0", "1.0.0", False), (r"1\..*", "1.2.3", True), (r"1\..*", "11.2", False), ("v1|v2", "v2", True), ("+", "+", True)],
-)  # fmt: skip
+    [
+        ("1.0.0", "1.0.0", True),
+        ("1.0", "1.0.0", False),
+        (r"1\..*", "1.2.3", True),
+        (r"1\..*", "11.2", False),
+        ("v1|v2", "v2", True),
+        ("+", "+", True),
+    ],
+)
 def test_a_pattern_is_about_the_whole_version(pattern: str, version: str, expected: bool) -> None:
     assert matches(pattern, version) is expected
 
@@ -182,7 +191,7 @@ requests = 2
         "subscriptions.tiers[0].burst_unit",
         "subscriptions.tiers[1]",
         "subscriptions.applications[0]",
-        "subscriptions.applications[0].subscriptions",
+        "subscriptions.applications[0].subscriptions[0].version",
         "subscriptions.applications[1]",
         "subscriptions.applications[1].keys",
         "subscriptions.applications[2].id",

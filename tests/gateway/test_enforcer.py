@@ -92,14 +92,30 @@ def test_there_is_one_key_and_it_stays(store: EnforcerKeys, tmp_path: Path) -> N
 def test_claims_about_the_token_stay_out_and_custom_ones_win(store: EnforcerKeys) -> None:
     made, keys = signer(store)
     sent = {
-        "iss": "https://other", "sub": "anna", "aud": ["x"], "exp": 1, "nbf": 1, "iat": 1, "jti": "t", "scope": ["a"], "cnf": {"jkt": "x"},
-        "azp": "app", "email": "anna@example.com", "groups": ["a", "b"], "level": 1,
-        DIALECT + "subscriber": "forged", "organizations": ["forged"],
-    }  # fmt: skip
+        "iss": "https://other",
+        "sub": "anna",
+        "aud": ["x"],
+        "exp": 1,
+        "nbf": 1,
+        "iat": 1,
+        "jti": "t",
+        "scope": ["a"],
+        "cnf": {"jkt": "x"},
+        "azp": "app",
+        "email": "anna@example.com",
+        "groups": ["a", "b"],
+        "level": 1,
+        DIALECT + "subscriber": "forged",
+        "organizations": ["forged"],
+    }
     claims = claims_of(made.answer(question(sent, custom={"level": 3, "email": "x"})).token, keys)
     assert (claims["iss"], claims["sub"], claims["groups"], claims["level"], claims["email"]) == (
-        "wso2.org/products/am", "anna", ["a", "b"], 3, "x",
-    )  # fmt: skip
+        "wso2.org/products/am",
+        "anna",
+        ["a", "b"],
+        3,
+        "x",
+    )
     assert not {"aud", "nbf", "scope", "cnf"} & set(claims)
     assert claims["jti"].startswith("id-")
     assert claims[DIALECT + "subscriber"] == "anna"
@@ -161,10 +177,14 @@ def test_rubbish_is_no_question(store: EnforcerKeys, bad: bytes) -> None:
 APPLICATIONS = (
     Application("1", "other", "Theirs", keys=(ConsumerKey("app", "PRODUCTION"),)),
     Application(
-        "2", "default", "Shop", tier="Gold", keys=(ConsumerKey("app", "PRODUCTION"),),
+        "2",
+        "default",
+        "Shop",
+        tier="Gold",
+        keys=(ConsumerKey("app", "PRODUCTION"),),
         subscriptions=(Subscription("s", "Orders", "1\\..*", tier="Silver"),),
     ),
-)  # fmt: skip
+)
 
 
 def test_the_application_is_the_one_with_the_consumer_key(store: EnforcerKeys) -> None:
@@ -192,9 +212,16 @@ def test_an_api_key_names_its_application_itself(store: EnforcerKeys) -> None:
         ).token,
         keys,
     )
-    assert [claims[DIALECT + name] for name in ("applicationid", "applicationname", "subscriber", "applicationtier", "enduser")] == [
-        "u", "Shop", "anna", "Gold", "Shop",
-    ]  # fmt: skip
+    assert [
+        claims[DIALECT + name]
+        for name in ("applicationid", "applicationname", "subscriber", "applicationtier", "enduser")
+    ] == [
+        "u",
+        "Shop",
+        "anna",
+        "Gold",
+        "Shop",
+    ]
     assert "sub" not in claims
     assert "application" not in claims
 
@@ -216,7 +243,9 @@ def test_an_api_key_names_its_application_itself(store: EnforcerKeys) -> None:
 def test_the_application_is_that_of_the_claim_that_subscriptions_look_at(
     store: EnforcerKeys, claims: dict[str, Any], client: str
 ) -> None:
-    """The record for the admission filter, the backend JWT and the system APIs name the same client."""
+    """The record for the admission filter, the backend JWT and the system APIs name the same
+    client.
+    """
     issuers = [
         TrustedIssuer("a", "https://a", "{}", consumer_key_claim="org.app"),
         TrustedIssuer("b", "https://b", "{}"),

@@ -1,4 +1,6 @@
-"""Headers that reach a backend: who is calling and by which address is said by the gateway, whatever a caller sends."""
+"""Headers that reach a backend: who is calling and by which address is said by the gateway,
+whatever a caller sends.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,29 @@ from kapi.policies.headers import HeaderChange, Headers
 CERTIFICATE = "X-WSO2-CLIENT-CERTIFICATE"
 PATH = "/heads/1.0.0"
 STRANGERS = (
-    "Forwarded", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-User",
-    "X-Forwarded-Client-Cert", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "X-Original-URL", "X-Rewrite-URL",
-    "X-Envoy-External-Address", "X-Envoy-Retry-On", "X-Envoy-Upstream-Rq-Timeout-Ms", "Proxy-Authorization", "Remote-User",
-    "X-Remote-User", "X-JWT-Assertion", "X-Kapi-Path", CERTIFICATE,
-)  # fmt: skip
+    "Forwarded",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Server",
+    "X-Forwarded-User",
+    "X-Forwarded-Client-Cert",
+    "X-Real-IP",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "True-Client-IP",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-Envoy-External-Address",
+    "X-Envoy-Retry-On",
+    "X-Envoy-Upstream-Rq-Timeout-Ms",
+    "Proxy-Authorization",
+    "Remote-User",
+    "X-Remote-User",
+    "X-JWT-Assertion",
+    "X-Kapi-Path",
+    CERTIFICATE,
+)
 
 
 def with_node(made: Operation, node: object) -> Operation:

@@ -1,4 +1,6 @@
-"""Client certificates at the real Envoy: pinned ones, those of an authority, expired and foreign ones, and tokens bound to one."""
+"""Client certificates at the real Envoy: pinned ones, those of an authority, expired and foreign
+ones, and tokens bound to one.
+"""
 
 from __future__ import annotations
 
@@ -333,7 +335,7 @@ def test_any_certificate_is_asked_for_so_that_clients_which_choose_by_authority_
     ]
     done = subprocess.run(command, input=b"", capture_output=True, timeout=10, check=False)
     said = done.stdout.decode()
-    # Both stand there only when the gateway asked, and the second only when it named no authority.
+    # Both are there only when the gateway asked, and the second only when it named no authority.
     assert "Requested Signature Algorithms" in said
     assert "No client certificate CA names sent" in said
     assert "Acceptable client certificate CA names" not in said
@@ -428,7 +430,7 @@ def test_a_certificate_in_a_header_of_a_trusted_front(
             "MIIB" * 2000,
         ):
             assert call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=rubbish).status == 401
-        # Whoever comes without the header is judged by the connection.
+        # A caller without the header is judged by the connection.
         assert code(call(live, "/pinned", issued["pinned"])) == "200"
         assert code(call(live, "/pinned")) == "900902"
     finally:
@@ -487,7 +489,8 @@ def test_a_certificate_is_judged_once(issued: dict[str, Issued]) -> None:
                 ],
             )
         )
-        # The call of a certificate that nobody has judged goes nowhere while the control process is away.
+        # The call of a certificate that nobody has judged goes nowhere while the control process is
+        # away.
         assert call(it, "/members", issued["member"]).status == 500
         assert code(call(it, "/members")) == "900902"
         with enforcer(it.context.control_socket) as server:

@@ -1,4 +1,6 @@
-"""Claims that reach the backend as headers, and issuers by organization and environment, at the real Envoy."""
+"""Claims that reach the backend as headers, and issuers by organization and environment, at the
+real Envoy.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Where a credential may stand, at the real Envoy: headers, queries, several kinds at once; and what the backend sees of it."""
+"""Where a credential may be, at the real Envoy: headers, queries, several kinds at once; and
+what the backend sees of it.
+"""
 
 from __future__ import annotations
 

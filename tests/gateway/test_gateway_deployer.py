@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from live_gateway import Gateway, backend, gateway
+from live_gateway import Gateway, backend, free_port, gateway
 from live_gateway import deployer as make_deployer
 
 import kapi
@@ -22,14 +22,23 @@ from kapi import run_files
 from kapi.apis import report as codes
 from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.secrets import Secrets
-from kapi.errors import Diagnostic, GatewayRejected, GatewayUnavailable, Invalid, Problem
+from kapi.errors import (
+    Diagnostic,
+    GatewayLost,
+    GatewayRejected,
+    GatewayUnavailable,
+    Invalid,
+    Problem,
+)
 from kapi.fetch import fetch
 from kapi.gateway.deployment.checks import raise_mistakes
 from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.deployment.fingerprint import SOURCES, fingerprint
 from kapi.gateway.deployment.modules import Modules
 from kapi.gateway.envoy.resources.context import render_context
+from kapi.gateway.envoy.resources.names import SCOPE, names_in
 from kapi.gateway.envoy.resources.resource import Resource
+from kapi.policies.headers import HeaderChange, Headers
 from kapi.settings import GatewaySettings, Settings
 from kapi.store import Store
 from kapi.store.gateway.modules import PinnedModules
@@ -77,7 +86,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Gateway]:
-    with gateway(timeout=5) as it:
+    with gateway(timeout=30) as it:
         yield it
 
 
@@ -111,6 +120,16 @@ def test_deploy_answers_when_the_api_does(running: Gateway, deployer: Deployer, 
         1_700_000_000,
     )
     assert deployer.list("other") == ()
+
+
+def test_only_limits_count(deployer: Deployer, port: int) -> None:
+    """Envoy has the listener for counters then only; without it, nothing is to be sent there."""
+    cache = "apiPolicies: {response: [{policyName: ResponseCache}]}"
+    deployer.deploy(conf(port, extra=cache), DEFINITION, "default")
+    assert not deployer.counts
+    limit = "rateLimit: {requestsPerUnit: 9, unit: Minute}"
+    deployer.deploy(conf(port, extra=limit), DEFINITION, "default")
+    assert deployer.counts
 
 
 def test_redeploy_replaces(running: Gateway, deployer: Deployer, port: int) -> None:
@@ -171,6 +190,7 @@ def test_undeploy_of_an_unknown_or_foreign_id(deployer: Deployer, port: int) -> 
             "909001",
             f"{api_id} not found",
         )
+        assert "kapi delete api NAME" in caught.value.hint
 
 
 def test_a_taken_base_path_is_refused(deployer: Deployer, port: int) -> None:
@@ -182,14 +202,16 @@ def test_a_taken_base_path_is_refused(deployer: Deployer, port: int) -> None:
 def test_of_two_deployments_at_once_only_one_gets_the_base_path(
     running: Gateway, store: Store, port: int
 ) -> None:
-    """The other one is deployed while Envoy checks the first."""
+    """The other one is deployed while the first is compiled."""
     others = [conf(port, name="other")]
 
-    def check(*_: object) -> None:
+    def compiling(*files: bytes, **choices: Any) -> Compiled:
+        compiled = compile_api(*files, **choices)
         if others:
             made.deploy(others.pop(), DEFINITION, "default")
+        return compiled
 
-    made = make(running, store, check=check)
+    made = make(running, store, compile_new=compiling)
     made.restore()
     with pytest.raises(Invalid, match="taken"):
         made.deploy(conf(port), DEFINITION, "default")
@@ -225,7 +247,15 @@ UNFIT = """apiPolicies:
   - policyName: WASMInterceptor
     parameters: {name: two, rootId: two, url: "file:two.wasm", hostKeys: [SECRET]}
 """
-LOGIN = '    endpointSecurity: {enabled: true, securityType: {secretName: "login", userNameKey: "user", passwordKey: "word"}}'
+SCRIPT = """apiPolicies:
+  request:
+  - policyName: LuaInterceptor
+    parameters: {name: s, sourceCode: "function envoy_on_request(handle) end"}
+"""
+LOGIN = (
+    '    endpointSecurity: {enabled: true, securityType: {secretName: "login", userNameKey: '
+    '"user", passwordKey: "word"}}'
+)
 
 
 def test_modules_secrets_and_conflicts_are_all_told_at_once(
@@ -273,16 +303,90 @@ def test_the_root_is_refused_with_a_hint(deployer: Deployer, port: int) -> None:
     assert "basePath" in caught.value.hint
 
 
-def test_what_envoy_refuses_is_nowhere(running: Gateway, store: Store, port: int) -> None:
-    def refuse(*_: object) -> None:
-        raise GatewayRejected("no, thank you")
+def with_bad_header(*files: bytes, **choices: Any) -> Compiled:
+    """Compiles an API named `bad` to one that Envoy refuses."""
+    compiled = compile_api(*files, **choices)
+    if compiled.api.name != "bad":
+        return compiled
+    header = Headers(request=(HeaderChange("set", "a\nb", "x"),))
+    operations = tuple(
+        dataclasses.replace(item, policies=(*item.policies, header))
+        for item in compiled.api.operations
+    )
+    return dataclasses.replace(
+        compiled, api=dataclasses.replace(compiled.api, operations=operations)
+    )
 
-    deployer = make(running, store, check=refuse)
+
+def test_what_envoy_refuses_is_nowhere_and_hinders_no_other(
+    running: Gateway, store: Store, port: int
+) -> None:
+    deployer = make(running, store, compile_new=with_bad_header)
     deployer.restore()
-    with pytest.raises(GatewayRejected, match="no, thank you"):
+    deployer.deploy(conf(port), DEFINITION, "default")
+    bad = conf(port, name="bad", version="2.0.0")
+    for _ in range(2):
+        with pytest.raises(GatewayRejected, match="HeaderValueValidationError") as caught:
+            deployer.deploy(bad, DEFINITION, "default")
+        assert "goo.gle" not in caught.value.detail
+    assert [api.name for api in store.apis()] == ["pets"]
+    assert running.call("/pets/1.0.0/x").status == 200
+    assert running.call("/pets/2.0.0/x").status == 404
+    deployer.deploy(conf(port, target="/y"), DEFINITION, "default")
+    deployer.deploy(conf(port, version="2.0.0"), DEFINITION, "default")
+    assert running.call("/pets/1.0.0/y").status == 200
+    assert running.call("/pets/2.0.0/x").status == 200
+
+
+class Mortal:
+    """A publisher whose Envoy ends when it gets a scope, the first time or always."""
+
+    def __init__(self, inner: Any, ends: int) -> None:
+        self.inner, self.ends = inner, ends
+
+    def publish(self, changed: Any, removed: Any = ()) -> None:
+        if self.ends and any(item.type_url == SCOPE for item in changed):
+            self.ends -= 1
+            raise GatewayLost
+        self.inner.publish(changed, removed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_an_envoy_that_ends_meanwhile_gets_the_api_when_it_is_back(
+    running: Gateway, store: Store, port: int
+) -> None:
+    deployer = make(running, store, publisher=Mortal(running.publisher, 1))
+    deployer.restore()
+    deployer.deploy(conf(port), DEFINITION, "default")
+    assert running.call("/pets/1.0.0/x").status == 200
+
+
+def test_an_api_that_ends_envoy_is_not_sent_to_the_next_one(
+    running: Gateway, store: Store, port: int
+) -> None:
+    def ended(*_: object) -> None:
+        raise GatewayRejected("Envoy ended")
+
+    publisher = Mortal(running.publisher, 9)
+    deployer = make(running, store, publisher=publisher, check=ended)
+    deployer.restore()
+    with pytest.raises(GatewayRejected, match="Envoy ended"):
         deployer.deploy(conf(port), DEFINITION, "default")
-    assert store.apis() == ()
-    assert running.call("/pets/1.0.0/x").status == 404
+    assert (store.apis(), publisher.ends) == ((), 8)
+
+
+def test_a_script_is_loaded_by_another_process_first(
+    running: Gateway, store: Store, port: int
+) -> None:
+    checked = []
+    deployer = make(running, store, check=lambda *given: checked.append(given))
+    deployer.restore()
+    deployer.deploy(conf(port), DEFINITION, "default")
+    assert checked == []
+    deployer.deploy(conf(port, name="scripted", base="/s", extra=SCRIPT), DEFINITION, "default")
+    assert len(checked) == 1
 
 
 def test_what_the_store_does_not_keep_is_taken_back(
@@ -331,6 +435,35 @@ def test_a_restart_needs_no_compiler(
     assert len(again.list("default")) == 1
 
 
+@pytest.mark.parametrize("kind", ["scope", "cluster"])
+def test_a_restart_compiles_only_what_a_node_with_other_settings_has_changed(
+    running: Gateway, deployer: Deployer, store: Store, port: int, kind: str
+) -> None:
+    other = free_port()
+    deployer.deploy(conf(port), DEFINITION, "default")
+    deployer.deploy(conf(other, name="changed", base="/changed"), DEFINITION, "default")
+    names = {item.name for item in store.rendered() if item.kind == kind}
+    kept = {"scope": "pets", "cluster": next(iter(_clusters(store, "pets")))}[kind]
+    with store.database.transaction() as db:
+        for name in names - {kept}:
+            db.execute("DELETE FROM rendered WHERE kind = ? AND name = ?", (kind, name))
+
+    def compiled(text: bytes, definition: bytes, **arguments: Any) -> Compiled:
+        assert b"changed" in text
+        return compile_api(text, definition, **arguments)
+
+    make(running, store, compile_stored=compiled).restore()
+    assert running.call("/pets/1.0.0/x").status == 200
+    assert running.call("/changed/1.0.0/x").status == 503
+    make(running, store, compile_stored=never_compiled).restore()
+    assert {item.name for item in store.rendered() if item.kind == kind} == names
+
+
+def _clusters(store: Store, segment: str) -> frozenset[str]:
+    scope = next(item for item in store.rendered() if (item.kind, item.name) == ("scope", segment))
+    return names_in(scope.body).backends
+
+
 def test_another_version_renders_again_and_leaves_out_what_no_longer_compiles(
     running: Gateway,
     deployer: Deployer,
@@ -359,6 +492,8 @@ def test_another_version_renders_again_and_leaves_out_what_no_longer_compiles(
 def _other(value: object) -> object:
     """Another value of the same kind."""
     match value:
+        case None:
+            return "set"
         case bool():
             return not value
         case int():
@@ -460,7 +595,9 @@ def test_mistakes_of_authentication_alone_have_a_code_of_their_own() -> None:
 def test_settings_that_no_longer_hold_are_not_in_force_after_a_restart(
     running: Gateway, deployer: Deployer, store: Store, port: int
 ) -> None:
-    """A front was trusted with the client's certificate in a header; after it is no longer named, the API must not believe the header."""
+    """A front was trusted with the client's certificate in a header; after it is no longer named,
+    the API must not believe the header.
+    """
     header = "x-client-certificate"
     trusting = dataclasses.replace(
         running.settings.gateway,
@@ -469,7 +606,8 @@ def test_settings_that_no_longer_hold_are_not_in_force_after_a_restart(
     )
     secret = {("default", "clients", "ca.crt"): running.certificate.ca_file.read_text()}
     mtls = (
-        "authentication:\n- {authType: mTLS, required: mandatory, certificates: [{name: clients, key: ca.crt}]}\n"
+        "authentication:\n- {authType: mTLS, required: mandatory, certificates: [{name: clients, "
+        "key: ca.crt}]}\n"
         "- {authType: OAuth2, enabled: false}\n"
     )
     known = dataclasses.replace(running.context, secrets=Secrets(MappingProxyType(secret)))
@@ -488,19 +626,19 @@ def test_a_thousand_apis_are_back_without_compiling_one(running: Gateway, store:
     from live_gateway import api, operation
 
     from kapi.apis.ir import Endpoint
-    from kapi.gateway.envoy.resources.names import SCOPE
-    from kapi.gateway.envoy.resources.render import render_scope
+    from kapi.gateway.envoy.resources.names import CLUSTER, SCOPE
+    from kapi.gateway.envoy.resources.render import render_backends, render_scope
     from kapi.gateway.envoy.stream.encode import encode
     from kapi.store import Rendered, StoredApi
 
-    scope = render_scope(
-        "a",
-        [api("/a", [operation("GET", f"/{n}", Endpoint("http", "h", 80)) for n in range(10)])],
-        running.context,
-    )
+    one = api("/a", [operation("GET", f"/{n}", Endpoint("http", "h", 80)) for n in range(10)])
+    scope = render_scope("a", [one], running.context)
     assert scope is not None
     body = encode(SCOPE, scope).body
     mark = fingerprint(running.context)
+    for cluster in render_backends([one], running.context):
+        item = encode(CLUSTER, cluster)
+        store.add_rendered([Rendered("cluster", item.name, mark, item.body)], mark)
     for number in range(1000):
         name = f"a{number}"
         stored = StoredApi(f"{number}", "default", name, "1", "", f"/{name}/1", None, 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -114,6 +115,24 @@ def test_verified_tokens_of_all_threads_and_issuers_share_the_memory(
         for provider in made["typed_config"]["providers"].values()
     ]
     assert found == [tokens] * issuers
+
+
+def test_a_second_name_of_an_issuer_takes_no_memory_of_the_others() -> None:
+    one = Minter("i", "https://i.example").trusted
+    second = dataclasses.replace(one, name="i@2", issuer="https://second", same_as=one.issuer)
+    made = jwt_filter(
+        [one, second], TokenCache(10_000, 128 * 1024**2, 2), [Need("b", "default", "")]
+    )
+    config = made["typed_config"]
+    sizes = {
+        name: item["jwt_cache_config"]["jwt_cache_size"]
+        for name, item in config["providers"].items()
+    }
+    assert sizes == {"i": 9362, "i@2": 256}
+    # The first one is tried first: most tokens are its own.
+    (requirement,) = config["requirement_map"].values()
+    tried = [item["provider_name"] for item in requirement["requires_any"]["requirements"]]
+    assert tried == ["i", "i@2"]
 
 
 def test_the_memory_for_verified_tokens_is_a_setting() -> None:

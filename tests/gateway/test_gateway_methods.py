@@ -1,4 +1,6 @@
-"""Methods that a target does not have (RFC 9110 §15.5.6), HEAD (§9.3.2), cross-origin rules of such answers, and the id of each answer."""
+"""Methods that a target does not have (RFC 9110 §15.5.6), HEAD (§9.3.2), cross-origin rules of such
+answers, and the id of each answer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a target says of itself: plain OPTIONS (RFC 9110 §9.3.7), HEAD of a definition (§9.3.2), and targets as long as a conf allows."""
+"""What a target says of itself: plain OPTIONS (RFC 9110 §9.3.7), HEAD of a definition (§9.3.2), and
+targets as long as a conf allows.
+"""
 
 from __future__ import annotations
 
@@ -92,6 +94,23 @@ def test_head_of_a_definition_is_get_without_the_body(live: Gateway) -> None:
     for name in ("content-type", "content-length"):
         assert head.headers[name] == got.headers[name]
     assert live.call("/shop/api-definition", method="POST").status == 405
+
+
+@pytest.mark.parametrize("credential", ["Bearer x.y.z", "Basic Og==", "DPoP a", ""])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("OPTIONS", "/pets", 204),
+        ("PATCH", "/pets", 405),
+        ("GET", "/api-definition", 200),
+        ("GET", "/pets%2F7", 307),
+    ],
+)
+def test_what_the_gateway_answers_itself_needs_no_valid_credential(
+    live: Gateway, method: str, path: str, status: int, credential: str
+) -> None:
+    headers = {"Authorization": credential}
+    assert live.call(f"/shop{path}", method=method, headers=headers).status == status
 
 
 @pytest.mark.parametrize(

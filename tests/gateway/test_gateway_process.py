@@ -16,7 +16,7 @@ from cryptography import x509
 from live_gateway import api, backend, gateway, operation
 
 from kapi.apis.ir import Endpoint
-from kapi.errors import EnvoyNotFound, GatewayRejected
+from kapi.errors import EnvoyNotFound, GatewayRejected, GatewayUnavailable
 from kapi.gateway.calls.call_log import CallLog, Wanted
 from kapi.gateway.envoy.process import process
 from kapi.gateway.envoy.process.check import EnvoyCheck
@@ -35,7 +35,10 @@ def test_a_named_binary_must_exist(tmp_path: Path) -> None:
 
 
 def test_the_supervisors_part_is_light() -> None:
-    code = "import sys, kapi.gateway.envoy.process.process; print([m for m in ('grpc', 'google.protobuf', 'cryptography') if m in sys.modules])"
+    code = (
+        "import sys, kapi.gateway.envoy.process.process; print([m for m in ('grpc', "
+        "'google.protobuf', 'cryptography') if m in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -174,6 +177,18 @@ def test_the_check_names_the_reason(tmp_path: Path) -> None:
     assert caught.value.detail == "missing ): a("
 
 
+def test_a_check_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    """By its processor time, so that a busy machine refuses no deployment."""
+    endless = tmp_path / "envoy"
+    endless.write_text("#!/bin/sh\nwhile :; do :; done\n")
+    endless.chmod(0o700)
+    with pytest.raises(GatewayUnavailable, match="within 1 s"):
+        EnvoyCheck(endless, processor_seconds=1, timeout=LIMIT)([], [])
+    endless.write_text("#!/bin/sh\nexec sleep 60\n")
+    with pytest.raises(GatewayUnavailable, match="within 0 s"):
+        EnvoyCheck(endless, timeout=0.1)([], [])
+
+
 NOW = 1_800_000_000.0
 
 
@@ -204,6 +219,8 @@ def test_it_names_all_hosts_and_lasts_less_than_398_days(tmp_path: Path) -> None
     names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert set(names.get_values_for_type(x509.DNSName)) == {
         "idp.am.wso2.com", "api.am.wso2.com", "*.gw.wso2.com", "*.sandbox.gw.wso2.com", "localhost",
+        "idp.localhost", "api.localhost", "*.gw.localhost", "*.sandbox.gw.localhost",
+        "console.am.wso2.com", "console.localhost",
     }  # fmt: skip
     assert made.not_valid_after_utc - made.not_valid_before_utc <= dt.timedelta(days=398)
 
@@ -226,6 +243,19 @@ def test_it_is_made_again_when_the_hosts_change(tmp_path: Path) -> None:
     assert "*.gw.example" in str(
         leaf(other.chain).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     )
+
+
+def test_one_without_the_localhost_names_is_made_again_by_the_same_authority(
+    tmp_path: Path,
+) -> None:
+    without = GatewaySettings(localhost_names=False)
+    first = ensure_certificate(Settings(tmp_path, gateway=without), lambda: NOW)
+    assert "gw.localhost" not in str(
+        leaf(first.chain).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    )
+    authority = first.ca_file.read_text()
+    assert ensure_certificate(Settings(tmp_path), lambda: NOW).chain != first.chain
+    assert first.ca_file.read_text() == authority
 
 
 def test_the_key_is_not_shown(tmp_path: Path) -> None:

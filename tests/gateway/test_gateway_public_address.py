@@ -15,13 +15,15 @@ import pytest
 from live_gateway import Gateway, Reply, api, gateway, operation
 
 from kapi.apis.ir import Endpoint
-from kapi.policies.public_address import PublicAddress
-
-PUBLIC = "https://default.gw.wso2.com"
+from kapi.policies import Place
+from kapi.policies.public_address import FILTER, PublicAddress, everywhere
+from kapi.settings import GatewaySettings
 
 
 class _Saying(http.server.BaseHTTPRequestHandler):
-    """Answers with the headers that the query holds as JSON; `$` in one stands for the backend's own host and port."""
+    """Answers with the headers that the query holds as JSON; `$` in one is the backend's
+    own host and port.
+    """
 
     protocol_version = "HTTP/1.1"
 
@@ -73,9 +75,9 @@ def ask(
 @pytest.mark.parametrize(
     ("path", "said", "read"),
     [
-        ("/based/1.0.0/x", "http://$/v2/items/7?a=b#c", f"{PUBLIC}/based/1.0.0/items/7?a=b#c"),
-        ("/based/x", "http://$/v2/items/7", f"{PUBLIC}/based/items/7"),
-        ("/based/1.0.0/x", "HTTP://$/v2", f"{PUBLIC}/based/1.0.0"),
+        ("/based/1.0.0/x", "http://$/v2/items/7?a=b#c", "/based/1.0.0/items/7?a=b#c"),
+        ("/based/x", "http://$/v2/items/7", "/based/items/7"),
+        ("/based/1.0.0/x", "HTTP://$/v2", "/based/1.0.0"),
         ("/based/1.0.0/x", "/v2/items/7", "/based/1.0.0/items/7"),
         ("/based/1.0.0/x", "/v2?next=/v2/x", "/based/1.0.0?next=/v2/x"),
         ("/based/1.0.0/x", "items/7", "items/7"),
@@ -87,11 +89,12 @@ def ask(
         ("/based/1.0.0/x", "http://$@evil.example/v2", "http://$@evil.example/v2"),
         ("/based/1.0.0/x", "https://login.example/v2/x", "https://login.example/v2/x"),
         ("/based/1.0.0/x", "//login.example/v2/x", "//login.example/v2/x"),
-        ("/bare/1.0.0/x", "http://$/items/7", f"{PUBLIC}/bare/1.0.0/items/7"),
-        ("/bare/1.0.0/x", "http://$", f"{PUBLIC}/bare/1.0.0"),
+        ("/bare/1.0.0/x", "http://$/items/7", "/bare/1.0.0/items/7"),
+        ("/bare/1.0.0/x", "http://$", "/bare/1.0.0"),
         ("/bare/1.0.0/x", "/items/7", "/bare/1.0.0/items/7"),
         ("/bare/1.0.0/x", "/bare/1.0.0/items/7", "/bare/1.0.0/items/7"),
         ("/based/1.0.0/left", "http://$/v2/items/7", "http://$/v2/items/7"),
+        ("/bare/1.0.0/x", "http://$//login.example/", "/bare/1.0.0//login.example/"),
     ],
 )
 def test_a_location_that_names_the_backend_is_public(
@@ -105,12 +108,23 @@ def test_a_location_that_names_the_backend_is_public(
     assert ask(live, path, ("Location", said)).headers["location"] == read.replace("$", backend)
 
 
-def test_the_host_is_the_one_that_was_called(live: Gateway) -> None:
-    host = "default.sandbox.gw.wso2.com"
-    assert (
-        ask(live, "/based/1.0.0/x", ("Location", "http://$/v2/y"), host=host).headers["location"]
-        == f"https://{host}/based/1.0.0/y"
+@pytest.mark.parametrize("host", ["default.sandbox.gw.wso2.com", "default.gw.localhost"])
+def test_the_host_is_the_one_that_was_called(live: Gateway, host: str) -> None:
+    told = ask(live, "/based/1.0.0/x", ("Location", "http://$/v2/y"), host=host)
+    assert told.headers["location"] == "/based/1.0.0/y"
+
+
+@pytest.mark.parametrize(("names", "public"), [(True, ""), (False, "https://default.gw.wso2.com")])
+def test_with_one_name_the_location_has_it(names: bool, public: str) -> None:
+    end = Endpoint("http", "127.0.0.1", 80, "")
+    made = api("/x", [operation("GET", "/x", end)])
+    settings = GatewaySettings(public_port=443, localhost_names=names)
+    place = Place(
+        made, made.operations[0], (end,), "default.gw.wso2.com", "/x", False, gateway=settings
     )
+    added = everywhere(place)
+    assert added is not None
+    assert added.metadata[FILTER]["place"].split("\t")[-1] == public
 
 
 @pytest.mark.parametrize(
@@ -125,6 +139,7 @@ def test_the_host_is_the_one_that_was_called(live: Gateway) -> None:
         ("/bare/1.0.0/x", "a=1; Path=/cart", "a=1; Path=/bare/1.0.0/cart"),
         ("/bare/1.0.0/x", "a=1; Path=/bare/1.0.0/cart", "a=1; Path=/bare/1.0.0/cart"),
         ("/based/1.0.0/left", "a=1; Path=/v2", "a=1; Path=/v2"),
+        ("/bare/1.0.0/x", "a=1; Path=/a  b ", "a=1; Path=/bare/1.0.0/a  b"),
     ],
 )
 def test_the_path_of_a_cookie_is_public(live: Gateway, path: str, said: str, read: str) -> None:

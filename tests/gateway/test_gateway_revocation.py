@@ -78,6 +78,24 @@ def test_a_jti_is_the_issuers_own_unless_none_was_named(live: Gateway) -> None:
     deny(live)
 
 
+def test_what_is_revoked_of_an_issuer_is_so_under_each_of_its_names(live: Gateway) -> None:
+    names = ("https://first", ISSUER, "https://third")
+    token = live.minter.token(jti="1")
+    for pairs, status in (
+        ([("https://first", "1")], 401),
+        ([("https://first", "2")], 200),
+        ([("https://third", "1")], 401),
+        ([("", "2"), ("https://first", "1"), ("https://elsewhere", "3")], 401),
+        ([("", "2"), ("https://first", "3"), ("https://elsewhere", "1")], 200),
+        ([("", "2"), ("https://first", "3"), (ISSUER, "1")], 401),
+    ):
+        live.publisher.publish([deny_list(pairs, names)])
+        assert live.call(f"{PATH}/closed", token=token).status == status, pairs
+    many = [("https://first", str(number)) for number in range(1000)]
+    assert len(deny_list(many, names).body) < 1.01 * len(deny_list(many).body)
+    deny(live)
+
+
 def test_the_store_drives_the_list(live: Gateway, tmp_path: Path) -> None:
     database = Database.open(tmp_path / "kapi.db")
     revocations = Revocations(database)

@@ -1,4 +1,6 @@
-"""Routing through the real Envoy: which backend is asked, with which path, and what is not found."""
+"""Routing through the real Envoy: which backend is asked, with which path, and what is not
+found.
+"""
 
 from __future__ import annotations
 

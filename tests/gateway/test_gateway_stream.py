@@ -1,4 +1,6 @@
-"""The configuration stream against the real Envoy: confirmation, refusal, rollback, restarts of either side."""
+"""The configuration stream against the real Envoy: confirmation, refusal, rollback, restarts of
+either side.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from live_gateway import Gateway, api, backend, gateway, operation
 
 from kapi import run_files
 from kapi.apis.ir import Api, Endpoint
-from kapi.errors import GatewayRejected, GatewayUnavailable
+from kapi.errors import GatewayLost, GatewayRejected, GatewayUnavailable
 from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, SCOPE
 from kapi.gateway.envoy.resources.render import render_backends, render_scope
 from kapi.gateway.envoy.resources.resource import Resource
@@ -108,6 +110,34 @@ def test_after_kill_9_envoy_gets_everything_again(live: Gateway, port: int) -> N
     until(lambda: live.publisher.status().live)
     live.put(simple(port, "b"))
     assert live.call("/b/1.0.0/x").status == 200
+
+
+def test_an_envoy_that_ends_while_it_is_told_changes_nothing(live: Gateway, port: int) -> None:
+    item = simple(port, "a")
+    live.put(item)
+    pause = live.envoy
+    assert pause is not None
+    pause.send_signal(signal.SIGSTOP)
+    try:
+        failed: list[Exception] = []
+
+        def publish() -> None:
+            try:
+                live.publisher.publish([], [(SCOPE, "a")])
+            except GatewayLost as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=publish)
+        thread.start()
+        until(lambda: live.publisher.wanted([(SCOPE, "a")]) == {(SCOPE, "a"): None})
+    finally:
+        pause.send_signal(signal.SIGKILL)
+    thread.join(30)
+    assert len(failed) == 1
+    live.stop_envoy()
+    live.start_envoy()
+    live.wait_ready()
+    assert live.call("/a/1.0.0/x").status == 200
 
 
 def test_a_deployment_while_envoy_restarts_waits_for_it(live: Gateway, port: int) -> None:
@@ -234,7 +264,9 @@ def test_a_claim_with_dots_in_its_name_is_encoded_as_one_name() -> None:
 
 
 def test_encoding_leaves_what_it_is_given_as_it_was() -> None:
-    """Renderers share dictionaries between threads; protobuf's reader takes the type out of them for a moment."""
+    """Renderers share dictionaries between threads; protobuf's reader takes the type out of them
+    for a moment.
+    """
 
     class Watched(dict[str, object]):
         def __delitem__(self, key: str) -> None:

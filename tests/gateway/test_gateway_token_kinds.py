@@ -1,4 +1,6 @@
-"""What is an access token, at the real Envoy: the same answer as the rule gives to every other verifier."""
+"""What is an access token, at the real Envoy: the same answer as the rule gives to every other
+verifier.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,10 @@ def denied(
 
 
 def challenge(live: Gateway, path: str) -> str:
-    where = f"https://default.gw.wso2.com:{live.settings.gateway.port}/.well-known/oauth-protected-resource{path}"
+    where = (
+        f"https://default.gw.wso2.com:{live.settings.gateway.port}/.well-known/"
+        f"oauth-protected-resource{path}"
+    )
     return f'Bearer realm="kapi", resource_metadata="{where}"'
 
 
@@ -153,7 +156,10 @@ def test_without_the_scope(live: Gateway, claims: dict[str, object]) -> None:
     assert reply.json == {
         "error_message": "The access token does not allow you to access the requested resource",
         "code": "900910",
-        "error_description": f"User is NOT authorized to access the Resource: {PATH}/scoped. Scope validation failed.",
+        "error_description": (
+            f"User is NOT authorized to access the Resource: {PATH}/scoped. Scope validation "
+            "failed."
+        ),
     }
     assert 'error="insufficient_scope"' in reply.headers["www-authenticate"]
 

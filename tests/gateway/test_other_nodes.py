@@ -1,4 +1,6 @@
-"""Two deployers on one store, as on two nodes: each takes up what the other deployed. No Envoy runs."""
+"""Two deployers on one store, as on two nodes: each takes up what the other deployed. No Envoy
+runs.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ import pytest
 from harness import DEFINITION
 from harness import conf as text_of
 from kapi.apis.compile import Compiled, compile_api
-from kapi.errors import GatewayRejected, GatewayUnavailable, Invalid, Problem
+from kapi.apis.secrets import Secrets
+from kapi.errors import GatewayRejected, GatewayUnavailable, Invalid, Problem, StorageBusy
+from kapi.gateway.applications import Applications
 from kapi.gateway.deployment.compiler import ApiCompiler
 from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.deployment.shared_resources import SharedResources
@@ -21,8 +25,11 @@ from kapi.gateway.envoy.process.tls import ensure_certificate
 from kapi.gateway.envoy.resources.context import render_context
 from kapi.gateway.envoy.resources.names import SCOPE
 from kapi.gateway.envoy.resources.resource import Resource
-from kapi.settings import Settings
+from kapi.gateway.secrets import NamedSecrets, known_secrets
+from kapi.settings import Settings, SubscriptionsSettings, TierSettings
 from kapi.store import Store
+from kapi.store.gateway.applications import ApplicationStore, Subscription
+from kapi.store.gateway.secrets import SecretStore
 
 Key = tuple[str, str]
 
@@ -57,6 +64,10 @@ class Envoy:
 
 
 Node = tuple[Deployer, Envoy]
+LOGIN = (
+    "    endpointSecurity: {{enabled: true, securityType:"
+    " {{secretName: {}, userNameKey: user, passwordKey: word}}}}"
+)
 
 
 @pytest.fixture
@@ -71,7 +82,7 @@ def node(store: Store, tmp_path: Path) -> Callable[..., Node]:
     settings = Settings(data_dir=tmp_path)
     certificate = ensure_certificate(settings, time.time)
 
-    def made(**compiling: Any) -> Node:
+    def made(*, secrets: Callable[[], Secrets] | None = None, **compiling: Any) -> Node:
         envoy = Envoy()
         deployer = Deployer(
             store=store,
@@ -79,6 +90,7 @@ def node(store: Store, tmp_path: Path) -> Callable[..., Node]:
             compiler=ApiCompiler(check=lambda *_: None, **compiling),
             shared=SharedResources(render_context(settings), certificate),
             now=time.time,
+            secrets=secrets or (lambda: known_secrets(settings, SecretStore(store.database))),
         )
         deployer.restore()
         return deployer, envoy
@@ -86,8 +98,12 @@ def node(store: Store, tmp_path: Path) -> Callable[..., Node]:
     return made
 
 
-def deploy(deployer: Deployer, base: str, version: str = "1.0.0", name: str = "") -> str:
+def deploy(
+    deployer: Deployer, base: str, version: str = "1.0.0", name: str = "", login: str = ""
+) -> str:
     text = text_of(name or base.strip("/"), base, version, port=80)
+    if login:
+        text = text.replace('/backend"', f'/backend"\n{LOGIN.format(login)}')
     return deployer.deploy(text.encode(), DEFINITION.encode(), "default").id
 
 
@@ -164,3 +180,125 @@ def test_what_an_older_version_cannot_read_stays_as_it_was(node: Callable[..., N
     newer.undeploy(api, "default")
     assert old.follow() == 5
     assert at_old.scope("pets") == b""
+
+
+def set_login(deployer: Deployer, store: Store, name: str, word: str) -> None:
+    named = NamedSecrets(
+        Settings(data_dir=Path()), SecretStore(store.database), deployer, time.time
+    )
+    named.set("default", name, "user", "me")
+    named.set("default", name, "word", word)
+
+
+def test_a_secret_and_an_api_that_names_it_are_taken_up_together(
+    store: Store, node: Callable[..., Node]
+) -> None:
+    (one, at_one), (other, at_other) = node(), node()
+    set_login(one, store, "login", "first")
+    deploy(one, "/pets", login="login")
+    assert other.follow() == 3
+    assert at_other.scope("pets") == at_one.scope("pets") != b""
+
+
+def test_an_api_may_name_a_secret_that_another_node_has_just_stored(
+    store: Store, node: Callable[..., Node]
+) -> None:
+    (one, at_one), (other, at_other) = node(), node()
+    set_login(one, store, "login", "first")
+    deploy(other, "/pets", login="login")
+    assert one.follow() == 3
+    assert at_one.scope("pets") == at_other.scope("pets") != b""
+
+
+def test_a_secret_is_taken_up_after_the_store_failed_meanwhile(
+    store: Store, node: Callable[..., Node]
+) -> None:
+    faults: list[Exception] = []
+
+    def read() -> Secrets:
+        if faults:
+            raise faults.pop()
+        return known_secrets(Settings(data_dir=Path()), SecretStore(store.database))
+
+    (one, at_one), (other, at_other) = node(), node(secrets=read)
+    set_login(one, store, "login", "first")
+    deploy(one, "/pets", login="login")
+    other.follow()
+    set_login(one, store, "login", "second")
+    faults.append(StorageBusy())
+    with pytest.raises(StorageBusy):
+        other.follow()
+    assert other.follow() == store.change()
+    assert at_other.held == at_one.held
+
+
+def test_a_node_that_starts_has_the_secrets_of_the_apis_that_it_reads(
+    store: Store, node: Callable[..., Node]
+) -> None:
+    """They were set after it had read its settings."""
+    one, at_one = node()
+    set_login(one, store, "login", "first")
+    deploy(one, "/pets", login="login")
+    other, at_other = node()
+    deploy(other, "/pets/more", name="more", login="login")
+    one.follow()
+    assert at_other.scope("pets") == at_one.scope("pets") != b""
+
+
+def test_a_secret_that_another_node_has_begun_to_use_is_not_removed(
+    store: Store, node: Callable[..., Node]
+) -> None:
+    """This node does not know of the API yet."""
+    (one, at_one), (other, _) = node(), node()
+    set_login(one, store, "login", "first")
+    deploy(other, "/pets", login="login")
+    named = NamedSecrets(Settings(data_dir=Path()), SecretStore(store.database), one, time.time)
+    with pytest.raises(Problem) as error:
+        named.remove("default", "login", "word")
+    assert error.value.status == 409
+    assert named.value("default", "login", "word") == "first"
+    assert at_one.scope("pets") != b""
+
+
+def test_a_deployment_finds_that_its_secret_was_removed_meanwhile(
+    store: Store, node: Callable[..., Node]
+) -> None:
+    """Another node removes it between the check of the API and its publication here."""
+    (one, at_one), (other, _) = node(), node()
+    set_login(one, store, "login", "first")
+    named = NamedSecrets(Settings(data_dir=Path()), SecretStore(store.database), other, time.time)
+    turns: list[str] = []
+
+    def overtaken() -> None:
+        if not turns:
+            turns.append("taken")
+            named.remove("default", "login", "word")
+
+    at_one.before = overtaken
+    with pytest.raises(Invalid, match="no secret login with the key word"):
+        deploy(one, "/pets", login="login")
+    assert store.apis() == ()
+    assert at_one.scope("pets") == b""
+
+
+def test_nodes_that_change_one_subscription_at_once_lose_neither_change(
+    store: Store, tmp_path: Path
+) -> None:
+    """One blocks it while the other, which has read it before, changes its tier."""
+    tiers = (TierSettings("Gold", requests=10), TierSettings("Silver", requests=1))
+    settings = Settings(tmp_path, subscriptions=SubscriptionsSettings(tiers=tiers))
+    one = Applications(settings, ApplicationStore(store.database), time.time)
+
+    class Meanwhile(ApplicationStore):
+        """Another node is faster between the read and the write."""
+
+        def change(self, *arguments: Any) -> None:
+            one.change("default", made.id, "BLOCKED", None)
+            super().change(*arguments)
+
+    other = Applications(settings, Meanwhile(store.database), time.time)
+    one.create("default", "shop")
+    made = one.subscribe("default", "shop", Subscription("", "Pets", "1.0.0", tier="Gold"))
+    other.change("default", made.id, None, "Silver")
+    (found,) = one.get("default", "shop").subscriptions
+    assert (found.status, found.tier) == ("BLOCKED", "Silver")

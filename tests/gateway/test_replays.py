@@ -1,4 +1,6 @@
-"""The memory of used proofs: each once, bounded, and nothing is forgotten while it could still be used."""
+"""The memory of used proofs: each once, bounded, and nothing is forgotten while it could still be
+used.
+"""
 
 from __future__ import annotations
 

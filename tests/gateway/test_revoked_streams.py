@@ -55,6 +55,25 @@ def test_each_revocation_is_told_once() -> None:
     assert envoy.sent == [f"{ISSUER}\t1\n", "\t2\n"]
 
 
+def test_a_revocation_is_told_under_each_name_of_its_issuer() -> None:
+    envoy = Envoy()
+    streams = RevokedStreams(envoy, (ISSUER, "https://second"))
+    streams.tell([(ISSUER, "1"), ("https://other", "2")])
+    assert envoy.sent == [f"{ISSUER}\t1\nhttps://other\t2\nhttps://second\t1\n"]
+
+
+def test_rules_that_are_gone_are_told_until_envoy_has_them() -> None:
+    envoy = Envoy(is_away=True)
+    streams = RevokedStreams(envoy)
+    streams.end(["a", "b"])
+    with pytest.raises(ConnectionError):
+        streams.tell([])
+    envoy.is_away = False
+    streams.tell([("", "1")])
+    streams.tell([("", "1")])
+    assert envoy.sent == ["\t1\nkapi:rules\ta\nkapi:rules\tb\n"]
+
+
 def test_what_did_not_reach_envoy_is_told_again() -> None:
     envoy = Envoy(is_away=True)
     streams = RevokedStreams(envoy)

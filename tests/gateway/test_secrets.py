@@ -1,4 +1,6 @@
-"""Named secrets, from the moment they are set to the header that a backend sees; through the real Envoy."""
+"""Named secrets, from the moment they are set to the header that a backend sees; through the real
+Envoy.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,14 @@ from kapi.store.gateway.secrets import SecretStore
 from waiting import until
 
 DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
-BASIC = "endpointSecurity: {enabled: true, securityType: {secretName: login, userNameKey: user, passwordKey: password}}"
-KEY = "endpointSecurity: {enabled: true, securityType: {secretName: key, in: %s, apiKeyNameKey: %s, apiKeyValueKey: value}}"
+BASIC = (
+    "endpointSecurity: {enabled: true, securityType: {secretName: login, userNameKey: user, "
+    "passwordKey: password}}"
+)
+KEY = (
+    "endpointSecurity: {enabled: true, securityType: {secretName: key, in: %s, apiKeyNameKey: %s, "
+    "apiKeyValueKey: value}}"
+)
 HEADER_KEY = KEY % ("Header", "X-Key")
 CA = "certificate: {secretName: ca, secretKey: ca.crt}"
 
@@ -31,7 +39,8 @@ CA = "certificate: {secretName: ca, secretKey: ca.crt}"
 def conf(name: str, endpoint: str, *more: str) -> bytes:
     fields = "".join(f"\n    {line}" for line in more)
     return (
-        f"name: {name}\nbasePath: /{name}\nversion: '1'\ntype: REST\nendpointConfigurations:\n  production:\n    endpoint: {endpoint}{fields}\n"
+        f"name: {name}\nbasePath: /{name}\nversion: '1'\ntype: REST\nendpointConfigurations:\n"
+        f"  production:\n    endpoint: {endpoint}{fields}\n"
         "operations:\n- {target: /x, verb: GET, secured: false}\n"
     ).encode()
 
@@ -64,7 +73,7 @@ def made(live: Gateway, store: Store, settings: Settings) -> tuple[Deployer, Nam
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Gateway]:
-    with gateway(timeout=5) as it:
+    with gateway(timeout=30) as it:
         yield it
 
 
@@ -220,7 +229,10 @@ def test_a_script_that_cannot_be_loaded_is_refused_and_the_old_one_stays(world: 
         "lua",
         "function envoy_on_request(handle) handle:headers():add('x-lua', 'old') end",
     )
-    policy = "{policyName: LuaInterceptor, parameters: {name: s, sourceCodeRef: {name: script, key: lua}}}"
+    policy = (
+        "{policyName: LuaInterceptor, parameters: {name: s, sourceCodeRef: {name: script, key: "
+        "lua}}}"
+    )
     text = (
         conf("lua", f"http://127.0.0.1:{world.plain}").decode()
         + f"apiPolicies: {{request: [{policy}]}}\n"

@@ -1,4 +1,6 @@
-"""Spans of Envoy, sent to a collector by HTTP and by gRPC: the trace of the caller goes on to the backend."""
+"""Spans of Envoy, sent to a collector by HTTP and by gRPC: the trace of the caller goes on to the
+backend.
+"""
 
 from __future__ import annotations
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
+import grpc
 import pytest
 from live_gateway import Gateway, backend, gateway
 from live_gateway import deployer as make_deployer
 
+from grpc_backend import Backend, name_of, student
 from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.envoy.resources.routes.version_aliases import aliases
 from kapi.store import Store
@@ -20,7 +23,7 @@ DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "pat
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[Gateway]:
-    with gateway(timeout=5, version_routing=True) as it:
+    with gateway(timeout=30, version_routing=True) as it:
         yield it
 
 
@@ -46,8 +49,10 @@ def port() -> Iterator[int]:
 
 def conf(version: str, port: int, extra: str = "", base: str = "/orders") -> bytes:
     return (
-        f"name: orders\nbasePath: {base}\nversion: '{version}'\ntype: REST\n{extra}endpointConfigurations:\n  production:\n"
-        f"    endpoint: http://127.0.0.1:{port}/{version}\noperations:\n- {{target: /x, verb: GET, secured: false}}\n"
+        f"name: orders\nbasePath: {base}\nversion: '{version}'\ntype: REST\n"
+        f"{extra}endpointConfigurations:\n  production:\n"
+        f"    endpoint: http://127.0.0.1:{port}/{version}\noperations:\n"
+        f"- {{target: /x, verb: GET, secured: false}}\n"
     ).encode()
 
 
@@ -119,7 +124,7 @@ def test_without_the_setting_there_are_no_such_paths(
     assert (answers(live, "/orders/v7.1/x"), answers(live, "/orders/v7/x")) == ("/v7.1/x", "404")
 
 
-def test_a_version_within_a_segment_has_no_alias() -> None:
+def test_a_version_within_a_segment_has_an_alias() -> None:
     api = SimpleNamespace(
         id="a",
         organization="default",
@@ -129,4 +134,95 @@ def test_a_version_within_a_segment_has_no_alias() -> None:
         default_base_path=None,
         base_paths=("/org.apk.v1.2",),
     )
-    assert aliases([api]) == {}
+    assert aliases([api]) == {"a": "/org.apk.v1"}
+
+
+PROTO = """syntax = "proto3";
+package org.apk.v1_2;
+message Student { string name = 1; }
+service Students { rpc GetStudent (Student) returns (Student); }
+service Grades { rpc GetStudent (Student) returns (Student); }
+"""
+
+
+def grpc_conf(version: str, port: int, services: tuple[str, ...], extra: str = "") -> bytes:
+    operations = "".join(
+        f"- {{target: {service}, verb: GetStudent, secured: false}}\n" for service in services
+    )
+    return (
+        f"name: students\nbasePath: /org.apk\nversion: '{version}'\ntype: GRPC\n{extra}"
+        f"grpc: {{package: {PACKAGES[version]}}}\nendpointConfigurations:\n  production:\n"
+        f"    endpoint: http://127.0.0.1:{port}\noperations:\n{operations}"
+    ).encode()
+
+
+PACKAGES = {"v1.2": "two", "v1.10": "ten", "v1.11": "eleven", "v1": "one"}
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[dict[str, int]]:
+    """Backends by version, whose services answer with their package."""
+    running = {}
+    for version, name in PACKAGES.items():
+        services = (f"{name}.Students", f"{name}.Grades")
+        running[version] = Backend(services, more={"GetStudent": student(name)})
+    yield {version: item.port for version, item in running.items()}
+    for item in running.values():
+        item.stop()
+
+
+@pytest.fixture
+def called(live: Gateway) -> Iterator[Callable[[str], str]]:
+    """The package of the backend that a path leads to, or the status."""
+    credentials = grpc.ssl_channel_credentials(live.certificate.ca_file.read_bytes())
+    options = [("grpc.ssl_target_name_override", "default.gw.wso2.com")]
+    address = f"127.0.0.1:{live.settings.gateway.port}"
+    with closing(grpc.secure_channel(address, credentials, options)) as channel:
+
+        def call(path: str) -> str:
+            try:
+                answer = channel.unary_unary(path)(student("path"), timeout=20)
+            except grpc.RpcError as error:
+                return str(error.code().name)
+            return name_of(answer)
+
+        yield call
+
+
+def test_a_service_of_grpc_is_that_of_the_newest_version_that_has_it(
+    deployer: Deployer, ports: dict[str, int], called: Callable[[str], str], live: Gateway
+) -> None:
+    both = ("Students", "Grades")
+    plan = (("v1.10", both), ("v1.2", both), ("v1.11", ("Students",)))
+    ids = {}
+    for version, services in plan:
+        conf = grpc_conf(version, ports[version], services)
+        ids[version] = deployer.deploy(conf, PROTO.encode(), "default").id
+    students, grades = "/org.apk.v1.Students/GetStudent", "/org.apk.v1.Grades/GetStudent"
+    assert called("/org.apk.v1.2.Students/GetStudent") == "two"
+    assert (called(students), called(grades)) == ("eleven", "ten")
+    assert live.call("/org.apk.v1/api-definition").json["apiDefinition"] == PROTO
+    deployer.undeploy(ids["v1.11"], "default")
+    assert (called(students), called(grades)) == ("ten", "ten")
+    exact = deployer.deploy(grpc_conf("v1", ports["v1"], ("Grades",)), PROTO.encode(), "default")
+    assert (called(students), called(grades)) == ("ten", "one")
+    deployer.undeploy(exact.id, "default")
+    for version in ("v1.2", "v1.10"):
+        deployer.undeploy(ids[version], "default")
+    assert called(students) == "UNIMPLEMENTED"
+
+
+def test_grpc_routes_of_newest_versions_are_restored(
+    live: Gateway,
+    deployer: Deployer,
+    store: Store,
+    ports: dict[str, int],
+    called: Callable[[str], str],
+) -> None:
+    conf = grpc_conf("v1.2", ports["v1.2"], ("Students",))
+    made = deployer.deploy(conf, PROTO.encode(), "default")
+    again = make_deployer(live, store)
+    again.restore()
+    assert called("/org.apk.v1.Students/GetStudent") == "two"
+    again.undeploy(made.id, "default")
+    assert called("/org.apk.v1.Students/GetStudent") == "UNIMPLEMENTED"

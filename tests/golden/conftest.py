@@ -1,4 +1,6 @@
-"""`pytest tests/golden --update-golden` writes what comes out as what is expected; read the difference before you commit it."""
+"""`pytest tests/golden --update-golden` writes what comes out as what is expected; read the
+difference before you commit it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Accounts that end: removed, disabled, or with a new password. Nothing of them counts any more, and no other account gets their subject."""
+"""Accounts that end: removed, disabled, or with a new password. Nothing of them counts any more,
+and no other account gets their subject.
+"""
 
 from __future__ import annotations
 

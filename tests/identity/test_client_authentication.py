@@ -1,4 +1,6 @@
-"""Client authentication by every method: what is accepted, and every hostile request with its exact answer."""
+"""Client authentication by every method: what is accepted, and every hostile request with its exact
+answer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Metadata at every path that RFC 8414 and OpenID Connect Discovery derive from the issuer, and nothing in them that is not there."""
+"""Metadata at every path that RFC 8414 and OpenID Connect Discovery derive from the issuer, and
+nothing in them that is not there.
+"""
 
 from __future__ import annotations
 

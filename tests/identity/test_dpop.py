@@ -1,4 +1,6 @@
-"""Tokens bound to a DPoP key or a client certificate: what binds, and every hostile proof with its exact answer."""
+"""Tokens bound to a DPoP key or a client certificate: what binds, and every hostile proof with its
+exact answer.
+"""
 
 from __future__ import annotations
 

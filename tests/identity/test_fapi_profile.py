@@ -1,4 +1,6 @@
-"""Clients with a FAPI 2.0 profile: one setting turns on each demand, and nothing weaker gets through."""
+"""Clients with a FAPI 2.0 profile: one setting turns on each demand, and nothing weaker gets
+through.
+"""
 
 from __future__ import annotations
 

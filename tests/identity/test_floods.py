@@ -1,4 +1,6 @@
-"""What strangers and single clients can make the store keep: nothing for opened pages, so many waiting requests and no more."""
+"""What strangers and single clients can make the store keep: nothing for opened pages, so many
+waiting requests and no more.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,7 @@ def test_a_waiting_request_cannot_be_changed_made_or_read(person: Person) -> Non
             assert (answer.status, "start again" in answer.text) == (400, True)
 
 
-def test_a_waiting_request_is_answered_once_whoever_wrote_its_key_how(person: Person) -> None:
+def test_a_waiting_request_is_answered_once_however_its_key_is_written(person: Person) -> None:
     key = person.open(authorize_path(CLIENT, CALLBACK)).forms()[0]["fields"]["sessionKey"]
     assert allowed(person, authorize_path(CLIENT, CALLBACK)).parameters["code"]
     assert "code" in person.open(f"/oauth2/auth-callback?sessionKey={key}").parameters

@@ -1,4 +1,5 @@
-"""Every member of JSON that callers send, with every type: an answer of the protocol, never a fault of ours.
+"""Every member of JSON that callers send, with every type: an answer of the protocol, never a fault
+of ours.
 
 One request for each place that takes a JWT or JSON, member and value.
 """

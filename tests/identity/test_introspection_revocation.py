@@ -1,4 +1,6 @@
-"""Introspection and revocation: what a token is, to whom; which kinds there are; and every hostile request with its exact answer."""
+"""Introspection and revocation: what a token is, to whom; which kinds there are; and every hostile
+request with its exact answer.
+"""
 
 from __future__ import annotations
 

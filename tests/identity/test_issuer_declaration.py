@@ -101,9 +101,18 @@ def test_every_mistake_at_once() -> None:
         audiences=("",),
     )
     assert found.keys() == {
-        "#/parameters/tenant", "#/parameters/domain", "#/name", "#/organization", "#/organizations", "#/environments",
-        "#/ca", "#/algorithms", "#/claimMappings", "#/types", "#/audiences",
-    } | ({"#/jwksUri", "#/discovery"} & found.keys())  # fmt: skip
+        "#/parameters/tenant",
+        "#/parameters/domain",
+        "#/name",
+        "#/organization",
+        "#/organizations",
+        "#/environments",
+        "#/ca",
+        "#/algorithms",
+        "#/claimMappings",
+        "#/types",
+        "#/audiences",
+    } | ({"#/jwksUri", "#/discovery"} & found.keys())
 
 
 @pytest.mark.parametrize(

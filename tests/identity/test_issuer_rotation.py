@@ -1,4 +1,6 @@
-"""The keys of an issuer over time: the whole rotation matrix, against a real https server, without waiting for clocks."""
+"""The keys of an issuer over time: the whole rotation matrix, against a real https server, without
+waiting for clocks.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def issuer_of(standin: StandIn, **fields: Any) -> Issuer:
 def follow(
     standin: StandIn, kept: StoredKeys | None = None, timeout: float = 1.0, **fields: Any
 ) -> tuple[Followed, list[tuple[str, ...]]]:
-    """An issuer whose keys are fetched when the test says so; and every set of kids that was told to the gateway."""
+    """An issuer whose keys are fetched when the test says so; and every set of kids that was told
+    to the gateway.
+    """
     told: list[tuple[str, ...]] = []
     issuer = issuer_of(standin, **fields)
     fetch = partial(fetch_keys, issuer, get, FetchOptions(512 * 1024, timeout, allow_private=True))
@@ -142,12 +146,12 @@ def test_entity_tags_and_304(standin: StandIn) -> None:
         ("huge", "larger than"),
         ("redirect https://127.0.0.1:1/jwks", "another host"),
         ("redirect http://169.254.169.254/", "another host"),
-        ("body", "not JSON"),
-        ("body <html>", "not JSON"),
+        ("body", "not a JWK Set"),
+        ("body <html>", "not a JWK Set"),
         ('body {"keys":[]}', "no usable key"),
         ('body {"keys":[{"kty":"oct","k":"AA"}]}', "it is symmetric"),
         ('body {"keys":{}}', "not a JWK Set"),
-        ("body " + "[" * 20000, "not JSON"),
+        ("body " + "[" * 20000, "not a JWK Set"),
     ],
 )
 def test_whatever_goes_wrong_the_last_good_keys_stay(
@@ -182,7 +186,8 @@ def test_keys_of_the_last_time_serve_until_the_issuer_answers(standin: StandIn) 
     assert again.state.keys.kids == ("a",)
     again.fetch_now()
     assert (again.state.keys.kids, told) == (("a",), [])
-    # What was fetched for another declaration is not used: the issuer, its address or its algorithms may be others.
+    # What was fetched for another declaration is not used: the issuer, its address or its
+    # algorithms may be others.
     other, _ = follow(standin, kept, algorithms=("ES256",))
     assert other.state.keys.kids == ()
 

@@ -1,4 +1,6 @@
-"""JWT bearer assertions (RFC 7523 §2.1): issuers that the settings trust, and everything that is not an assertion of theirs."""
+"""JWT bearer assertions (RFC 7523 §2.1): issuers that the settings trust, and everything that is
+not an assertion of theirs.
+"""
 
 from __future__ import annotations
 

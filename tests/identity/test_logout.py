@@ -1,17 +1,17 @@
-"""Signing out: by the client, with and without proof; what ends with the session; telling the other clients."""
+"""Signing out: by the client, with and without proof; what ends with the session; telling the other
+clients.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 import pytest
 
@@ -31,44 +31,11 @@ from flows import (
 )
 from idp import basic
 from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
+from logout_listener import Listener
 from person import Person, authorize_path, claims_of
-from waiting import until
 
 SHOP = "https://shop.example/cb"
 BYE = "https://shop.example/bye"
-
-
-class Listener:
-    """A client's back-channel logout endpoint: keeps what was posted, answers as told."""
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, str]] = []
-        self.answers = [200]
-        listener = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"])).decode()
-                listener.got.append({name: values[0] for name, values in parse_qs(body).items()})
-                self.send_response(
-                    listener.answers.pop(0) if len(listener.answers) > 1 else listener.answers[0]
-                )
-                self.send_header(
-                    "Location", f"http://127.0.0.1:{self.server.server_address[1]}/elsewhere"
-                )
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/logout"
-
-    def wait(self, count: int) -> list[dict[str, str]]:
-        until(lambda: len(self.got) >= count, lambda: str(self.got))
-        return self.got
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""Nonsense at every endpoint that clients call: an answer of the protocol, never a fault of ours."""
+"""Nonsense at every endpoint that clients call: an answer of the protocol, never a fault of
+ours.
+"""
 
 from __future__ import annotations
 

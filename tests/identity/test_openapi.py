@@ -1,4 +1,6 @@
-"""The OpenAPI documents: everything that is registered stands in them, and nothing else; they are valid."""
+"""The OpenAPI documents: they contain everything that is registered, and nothing else; they are
+valid.
+"""
 
 from __future__ import annotations
 

@@ -215,9 +215,16 @@ def test_what_is_no_access_token_opens_nothing(person: Person, clock: Clock) -> 
     refused = userinfo(person, plain)
     assert error_of(refused) == (403, "insufficient_scope")
     assert 'scope="openid"' in refused.header("www-authenticate")
-    machine = Person(person.send).ask(
-        "POST", "/oauth2/token", b"grant_type=client_credentials&scope=openid", authorization=basic()
-    ).json()["access_token"]  # fmt: skip
+    machine = (
+        Person(person.send)
+        .ask(
+            "POST",
+            "/oauth2/token",
+            b"grant_type=client_credentials&scope=openid",
+            authorization=basic(),
+        )
+        .json()["access_token"]
+    )
     assert userinfo(person, machine).status == 401
     clock.now += 3700
     assert userinfo(person, tokens["access_token"]).status == 401

@@ -45,6 +45,7 @@ def test_old_suites_may_turn_it_on(tmp_path: Path) -> None:
         {"username": "org1user", "password": "x"},
         {"username": "nobody", "password": "nobody"},
         {"username": "org1user", "password": "org1user", "organization": "org2"},
+        {"username": "multiorguser", "password": "multiorguser"},
     ):
         assert ask(app, **wrong).json()["error"] == "invalid_grant"
     assert ask(app, username="org1user").json()["error"] == "invalid_request"

@@ -1,4 +1,6 @@
-"""Pushed requests, request objects, signed responses, resources, details: from the request to the token, and what is refused."""
+"""Pushed requests, request objects, signed responses, resources, details: from the request to the
+token, and what is refused.
+"""
 
 from __future__ import annotations
 
@@ -158,7 +160,7 @@ def test_a_pushed_request_to_tokens(app: Any, person: Person) -> None:
     assert pushed.json()["expires_in"] == 90
     uri = pushed.json()["request_uri"]
     assert uri.startswith("urn:ietf:params:oauth:request_uri:")
-    # What stands beside it in the link does not count.
+    # What is beside it in the link does not count.
     page = signed_in(
         person,
         "/oauth2/authorize?"

@@ -168,7 +168,9 @@ def test_families_survive_a_restart(tmp_path: Path, with_keys: Path, clock: Cloc
     assert (
         "code"
         in again.open(
-            "/oauth2/authorize?response_type=code&client_id=45f1c5c8-a92e-11ed-afa1-0242ac120002&prompt=none"
+            "/oauth2/authorize?response_type=code&"
+            "client_id=45f1c5c8-a92e-11ed-afa1-0242ac120002&"
+            "prompt=none"
         ).parameters
     )
 

@@ -1,4 +1,6 @@
-"""Every refusal that the provider's OpenAPI document shows comes as it is shown: status and body, by a request that gets it."""
+"""Every refusal that the provider's OpenAPI document shows comes as it is shown: status and body,
+by a request that gets it.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,10 @@ class Provider:
         end = self.clock.now + 300
         with sqlite3.connect(self.folder / "kapi.db") as db:
             db.executemany(
-                "INSERT INTO records (kind, key, family, payload, expires_at, holder) VALUES ('dpop-proof', ?, '', '{}', ?, 'address ')",
+                (
+                    "INSERT INTO records (kind, key, family, payload, expires_at, holder) VALUES "
+                    "('dpop-proof', ?, '', '{}', ?, 'address ')"
+                ),
                 [(str(number), end) for number in range(MOST_PROOFS)],
             )
         form = {"grant_type": "refresh_token", "refresh_token": "x", "client_id": "app"}

@@ -1,4 +1,6 @@
-"""Dynamic registration and management of clients: APK's payloads, RFC 7591 and 7592, and every hostile request with its exact answer."""
+"""Dynamic registration and management of clients: APK's payloads, RFC 7591 and 7592, and every
+hostile request with its exact answer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Services that declare which access tokens they take: format, algorithm and lifetime by `resource` (RFC 8707), in every grant."""
+"""Services that declare which access tokens they take: format, algorithm and lifetime by `resource`
+(RFC 8707), in every grant.
+"""
 
 from __future__ import annotations
 
@@ -202,7 +204,10 @@ def test_a_device_a_password_and_an_exchange(app: Any) -> None:
         ),
         ('resource = "https://a.example"\ntoken_lifetime = -1', "between"),
         (
-            'resource = "https://a.example"\n[[identity.resources]]\nresource = "https://a.example"',
+            (
+                'resource = "https://a.example"\n[[identity.resources]]\n'
+                'resource = "https://a.example"'
+            ),
             "occurs twice",
         ),
     ],

@@ -1,4 +1,6 @@
-"""ID tokens and access tokens from the authorization endpoint: off by default, and what each response type contains."""
+"""ID tokens and access tokens from the authorization endpoint: off by default, and what each
+response type contains.
+"""
 
 from __future__ import annotations
 

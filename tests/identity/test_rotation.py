@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from kapi.app.process import open_store
 from kapi.errors import GatewayUnavailable, Problem
 from kapi.identity.keys.keyring import Keyring, ensure_keyring, load_keyring
 from kapi.identity.keys.rotation import SETTLE_SECONDS, Rotation
-from kapi.settings import ClientSettings, IdentitySettings
+from kapi.settings import ClientSettings, IdentitySettings, Settings
 from kapi.store import Store
-from kapi.store.keys import Keys
+from kapi.store.keys import TOPIC, Keys
+from waiting import until
 
 NOW = 1_800_000_000
 
@@ -180,3 +182,15 @@ def test_what_makes_no_sense_is_refused(world: World) -> None:
     new = rotation.stage("EdDSA")
     rotation.retire(new.kid)
     assert world.states() == {"first": "active"}
+
+
+def test_a_process_that_starts_during_a_rotation_gets_the_new_key(tmp_path: Path) -> None:
+    store, watch, keyring = open_store(Settings(tmp_path))
+    keys = Keys(store.database)
+    World(keys).rotation().stage("RS256")
+    keyrings = [keyring]
+    watch.on(TOPIC, lambda: keyrings.append(load_keyring(keys)))
+    watch.start()
+    until(lambda: len(keyrings[-1].keys) == len(keyring.keys) + 1)
+    watch.stop()
+    store.close()

@@ -1,4 +1,6 @@
-"""The login page and its form: organizations, wrong passwords, one click, forged forms, other people's links."""
+"""The login page and its form: organizations, wrong passwords, one click, forged forms, other
+people's links.
+"""
 
 from __future__ import annotations
 
@@ -138,7 +140,8 @@ def test_wrong_passwords_from_elsewhere_do_not_keep_a_person_out_of_their_own_br
             login(guesser), username=username, password=f"password{number}", organization="org1"
         )
     assert "Too many tries" in guesser.sign_in(login(guesser)).text
-    # Nobody else gets in from there, and in the owner's browser there are not more tries than anywhere else.
+    # Nobody else gets in from there, and in the owner's browser there are not more tries than
+    # anywhere else.
     assert "Too many tries" in owner.sign_in(login(owner), "org2user", organization="org2").text
     owner.submit(login(owner), username="org1user", password="mistyped", organization="org1")
     assert "Allow" in owner.sign_in(login(owner)).text
@@ -220,7 +223,8 @@ def test_a_form_needs_its_token_its_link_and_its_browser(app: Any, person: Perso
     assert "The form was not the one" in post(person, right | {"token": ""}).text
     assert "The form was not the one" in post(person, right | {"token": "0" * 64}).text
     assert "The form was not the one" in post(person, right, sec_fetch_site="cross-site").text
-    # A key that somebody else began, sent by this browser, and this browser's key sent by somebody else.
+    # A key that somebody else began, sent by this browser, and this browser's key sent by somebody
+    # else.
     stranger = person_at(app)
     theirs = login(stranger).forms()[0]["fields"]
     for sender, key in ((person, theirs), (stranger, form["fields"])):
@@ -377,3 +381,20 @@ def test_the_device_pages_form_remembers_them_too(person: Person) -> None:
     )
     fields = page.forms()[0]["fields"]
     assert (fields["username"], fields["organization"], fields["password"]) == ("ada", "acme", "")
+
+
+def test_the_page_offers_the_organizations_of_published_users(person: Person) -> None:
+    page = login(person)
+    assert '<option value="org1">' in page.text
+    assert 'list="organizations"' in page.text
+
+
+def test_an_error_page_names_the_client_and_the_redirect_uri(person: Person) -> None:
+    wrong = '"><b>https://evil.example/cb'
+    page = person.open(authorize_path(CLIENT, wrong))
+    assert page.status == 400
+    assert f"<dt>Client</dt><dd><code>{CLIENT}</code></dd>" in page.text
+    assert "<code>&#34;&gt;&lt;b&gt;https://evil.example/cb</code>" in page.text
+    assert "<a " not in page.text
+    unknown = person.open(authorize_path("n" * 1000, CALLBACK))
+    assert f"<code>{'n' * 300}</code>" in unknown.text

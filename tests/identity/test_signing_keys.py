@@ -1,4 +1,6 @@
-"""Signing keys: every algorithm verified by a foreign library, what the JWKS shows, and what it never shows."""
+"""Signing keys: every algorithm verified by a foreign library, what the JWKS shows, and what it
+never shows.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What is taken from a client after it got codes and refresh tokens: scopes, grants, redirect URIs, resources, types of details."""
+"""What is taken from a client after it got codes and refresh tokens: scopes, grants, redirect URIs,
+resources, types of details.
+"""
 
 from __future__ import annotations
 

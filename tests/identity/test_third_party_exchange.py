@@ -1,4 +1,6 @@
-"""Token exchange (RFC 8693) of access tokens that other issuers issued: what becomes of them, and everything that is none."""
+"""Token exchange (RFC 8693) of access tokens that other issuers issued: what becomes of them, and
+everything that is none.
+"""
 
 from __future__ import annotations
 
@@ -305,7 +307,9 @@ def test_what_is_no_good_token_of_the_issuer_is_refused(
 
 
 def test_an_id_token_that_looks_like_an_access_token(app: Any) -> None:
-    """Nothing marks it. Without a declared audience only a token that says itself that it is an access token is exchanged."""
+    """Nothing marks it. Without a declared audience only a token that says itself that it is an
+    access token is exchanged.
+    """
     bare = {"client_id": ..., "azp": "app", "aud": "app", "auth_time": NOW}
     for aud in ("app", ["app", "x"], "api"):
         refused(
@@ -458,7 +462,10 @@ def test_issuers_and_keys_of_the_store_are_taken_up_when_they_change(tmp_path: P
         )
 
     def keep(*keys: Key, source: str = "") -> None:
-        declared = f"https://late.example https://late.example/.well-known/openid-configuration  {' '.join(ALGORITHMS)}"
+        declared = (
+            "https://late.example https://late.example/.well-known/openid-configuration  "
+            f"{' '.join(ALGORITHMS)}"
+        )
         jwks = json.dumps({"keys": [item.jwk() for item in keys]})
         kept.save_keys(StoredKeys("late", source or declared, jwks, "", "", NOW, NOW))
 
@@ -468,7 +475,8 @@ def test_issuers_and_keys_of_the_store_are_taken_up_when_they_change(tmp_path: P
 
     refused(asked(ACME))
     kept.save(
-        StoredIssuer("late", json.dumps({"name": "late", "issuer": "https://late.example"}), NOW)
+        StoredIssuer("late", json.dumps({"name": "late", "issuer": "https://late.example"}), NOW),
+        replace=False,
     )
     refused(asked(ACME), "not a live token")  # its keys are not there yet
     keep(ACME)

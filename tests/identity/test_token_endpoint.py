@@ -1,4 +1,6 @@
-"""The token endpoint and its documents, driven as the identity worker is, without a socket: hostile requests and exact answers."""
+"""The token endpoint and its documents, driven as the identity worker is, without a socket: hostile
+requests and exact answers.
+"""
 
 from __future__ import annotations
 

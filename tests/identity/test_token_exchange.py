@@ -1,4 +1,6 @@
-"""Token exchange (RFC 8693): delegation, impersonation, targets, scopes, and tokens that are not what they claim to be."""
+"""Token exchange (RFC 8693): delegation, impersonation, targets, scopes, and tokens that are not
+what they claim to be.
+"""
 
 from __future__ import annotations
 
@@ -89,9 +91,15 @@ def test_delegation_names_who_acts(app: Any, clock: Clock) -> None:
     clock.now += 100
     answer = exchange(app, "orders", token, scope="a", audience=["stock", "https://stock.example"])
     assert answer.status == 200
-    assert {name: answer.json()[name] for name in ("issued_token_type", "token_type", "scope", "expires_in")} == {
-        "issued_token_type": ACCESS, "token_type": "Bearer", "scope": "a", "expires_in": 3500,
-    }  # fmt: skip
+    assert {
+        name: answer.json()[name]
+        for name in ("issued_token_type", "token_type", "scope", "expires_in")
+    } == {
+        "issued_token_type": ACCESS,
+        "token_type": "Bearer",
+        "scope": "a",
+        "expires_in": 3500,
+    }
     claims = claims_of(answer.json()["access_token"])
     assert (claims["sub"], claims["clientId"], claims["organization"]) == (
         "org1user",
@@ -262,7 +270,8 @@ def test_confusions_of_key_and_algorithm_are_refused(app: Any, clock: Clock) -> 
             {"alg": "RS256", "kid": header["kid"], "typ": "JWT"}, claims, mine, algorithms=["RS256"]
         )
         forged.append(
-            f"{b64(json.dumps({'alg': 'RS256', 'kid': header['kid'], 'typ': 'JWT', **more}).encode())}.{text.partition('.')[2]}"
+            b64(json.dumps({"alg": "RS256", "kid": header["kid"], "typ": "JWT", **more}).encode())
+            + f".{text.partition('.')[2]}"
         )
     forged += [
         f"{head}.{payload}",

@@ -1,9 +1,9 @@
-"""Access tokens by setting: formats, algorithms, claims by rule; and the guide's token, which no default changes."""
+"""Access tokens by setting: formats, algorithms, claims by rule; and the guide's token, which no
+default changes.
+"""
 
 from __future__ import annotations
 
-import base64
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -20,6 +20,7 @@ from kapi.identity.minting.opaque import forget_opaque, opaque_claims
 from kapi.identity.settings import read_settings
 from kapi.settings import ClientSettings, IdentitySettings, Settings, UserSettings
 from kapi.store import Store
+from token_parts import header_and_claims
 
 NOW = 1_800_000_000
 RULES = {
@@ -77,13 +78,8 @@ def token(app: Any, client: str, **parameters: str) -> str:
     return answer.json()["access_token"]
 
 
-def parts(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    header, payload, _ = text.split(".")
-    return tuple(json.loads(base64.urlsafe_b64decode(part + "==")) for part in (header, payload))  # type: ignore[return-value]
-
-
 def test_the_token_of_the_guide_stays_as_it_is(app: Any) -> None:
-    header, claims = parts(token(app, "plain", region="eu"))
+    header, claims = header_and_claims(token(app, "plain", region="eu"))
     assert list(header.items()) == [
         ("alg", "RS256"),
         ("typ", "JWT"),
@@ -93,7 +89,7 @@ def test_the_token_of_the_guide_stays_as_it_is(app: Any) -> None:
 
 
 def test_a_token_of_rfc_9068_has_its_seven_claims(app: Any) -> None:
-    header, claims = parts(token(app, "rfc9068"))
+    header, claims = header_and_claims(token(app, "rfc9068"))
     assert header["typ"] == "at+jwt"
     assert {"iss", "exp", "aud", "sub", "client_id", "iat", "jti"} <= set(claims)
     assert (claims["aud"], claims["client_id"], claims["sub"]) == (
@@ -101,7 +97,7 @@ def test_a_token_of_rfc_9068_has_its_seven_claims(app: Any) -> None:
         "rfc9068",
         "rfc9068",
     )
-    _, bare = parts(token(app, "bare9068"))
+    _, bare = header_and_claims(token(app, "bare9068"))
     assert bare["aud"] == bare["iss"]
 
 
@@ -132,7 +128,7 @@ def test_an_opaque_token_says_nothing_and_is_remembered_by_its_digest(
 
 
 def test_rules_add_claims(app: Any) -> None:
-    _, claims = parts(token(app, "rules", region="eu", scope="x"))
+    _, claims = header_and_claims(token(app, "rules", region="eu", scope="x"))
     assert claims["exp"] == NOW + 60
     assert claims["aud"] == ["a", "b"]
     assert {name: claims[name] for name in list(claims)[9:]} == {
@@ -146,7 +142,7 @@ def test_rules_add_claims(app: Any) -> None:
         "whose": "rules",
         "nested": {"list": ["eu", "fixed"]},
     }
-    assert "region" not in parts(token(app, "rules"))[1]
+    assert "region" not in header_and_claims(token(app, "rules"))[1]
 
 
 def test_rules_of_a_person(store: Store) -> None:
@@ -232,7 +228,7 @@ def test_good_rules_are_taken(tmp_path: Path) -> None:
     (tmp_path / "kapi.toml").write_text(
         '[identity.claims]\norganization = "org1"\ntier = "${user.tier} of ${client.id}"\n'
     )
-    assert read_settings({}, {}, tmp_path)[0].identity.claims == {
+    assert read_settings({}, {}, tmp_path).identity.claims == {
         "organization": "org1",
         "tier": "${user.tier} of ${client.id}",
     }

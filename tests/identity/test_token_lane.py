@@ -1,4 +1,6 @@
-"""The short way of token requests gives what the usual way gives, byte for byte; whatever is unusual takes the usual way."""
+"""The short way of token requests gives what the usual way gives, byte for byte; whatever is
+unusual takes the usual way.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp import basic, provider_of
-from kapi.front.web.identity.app import build_identity_app, token_endpoint_of
+from kapi.front.web.identity.app import TokenEndpoints, build_identity_app
 from kapi.front.web.identity.token_lane import protocol_with, token_lane
 from kapi.identity.protocol.forms import read_pairs
 from kapi.settings import ClientSettings, IdentitySettings, Settings
@@ -39,7 +41,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]
     provider.new_id = lambda: "the-same-jti"
     provider.use_keys(provider.keyring)
     app = build_identity_app(provider, lambda: NOW)
-    lane = token_lane(token_endpoint_of(provider), lambda: NOW)
+    lane = token_lane(TokenEndpoints(provider), lambda: NOW)
     servers, listeners = [], []
     for http in ("httptools", protocol_with(lane)):
         listener = socket.socket()

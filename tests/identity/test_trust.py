@@ -1,22 +1,26 @@
-"""Who is trusted, and what the gateway is told: nothing changes when it refuses, and one faulty issuer holds up nobody."""
+"""Who is trusted, and what the gateway is told: nothing changes when it refuses, and one faulty
+issuer holds up nobody.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kapi.errors import GatewayRejected, GatewayUnavailable, Problem
+from kapi.errors import GatewayRejected, GatewayUnavailable, Problem, StorageBusy
 from kapi.fetch import get
 from kapi.identity.issuers.trust import Trust
 from kapi.identity.issuers.verify import IssuerKeys
 from kapi.jose.signing_keys import SigningKey
 from kapi.settings import IdentitySettings, IssuerSettings, Settings
 from kapi.store import Store
-from kapi.store.issuers import IssuerStore
+from kapi.store.issuers import IssuerStore, StoredIssuer
 from standin import Key, StandIn
 from waiting import until
 
@@ -25,16 +29,18 @@ A, B, C = Key.make("a"), Key.make("b"), Key.make("c")
 
 
 class Gateway:
-    """Takes what it is told, but not issuers with the names in `refuses`, and nothing while it is away."""
+    """Takes what it is told, but not issuers with the names in `refuses`, and nothing while it
+    has a fault.
+    """
 
     def __init__(self) -> None:
         self.refuses: set[str] = set()
-        self.away = False
+        self.fault: Exception | None = None
         self.trusts: dict[str, tuple[str, ...]] = {}
 
     def __call__(self, issuers: Sequence[IssuerKeys]) -> None:
-        if self.away:
-            raise GatewayUnavailable("Envoy is not connected.")
+        if self.fault is not None:
+            raise self.fault
         wanted = {f"{item.issuer.name} {kid}" for item in issuers for kid in item.keys.kids}
         if refused := wanted & self.refuses:
             raise GatewayRejected(f"no {refused}")
@@ -94,29 +100,71 @@ def test_what_the_gateway_refuses_is_not_declared(
     assert [item.issuer.name for item in trust.followed()] == []
     gateway.refuses = set()
     trust.add(declared("one", standins[0]))
-    gateway.away = True
+    gateway.fault = GatewayUnavailable("Envoy is not connected.")
     with pytest.raises(GatewayUnavailable):
         trust.remove("one")
     with pytest.raises(GatewayUnavailable):
         trust.add(declared("one", standins[0], audiences=("x",)), replace=True)
     assert trust.find("one").issuer.audiences == ()
-    gateway.away = False
+    gateway.fault = None
     trust.remove("one")
     assert gateway.trusts == {"inbuilt": ("own",)}
     trust.stop()
 
 
-def test_changes_reach_a_gateway_that_was_away(
+def test_a_change_keeps_what_others_change_at_the_same_time(
     tmp_path: Path, standins: tuple[StandIn, StandIn]
+) -> None:
+    """Another node stores its change between reading and writing."""
+    trust = trust_of(tmp_path, Gateway())
+    trust.add(declared("one", standins[0]))
+    store = Store.open(tmp_path / "kapi.db")
+    other = IssuerStore(store.database)
+    reads = []
+
+    def changed(before: IssuerSettings) -> IssuerSettings:
+        reads.append(before.clock_skew)
+        if len(reads) == 1:
+            theirs = replace(before, clock_skew=9)
+            text = json.dumps(asdict(theirs), sort_keys=True)
+            assert other.save(StoredIssuer("one", text, 1), replace=True)
+        return replace(before, audiences=("orders",))
+
+    trust.change("one", changed)
+    kept = trust.declaration("one")
+    assert kept is not None
+    assert (reads, kept.clock_skew, kept.audiences) == ([5, 9], 9, ("orders",))
+    with pytest.raises(Problem):
+        trust.change("two", changed)
+    trust.stop()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "fault", [GatewayUnavailable("Envoy is not connected."), StorageBusy()], ids=["away", "busy"]
+)
+def test_changes_reach_a_gateway_that_had_a_fault(
+    tmp_path: Path, standins: tuple[StandIn, StandIn], fault: Exception
 ) -> None:
     gateway = Gateway()
     trust = trust_of(tmp_path, gateway, declared("one", standins[0]))
     until(lambda: gateway.trusts.get("one") == ("a",))
-    gateway.away = True
+    gateway.fault = fault
     standins[0].keys = [B.jwk()]
     until(lambda: trust.find("one").state.keys.kids == ("b",))
-    gateway.away = False
+    gateway.fault = None
     until(lambda: gateway.trusts.get("one") == ("b",))
+    trust.stop()
+
+
+def test_the_own_keys_stay_if_they_could_not_be_stored(tmp_path: Path) -> None:
+    gateway = Gateway()
+    trust = trust_of(tmp_path, gateway)
+    gateway.fault = StorageBusy()
+    new = SigningKey("new", "RS256", Key.make("new").private)
+    with pytest.raises(StorageBusy):
+        trust.publish_inbuilt(IssuerKeys.inbuilt("https://idp", (new,)))
+    assert [item.keys.kids for item in trust.issuers()] == [("own",)]
     trust.stop()
 
 
@@ -161,3 +209,20 @@ def test_the_same_issuer_twice_is_refused_even_when_both_come_at_once(
     assert sorted(results) == ["900963"] * 5 + ["added"]
     assert len(trust.followed()) == 1
     trust.stop()
+
+
+def test_of_two_nodes_that_add_a_name_at_once_the_second_is_told(
+    tmp_path: Path, standins: tuple[StandIn, StandIn]
+) -> None:
+    gateways = Gateway(), Gateway()
+    first, second = (trust_of(tmp_path, gateway) for gateway in gateways)
+    first.add(declared("one", standins[0]))
+    with pytest.raises(Problem, match="there is an issuer one already"):
+        second.add(declared("one", standins[1]))
+    second.take_up_stored()
+    assert second.find("one").issuer.issuer == standins[0].url
+    second.add(declared("one", standins[1]), replace=True)
+    first.take_up_stored()
+    assert first.find("one").issuer.issuer == standins[1].url
+    for trust in (first, second):
+        trust.stop()

@@ -1,4 +1,6 @@
-"""Bearer tokens at the system APIs: what is accepted, and every attack on a verifier that is refused."""
+"""Bearer tokens at the system APIs: what is accepted, and every attack on a verifier that is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,10 @@ def code_of(authorization: str) -> str:
         verify_bearer(authorization, TRUSTED, NOW)
     assert caught.value.status == 401
     # RFC 6750 §3.1: no error code in the challenge when no credentials were sent.
-    invalid = 'Bearer realm="kapi", error="invalid_token", error_description="The provided token is invalid"'
+    invalid = (
+        'Bearer realm="kapi", error="invalid_token", error_description="The provided token is '
+        'invalid"'
+    )
     assert caught.value.headers["WWW-Authenticate"] == (
         'Bearer realm="kapi"' if caught.value.code == "900902" else invalid
     )
@@ -163,7 +168,9 @@ def test_a_verified_token_may_say_nothing_about_its_caller() -> None:
         ),
     )
     bare = f"Bearer {token(sub=..., clientId=..., scope=...)}"
-    assert verify_bearer(bare, other, NOW) == Principal("", "", frozenset(), "", "other")
+    caller = verify_bearer(bare, other, NOW)
+    assert caller == Principal("", "", frozenset(), "", "other", expires_at=caller.expires_at)
+    assert caller.expires_at > NOW
     for claim in ("client_id", "azp"):
         assert (
             verify_bearer(f"Bearer {token(clientId=..., **{claim: 'x'})}", other, NOW).client_id
@@ -172,7 +179,9 @@ def test_a_verified_token_may_say_nothing_about_its_caller() -> None:
 
 
 def test_what_of_ours_does_not_have_the_mark_of_access_tokens_is_refused() -> None:
-    """An ID token that came out of a token exchange: no hash, no nonce, the same key, issuer and type as access tokens."""
+    """An ID token that came out of a token exchange: no hash, no nonce, the same key, issuer and
+    type as access tokens.
+    """
     exchanged = {"aud": "c", "azp": "c", "auth_time": NOW, "groups": ["admins"]}
     assert code_of(f"Bearer {token(clientId=..., scope=..., **exchanged)}") == "900901"
     assert code_of(f"Bearer {token({'typ': 'at+jwt'}, clientId=..., client_id='c')}") == "900901"
@@ -238,7 +247,9 @@ ATTACKS: dict[str, str] = {
         f"alg {alg}, no signature": f"{b64(json.dumps(HEADER | {'alg': alg}).encode())}.{BODY}."
         for alg in ("None", "NONE", "nOnE", "")
     },
-    "alg none, a good signature": f"{b64(json.dumps(HEADER | {'alg': 'none'}).encode())}.{BODY}.{SIGNATURE}",
+    "alg none, a good signature": (
+        f"{b64(json.dumps(HEADER | {'alg': 'none'}).encode())}.{BODY}.{SIGNATURE}"
+    ),
     "HS256 with the public key": hs256(PEM),
     "HS256 with the public key, stripped": hs256(PEM.strip()),
     "HS256 with the public key as DER": hs256(DER),
@@ -352,7 +363,9 @@ ATTACKS: dict[str, str] = {
     "signature of zeros": f"{HEAD}.{BODY}.{b64(bytes(256))}",
     "signature of 16 kB": f"{HEAD}.{BODY}.{'A' * LARGEST}",
     "signature of another token": ".".join((*token(sub="t").split(".")[:2], SIGNATURE)),
-    "flipped signature": f"{HEAD}.{BODY}.{('A' if SIGNATURE[5] != 'A' else 'B').join((SIGNATURE[:5], SIGNATURE[6:]))}",
+    "flipped signature": (
+        f"{HEAD}.{BODY}.{SIGNATURE[:5]}{'A' if SIGNATURE[5] != 'A' else 'B'}{SIGNATURE[6:]}"
+    ),
     "non-ASCII": GOOD + "é",
 }
 

@@ -1,4 +1,6 @@
-"""The clients that foreign libraries play in these tests, as settings; and what a person does for them."""
+"""The clients that foreign libraries play in these tests, as settings; and what a person does for
+them.
+"""
 
 from __future__ import annotations
 
@@ -53,46 +55,94 @@ def client(name: str, method: str = "client_secret_basic", **more: Any) -> str:
 
 
 def settings(port: int) -> str:
-    """Every client there is here, for an issuer whose discovery needs no workaround. Certificates are read beside it."""
+    """Every client there is here, for an issuer whose discovery needs no workaround. Certificates
+    are read beside it.
+    """
     identity = {
         "issuer": f"https://{IDP}:{port}",
         "dpop_nonce": True,
         "client_ca_file": "ca.pem",
         "password_grant": True,
     }
-    return "[identity]\n" + "".join(f"{name} = {toml(value)}\n" for name, value in identity.items()) + "".join(
-        (
-            table("identity.assertion_issuers", issuer=HR, jwks=public(key("ES256")), algorithms=["ES256"]),
-            client("cli", secret=SECRET),
-            client("basic", METHODS[0], secret=SECRET),
-            client("post", METHODS[1], secret=SECRET),
-            client("hmac", METHODS[2], secret=SECRET),
-            client("signs", METHODS[3], jwks=public(key("ES256"), key("RS256"))),
-            client("tls", "tls_client_auth", tls_client_auth_san_dns="leaf.example", tls_client_certificate_bound_access_tokens=True),
-            client("self", "self_signed_tls_client_auth", jwks={"keys": [{"kty": "EC", "x5c": [OWN.x5c]}]}),
-            client(
-                "confidential", "", secret=DIFFICULT, grants=CODE, redirect_uris=[CALLBACK], post_logout_redirect_uris=[CALLBACK],
-                require_pkce=True,
-            ),
-            client("public", "none", grants=CODE, redirect_uris=[CALLBACK], id_token_signed_response_alg="ES256"),
-            client(
-                "notary", secret=SECRET, grants=CODE, redirect_uris=[CALLBACK], post_logout_redirect_uris=[CALLBACK],
-                id_token_signed_response_alg="EdDSA", userinfo_signed_response_alg="ES256",
-                introspection_signed_response_alg="ES256",
-            ),
-            client(
-                "app", METHODS[3], jwks=public(key("ES256"), key("PS256")), grants=CODE, redirect_uris=[CALLBACK],
-                require_pushed_authorization_requests=True, require_signed_request_object=True, dpop_bound_access_tokens=True,
-            ),
-            client("television", secret=SECRET, grants=[DEVICE, CIBA]),
-            client("remote", "none", grants=[DEVICE]),
-            client("orders", secret=SECRET, grants=[EXCHANGE], exchange_from=["legacy"], exchange_audiences=["stock"]),
-            client("batch", "none", grants=[ASSERTION]),
-            client("payroll", secret=SECRET, grants=[ASSERTION]),
-            client("legacy", secret=SECRET, grants=["password", "refresh_token"]),
-            client("caller", secret=SECRET, access_token_format="at+jwt"),
+    return (
+        "[identity]\n"
+        + "".join(f"{name} = {toml(value)}\n" for name, value in identity.items())
+        + "".join(
+            (
+                table(
+                    "identity.assertion_issuers",
+                    issuer=HR,
+                    jwks=public(key("ES256")),
+                    algorithms=["ES256"],
+                ),
+                client("cli", secret=SECRET),
+                client("basic", METHODS[0], secret=SECRET),
+                client("post", METHODS[1], secret=SECRET),
+                client("hmac", METHODS[2], secret=SECRET),
+                client("signs", METHODS[3], jwks=public(key("ES256"), key("RS256"))),
+                client(
+                    "tls",
+                    "tls_client_auth",
+                    tls_client_auth_san_dns="leaf.example",
+                    tls_client_certificate_bound_access_tokens=True,
+                ),
+                client(
+                    "self",
+                    "self_signed_tls_client_auth",
+                    jwks={"keys": [{"kty": "EC", "x5c": [OWN.x5c]}]},
+                ),
+                client(
+                    "confidential",
+                    "",
+                    secret=DIFFICULT,
+                    grants=CODE,
+                    redirect_uris=[CALLBACK],
+                    post_logout_redirect_uris=[CALLBACK],
+                    require_pkce=True,
+                ),
+                client(
+                    "public",
+                    "none",
+                    grants=CODE,
+                    redirect_uris=[CALLBACK],
+                    id_token_signed_response_alg="ES256",
+                ),
+                client(
+                    "notary",
+                    secret=SECRET,
+                    grants=CODE,
+                    redirect_uris=[CALLBACK],
+                    post_logout_redirect_uris=[CALLBACK],
+                    id_token_signed_response_alg="EdDSA",
+                    userinfo_signed_response_alg="ES256",
+                    introspection_signed_response_alg="ES256",
+                ),
+                client(
+                    "app",
+                    METHODS[3],
+                    jwks=public(key("ES256"), key("PS256")),
+                    grants=CODE,
+                    redirect_uris=[CALLBACK],
+                    require_pushed_authorization_requests=True,
+                    require_signed_request_object=True,
+                    dpop_bound_access_tokens=True,
+                ),
+                client("television", secret=SECRET, grants=[DEVICE, CIBA]),
+                client("remote", "none", grants=[DEVICE]),
+                client(
+                    "orders",
+                    secret=SECRET,
+                    grants=[EXCHANGE],
+                    exchange_from=["legacy"],
+                    exchange_audiences=["stock"],
+                ),
+                client("batch", "none", grants=[ASSERTION]),
+                client("payroll", secret=SECRET, grants=[ASSERTION]),
+                client("legacy", secret=SECRET, grants=["password", "refresh_token"]),
+                client("caller", secret=SECRET, access_token_format="at+jwt"),
+            )
         )
-    )  # fmt: skip
+    )
 
 
 def write(folder: Path, port: int) -> Path:
@@ -112,7 +162,9 @@ def path_of(url: str) -> str:
 
 
 def authorized(person: Person, url: str) -> Page:
-    """Signs in if asked, allows if asked: the redirect to the client, or the page that posts to it."""
+    """Signs in if asked, allows if asked: the redirect to the client, or the page that posts to
+    it.
+    """
     page = person.open(path_of(url))
     if 'name="password"' in page.text:
         page = person.sign_in(page)

@@ -1,4 +1,6 @@
-"""Foreign clients and servers: what they need besides Python is installed by `make interop-tools`, so these run with the long proofs."""
+"""Foreign clients and servers: what they need besides Python is installed by `make interop-tools`,
+so these run with the long proofs.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One provider for all foreign clients (`clients.py`); other tests here start what they need."""
+    """One provider for all foreign clients (`clients.py`); other tests here start what they
+    need.
+    """
     folder, port = tmp_path_factory.mktemp("kapi"), free_port()
     running = Platform(port, folder / "data", ("--config", str(write(folder, port))))
     running.start()

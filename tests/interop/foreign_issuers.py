@@ -1,4 +1,6 @@
-"""Issuers that others wrote, as processes on this machine: how each is started, and how a token is got from it."""
+"""Issuers that others wrote, as processes on this machine: how each is started, and how a token is
+got from it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ PEERS = Path(__file__).with_name("peers")
 
 @dataclass
 class Foreign:
-    """A running issuer. `token` gets one for the scopes; `ca` is its certificate's authority, if it speaks TLS."""
+    """A running issuer. `token` gets one for the scopes; `ca` is its certificate's authority, if it
+    speaks TLS.
+    """
 
     name: str
     issuer: str
@@ -258,15 +262,34 @@ def _set_up_glewlwyd(base: str) -> None:
     ).decode()
     names = ("code", "token", "none", "password", "device")
     parameters = {
-        "iss": f"{base}/oidc", "jwt-type": "rsa", "jwt-key-size": "256", "key": pem, "cert": Key("k", "RS256", private).pem(),
-        "access-token-duration": 3600, "refresh-token-duration": 1209600, "code-duration": 600, "refresh-token-rolling": True,
-        "allow-non-oidc": True, "auth-type-id-token-enabled": True, "auth-type-client-enabled": True, "auth-type-refresh-enabled": True,
-        "jwks-show": True, "subject-type": "public", **{f"auth-type-{name}-enabled": False for name in names},
-    }  # fmt: skip
+        "iss": f"{base}/oidc",
+        "jwt-type": "rsa",
+        "jwt-key-size": "256",
+        "key": pem,
+        "cert": Key("k", "RS256", private).pem(),
+        "access-token-duration": 3600,
+        "refresh-token-duration": 1209600,
+        "code-duration": 600,
+        "refresh-token-rolling": True,
+        "allow-non-oidc": True,
+        "auth-type-id-token-enabled": True,
+        "auth-type-client-enabled": True,
+        "auth-type-refresh-enabled": True,
+        "jwks-show": True,
+        "subject-type": "public",
+        **{f"auth-type-{name}-enabled": False for name in names},
+    }
     client = {
-        "client_id": "svc", "name": "svc", "password": "password", "confidential": True, "enabled": True, "redirect_uri": [],
-        "authorization_type": ["client_credentials"], "scope": ["items:read"], "token_endpoint_auth_method": ["client_secret_basic"],
-    }  # fmt: skip
+        "client_id": "svc",
+        "name": "svc",
+        "password": "password",
+        "confidential": True,
+        "enabled": True,
+        "redirect_uri": [],
+        "authorization_type": ["client_credentials"],
+        "scope": ["items:read"],
+        "token_endpoint_auth_method": ["client_secret_basic"],
+    }
     for path, body in (
         ("/auth/", {"username": "admin", "password": "password"}),
         ("/scope/", {"name": "items:read", "display_name": "read", "password_required": False}),

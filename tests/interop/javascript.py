@@ -19,7 +19,9 @@ PEERS = Path(__file__).parent / "peers"
 def run(
     platform: Platform, script: str, scenario: str, person: Person | None = None, **more: Any
 ) -> dict[str, Any]:
-    """What the client tells at its end, with what it `seen`. Raises AssertionError with the client's own words when it failed."""
+    """What the client tells at its end, with what it `seen`. Raises AssertionError with the
+    client's own words when it failed.
+    """
     algorithm = more.get("algorithm", "ES256")
     jwk = {
         name: value

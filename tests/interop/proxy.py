@@ -1,4 +1,6 @@
-"""An HTTP proxy (CONNECT) that leads every host to this machine, so that foreign clients find the platform by its real names."""
+"""An HTTP proxy (CONNECT) that leads every host to this machine, so that foreign clients find the
+platform by its real names.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ class _Tunnel(socketserver.StreamRequestHandler):
         while self.rfile.readline() not in {b"\r\n", b"\n", b""}:
             pass
         assert verb == "CONNECT"
-        with socket.create_connection(("127.0.0.1", int(target.rpartition(":")[2]))) as peer:
+        server: _Server = self.server  # type: ignore[assignment]
+        port = server.port or int(target.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as peer:
             self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
             back = threading.Thread(target=_pump, args=(peer, self.connection), daemon=True)
             back.start()
@@ -35,12 +39,14 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+    port = 0
 
 
 @contextmanager
-def proxy() -> Iterator[int]:
-    """Its port."""
+def proxy(port: int = 0) -> Iterator[int]:
+    """Its port. It leads to `port` of this machine, or to the port that the client asks for."""
     with _Server(("127.0.0.1", 0), _Tunnel) as server:
+        server.port = port
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield server.server_address[1]
         server.shutdown()

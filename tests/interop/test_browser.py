@@ -1,4 +1,5 @@
-"""A real Chromium, through the gateway: sign in, consent, choose, sign out; by keyboard, without scripts, on a phone, in the dark.
+"""A real Chromium, through the gateway: sign in, consent, choose, sign out; by keyboard, without
+scripts, on a phone, in the dark.
 
 `pytest tests/interop/test_browser.py --screenshots` renews the pictures of the documentation.
 """
@@ -29,12 +30,14 @@ AXE = Path(__file__).parent / "peers" / "node_modules" / "axe-core" / "axe.min.j
 LOWEST_CONTRAST = """
 const parts = (color) => color.match(/[\\d.]+/g).map(Number);
 const light = (color) => parts(color).slice(0, 3).map((c) => c / 255)
-  .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
 const ground = (element) => {
   const color = getComputedStyle(element).backgroundColor;
   return (parts(color)[3] ?? 1) === 1 ? color : ground(element.parentElement);
 };
-const shown = [...document.body.querySelectorAll("*")].filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()));
+const shown = [...document.body.querySelectorAll("*")]
+  .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()));
 return Math.min(...shown.map((e) => {
   const [one, two] = [light(getComputedStyle(e).color), light(ground(e))];
   return (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
@@ -81,7 +84,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory, shop: str) -> Iterator[Pl
     folder = tmp_path_factory.mktemp("kapi")
     (folder / "kapi.toml").write_text(
         "[[identity.clients]]\n"
-        'id = "shop"\nname = "The Shop"\nsecret = "s"\ngrants = ["authorization_code", "refresh_token"]\n'
+        'id = "shop"\nname = "The Shop"\nsecret = "s"\n'
+        'grants = ["authorization_code", "refresh_token"]\n'
         f'redirect_uris = ["{shop}"]\npost_logout_redirect_uris = ["{shop}"]\n'
     )
     running = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")))
@@ -319,7 +323,10 @@ def test_another_site_cannot_frame_a_page(
     browser: webdriver.Chrome, platform: Platform, shop: str
 ) -> None:
     browser.get(shop)
-    script = "const f = document.createElement('iframe'); f.src = arguments[0]; f.onload = () => arguments[1](true); document.body.append(f)"
+    script = (
+        "const f = document.createElement('iframe'); f.src = arguments[0]; f.onload = () => "
+        "arguments[1](true); document.body.append(f)"
+    )
     browser.set_script_timeout(20)
     browser.execute_async_script(script, link(platform, shop))
     browser.switch_to.frame(0)
@@ -336,7 +343,8 @@ def test_another_site_cannot_post_the_form(
     browser.get(shop)
     script = (
         "const f = document.createElement('form'); f.method = 'post'; f.action = arguments[0];"
-        "for (const [n, v] of Object.entries(arguments[1])) { const i = document.createElement('input'); i.name = n; i.value = v; f.append(i) }"
+        "for (const [n, v] of Object.entries(arguments[1])) { const i = "
+        "document.createElement('input'); i.name = n; i.value = v; f.append(i) }"
         "document.body.append(f); f.submit()"
     )
     fields = {**values, "username": "org1user", "password": "org1user", "organization": "org1"}
@@ -351,7 +359,9 @@ def test_another_site_cannot_post_the_form(
 
 
 def violations(browser: webdriver.Chrome) -> list[str]:
-    """What axe finds wrong with the page, all of its rules: WCAG and best practices such as `region`."""
+    """What axe finds wrong with the page, all of its rules: WCAG and best practices such as
+    `region`.
+    """
     browser.execute_script(AXE.read_text())
     found = browser.execute_async_script(
         "const done = arguments[0]; axe.run().then((results) => done(results.violations));"
@@ -391,6 +401,7 @@ def test_axe_finds_nothing_wrong_with_any_page(
     look("select", link(platform, shop, prompt="select_account"))
     look("device", f"{origin}/device")
     look("approvals", f"{origin}/authenticationEndpoint/approvals")
+    look("account", f"{origin}/authenticationEndpoint/account")
     look("sign out", f"{origin}/oauth2/logout")
     press(browser, "Sign out")
     wait_for(browser, "Signed out")

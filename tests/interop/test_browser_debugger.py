@@ -1,4 +1,6 @@
-"""The client debugger in a real Chromium, through the gateway: a person runs grants and sees every message."""
+"""The client debugger in a real Chromium, through the gateway: a person runs grants and sees every
+message.
+"""
 
 from __future__ import annotations
 

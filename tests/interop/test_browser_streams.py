@@ -11,6 +11,7 @@ import pytest
 from selenium import webdriver
 
 from harness import DEFINITION, Platform, conf
+from waiting import until
 from ws_backend import PROTOCOL, Backend, websocket_backend
 
 HOST = "default.gw.wso2.com"
@@ -115,7 +116,8 @@ def test_an_api_key_among_the_protocols(
 ) -> None:
     for kind in ((), ("--opaque",)):
         key = platform.cli("api-key", "create", "Chat:1.0.0", *kind).stdout.strip()
-        assert opened(browser, f"{address}/chat", ["kapi.apikey", key])["code"] == 1000
+        protocols = ["kapi.apikey", key]
+        until(lambda p=protocols: opened(browser, f"{address}/chat", p)["code"] == 1000)
 
 
 def test_what_is_refused(browser: webdriver.Chrome, address: str, token: str) -> None:

@@ -1,4 +1,6 @@
-"""Issuers that others wrote, as third parties: their tokens are accepted like ours, their rotations followed, attacks refused."""
+"""Issuers that others wrote, as third parties: their tokens are accepted like ours, their rotations
+followed, attacks refused.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grpc_backend import PROTO, SERVICE, Backend
+from grpc_backend import PROTO, SERVICE, Backend, student
 from harness import Platform, free_port
 
 HERE = Path(__file__).parent
@@ -29,6 +29,7 @@ def proto(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def platform(tmp_path_factory: pytest.TempPathFactory, proto: Path) -> Iterator[Platform]:
     """With the service deployed as `kapi generate` says."""
     running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data")
+    running.environment = {"KAPI_GATEWAY__VERSION_ROUTING": "true"}
     running.start()
     backend = Backend((SERVICE,))
     endpoint = f"http://127.0.0.1:{backend.port}"
@@ -67,13 +68,20 @@ def test_grpc_js(platform: Platform, proto: Path) -> None:
     }
 
 
-def grpcurl(platform: Platform, proto: Path, method: str, body: str, token: str = "") -> str:
+def grpcurl(
+    platform: Platform,
+    proto: Path,
+    method: str,
+    body: str,
+    token: str = "",
+    service: str = SERVICE,
+) -> str:
     known = ["-H", f"authorization: Bearer {token}"] if token else []
     own = ["-cacert", str(platform.data_dir / "tls/ca.pem"), "-authority", HOST]
     files = ["-import-path", str(proto.parent), "-proto", proto.name]
     command = [str(GRPCURL), *own, *files, *known, "-d", body, f"127.0.0.1:{platform.port}"]
     done = subprocess.run(
-        [*command, f"{SERVICE}/{method}"], capture_output=True, timeout=120, check=False
+        [*command, f"{service}/{method}"], capture_output=True, timeout=120, check=False
     )
     return (done.stdout + done.stderr).decode()
 
@@ -89,3 +97,35 @@ def test_grpcurl(platform: Platform, proto: Path) -> None:
     refused = grpcurl(platform, proto, "GetStudent", one)
     assert "Code: Unauthenticated" in refused
     assert "900902: Missing Credentials" in refused
+
+
+SHOP = """syntax = "proto3";
+package shop.v1;
+message Student { string name = 1; }
+service Students { rpc GetStudent (Student) returns (Student); }
+"""
+
+
+def test_grpcurl_reaches_the_newest_version(platform: Platform, tmp_path: Path) -> None:
+    """Its proto has the package of the first number; those of the versions have both."""
+    proto = tmp_path / "shop.proto"
+    proto.write_text(SHOP)
+    for version in ("v1.9", "v1.10"):
+        package = f"shop{version.replace('.', '_')}"
+        backend = Backend((f"{package}.Students",), more={"GetStudent": student(package)})
+        conf = {
+            "name": "shop",
+            "basePath": "/shop",
+            "version": version,
+            "type": "GRPC",
+            "grpc": {"package": package},
+            "endpointConfigurations": {
+                "production": {"endpoint": f"http://127.0.0.1:{backend.port}"}
+            },
+            "operations": [{"target": "Students", "verb": "GetStudent"}],
+        }
+        assert platform.deploy(json.dumps(conf), SHOP).status == 200
+        token, one = platform.token(), '{"name": "Ada"}'
+        answer = grpcurl(platform, proto, "GetStudent", one, token, "shop.v1.Students")
+        backend.stop()
+        assert json.loads(answer) == {"name": package}

@@ -1,4 +1,6 @@
-"""npm oauth4webapi and openid-client complete every flow they support through the gateway: TLS verified, nothing relaxed."""
+"""npm oauth4webapi and openid-client complete every flow they support through the gateway: TLS
+verified, nothing relaxed.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +66,18 @@ def test_openid_client_code(platform: Platform, mode: str) -> None:
     assert told["found"]["active"] is True
     assert told["gone"] == {"active": False}
     assert person.open(path_of(told["logout"])).location == f"{CALLBACK}?state=bye"
+
+
+def test_openid_client_at_the_localhost_name(platform: Platform) -> None:
+    """It insists that the issuer is the one that it was pointed to, in discovery and in tokens."""
+    person = Person(over_https(platform.port, "idp.localhost"))
+    issuer = f"https://idp.localhost:{platform.port}"
+    told = run(
+        platform, USUAL, "code", person, client="confidential", secret=DIFFICULT, issuer=issuer
+    )
+    assert (told["claims"]["iss"], told["claims"]["sub"]) == (issuer, "org1user")
+    assert told["rotated"] is True
+    assert (told["found"]["active"], told["gone"]) == (True, {"active": False})
 
 
 @both

@@ -7,14 +7,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness import Platform
-from mcp_server import bound_token, serving, weather
+from mcp_server import CHANGING, bound_token, changing, serving, weather
 
 PEERS = Path(__file__).parent / "peers"
 HOST = "default.gw.wso2.com"
@@ -52,17 +53,20 @@ def deployed(platform: Platform, name: str, port: int, tools: tuple[str, str]) -
     return f"https://{HOST}:{platform.port}/{name}/1.0"
 
 
-def node(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A program in Node that reaches the gateway by its host names and verifies its certificate."""
-    environment = {
+def environment(platform: Platform) -> dict[str, str]:
+    """A program in Node reaches the gateway by its host names and verifies its certificate."""
+    return {
         **os.environ,
         "NODE_OPTIONS": f"--require={PEERS}/loopback.cjs",
         "NODE_EXTRA_CA_CERTS": str(platform.data_dir / "tls" / "ca.pem"),
     }
+
+
+def node(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         arguments,
         cwd=PEERS,
-        env=environment,
+        env=environment(platform),
         capture_output=True,
         text=True,
         timeout=60,
@@ -111,3 +115,63 @@ def test_the_inspector_lists_and_calls_tools(platform: Platform) -> None:
         assert [tool["name"] for tool in listed["tools"]] == ["forecast"]
         call = ("--method", "tools/call", "--tool-name", "forecast", "--tool-arg", "city=Ulm")
         assert inspected(platform, url, *call)["content"][0]["text"] == "sunny in Ulm"
+
+
+NORTH, SEVEN, SECRET = "weather+weather://north", "tickets+ticket://7", "tickets+secret://1"
+CHANGES = (
+    ("weather_change", "weather://south"),
+    ("weather_change", "weather://north"),
+    ("tickets_change", "ticket://7"),
+)
+LISTS = {f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources")}
+
+
+@pytest.fixture(scope="module")
+def several(platform: Platform) -> Iterator[Callable[..., str]]:
+    """Deploys an API over two servers, with these resources in its lists; its address."""
+    with serving(changing("Weather")) as one, serving(changing("Tickets")) as two:
+
+        def deploy(*resources: str) -> str:
+            tools = [{"name": "weather_change"}, {"name": "tickets_change"}]
+            listed = [{"uri": uri, "name": uri} for uri in resources]
+            text = json.dumps({"tools": tools, "resources": listed})
+            answer = platform.deploy(CHANGING.format(name="several-npm", one=one, two=two), text)
+            assert answer.status == 200, answer.body
+            return f"https://{HOST}:{platform.port}/several-npm/1.0"
+
+        yield deploy
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+def test_the_npm_clients_hear_of_changes_at_several_servers(
+    platform: Platform, several: Callable[..., str], revision: str
+) -> None:
+    """It has not the scopes of one resource, so that it is denied."""
+    url = several(NORTH)
+    settings = {"url": url, "token": bound_token(platform, url), "revision": revision}
+    settings |= {"uris": [NORTH, SEVEN], "denied": SECRET, "changes": CHANGES}
+    process = subprocess.Popen(
+        ("node", "mcp-subscriber.mjs", json.dumps(settings)),
+        cwd=PEERS,
+        env=environment(platform),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    stop = threading.Timer(60, process.kill)
+    stop.start()
+    try:
+        lines = map(json.loads, process.stdout)
+        assert next(lines) == {"denied": True}
+        assert {next(lines)["uri"] for _ in range(2)} == {NORTH, SEVEN}
+        several(NORTH, SEVEN)
+        assert {next(lines)["heard"] for _ in range(3)} == LISTS
+        process.stdin.write("leave\n")
+        process.stdin.flush()
+        assert list(lines) == [{"closed": True}]
+    finally:
+        stop.cancel()
+        process.kill()
+        process.wait(10)

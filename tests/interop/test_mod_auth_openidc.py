@@ -1,4 +1,5 @@
-"""Debian's mod_auth_openidc in front of a page: signs in, refreshes, calls UserInfo, signs out; also by back-channel.
+"""Debian's mod_auth_openidc in front of a page: signs in, refreshes, calls UserInfo, signs out;
+also by back-channel.
 
 And in front of an API: takes access tokens that introspection calls active.
 """
@@ -137,8 +138,10 @@ def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Apache, P
     back = f"http://127.0.0.1:{web}/protected/callback?logout=backchannel"
     data = tmp_path_factory.mktemp("kapi")
     (data / "kapi.toml").write_text(
-        '[[identity.clients]]\nid = "apache"\nsecret = "apache-secret"\ngrants = ["authorization_code", "refresh_token"]\nrequire_pkce = true\n'
-        f'redirect_uris = ["http://127.0.0.1:{web}/protected/callback"]\npost_logout_redirect_uris = ["http://127.0.0.1:{web}/bye.html"]\n'
+        '[[identity.clients]]\nid = "apache"\nsecret = "apache-secret"\n'
+        'grants = ["authorization_code", "refresh_token"]\nrequire_pkce = true\n'
+        f'redirect_uris = ["http://127.0.0.1:{web}/protected/callback"]\n'
+        f'post_logout_redirect_uris = ["http://127.0.0.1:{web}/bye.html"]\n'
         f'backchannel_logout_uri = "{back}"\nconsent = "never"\n'
         '[[identity.clients]]\nid = "shop"\nsecret = "shop-secret"\n'
     )
@@ -183,7 +186,8 @@ def test_sign_in_refresh_and_sign_out(apache: tuple[Apache, Platform]) -> None:
     assert page.header("x-seen-user").startswith("org1user")
     assert page.header("x-seen-organization") == "org1"
     token = page.header("x-seen-token")
-    # A token of 3600 seconds with a refresh 3590 before its end: after ten seconds the next page has a fresh one.
+    # A token of 3600 seconds with a refresh 3590 before its end: after ten seconds the next page
+    # has a fresh one.
     until(
         lambda: server.get("/protected/", cookies).header("x-seen-token") != token,
         server.log.read_text,

@@ -1,4 +1,6 @@
-"""Authlib and requests-oauthlib complete every flow they support through the gateway: TLS verified, the issuer discovered."""
+"""Authlib and requests-oauthlib complete every flow they support through the gateway: TLS verified,
+the issuer discovered.
+"""
 
 from __future__ import annotations
 
@@ -106,10 +108,16 @@ def ways(platform: Platform, through: str) -> Ways:
     return Ways(platform, through)
 
 
-# Authlib builds Basic without form-encoding it (RFC 6749 §2.3.1), which the difficult secret would not survive.
+# Authlib builds Basic without form-encoding it (RFC 6749 §2.3.1), which the difficult secret would
+# not survive.
 @pytest.mark.parametrize(
-    ("name", "secret", "method"), [("confidential", DIFFICULT, "client_secret_post"), ("public", "", "none"), ("notary", SECRET, "client_secret_basic")]
-)  # fmt: skip
+    ("name", "secret", "method"),
+    [
+        ("confidential", DIFFICULT, "client_secret_post"),
+        ("public", "", "none"),
+        ("notary", SECRET, "client_secret_basic"),
+    ],
+)
 def test_authlib_code(
     ways: Ways, base: str, person: Person, name: str, secret: str, method: str
 ) -> None:
@@ -155,8 +163,15 @@ def test_authlib_code(
 
 
 @pytest.mark.parametrize(
-    ("name", "method"), [("basic", "client_secret_basic"), ("post", "client_secret_post"), ("hmac", "HS256"), ("signs", "RS256"), ("tls", "none")]
-)  # fmt: skip
+    ("name", "method"),
+    [
+        ("basic", "client_secret_basic"),
+        ("post", "client_secret_post"),
+        ("hmac", "HS256"),
+        ("signs", "RS256"),
+        ("tls", "none"),
+    ],
+)
 def test_authlib_client_credentials(ways: Ways, base: str, name: str, method: Any) -> None:
     secret = SECRET
     if method == "HS256":
@@ -232,8 +247,13 @@ def test_authlib_password_and_exchange(ways: Ways) -> None:
     )
     session = ways.authlib("orders")
     got = session.fetch_token(
-        ways.known["token_endpoint"], grant_type=EXCHANGE, subject_token=token["access_token"], subject_token_type=ACCESS, audience="stock", scope="a"
-    )  # fmt: skip
+        ways.known["token_endpoint"],
+        grant_type=EXCHANGE,
+        subject_token=token["access_token"],
+        subject_token_type=ACCESS,
+        audience="stock",
+        scope="a",
+    )
     claims = claims_of(got["access_token"])
     assert (claims["sub"], claims["aud"], claims["scope"], claims["act"]) == (
         "org1user",
@@ -245,9 +265,16 @@ def test_authlib_password_and_exchange(ways: Ways) -> None:
 
 def test_authlib_assertion(ways: Ways, base: str) -> None:
     session = AssertionSession(
-        ways.known["token_endpoint"], HR, "org1user", base, scope="apk:api_create", client_id="batch", alg="ES256", header={"kid": "ES256-one"},
+        ways.known["token_endpoint"],
+        HR,
+        "org1user",
+        base,
+        scope="apk:api_create",
+        client_id="batch",
+        alg="ES256",
+        header={"kid": "ES256-one"},
         key=key("ES256").as_pem(private=True).decode(),
-    )  # fmt: skip
+    )
     ways.placed(session)
     # The session gets its token at the first call that needs one.
     assert session.get(ways.api).status_code == 200
@@ -256,7 +283,9 @@ def test_authlib_assertion(ways: Ways, base: str) -> None:
 
 
 def test_authlib_pushes_what_it_signed(ways: Ways, base: str, person: Person) -> None:
-    """PAR and JAR with what Authlib has: its signature of assertions makes the request object, `request_uri` is a parameter to it."""
+    """PAR and JAR with what Authlib has: its signature of assertions makes the request object,
+    `request_uri` is a parameter to it.
+    """
     session = ways.authlib(
         "signs",
         key("RS256").as_pem(private=True).decode(),
@@ -266,9 +295,12 @@ def test_authlib_pushes_what_it_signed(ways: Ways, base: str, person: Person) ->
         ways.known["token_endpoint"], grant_type="client_credentials", scope="kapi:clients"
     )
     metadata = {
-        "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [key("RS256").as_dict(private=False)]},
-        "require_pushed_authorization_requests": True, "require_signed_request_object": True,
-    }  # fmt: skip
+        "redirect_uris": [CALLBACK],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": {"keys": [key("RS256").as_dict(private=False)]},
+        "require_pushed_authorization_requests": True,
+        "require_signed_request_object": True,
+    }
     made = session.post(ways.known["registration_endpoint"], json=metadata).json()
     client = ways.authlib(
         made["client_id"],
@@ -313,8 +345,11 @@ def test_authlib_pushes_what_it_signed(ways: Ways, base: str, person: Person) ->
     )
     page = authorized(person, url)
     got = client.fetch_token(
-        ways.known["token_endpoint"], authorization_response=page.location, state="s", code_verifier="M25iVXpKU3puUjFaYWg3T1NDTDQtcW1ROUY5YXlwalNoc0hhakxifmZHag"
-    )  # fmt: skip
+        ways.known["token_endpoint"],
+        authorization_response=page.location,
+        state="s",
+        code_verifier="M25iVXpKU3puUjFaYWg3T1NDTDQtcW1ROUY5YXlwalNoc0hhakxifmZHag",
+    )
     assert jwt.decode(got["id_token"], ways.keys).claims["sub"] == "org1user"
     kept = {
         "headers": {"authorization": f"Bearer {made['registration_access_token']}"},
@@ -346,8 +381,12 @@ def test_requests_oauthlib_code(ways: Ways, person: Person, name: str) -> None:
     )
     assert fresh["refresh_token"] != token["refresh_token"]
     revocation, headers, body = session._client.prepare_token_revocation_request(
-        ways.known["revocation_endpoint"], fresh["refresh_token"], "refresh_token", client_id=name, client_secret=DIFFICULT if "auth" in again else ""
-    )  # fmt: skip
+        ways.known["revocation_endpoint"],
+        fresh["refresh_token"],
+        "refresh_token",
+        client_id=name,
+        client_secret=DIFFICULT if "auth" in again else "",
+    )
     assert session.post(revocation, body, headers=headers, withhold_token=True).status_code == 200
     assert session.get(ways.known["userinfo_endpoint"]).status_code == 401
 
@@ -400,7 +439,9 @@ def test_requests_oauthlib_device(ways: Ways, person: Person) -> None:
 
 
 def test_requests_oauthlib_assertion(ways: Ways, base: str) -> None:
-    """oauthlib's own assertions are RS256 by a library that is not here, so this one is handed to it."""
+    """oauthlib's own assertions are RS256 by a library that is not here, so this one is handed to
+    it.
+    """
     now = int(time.time())
     made = signed(
         {"iss": HR, "sub": "org1user", "aud": base, "iat": now, "exp": now + 60, "jti": "oauthlib"},

@@ -1,4 +1,6 @@
-"""schemathesis over the served OpenAPI documents: no server error, no answer that the documents do not name."""
+"""schemathesis over the served OpenAPI documents: no server error, no answer that the documents do
+not name.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
@@ -23,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from harness import Platform, free_port
 from idp import basic, identity_app
 from kapi.front.web.openapi.catalogue import CATALOGUE
+from kapi.front.web.system.protected_resources import SYSTEM_SCOPES
 from kapi.settings import ClientSettings, IdentitySettings, Settings
 from kapi.settings.identity import RegistrationSettings
 from kapi.store import Store
@@ -88,6 +92,7 @@ def examine(
     """Send what the document allows, and what it does not; the number of requests."""
     schema = schemathesis.openapi.from_dict(document)
     sent, faults = 0, []
+    session = requests.Session()
     for result in schema.get_all_operations():
         operation = result.ok()
         if (operation.method.upper(), operation.path) in skipped or not operation.path.startswith(
@@ -107,7 +112,11 @@ def examine(
             nonlocal sent
             sent += 1
             answer = case.call(
-                base_url=base_url, headers=headers, verify=False, allow_redirects=False
+                base_url=base_url,
+                headers=headers,
+                session=session,
+                verify=False,
+                allow_redirects=False,
             )
             case.validate_response(answer, checks=CHECKS)
 
@@ -117,7 +126,8 @@ def examine(
                 run()
             except BaseException as fault:
                 faults.append(
-                    f"{operation.method} {operation.path}: {fault!r} {getattr(fault, 'exceptions', '')}"
+                    f"{operation.method} {operation.path}: {fault!r} "
+                    f"{getattr(fault, 'exceptions', '')}"
                 )
     assert faults == []
     return sent
@@ -125,8 +135,6 @@ def examine(
 
 @pytest.mark.long
 def test_the_identity_provider(provider: str) -> None:
-    import requests
-
     document = requests.get(f"{provider}/openapi.json", timeout=10).json()
     assert examine(document, provider, {"authorization": basic()}) > 500
     assert examine(document, provider, {}) > 500
@@ -143,7 +151,8 @@ def test_the_system_apis(platform: Platform) -> None:
         (method.upper(), path) for path, item in document["paths"].items() for method in item
     }
     assert described == {tuple(name.split(" ")) for name in CATALOGUE.operations}
-    # Rotating keys and trusting issuers take seconds each; their bodies are tried in tests of their own.
+    # Rotating keys and trusting issuers take seconds each; their bodies are tried in tests of their
+    # own.
     slow = frozenset(
         {
             ("POST", "/api/keys/rotate"),
@@ -152,9 +161,7 @@ def test_the_system_apis(platform: Platform) -> None:
             ("PUT", "/api/issuers/{name}"),
         }
     )
-    token = platform.token(
-        "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics kapi:logs kapi:audit"
-    )
+    token = platform.token(" ".join(SYSTEM_SCOPES))
     host = f"api.am.wso2.com:{platform.port}"
     for headers in ({"authorization": f"Bearer {token}", "host": host}, {"host": host}):
         assert examine(document, f"https://127.0.0.1:{platform.port}", headers, slow) > 300

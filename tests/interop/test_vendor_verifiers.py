@@ -19,12 +19,14 @@ from typing import Any
 import pytest
 import uvicorn
 from javascript import PEERS
+from proxy import proxy
 
 from kapi.testing import Issuer, Server
 from standin import self_signed
 from waiting import until
 
 TENANT = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"
+MICROSOFT = f"https://login.microsoftonline.com/{TENANT}"
 ENVIRONMENT = "9ad15e9e-3ac6-43f7-a053-d46b87d6c4a7"
 CLIENT = "4c0d7a5c-1111-4222-8333-444455556666"
 SEED = {"clients": [{"id": CLIENT, "secret": "s", "grants": ["client_credentials"]}]}
@@ -36,80 +38,93 @@ WRONG = (
 
 
 @dataclass(frozen=True)
-class Case:
-    """One verifier. `facts` are what a developer configures; `user` signs in, if it needs one."""
+class Vendor:
+    """An emulated provider. `facts` are what a developer configures; `user` signs in, if needed."""
 
     preset: str
-    verifier: str
     parameters: Mapping[str, str]
     facts: Mapping[str, str]
     user: str = ""
-    also_accepted: tuple[str, ...] = ()
     wish: Mapping[str, Any] = field(default_factory=dict)
 
 
-CASES = (
-    Case(
-        "auth0", "auth0", {"domain": "acme.eu.auth0.com"},
-        {"issuer": "https://acme.eu.auth0.com/", "audience": "https://orders.example"},
+VENDORS = (
+    Vendor(
+        "auth0", {"domain": "acme.eu.auth0.com"},
+        {
+            "domain": "acme.eu.auth0.com", "issuer": "https://acme.eu.auth0.com/",
+            "audience": "https://orders.example",
+        },
         wish={"audience": "https://orders.example"},
     ),
-    Case(
-        "okta", "okta", {"domain": "acme.okta.com"},
+    Vendor(
+        "okta", {"domain": "acme.okta.com"},
         {"issuer": "https://acme.okta.com/oauth2/default", "audience": "api://default"},
     ),
-    Case(
-        "cognito", "cognito", {"region": "eu-central-1", "pool": "eu-central-1_AbCdEfGhI"},
-        {"pool": "eu-central-1_AbCdEfGhI", "client": CLIENT}, "org1user", ("wrong-audience",),
+    Vendor(
+        "cognito", {"region": "eu-central-1", "pool": "eu-central-1_AbCdEfGhI"},
+        {"pool": "eu-central-1_AbCdEfGhI", "client": CLIENT}, "org1user",
     ),
-    Case("google", "google", {}, {"client": CLIENT}, "org1user"),
-    Case("firebase", "firebase", {"project": "acme-prod"}, {"project": "acme-prod"}, "org1user"),
-    Case(
-        "clerk", "clerk", {"domain": "clerk.acme.example"}, {"origin": "https://app.kapi.test"},
-        "org1user", ("wrong-audience",),
+    Vendor("google", {}, {"client": CLIENT}, "org1user"),
+    Vendor("firebase", {"project": "acme-prod"}, {"project": "acme-prod"}, "org1user"),
+    Vendor(
+        "clerk", {"domain": "clerk.acme.example"},
+        {"issuer": "https://clerk.acme.example", "origin": "https://app.kapi.test"}, "org1user",
     ),
-    Case(
-        "entra", "entra", {"tenant": TENANT},
+    Vendor(
+        "entra", {"tenant": TENANT},
         {
-            "issuer": f"https://login.microsoftonline.com/{TENANT}/v2.0", "audience": CLIENT,
-            "discovery": f"https://login.microsoftonline.com/{TENANT}/v2.0/.well-known/openid-configuration",
+            "issuer": f"{MICROSOFT}/v2.0", "audience": CLIENT,
+            "discovery": f"{MICROSOFT}/v2.0/.well-known/openid-configuration",
+            "keys": f"{MICROSOFT}/discovery/v2.0/keys",
         },
     ),
-    Case(
-        "keycloak", "keycloak", {"url": "https://sso.acme.example", "realm": "acme"},
-        {"url": "https://sso.acme.example", "realm": "acme", "client": CLIENT}, "org1user",
-        wish={"audience": CLIENT},
+    Vendor(
+        "entra-v1", {"tenant": TENANT},
+        {
+            "issuer": f"https://sts.windows.net/{TENANT}/", "audience": f"api://{CLIENT}",
+            "discovery": f"{MICROSOFT}/.well-known/openid-configuration",
+            "keys": f"{MICROSOFT}/discovery/keys",
+        },
     ),
-    Case(
-        "supabase", "supabase", {"project": "abcdefghijklmnopqrst"},
-        {"url": "https://abcdefghijklmnopqrst.supabase.co"}, "org1user", ("wrong-audience",),
+    Vendor(
+        "keycloak", {"url": "https://sso.acme.example", "realm": "acme"},
+        {
+            "url": "https://sso.acme.example", "realm": "acme", "client": CLIENT,
+            "issuer": "https://sso.acme.example/realms/acme",
+        },
+        "org1user", {"audience": CLIENT},
     ),
-    Case(
-        "asgardeo", "asgardeo", {"organization": "acme"},
+    Vendor(
+        "supabase", {"project": "abcdefghijklmnopqrst"},
+        {"url": "https://abcdefghijklmnopqrst.supabase.co"}, "org1user",
+    ),
+    Vendor(
+        "asgardeo", {"organization": "acme"},
         {
             "issuer": "https://api.asgardeo.io/t/acme/oauth2/token", "client": CLIENT,
             "keys": "https://api.asgardeo.io/t/acme/oauth2/jwks",
         },
         "org1user",
     ),
-    Case(
-        "wso2is", "asgardeo", {"domain": "is.acme.example:9443"},
+    Vendor(
+        "wso2is", {"domain": "is.acme.example:9443"},
         {
             "issuer": "https://is.acme.example:9443/oauth2/token", "client": CLIENT,
             "keys": "https://is.acme.example:9443/oauth2/jwks",
         },
         "org1user",
     ),
-    Case(
-        "pingone", "jose", {"environment": ENVIRONMENT, "tld": "eu"},
+    Vendor(
+        "pingone", {"environment": ENVIRONMENT, "tld": "eu"},
         {
             "issuer": f"https://auth.pingone.eu/{ENVIRONMENT}/as", "audience": "orders",
             "keys": f"https://auth.pingone.eu/{ENVIRONMENT}/as/jwks",
         },
         wish={"audience": "orders"},
     ),
-    Case(
-        "zitadel", "jose", {"domain": "acme-1234.zitadel.cloud"},
+    Vendor(
+        "zitadel", {"domain": "acme-1234.zitadel.cloud"},
         {
             "issuer": "https://acme-1234.zitadel.cloud", "audience": "orders",
             "keys": "https://acme-1234.zitadel.cloud/oauth/v2/keys",
@@ -117,24 +132,94 @@ CASES = (
         wish={"audience": "orders"},
     ),
 )  # fmt: skip
+NO_AUDIENCE = frozenset({"wrong-audience"})
+"""Accepted by a library that checks no audience, or that is told none."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A library that judges tokens of a provider."""
+
+    registry: str
+    verifier: str
+    preset: str
+    also_accepted: frozenset[str] = frozenset()
+
+
+CASES = (
+    Case("npm", "auth0", "auth0"),
+    Case("npm", "okta", "okta"),
+    Case("npm", "cognito", "cognito", NO_AUDIENCE),
+    Case("npm", "google", "google"),
+    Case("npm", "firebase", "firebase"),
+    Case("npm", "clerk", "clerk", NO_AUDIENCE),
+    Case("npm", "entra", "entra"),
+    Case("npm", "entra", "entra-v1"),
+    Case("npm", "keycloak", "keycloak"),
+    Case("npm", "supabase", "supabase", NO_AUDIENCE),
+    Case("npm", "asgardeo", "asgardeo"),
+    Case("npm", "asgardeo", "wso2is"),
+    Case("npm", "jose", "pingone"),
+    Case("npm", "jose", "zitadel"),
+    Case("pypi", "auth0", "auth0"),
+    Case("pypi", "okta", "okta"),
+    Case("pypi", "google", "google"),
+    Case("pypi", "firebase", "firebase"),
+    Case("pypi", "clerk", "clerk"),
+    Case("pypi", "supabase", "supabase", NO_AUDIENCE),
+    Case("pypi", "pyjwt", "entra-v1"),
+    Case("go", "auth0", "auth0"),
+    Case("go", "google", "google"),
+    Case("go", "clerk", "clerk", NO_AUDIENCE),
+    Case("go", "oidc", "keycloak"),
+    Case("go", "zitadel", "zitadel"),
+    Case("maven", "auth0", "auth0"),
+    Case("maven", "okta", "okta"),
+    Case("maven", "google", "google"),
+)
+VERIFIERS = Path(__file__).parent
+
+
+def command_of(registry: str) -> list[str]:
+    """What runs the libraries of a registry."""
+    commands = {
+        "npm": ["node", "--require", "./vendor-hosts.cjs", "verifiers.mjs"],
+        "pypi": [
+            str(VERIFIERS / "python/.venv/bin/python"),
+            str(VERIFIERS / "python/verifiers.py"),
+        ],
+        "go": [str(VERIFIERS / "go/verifiers/verifiers")],
+        "maven": [
+            "java",
+            "-cp",
+            f"{VERIFIERS}/java/lib/*:{VERIFIERS}/java/lib/classes",
+            "Verifiers",
+        ],
+    }
+    return commands[registry]
 
 
 @dataclass
 class World:
     server: Server
     port: int
+    proxy: int
     ca: Path
 
-    def judged(self, case: Case, tokens: Mapping[str, str]) -> dict[str, str]:
+    def judged(
+        self, case: Case, facts: Mapping[str, str], tokens: Mapping[str, str]
+    ) -> dict[str, str]:
         """What the verifier says about each token."""
-        told = {"verifier": case.verifier, "facts": dict(case.facts), "tokens": dict(tokens)}
+        told = {"verifier": case.verifier, "facts": dict(facts), "tokens": dict(tokens)}
+        trusted = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
         done = subprocess.run(
-            ["node", "--require", "./vendor-hosts.cjs", "verifiers.mjs", json.dumps(told)],
+            [*command_of(case.registry), json.dumps(told)],
             cwd=PEERS,
             env={
                 **os.environ,
-                "NODE_EXTRA_CA_CERTS": str(self.ca),
+                **dict.fromkeys(trusted, str(self.ca)),
                 "VENDOR_PORT": str(self.port),
+                "VENDOR_PROXY": str(self.proxy),
             },
             capture_output=True,
             text=True,
@@ -149,7 +234,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("vendors")
     with Server() as server:
-        issuers = [server.emulate(case.preset, seed=SEED, **case.parameters) for case in CASES]
+        issuers = [server.emulate(one.preset, seed=SEED, **one.parameters) for one in VENDORS]
         hosts = {host.partition(":")[0] for issuer in issuers for host in issuer.hosts}
         ca = self_signed(sorted(hosts), folder)
         listener = socket.create_server(("127.0.0.1", 0))
@@ -161,20 +246,27 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
         thread.start()
         until(lambda: running.started)
-        yield World(server, listener.getsockname()[1], ca)
+        port = listener.getsockname()[1]
+        with proxy(port) as leads_here:
+            yield World(server, port, leads_here, ca)
         running.should_exit = True
         thread.join(10)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.preset for case in CASES])
+def name_of(case: Case) -> str:
+    return f"{case.registry}-{case.preset}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=map(name_of, CASES))
 def test_the_vendors_verifier_accepts_right_tokens_and_refuses_wrong_ones(
     world: World, case: Case
 ) -> None:
     issuer: Issuer = world.server.issuer(case.preset)
-    wish = {"user": case.user, **case.wish}
+    (vendor,) = (one for one in VENDORS if one.preset == case.preset)
+    wish = {"user": vendor.user, **vendor.wish}
     tokens = {"right": issuer.token(**wish)}
     tokens |= {name: issuer.mint(name, **wish) for name in WRONG}
-    told = world.judged(case, tokens)
-    assert told.pop("right") == "accepted"
+    told = world.judged(case, vendor.facts, tokens)
+    assert told.pop("right") == "accepted", told
     accepted = {label for label, said in told.items() if said == "accepted"}
-    assert accepted == set(case.also_accepted), told
+    assert accepted == case.also_accepted, told

@@ -1,4 +1,6 @@
-"""A JWK Set of somebody else: which keys are used, which are not and why, and what the gateway gets."""
+"""A JWK Set of somebody else: which keys are used, which are not and why, and what the gateway
+gets.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.preset import ASYMMETRIC
-from kapi.identity.issuers.trial_of_token import token_steps
+from kapi.identity.issuers.trials.token import token_steps
 from kapi.jose.algorithms import verifies
 from kapi.jose.jwk_set import KeySet, one_key, read_jwks
 from standin import Key
@@ -131,8 +133,17 @@ def test_a_set_of_very_many_keys_is_cut() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["kty", "n", "e", "crv", "x", "y", "kid", "alg", "use", "key_ops"]), inner, max_size=5), max_leaves=8
-)  # fmt: skip
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["kty", "n", "e", "crv", "x", "y", "kid", "alg", "use", "key_ops"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=8,
+)
 
 
 @given(
@@ -160,7 +171,9 @@ def test_no_key_set_makes_it_fall_over(entries: list[Any]) -> None:
 
 
 def test_a_key_for_another_algorithm_than_the_token_s_is_explained() -> None:
-    """Providers that sign with PS256 publish keys that say RS256; a key is used for its own `alg` only (RFC 7517 §4.4)."""
+    """Providers that sign with PS256 publish keys that say RS256; a key is used for its own `alg`
+    only (RFC 7517 §4.4).
+    """
     key = Key.make("k")
     jwks = json.dumps({"keys": [key.jwk(alg="RS256")]})
     [reason] = read_jwks(jwks, ("PS256",)).ignored

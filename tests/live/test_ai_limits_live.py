@@ -1,4 +1,6 @@
-"""Limits of AI backends through the real gateway: tokens as the answers say them, plain, packed and streamed, over HTTP/1.1 and HTTP/2."""
+"""Limits of AI backends through the real gateway: tokens as the answers say them, plain, packed and
+streamed, over HTTP/1.1 and HTTP/2.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ from kapi.settings import WELL_KNOWN_CLIENT_ID
 from waiting import until
 
 GW, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
-OWN = '[[gateway.ai_providers]]\nname = "llm-provider-1"\napi_version = "2024.06.01"\nprompt_tokens = ["header:prompt_tokens"]\n'
+OWN = (
+    '[[gateway.ai_providers]]\nname = "llm-provider-1"\napi_version = "2024.06.01"\n'
+    'prompt_tokens = ["header:prompt_tokens"]\n'
+)
 LOGGED = {"KAPI_GATEWAY__ACCESS_LOG": "true"}
 TIERS = """
 [[subscriptions.tiers]]
@@ -62,7 +67,7 @@ def backend() -> Iterator[int]:
 
 @pytest.fixture(autouse=True)
 def within_one_hour() -> None:
-    """No test stands on both sides of a window."""
+    """No test is on both sides of a window."""
     left = 3600 - time.time() % 3600
     if left < 60:
         time.sleep(left + 0.1)
@@ -105,7 +110,8 @@ def deployed(
 
 
 def ask(platform: Platform, path: str, *more: str, host: str = GW, **asked: Any) -> Answer:
-    # Without a body: curl 7.88 takes the early answer to a body over HTTP/2 for an error now and then.
+    # Without a body: curl 7.88 takes the early answer to a body over HTTP/2 for an error now and
+    # then.
     return platform.request(host, path, "-X", "POST", "-H", f"X-Ask: {json.dumps(asked)}", *more)
 
 
@@ -225,7 +231,8 @@ def test_tokens_are_limited_by_the_tier_of_a_subscription(platform: Platform, ba
         429,
     ]
     assert ask(platform, "/thousands/1.0.0/chat", *bearer).json()["code"] == "900804"
-    # Of this tier, prompts are used up first, then completions, then requests; an application of its own for each.
+    # Of this tier, prompts are used up first, then completions, then requests; an application of
+    # its own for each.
     for number, say, answered in ((1, [5, 1], 2), (2, [1, 5], 2), (3, [1, 1], 3)):
         key = json.loads(
             platform.cli("client", "create", f"c{number}", "-o", "json", *config).stdout
@@ -418,7 +425,11 @@ def metrics(platform: Platform) -> str:
 def test_tokens_are_in_the_access_log_and_the_metrics_without_a_limit(
     platform: Platform, backend: int
 ) -> None:
-    deployed(platform, "seen", {"production": endpoint(backend)}, id="seen-api")
+    models = [{"model": "stand-in", "prompt": "2.50", "completion": "10"}]
+    provider = {"name": "OpenAI", "apiVersion": "v1"}
+    provider["prices"] = {"currency": "USD", "models": models}
+    more = {"id": "seen-api", "aiProvider": provider}
+    deployed(platform, "seen", {"production": endpoint(backend)}, **more)
     statuses(platform, "/seen/1.0.0/chat", 2, say=[70, 30])
     # "The end." without usage: the estimate.
     statuses(platform, "/seen/1.0.0/chat", 1, stream=True, usage=False)
@@ -427,10 +438,13 @@ def test_tokens_are_in_the_access_log_and_the_metrics_without_a_limit(
     assert 'kapi_ai_tokens_total{api="seen-api",kind="prompt"} 140' in metrics(platform)
     log = platform.data_dir / "logs" / "access.log"
 
-    def logged() -> list[tuple[str, ...]]:
+    def logged() -> list[tuple[str | None, ...]]:
         lines = [json.loads(line) for line in log.read_text().splitlines()]
-        names = ("prompt_tokens", "completion_tokens", "total_tokens")
+        names = ("prompt_tokens", "completion_tokens", "total_tokens", "cost")
         return [tuple(line[name] for name in names) for line in lines if "/seen/" in line["url"]]
 
     until(lambda: len(logged()) == 3)
-    assert logged() == [("70", "30", "100"), ("70", "30", "100"), ("0", "2", "2")]
+    # The stream names no model.
+    assert logged() == [*[("70", "30", "100", "0.000475 USD")] * 2, ("0", "2", "2", None)]
+    costs = 'api="seen",version="1.0.0",organization="default",application="",currency="USD"'
+    until(lambda: f"kapi_ai_cost_total{{{costs}}} 0.00095" in metrics(platform))

@@ -1,4 +1,6 @@
-"""API keys, from the command line to the gateway: both kinds, where they are allowed, revoked, and after a restart."""
+"""API keys, from the command line to the gateway: both kinds, where they are allowed, revoked, and
+after a restart.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from harness import DEFINITION, Answer, Platform, conf
 from waiting import awaited
 
 HOST, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
-KEYS_ONLY = "authentication:\n- {authType: OAuth2, enabled: false}\n- {authType: APIKey, required: mandatory}\n"
+KEYS_ONLY = (
+    "authentication:\n- {authType: OAuth2, enabled: false}\n"
+    "- {authType: APIKey, required: mandatory}\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +80,15 @@ def test_a_key_opens_its_api_and_no_other(platform: Platform, kind: tuple[str, .
     refused = call(platform, "/other/1.0.0/items", key)
     assert (refused.status, refused.json()["code"]) == (403, "900908")
     assert (call(platform, ITEMS, key, host=SANDBOX)).json()["code"] == "900901"
+
+
+@KINDS
+def test_a_new_key_is_valid_when_it_is_answered(platform: Platform, kind: tuple[str, ...]) -> None:
+    token = platform.token("apk:api_create")
+    wanted = {"apis": [{"name": "Keyed"}], "kind": "opaque" if kind else "jwt"}
+    for _ in range(3):
+        made = platform.api("/api/api-keys", "-d", json.dumps(wanted), token=token).json()
+        assert call(platform, ITEMS, made["apiKey"]).status == 200
 
 
 @KINDS

@@ -1,4 +1,6 @@
-"""Forged and misused tokens through the whole platform: at a deployed API and at the system APIs, for each kind of issuer."""
+"""Forged and misused tokens through the whole platform: at a deployed API and at the system APIs,
+for each kind of issuer.
+"""
 
 from __future__ import annotations
 
@@ -140,7 +142,10 @@ def test_without_credentials(platform: Platform) -> None:
             "default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: {scheme}"
         )
         assert (answer.status, answer.json()["code"]) == (401, "900902"), scheme
-        where = f"https://default.gw.wso2.com:{platform.port}/.well-known/oauth-protected-resource/echo/1.0.0"
+        where = (
+            f"https://default.gw.wso2.com:{platform.port}/.well-known/oauth-protected-resource/"
+            "echo/1.0.0"
+        )
         assert (
             answer.headers["www-authenticate"]
             == f'Bearer realm="kapi", resource_metadata="{where}"'

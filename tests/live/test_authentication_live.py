@@ -1,4 +1,6 @@
-"""Authentication from a conf to the gateway: client certificates by named secrets, tokens elsewhere, combinations that are refused."""
+"""Authentication from a conf to the gateway: client certificates by named secrets, tokens
+elsewhere, combinations that are refused.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,10 @@ def test_a_certificate_named_in_the_conf(platform: Platform, echo: int, tmp_path
         "Mutual",
         "/mutual",
         port=echo,
-        extra=f"{items}- {{authType: mTLS, required: mandatory, certificates: [{{name: m, key: c}}]}}\n",
+        extra=(
+            f"{items}- {{authType: mTLS, required: mandatory, certificates: [{{name: m, key: "
+            f"c}}]}}\n"
+        ),
     )
     refused = platform.deploy(text, DEFINITION)
     assert (refused.status, "kapi secret set m c" in refused.json()["hint"]) == (400, True)
@@ -97,7 +102,10 @@ def test_a_certificate_named_in_the_conf(platform: Platform, echo: int, tmp_path
 
 
 def test_a_token_in_another_header_and_in_the_query(platform: Platform, echo: int) -> None:
-    items = "authentication:\n- {authType: OAuth2, headerName: X-Token, queryParamName: t, queryParamEnable: true}\n"
+    items = (
+        "authentication:\n- {authType: OAuth2, headerName: X-Token, queryParamName: t, "
+        "queryParamEnable: true}\n"
+    )
     assert (
         platform.deploy(conf("Elsewhere", "/elsewhere", port=echo, extra=items), DEFINITION).status
         == 200
@@ -123,7 +131,8 @@ def test_a_token_in_another_header_and_in_the_query(platform: Platform, echo: in
         assert (refused.status, refused.json()["code"]) == (403, "900910")
         assert refused.headers["www-authenticate"] == (
             'Bearer realm="kapi", error="insufficient_scope", scope="items:read", '
-            f'resource_metadata="https://{HOST}:{platform.port}/.well-known/oauth-protected-resource/elsewhere/1.0.0"'
+            f'resource_metadata="https://{HOST}:{platform.port}/.well-known/'
+            'oauth-protected-resource/elsewhere/1.0.0"'
         )
         assert (
             call(
@@ -134,7 +143,10 @@ def test_a_token_in_another_header_and_in_the_query(platform: Platform, echo: in
 
 
 def test_a_raw_jwt_with_an_audience(platform: Platform, echo: int) -> None:
-    items = "authentication:\n- {authType: OAuth2, enabled: false}\n- {authType: JWT, headerName: X-JWT, audience: [somebody]}\n"
+    items = (
+        "authentication:\n- {authType: OAuth2, enabled: false}\n"
+        "- {authType: JWT, headerName: X-JWT, audience: [somebody]}\n"
+    )
     assert platform.deploy(conf("Raw", "/raw", port=echo, extra=items), DEFINITION).status == 200
     answer = call(platform, "/raw/1.0.0/items", "-H", f"X-JWT: {platform.token()}")
     assert (answer.status, answer.json()["code"]) == (401, "900901")

@@ -1,4 +1,6 @@
-"""The backend JWT through the whole platform: who gets it, what it says, that anybody can verify it, and that it costs little."""
+"""The backend JWT through the whole platform: who gets it, what it says, that anybody can verify
+it, and that it costs little.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +133,8 @@ def test_what_a_caller_sends_in_that_header_never_passes(platform: Platform, bas
     seen = call("/items/1", *forged, token=platform.token("a")).json()["headers"]
     assert "forged" not in seen["x-jwt-assertion"]
     assert "again" not in seen["x-jwt-assertion"]
-    # Nobody is authenticated here, not even with a good token: there is nothing to say about the caller.
+    # Nobody is authenticated here, not even with a good token: there is nothing to say about the
+    # caller.
     for token in ("", platform.token("a")):
         assert "x-jwt-assertion" not in call("/open", *forged, token=token).json()["headers"]
 

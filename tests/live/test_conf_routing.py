@@ -1,4 +1,6 @@
-"""What a conf says about endpoints, headers, mirrors, redirects and origins, as callers and backends see it on the gateway's port."""
+"""What a conf says about endpoints, headers, mirrors, redirects and origins, as callers and
+backends see it on the gateway's port.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,10 @@ def deploy(
     fields: str,
     operations: str = '- {target: "/*", verb: GET, secured: false}',
 ) -> None:
-    text = f'name: "{name}"\nbasePath: "/{name}"\nversion: "1.0.0"\ntype: "REST"\n{textwrap.dedent(fields)}\noperations:\n{operations}\n'
+    text = (
+        f'name: "{name}"\nbasePath: "/{name}"\nversion: "1.0.0"\ntype: "REST"\n'
+        f"{textwrap.dedent(fields)}\noperations:\n{operations}\n"
+    )
     answer = platform.deploy(text, DEFINITION, admin)
     assert answer.status == 200, answer.body.decode()
 
@@ -81,8 +86,16 @@ def at(server: Wilful | int, path: str = "") -> str:
 @pytest.fixture(scope="module", autouse=True)
 def deployed(platform: Platform, admin: str, first: Wilful, second: Wilful, bin_port: int) -> None:
     one = f'endpoint: "{at(first)}"'
-    deploy(platform, admin, "bin", production(f'{{endpoint: "{at(bin_port)}"}}'),
-           '- {target: "/*", verb: GET, secured: false}\n- {target: "/anything/{id}/x", verb: POST, secured: false}')  # fmt: skip
+    deploy(
+        platform,
+        admin,
+        "bin",
+        production(f'{{endpoint: "{at(bin_port)}"}}'),
+        (
+            '- {target: "/*", verb: GET, secured: false}\n'
+            '- {target: "/anything/{id}/x", verb: POST, secured: false}'
+        ),
+    )
     deploy(
         platform,
         admin,
@@ -95,8 +108,13 @@ def deployed(platform: Platform, admin: str, first: Wilful, second: Wilful, bin_
         "zero",
         production(f"{{{one}, weight: 0}}", f'{{endpoint: "{at(second)}"}}'),
     )
-    deploy(platform, admin, "paths", production(f'{{endpoint: "{at(first, "/v1")}"}}', f'{{endpoint: "{at(second, "/v2/x")}"}}'),
-           '- {target: "/orders/{id}", verb: GET, secured: false}')  # fmt: skip
+    deploy(
+        platform,
+        admin,
+        "paths",
+        production(f'{{endpoint: "{at(first, "/v1")}"}}', f'{{endpoint: "{at(second, "/v2/x")}"}}'),
+        '- {target: "/orders/{id}", verb: GET, secured: false}',
+    )
     deploy(
         platform,
         admin,
@@ -113,17 +131,27 @@ def deployed(platform: Platform, admin: str, first: Wilful, second: Wilful, bin_
     deploy(platform, admin, "retries", production(f"{{{one}, resiliency: {{{retry}}}}}"))
     breaker = "circuitBreaker: {maxConnections: 1, maxPendingRequests: 1, maxRequests: 1}"
     deploy(platform, admin, "breaker", production(f"{{{one}, resiliency: {{{breaker}}}}}"))
-    deploy(platform, admin, "levels", f"""
+    deploy(
+        platform,
+        admin,
+        "levels",
+        f"""
         endpointConfigurations:
           production: {{{one}}}
           sandbox: {{endpoint: "{at(second)}"}}
-        """, f"""- {{target: /a, verb: GET, secured: false}}
+        """,
+        f"""- {{target: /a, verb: GET, secured: false}}
 - target: /b
   verb: GET
   secured: false
   endpointConfigurations:
-    production: {{endpoint: "{at(second, "/own")}"}}""")  # fmt: skip
-    deploy(platform, admin, "headers", f"""
+    production: {{endpoint: "{at(second, "/own")}"}}""",
+    )
+    deploy(
+        platform,
+        admin,
+        "headers",
+        f"""
         endpointConfigurations:
           production: {{{one}}}
         apiPolicies:
@@ -132,26 +160,46 @@ def deployed(platform: Platform, admin: str, first: Wilful, second: Wilful, bin_
           - {{policyName: SetHeader, parameters: {{headerName: X-Set, headerValue: ours}}}}
           - {{policyName: RemoveHeader, parameters: {{headerName: X-Removed}}}}
           response:
-          - {{policyName: AddHeader, parameters: {{headerName: X-Answer, headerValue: "%REQ(AUTHORIZATION)%"}}}}
-          - {{policyName: SetHeader, parameters: {{headerName: Content-Type, headerValue: application/vnd.x+json}}}}
+          - {{policyName: AddHeader,
+             parameters: {{headerName: X-Answer, headerValue: "%REQ(AUTHORIZATION)%"}}}}
+          - {{policyName: SetHeader,
+             parameters: {{headerName: Content-Type, headerValue: application/vnd.x+json}}}}
           - {{policyName: RemoveHeader, parameters: {{headerName: X-Powered-By}}}}
-        """)  # fmt: skip
-    deploy(platform, admin, "mirror", production(f'{{endpoint: "{at(first, "/base")}"}}'), f"""- target: "/copied/{{id}}"
+        """,
+    )
+    deploy(
+        platform,
+        admin,
+        "mirror",
+        production(f'{{endpoint: "{at(first, "/base")}"}}'),
+        f"""- target: "/copied/{{id}}"
   verb: POST
   secured: false
   operationPolicies:
     request:
-    - {{policyName: RequestMirror, parameters: {{urls: ["{at(second, "/base")}"]}}}}""")  # fmt: skip
-    deploy(platform, admin, "redirect", production(f"{{{one}}}"), """- target: /moved
+    - {{policyName: RequestMirror, parameters: {{urls: ["{at(second, "/base")}"]}}}}""",
+    )
+    deploy(
+        platform,
+        admin,
+        "redirect",
+        production(f"{{{one}}}"),
+        """- target: /moved
   verb: GET
   secured: false
   operationPolicies:
-    request: [{policyName: RequestRedirect, parameters: {url: "https://new.example/there", statusCode: 301}}]
+    request: [{policyName: RequestRedirect,
+      parameters: {url: "https://new.example/there", statusCode: 301}}]
 - target: /found
   verb: GET
   operationPolicies:
-    request: [{policyName: RequestRedirect, parameters: {url: "http://new.example:8080/a?b=c"}}]""")  # fmt: skip
-    deploy(platform, admin, "cors", f"""
+    request: [{policyName: RequestRedirect, parameters: {url: "http://new.example:8080/a?b=c"}}]""",
+    )
+    deploy(
+        platform,
+        admin,
+        "cors",
+        f"""
         endpointConfigurations:
           production: {{{one}}}
         corsConfiguration:
@@ -162,7 +210,12 @@ def deployed(platform: Platform, admin: str, first: Wilful, second: Wilful, bin_
           accessControlAllowMethods: [GET, POST, PUT, DELETE]
           accessControlAllowMaxAge: 3600
           accessControlExposeHeaders: [X-Powered-By]
-        """, "- {target: /open, verb: GET, secured: false}\n- {target: /closed, verb: GET}\n- {target: /closed, verb: POST}")  # fmt: skip
+        """,
+        (
+            "- {target: /open, verb: GET, secured: false}\n- {target: /closed, verb: GET}\n"
+            "- {target: /closed, verb: POST}"
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,7 +256,8 @@ def test_requests_are_shared_by_weight(platform: Platform) -> None:
             lambda _: platform.request(HOST, "/weighted/1.0.0/x").json()["backend"], range(120)
         )
     counts = Counter(answers)
-    # Three of four on average; twenty-five of 120 are more than five standard deviations away from that.
+    # Three of four on average; twenty-five of 120 are more than five standard deviations away from
+    # that.
     assert 65 <= counts["first"] <= 115
     assert counts["first"] + counts["second"] == 120
 
@@ -436,7 +490,8 @@ def test_callers_get_the_definition_without_a_token(
     platform: Platform, admin: str, call: Call, first: Wilful, definition: str
 ) -> None:
     text = (
-        'name: d\nbasePath: /defined\nversion: "2"\ntype: REST\ndefaultVersion: true\nendpointConfigurations:\n  production:\n'
+        'name: d\nbasePath: /defined\nversion: "2"\ntype: REST\ndefaultVersion: true\n'
+        "endpointConfigurations:\n  production:\n"
         f'    endpoint: "{at(first)}"\noperations:\n- {{target: "/*", verb: GET}}\n'
     )
     deployed = platform.deploy(text, definition, admin)

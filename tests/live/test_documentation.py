@@ -1,7 +1,9 @@
-"""The blocks of the README, the quick start and the pages of the identity provider run as they stand, one shell a document.
+"""The blocks of the README, the quick start and the pages of the identity provider run as they
+are, one shell a document.
 
-A ```sh block is run; a ```text block after it is what it must print, `…` standing for anything. The ```toml blocks of a page are the
-settings of the platform that it runs against, when the page is among those that have a platform of their own.
+A ```sh block is run; a ```text block after it is what it must print, `…` standing for anything. The
+```toml blocks of a page are the settings of the platform that it runs against, when the page is
+among those that have a platform of their own.
 """
 
 from __future__ import annotations
@@ -97,16 +99,24 @@ def test_the_blocks_do_what_they_say_with_the_settings_of_the_page(
 PROVIDERS = {
     "docs/issuers/auth0.md": (
         ("acme.eu.auth0.com", "/oauth/token", "/.well-known/jwks.json"),
-        {"iss": "https://acme.eu.auth0.com/", "aud": "https://api.acme.example", "azp": "noted", "scope": "items:read apk:api_create"},
+        {
+            "iss": "https://acme.eu.auth0.com/",
+            "aud": "https://api.acme.example",
+            "azp": "noted",
+            "scope": "items:read apk:api_create",
+        },
     ),
     "docs/issuers/asgardeo.md": (
         ("api.asgardeo.io", "/t/acme/oauth2/token", "/t/acme/oauth2/jwks"),
         {
-            "iss": "https://api.asgardeo.io/t/acme/oauth2/token", "aud": "noted", "client_id": "noted",
-            "org_id": "10084a8d-113f-4211-a0d5-efe36b082211", "scope": "items:read apk:api_create",
+            "iss": "https://api.asgardeo.io/t/acme/oauth2/token",
+            "aud": "noted",
+            "client_id": "noted",
+            "org_id": "10084a8d-113f-4211-a0d5-efe36b082211",
+            "scope": "items:read apk:api_create",
         },
     ),
-}  # fmt: skip
+}
 """The pages about providers: host, token endpoint and keys there, and the claims of a token."""
 
 
@@ -122,7 +132,10 @@ def test_the_page_of_a_provider_runs_against_a_server_that_answers_as_it_does(
     (host, token_path, keys_path), claims = PROVIDERS[name]
     key = Key.make("k")
     standin = StandIn(hosts=(host,), jwks_paths=set()).start()
-    discovery = f"{claims['iss'].removeprefix(f'https://{host}').rstrip('/')}/.well-known/openid-configuration"
+    discovery = (
+        f"{claims['iss'].removeprefix(f'https://{host}').rstrip('/')}/.well-known/"
+        "openid-configuration"
+    )
     standin.documents[discovery] = {
         "issuer": claims["iss"],
         "jwks_uri": f"https://{host}{keys_path}",
@@ -245,7 +258,7 @@ def _with_own_names(text: str, names: dict[str, str]) -> str:
 
 
 def _columns(text: str) -> str:
-    """How wide a column of a table is depends on what stands in it."""
+    """How wide a column of a table is depends on its content."""
     return re.sub(r" {2,}", "  ", text.strip())
 
 

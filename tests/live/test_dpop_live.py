@@ -1,4 +1,6 @@
-"""DPoP at deployed APIs (RFC 9449 §7): who gets in, every way to be refused, and nobody unproven while the enforcer is away."""
+"""DPoP at deployed APIs (RFC 9449 §7): who gets in, every way to be refused, and nobody unproven
+while the enforcer is away.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +159,10 @@ def test_who_comes_with_nothing_is_told_what_to_come_with(platform: Platform) ->
         api: platform.request(HOST, path).headers["www-authenticate"] for api, path in PATHS.items()
     }
     where = {
-        api: f'{METADATA}{platform.port}/.well-known/oauth-protected-resource{path.removesuffix("/items")}"'
+        api: (
+            f"{METADATA}{platform.port}/.well-known/"
+            f'oauth-protected-resource{path.removesuffix("/items")}"'
+        )
         for api, path in PATHS.items()
     }
     assert told["mandatory"] == f'DPoP realm="kapi", {ALGS}, {where["mandatory"]}'
@@ -173,9 +178,9 @@ def test_who_comes_with_nothing_is_told_what_to_come_with(platform: Platform) ->
         == f'DPoP realm="kapi", error="invalid_token", {ALGS}, {where["mandatory"]}'
     )
     bearer = call(platform, PATHS["optional"], "a.b.c", scheme="Bearer")
-    assert (
-        bearer.headers["www-authenticate"]
-        == f'Bearer realm="kapi", error="invalid_token", {where["optional"]}, DPoP realm="kapi", {ALGS}'
+    assert bearer.headers["www-authenticate"] == (
+        f'Bearer realm="kapi", error="invalid_token", {where["optional"]}, DPoP realm="kapi", '
+        f"{ALGS}"
     )
 
 
@@ -416,7 +421,9 @@ def certificate(path: Path) -> str:
 
 
 def test_behind_a_front_and_with_nonces(tmp_path: Path, echo: int) -> None:
-    """Callers reach the gateway at another port than it listens on, and each proof must hold a nonce (RFC 9449 §9)."""
+    """Callers reach the gateway at another port than it listens on, and each proof must hold a
+    nonce (RFC 9449 §9).
+    """
     (tmp_path / "kapi.toml").write_text(
         "[gateway]\npublic_port = 443\nversion_routing = true\n[identity]\ndpop_nonce = true\n"
     )

@@ -1,4 +1,6 @@
-"""The long proof: children are killed at random while APIs are deployed and undeployed; every answered change holds."""
+"""The long proof: children are killed at random while APIs are deployed and undeployed; every
+answered change holds.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def test_answered_changes_survive_kill_9_at_any_moment(tmp_path: Path, echo: int
 def _change(
     platform: Platform, token: str, number: int, expected: dict[int, bool], port: int
 ) -> None:
-    """Deploy an API; every second time also take an earlier one away. Only what was answered is expected."""
+    """Deploy an API; every second time also take an earlier one away. Only what was answered is
+    expected.
+    """
     try:
         if (
             platform.deploy(

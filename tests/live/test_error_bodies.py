@@ -50,7 +50,10 @@ subscriptions = [{{api = "Subscribed", tier = "One"}}]
     for state in STATES
 )
 INVALID = "Invalid Credentials. Make sure you have provided the correct security credentials"
-MISSING = "Missing Credentials. Make sure your API invocation call has a header: Authorization: Bearer ACCESS_TOKEN"
+MISSING = (
+    "Missing Credentials. Make sure your API invocation call has a header: Authorization: Bearer "
+    "ACCESS_TOKEN"
+)
 FORBIDDEN = "The access token does not allow you to access the requested resource"
 BROKEN_OFF = "upstream connect error or disconnect/reset before headers. reset reason: "
 BEARER = 'Bearer realm="kapi"'
@@ -93,41 +96,245 @@ def rows() -> tuple[Row, ...]:
     over = r"You have exceeded your quota\. Try again in \d+ s\."
     reset, refused = re.escape(BROKEN_OFF), "900901"
     return (
-        Row("no token", 401, "900902", "Missing Credentials", re.escape(MISSING), closed, challenge=BEARER),
-        Row("no JWT", 401, refused, "Invalid Credentials", re.escape(INVALID), closed, "nonsense", BAD),
-        Row("of a stranger", 401, refused, "Invalid Credentials", re.escape(INVALID), closed, bearer(iss="https://other.example"), BAD),
-        Row("key type", 401, refused, "Invalid Credentials", re.escape(INVALID), closed, bearer(keytype="SANDBOX"), BAD),
-        Row("expired", 401, "900903", "Access Token Expired", r"Access Token Expired\. Renew the access token and try again", closed,
-            bearer(exp=int(time.time()) - 60), BAD),
-        Row("scope", 403, "900910", FORBIDDEN,
-            re.escape("User is NOT authorized to access the Resource: /rows/1.0.0/scoped. Scope validation failed."), "/rows/1.0.0/scoped",
-            bearer(scope="other"), BEARER + ', error="insufficient_scope", scope="a b"'),
-        Row("no subscription", 403, "900908", "Resource forbidden", "Resource forbidden", subscribed, by("stranger")),
-        *(Row(state, 401, "900907", "The requested API is temporarily blocked", "API Subscription is blocked", subscribed, by(state), BEARER)
-          for state in STATES[:2]),
-        *(Row(state, 403, "900909", "The subscription to the API is inactive", "The subscription to the API is inactive", subscribed, by(state))
-          for state in STATES[2:]),
-        Row("tier of the application", 429, "900803", quota, over, subscribed, by("application"), calls=3),
-        Row("tier of the subscription", 429, "900804", quota, over, subscribed, by("subscription"), calls=3),
+        Row(
+            "no token",
+            401,
+            "900902",
+            "Missing Credentials",
+            re.escape(MISSING),
+            closed,
+            challenge=BEARER,
+        ),
+        Row(
+            "no JWT",
+            401,
+            refused,
+            "Invalid Credentials",
+            re.escape(INVALID),
+            closed,
+            "nonsense",
+            BAD,
+        ),
+        Row(
+            "of a stranger",
+            401,
+            refused,
+            "Invalid Credentials",
+            re.escape(INVALID),
+            closed,
+            bearer(iss="https://other.example"),
+            BAD,
+        ),
+        Row(
+            "key type",
+            401,
+            refused,
+            "Invalid Credentials",
+            re.escape(INVALID),
+            closed,
+            bearer(keytype="SANDBOX"),
+            BAD,
+        ),
+        Row(
+            "expired",
+            401,
+            "900903",
+            "Access Token Expired",
+            r"Access Token Expired\. Renew the access token and try again",
+            closed,
+            bearer(exp=int(time.time()) - 60),
+            BAD,
+        ),
+        Row(
+            "scope",
+            403,
+            "900910",
+            FORBIDDEN,
+            re.escape(
+                "User is NOT authorized to access the Resource: /rows/1.0.0/scoped. Scope "
+                "validation failed."
+            ),
+            "/rows/1.0.0/scoped",
+            bearer(scope="other"),
+            BEARER + ', error="insufficient_scope", scope="a b"',
+        ),
+        Row(
+            "no subscription",
+            403,
+            "900908",
+            "Resource forbidden",
+            "Resource forbidden",
+            subscribed,
+            by("stranger"),
+        ),
+        *(
+            Row(
+                state,
+                401,
+                "900907",
+                "The requested API is temporarily blocked",
+                "API Subscription is blocked",
+                subscribed,
+                by(state),
+                BEARER,
+            )
+            for state in STATES[:2]
+        ),
+        *(
+            Row(
+                state,
+                403,
+                "900909",
+                "The subscription to the API is inactive",
+                "The subscription to the API is inactive",
+                subscribed,
+                by(state),
+            )
+            for state in STATES[2:]
+        ),
+        Row(
+            "tier of the application",
+            429,
+            "900803",
+            quota,
+            over,
+            subscribed,
+            by("application"),
+            calls=3,
+        ),
+        Row(
+            "tier of the subscription",
+            429,
+            "900804",
+            quota,
+            over,
+            subscribed,
+            by("subscription"),
+            calls=3,
+        ),
         Row("limit of the API", 429, "900800", quota, over, "/limited/1.0.0/x", calls=3),
         Row("limit of the operation", 429, "900802", quota, over, "/rows/1.0.0/limited", calls=3),
-        Row("script", 500, "901100", "Internal Server Error", "A script of this API failed", "/rows/1.0.0/script"),
-        Row("script, on the way back", 500, "901100", "Internal Server Error", "Internal Server Error", "/rows/1.0.0/back"),
-        Row("interceptor away", 500, "103500", "Internal Server Error", "Internal Server Error", "/rows/1.0.0/away"),
-        Row("no interceptor", 500, "103501", "Internal Server Error", "Internal Server Error", "/rows/1.0.0/none"),
-        Row("no path", 404, "404", "Not Found", r"The requested resource is not available\.", "/rows/1.0.0/nothing"),
-        Row("no verb", 405, "405", "Method Not Allowed", r"The requested resource does not have this method\.", closed, arguments=("-X", "DELETE")),
-        Row("no host", 404, "404", "Not Found", r"The requested resource is not available\.", closed, host="nobody.gw.wso2.com"),
-        Row("nobody there", 503, "102503", "Upstream connection failed", reset + "remote connection failure", "/rows/1.0.0/down"),
-        Row("nobody there, tried again", 503, "102503", "Upstream connection failed", ".*remote connection failure", "/rows/1.0.0/retried"),
-        Row("not TLS", 503, "102503", "Upstream connection failed", reset + ".*", "/rows/1.0.0/tls"),
-        Row("slow", 504, "102504", "Upstream connection timeout", "upstream request timeout", "/rows/1.0.0/slow"),
-        Row("too much at once", 503, "102505", "Upstream overflow", reset + "overflow", "/rows/1.0.0/narrow", calls=6, at_once=True),
-        Row("no address", 503, "102508", "No healthy upstream", "no healthy upstream", "/rows/1.0.0/nowhere"),
-        Row("broken off", 503, "102510", "Upstream connection termination", reset + "connection termination", "/rows/1.0.0/broken"),
+        Row(
+            "script",
+            500,
+            "901100",
+            "Internal Server Error",
+            "A script of this API failed",
+            "/rows/1.0.0/script",
+        ),
+        Row(
+            "script, on the way back",
+            500,
+            "901100",
+            "Internal Server Error",
+            "Internal Server Error",
+            "/rows/1.0.0/back",
+        ),
+        Row(
+            "interceptor away",
+            500,
+            "103500",
+            "Internal Server Error",
+            "Internal Server Error",
+            "/rows/1.0.0/away",
+        ),
+        Row(
+            "no interceptor",
+            500,
+            "103501",
+            "Internal Server Error",
+            "Internal Server Error",
+            "/rows/1.0.0/none",
+        ),
+        Row(
+            "no path",
+            404,
+            "404",
+            "Not Found",
+            r"The requested resource is not available\.",
+            "/rows/1.0.0/nothing",
+        ),
+        Row(
+            "no verb",
+            405,
+            "405",
+            "Method Not Allowed",
+            r"The requested resource does not have this method\.",
+            closed,
+            arguments=("-X", "DELETE"),
+        ),
+        Row(
+            "no host",
+            404,
+            "404",
+            "Not Found",
+            r"The requested resource is not available\.",
+            closed,
+            host="nobody.gw.wso2.com",
+        ),
+        Row(
+            "nobody there",
+            503,
+            "102503",
+            "Upstream connection failed",
+            reset + "remote connection failure",
+            "/rows/1.0.0/down",
+        ),
+        Row(
+            "nobody there, tried again",
+            503,
+            "102503",
+            "Upstream connection failed",
+            ".*remote connection failure",
+            "/rows/1.0.0/retried",
+        ),
+        Row(
+            "not TLS", 503, "102503", "Upstream connection failed", reset + ".*", "/rows/1.0.0/tls"
+        ),
+        Row(
+            "slow",
+            504,
+            "102504",
+            "Upstream connection timeout",
+            "upstream request timeout",
+            "/rows/1.0.0/slow",
+        ),
+        Row(
+            "too much at once",
+            503,
+            "102505",
+            "Upstream overflow",
+            reset + "overflow",
+            "/rows/1.0.0/narrow",
+            calls=6,
+            at_once=True,
+        ),
+        Row(
+            "no address",
+            503,
+            "102508",
+            "No healthy upstream",
+            "no healthy upstream",
+            "/rows/1.0.0/nowhere",
+        ),
+        Row(
+            "broken off",
+            503,
+            "102510",
+            "Upstream connection termination",
+            reset + "connection termination",
+            "/rows/1.0.0/broken",
+        ),
         Row("silent", 500, "102513", "Stream idle timeout", "stream timeout", "/rows/1.0.0/silent"),
-        Row("no HTTP", 500, "102515", "HTTP protocol error in upstream request", reset + "protocol error", "/rows/1.0.0/nonsense"),
-    )  # fmt: skip
+        Row(
+            "no HTTP",
+            500,
+            "102515",
+            "HTTP protocol error in upstream request",
+            reset + "protocol error",
+            "/rows/1.0.0/nonsense",
+        ),
+    )
 
 
 ROWS = rows()
@@ -160,7 +367,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 def conf(name: str, port: int, operations: str, more: str = "") -> str:
     return (
-        f'name: {name}\nbasePath: /{name.lower()}\nversion: "1.0.0"\ntype: REST\n{more}endpointConfigurations:\n  production:\n'
+        f'name: {name}\nbasePath: /{name.lower()}\nversion: "1.0.0"\ntype: REST\n'
+        f"{more}endpointConfigurations:\n  production:\n"
         f'    endpoint: "http://127.0.0.1:{port}"\noperations:\n{operations}'
     )
 
@@ -177,11 +385,17 @@ def script(flow: str) -> str:
         ("request", "envoy_on_request") if flow == "request" else ("response", "envoy_on_response")
     )
     parameters = f"{{name: s, sourceCode: \"function {entry}(handle) error('broken') end\"}}"
-    return f"  operationPolicies: {{{direction}: [{{policyName: LuaInterceptor, parameters: {parameters}}}]}}\n"
+    return (
+        f"  operationPolicies: {{{direction}: [{{policyName: LuaInterceptor, parameters: "
+        f"{parameters}}}]}}\n"
+    )
 
 
 def interceptor(url: str) -> str:
-    return f"  operationPolicies: {{request: [{{policyName: Interceptor, parameters: {{backendUrl: '{url}'}}}}]}}\n"
+    return (
+        f"  operationPolicies: {{request: [{{policyName: Interceptor, parameters: {{backendUrl: "
+        f"'{url}'}}}}]}}\n"
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -191,23 +405,39 @@ def deployed(platform: Platform) -> Iterator[None]:
         port = backend.port
         there, nobody = f"http://127.0.0.1:{port}", "http://127.0.0.1:1"
         wait = f"'{there}/wait/2', resiliency: "
-        operations = "".join((
-            "- {target: /closed, verb: GET}\n- {target: /scoped, verb: GET, scopes: [b, a]}\n",
-            operation("/limited", more=f"  {limit}"),
-            operation("/script", more=script("request")),
-            operation("/back", more=script("response")),
-            operation("/away", more=interceptor(nobody)),
-            operation("/none", more=interceptor(there)),
-            operation("/down", f"'{nobody}'"),
-            operation("/retried", f"'{nobody}', resiliency: {{retryPolicy: {{count: 2, baseIntervalMillis: 10, statusCodes: [503]}}}}"),
-            operation("/tls", f"'https://127.0.0.1:{port}'"),
-            operation("/slow", wait + "{timeout: {upstreamResponseTimeout: 1}}"),
-            operation("/silent", wait + "{timeout: {downstreamRequestIdleTimeout: 1}}"),
-            operation("/narrow", wait + "{circuitBreaker: {maxConnections: 1, maxPendingRequests: 1, maxRequests: 1}}"),
-            operation("/nowhere", "'http://nowhere.invalid'"),
-            operation("/broken", f"'http://127.0.0.1:{broken}'"),
-            operation("/nonsense", f"'http://127.0.0.1:{broken}'"),
-        ))  # fmt: skip
+        operations = "".join(
+            (
+                "- {target: /closed, verb: GET}\n- {target: /scoped, verb: GET, scopes: [b, a]}\n",
+                operation("/limited", more=f"  {limit}"),
+                operation("/script", more=script("request")),
+                operation("/back", more=script("response")),
+                operation("/away", more=interceptor(nobody)),
+                operation("/none", more=interceptor(there)),
+                operation("/down", f"'{nobody}'"),
+                operation(
+                    "/retried",
+                    (
+                        f"'{nobody}', resiliency: {{retryPolicy: {{count: 2, baseIntervalMillis: "
+                        "10, "
+                        f"statusCodes: [503]}}}}"
+                    ),
+                ),
+                operation("/tls", f"'https://127.0.0.1:{port}'"),
+                operation("/slow", wait + "{timeout: {upstreamResponseTimeout: 1}}"),
+                operation("/silent", wait + "{timeout: {downstreamRequestIdleTimeout: 1}}"),
+                operation(
+                    "/narrow",
+                    wait
+                    + (
+                        "{circuitBreaker: {maxConnections: 1, maxPendingRequests: 1, maxRequests: "
+                        "1}}"
+                    ),
+                ),
+                operation("/nowhere", "'http://nowhere.invalid'"),
+                operation("/broken", f"'http://127.0.0.1:{broken}'"),
+                operation("/nonsense", f"'http://127.0.0.1:{broken}'"),
+            )
+        )
         token = platform.token("apk:api_create")
         for text in (
             conf("Rows", port, operations),
@@ -253,7 +483,10 @@ def test_a_refusal_is_as_the_table_has_it(platform: Platform, row: Row, protocol
     assert (body["code"], body[message]) == (row.code, row.message)
     assert re.fullmatch(row.description, body[description]), body[description]
     assert answer.headers["content-type"] == "application/json; charset=UTF-8"
-    where = f"https://default.gw.wso2.com:{platform.port}/.well-known/oauth-protected-resource/{'/'.join(row.path.split('/')[1:3])}"
+    where = (
+        f"https://default.gw.wso2.com:{platform.port}/.well-known/oauth-protected-resource/"
+        f"{'/'.join(row.path.split('/')[1:3])}"
+    )
     # No other issuer or token helps against a subscription that is blocked.
     told = f', resource_metadata="{where}"' if row.challenge and row.code != "900907" else ""
     assert answer.headers.get("www-authenticate", "") == row.challenge + told

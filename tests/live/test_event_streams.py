@@ -18,7 +18,7 @@ import pytest
 
 from harness import DEFINITION, Platform
 from interceptor_service import Service, interceptor, policy
-from waiting import LIMIT
+from waiting import LIMIT, until
 
 HOST = "default.gw.wso2.com"
 EVENTS = 5
@@ -231,8 +231,8 @@ def test_a_script_cannot_wait_for_the_end_of_a_stream(
     )
     with call(platform, f"{path}/events", token) as response:
         assert response.status == 500
-    log = (platform.data_dir / "logs" / "envoy.log").read_text()
-    assert "a stream has no whole body" in log
+    log = platform.data_dir / "logs" / "envoy.log"
+    until(lambda: "a stream has no whole body" in log.read_text())
 
 
 def test_a_stream_outlives_the_response_timeout_of_its_endpoint(

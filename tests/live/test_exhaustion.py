@@ -122,7 +122,8 @@ def test_addresses_that_do_not_answer_keep_nobody_waiting(platform: Platform) ->
         assert platform.deploy(conf(port=1), HEAD.decode() + "paths: {}\n", token).status == 200
         assert len(server.taken) == 8
         end(requests)
-        # They left: the places are free at once, though the fetches could have gone on for ten minutes.
+        # They left: the places are free at once, though the fetches could have gone on for ten
+        # minutes.
         with silent() as other:
             more = [asking(platform, "-F", f"url=http://127.0.0.1:{other.port}/") for _ in range(8)]
             until(lambda: len(other.taken) == 8)

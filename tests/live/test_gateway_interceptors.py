@@ -1,4 +1,6 @@
-"""Interceptor services of the settings: asked for every API, together with those of the API itself."""
+"""Interceptor services of the settings: asked for every API, together with those of the API
+itself.
+"""
 
 from __future__ import annotations
 

@@ -211,6 +211,7 @@ def test_a_revoked_token_ends_its_connections(stars: Platform) -> None:
         def ended() -> bool:
             try:
                 while True:
+                    say(socket, {"type": "ping"})
                     socket.recv(0.5)
             except ConnectionClosed:
                 return True
@@ -218,3 +219,4 @@ def test_a_revoked_token_ends_its_connections(stars: Platform) -> None:
                 return False
 
         until(ended)
+        assert (socket.close_code, socket.close_reason) == (4401, "the credential was revoked")

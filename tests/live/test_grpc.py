@@ -5,17 +5,28 @@ Envoy.
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import grpc
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
 
 from client_keys import certificate as client_certificate
 from grpc_backend import PROTO, SERVICE, Backend, name_of, student
-from harness import Answer, Platform
+from harness import BASIC, Answer, Platform
 from interceptor_service import certificate, interceptor
 from waiting import until
 
@@ -34,17 +45,17 @@ class Caller:
         certificate: tuple[bytes | None, bytes | None] = (None, None),
     ) -> None:
         authority = (platform.data_dir / "tls/ca.pem").read_bytes()
-        self._channel = grpc.secure_channel(
+        self.channel = grpc.secure_channel(
             f"127.0.0.1:{platform.port}",
             grpc.ssl_channel_credentials(authority, *certificate),
             options=[("grpc.ssl_target_name_override", host), ("grpc.enable_retries", 0)],
         )
 
     def close(self) -> None:
-        self._channel.close()
+        self.channel.close()
 
     def method(self, path: str, kind: str = "unary_unary") -> Callable[..., Any]:
-        return getattr(self._channel, kind)(path)
+        return getattr(self.channel, kind)(path)
 
     def __call__(
         self, path: str, name: str = "Ada", token: str = "", timeout: float = 30, **metadata: str
@@ -136,7 +147,9 @@ def lines(platform: Platform) -> list[str]:
 
 
 def conf(base: str, port: int, extra: str = "", operations: str = "", scheme: str = "http") -> str:
-    """A conf of the service at a base path of its own; the backend knows the package of the proto."""
+    """A conf of the service at a base path of its own; the backend knows the package of the
+    proto.
+    """
     return (
         f'---\nname: "{base}"\nbasePath: "/{base}"\nversion: "v1"\ntype: "GRPC"\n'
         'grpc: {package: "org.apk.v1"}\n'
@@ -152,6 +165,12 @@ def operation(method: str, more: str = "") -> str:
 def deploy(platform: Platform, text: str) -> None:
     answer = platform.deploy(text, PROTO)
     assert answer.status == 200, answer.body
+
+
+def undeploy(platform: Platform, name: str) -> None:
+    for deployed in json.loads(platform.cli("apis", "-o", "json").stdout)["apis"]:
+        if deployed["name"] == name:
+            platform.cli("undeploy", deployed["id"])
 
 
 def path_of(base: str, method: str = "GetStudent", version: str = ".v1") -> str:
@@ -304,6 +323,56 @@ def test_client_certificates(platform: Platform, caller: Caller, backend: Backen
     assert caller.code(path_of("mutual")) is grpc.StatusCode.UNAUTHENTICATED
 
 
+def test_an_open_stream_ends_with_its_credential_and_with_its_api(
+    platform: Platform, caller: Caller, backend: Backend
+) -> None:
+    authority = client_certificate("streaming", authority=True)
+    platform.cli("secret", "set", "streaming", "ca.crt", stdin=authority.pem.decode())
+    deploy(platform, conf("lasting", backend.port))
+    extra = (
+        "authentication:\n- {authType: OAuth2, enabled: false}\n"
+        "- {authType: mTLS, required: mandatory, certificates: [{name: streaming, key: ca.crt}]}\n"
+    )
+    deploy(platform, conf("certified", backend.port, extra))
+    ends = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(seconds=10)
+    known = client_certificate("brief", authority, end=ends)
+    certified = Caller(platform, certificate=(known.key_pem, known.pem))
+    by_certificate = waiting(certified, "certified")
+    token = platform.token()
+    by_token = waiting(caller, "lasting", token)
+    other = waiting(caller, "lasting", platform.token())
+    fields = ("/oauth2/revoke", "-H", f"Authorization: Basic {BASIC}", "-d", f"token={token}")
+    assert platform.request("idp.am.wso2.com", *fields).status == 200
+    with pytest.raises(grpc.RpcError):
+        next(by_token)
+    assert other.is_active()
+    undeploy(platform, "lasting")
+    with pytest.raises(grpc.RpcError):
+        next(other)
+    with pytest.raises(grpc.RpcError):
+        next(by_certificate)
+    assert dt.datetime.now(dt.UTC) >= ends
+    certified.close()
+
+
+def waiting(caller: Caller, base: str, token: str = "") -> Any:
+    """A call in both directions that has had one answer and waits for more."""
+    metadata = []
+    if token:
+        metadata = [("authorization", f"Bearer {token}")]
+    ended = threading.Event()
+
+    def requests() -> Iterator[bytes]:
+        yield student("Ada")
+        ended.wait(60)
+
+    call = caller.method(path_of(base, METHODS[3]), KINDS[3])
+    answers = call(requests(), metadata=metadata, timeout=60)
+    answers.add_callback(ended.set)
+    assert name_of(next(answers)) == "hello Ada"
+    return answers
+
+
 def test_an_interceptor_sees_headers_of_streams_and_answers_for_the_backend(
     platform: Platform, caller: Caller, backend: Backend
 ) -> None:
@@ -343,10 +412,11 @@ def test_calls_are_tried_again_by_status(
 def test_health_and_reflection_pass_where_the_conf_says_so(
     platform: Platform, caller: Caller
 ) -> None:
-    health, reflection = "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"
-    check, info = f"/{health}/Check", f"/{reflection}/ServerReflectionInfo"
+    health_name = "grpc.health.v1.Health"
+    check = f"/{health_name}/Check"
+    info = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
     assert caller.code(check) is grpc.StatusCode.UNIMPLEMENTED
-    checked = Backend((SERVICE, health), more={"Check": b"\x08\x01"})
+    checked = Backend((SERVICE, health_name), more={"Check": b"\x08\x01"})
     try:
         text = conf("checked", checked.port)
         deploy(platform, text.replace("grpc: {", "grpc: {health: open, reflection: secured, "))
@@ -360,6 +430,73 @@ def test_health_and_reflection_pass_where_the_conf_says_so(
         assert f"{check} is taken by checked v1" in str(taken.json())
     finally:
         checked.stop()
+
+
+def described() -> DescriptorPool:
+    """The pool of a server that knows its proto."""
+    file = FileDescriptorProto(name="student.proto", package="org.apk.v1.student_service")
+    file.message_type.add(name="Student").field.add(name="name", number=1, type=9, label=1)
+    service = file.service.add(name="StudentService")
+    own = ".org.apk.v1.student_service.Student"
+    service.method.add(name="GetStudent", input_type=own, output_type=own)
+    pool = DescriptorPool()
+    pool.Add(file)
+    return pool
+
+
+def test_the_health_service_and_the_reflection_of_grpcio_answer_through_the_gateway(
+    platform: Platform,
+) -> None:
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    servicer = health.HealthServicer()
+    servicer.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server, described())
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    undeploy(platform, "checked")
+    text = conf("answering", port).replace("production:", "sandbox:", 1)
+    deploy(platform, text.replace("grpc: {", "grpc: {health: open, reflection: open, "))
+    sandbox = Caller(platform, SANDBOX)
+    try:
+        stub = health_pb2_grpc.HealthStub(sandbox.channel)
+        asked = health_pb2.HealthCheckRequest(service=SERVICE)
+        assert stub.Check(asked, timeout=30).status == health_pb2.HealthCheckResponse.SERVING
+        watched = stub.Watch(asked, timeout=30)
+        assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
+        servicer.set(SERVICE, health_pb2.HealthCheckResponse.NOT_SERVING)
+        assert next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        database = ProtoReflectionDescriptorDatabase(sandbox.channel)
+        assert set(database.get_services()) == set(names)
+        found = database.FindFileContainingSymbol(SERVICE)
+        assert [method.name for method in found.service[0].method] == ["GetStudent"]
+    finally:
+        sandbox.close()
+        server.stop(0).wait()
+
+
+def test_several_proto_files_are_one_definition(
+    platform: Platform, caller: Caller, tmp_path: Path
+) -> None:
+    service = "zipped.v1.students.StudentService"
+    proto = PROTO.replace("org.apk.v1.student_service", "zipped.v1.students")
+    message = proto[proto.index("message") : proto.index("service Student")]
+    package = tmp_path / "protos.zip"
+    with ZipFile(package, "w") as made:
+        head = proto[: proto.index("message")]
+        made.writestr("types/student.proto", head + message)
+        imported = 'import "types/student.proto";\n'
+        made.writestr("service.proto", proto.replace(message, imported))
+    zipped = Backend((service,))
+    try:
+        generate(platform, package, zipped.port, tmp_path / "several.apk-conf")
+        assert caller(f"/{service}/GetStudent", token=platform.token()) == "Ada"
+    finally:
+        zipped.stop()
+    served = platform.request(HOST, "/zipped.v1/api-definition")
+    assert (served.status, served.headers["content-type"]) == (200, "application/zip")
+    assert served.body == package.read_bytes()
 
 
 def web_frame(message: bytes, flags: int = 0) -> bytes:
@@ -399,16 +536,22 @@ def test_grpc_web(platform: Platform, backend: Backend, tmp_path: Path) -> None:
     assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
 
 
-RULES = PROTO.replace(
-    "package", 'import "google/api/annotations.proto";\npackage', 1
-).replace(
-    "rpc GetStudent (Student) returns (Student);",
-    "rpc GetStudent (Student) returns (Student) { option (google.api.http) = {\n"
-    '  get: "/students/{name}" additional_bindings { post: "/students" body: "*" } }; }',
-).replace(
-    "rpc GetStudentStream (Student) returns (stream Student);",
-    'rpc GetStudentStream (Student) returns (stream Student) { option (google.api.http) = {get: "/streams/{name}"}; }',
-)  # fmt: skip
+RULES = (
+    PROTO.replace("package", 'import "google/api/annotations.proto";\npackage', 1)
+    .replace(
+        "rpc GetStudent (Student) returns (Student);",
+        "rpc GetStudent (Student) returns (Student) { option (google.api.http) = {\n"
+        '  get: "/students/{name}" additional_bindings { post: "/students" body: "*" } }; }',
+    )
+    .replace(
+        "rpc GetStudentStream (Student) returns (stream Student);",
+        (
+            "rpc GetStudentStream (Student) returns (stream Student) { option (google.api.http) = "
+            "{get: "
+            '"/streams/{name}"}; }'
+        ),
+    )
+)
 
 
 def test_json_is_transcoded_by_the_rules_of_the_definition(

@@ -1,4 +1,6 @@
-"""Garbage, oversized, truncated, duplicated, wrong-typed input to every endpoint: a clear 4xx, never a trace, nothing changed."""
+"""Garbage, oversized, truncated, duplicated, wrong-typed input to every endpoint: a clear 4xx,
+never a trace, nothing changed.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,21 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "list": b"[1, 2, 3]",
         "number": b"42",
         "deep": b"[" * 5000,
-        "aliases": b"a: &a [x]\n" + b"".join(f"b{n}: &b{n} [{'*b' + str(n - 1) if n else '*a'}, {'*b' + str(n - 1) if n else '*a'}]\n".encode() for n in range(40)),
+        "aliases": b"a: &a [x]\n"
+        + b"".join(
+            (
+                f"b{n}: &b{n} [{'*b' + str(n - 1) if n else '*a'}, "
+                f"{'*b' + str(n - 1) if n else '*a'}]\n"
+            ).encode()
+            for n in range(40)
+        ),
         "tag": b"name: !!python/object/apply:os.system ['true']\n",
         "truncated": conf(port=1).encode()[:70],
         "large": b"name: " + b"x" * (1024 * 1024 + 10),
         "huge": b" " * (10 * 1024 * 1024 + 10),
         "nul": b'name: "a\0b"\n',
         "surrogate": b'name: "\\uD800"\n',
-    }  # fmt: skip
+    }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     return {name: str(folder / name) for name in contents}
@@ -105,9 +114,26 @@ def test_a_bad_conf_or_definition_is_refused(
         ["-H", "Content-Type: application/json", "-d", "{}"],
         ["-H", "Content-Type: multipart/form-data", "-d", "x"],
         ["-H", "Content-Type: multipart/form-data; boundary=", "-d", "x"],
-        ["-H", "Content-Type: multipart/form-data; boundary=b", "-d", "--b\r\nContent-Disposition: form-data; name=definition"],
-        ["-H", "Content-Type: multipart/form-data; boundary=b; charset=nonsense", "--data-binary", '--b\r\nContent-Disposition: form-data; name="url"\r\n\r\nx\r\n--b--\r\n'],
-        ["--form", "apkConfiguration=a", "--form", "apkConfiguration=b", "--form", "definitionFile=c"],
+        [
+            "-H",
+            "Content-Type: multipart/form-data; boundary=b",
+            "-d",
+            "--b\r\nContent-Disposition: form-data; name=definition",
+        ],
+        [
+            "-H",
+            "Content-Type: multipart/form-data; boundary=b; charset=nonsense",
+            "--data-binary",
+            '--b\r\nContent-Disposition: form-data; name="url"\r\n\r\nx\r\n--b--\r\n',
+        ],
+        [
+            "--form",
+            "apkConfiguration=a",
+            "--form",
+            "apkConfiguration=b",
+            "--form",
+            "definitionFile=c",
+        ],
         ["--form", "definition=a", "--form", "url=http://127.0.0.1/"],
         ["--form", "url=file:///etc/passwd"],
         ["--form", "url=http://169.254.169.254/latest/meta-data"],
@@ -118,7 +144,7 @@ def test_a_bad_conf_or_definition_is_refused(
         ["--form", "apkConfiguration=only"],
         [arg for number in range(40) for arg in ("--form", f"f{number}=x")],
     ],
-)  # fmt: skip
+)
 def test_a_bad_form_is_refused(platform: Platform, token: str, arguments: list[str]) -> None:
     for path in (GENERATE, DEPLOY):
         is_clear(platform.api(path, *arguments, token=token))
@@ -160,8 +186,15 @@ def test_wrong_methods_and_paths(platform: Platform, path: str, method: str) -> 
 
 @pytest.mark.parametrize(
     "header",
-    ["Authorization: Bearer", "Authorization: Bearer ", "Authorization: Basic eDp5", "Authorization: Bearer a b c", "Authorization: Bearer " + "." * 9000, "Authorization: \xff"],
-)  # fmt: skip
+    [
+        "Authorization: Bearer",
+        "Authorization: Bearer ",
+        "Authorization: Basic eDp5",
+        "Authorization: Bearer a b c",
+        "Authorization: Bearer " + "." * 9000,
+        "Authorization: \xff",
+    ],
+)
 def test_bad_authorization_headers_are_401(platform: Platform, header: str) -> None:
     answer = platform.api("/api/deployer/apis", "-H", header)
     assert answer.status in (400, 401)
@@ -213,8 +246,15 @@ def test_a_refusal_reaches_a_caller_that_is_still_sending(
 
 def test_problem_json_when_asked_for(platform: Platform, token: str, files: dict[str, str]) -> None:
     answer = platform.api(
-        DEPLOY, "-H", "Accept: application/problem+json", "--form", f"apkConfiguration=@{files['number']}", "--form", f"definitionFile=@{files['definition']}", token=token
-    )  # fmt: skip
+        DEPLOY,
+        "-H",
+        "Accept: application/problem+json",
+        "--form",
+        f"apkConfiguration=@{files['number']}",
+        "--form",
+        f"definitionFile=@{files['definition']}",
+        token=token,
+    )
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == answer.status == 400
     assert answer.json()["errors"]
@@ -224,8 +264,14 @@ def test_problem_json_when_asked_for(platform: Platform, token: str, files: dict
     "raw",
     [
         b"GARBAGE\r\n\r\n",
-        b"POST /oauth2/token HTTP/1.1\r\nHost: idp.am.wso2.com\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /oauth2/token HTTP/1.1\r\nHost: idp.am.wso2.com\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde",
+        (
+            b"POST /oauth2/token HTTP/1.1\r\nHost: idp.am.wso2.com\r\nContent-Length: 5\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        ),
+        (
+            b"POST /oauth2/token HTTP/1.1\r\nHost: idp.am.wso2.com\r\nContent-Length: 5\r\n"
+            b"Content-Length: 6\r\n\r\nabcde"
+        ),
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET /oauth2/jwks HTTP/1.1\r\nHost: idp.am.wso2.com\r\n" + b"X-A: b\r\n" * 200 + b"\r\n",
         b"GET /oauth2/" + b"x" * 70000 + b" HTTP/1.1\r\nHost: idp.am.wso2.com\r\n\r\n",

@@ -1,6 +1,8 @@
-"""The long proof: one issuer rotates its keys every second, others hang, reset, redirect and send 100 MB, all under load.
+"""The long proof: one issuer rotates its keys every second, others hang, reset, redirect and send
+100 MB, all under load.
 
-No token is admitted that should not be, no token of a quiet issuer fails, and the platform stays as small as it was.
+No token is admitted that should not be, no token of a quiet issuer fails, and the platform stays as
+small as it was.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ class Caller(threading.Thread):
 
 
 class Rotator(threading.Thread):
-    """An issuer whose only key changes every second; a withdrawn key must be refused five seconds after that at the latest."""
+    """An issuer whose only key changes every second; a withdrawn key must be refused five seconds
+    after that at the latest.
+    """
 
     def __init__(self, standin: StandIn, keys: list[Key], stop: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -85,7 +89,8 @@ def test_hostile_issuers_under_load(tmp_path: Path, echo: int) -> None:
     (tmp_path / "quiet.pem").write_text(QUIET.pem())
     (tmp_path / "kapi.toml").write_text(
         "[identity]\nkeys_cooldown = 1\nkeys_refresh = 2\n"
-        '[[identity.issuers]]\nname = "quiet"\nissuer = "https://quiet.example"\npublic_key_file = "quiet.pem"\n'
+        '[[identity.issuers]]\nname = "quiet"\nissuer = "https://quiet.example"\n'
+        'public_key_file = "quiet.pem"\n'
     )
     platform = Platform(free_port(), tmp_path / "data", ("--config", str(tmp_path / "kapi.toml")))
     platform.start()
@@ -132,7 +137,8 @@ def test_hostile_issuers_under_load(tmp_path: Path, echo: int) -> None:
         "known",
         "current",
     }
-    # How many depends on the machine: refused calls are quicker, so a moment without the new key counts for many.
+    # How many depends on the machine: refused calls are quicker, so a moment without the new key
+    # counts for many.
     assert answers["current", 200] > 100, (
         "the gateway follows an issuer whose keys live for a second"
     )

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from harness import BASIC, DEFINITION, Answer, Platform, conf, free_port
-from http3 import http3
+from http3 import hold, http3
+from waiting import until
 
 HOST = "default.gw.wso2.com"
+MOST = 12
 CERTIFICATES = """authentication:
 - {authType: OAuth2, enabled: false}
 - {authType: mTLS, required: mandatory, certificates: [{name: clients, key: ca.crt}]}
@@ -26,7 +28,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Pl
     running = Platform(
         free_port(),
         tmp_path_factory.mktemp("kapi") / "data",
-        environment={"KAPI_GATEWAY__HTTP3": "true"},
+        environment={"KAPI_GATEWAY__HTTP3": "true", "KAPI_GATEWAY__MAX_CONNECTIONS": str(MOST)},
     )
     running.start()
     authority = running.data_dir / "tls" / "ca.pem"
@@ -77,3 +79,9 @@ def test_responses_over_tcp_name_it(platform: Platform) -> None:
 def test_an_api_that_needs_a_client_certificate_is_closed(platform: Platform) -> None:
     answer = call(platform, HOST, "/certificates/1.0.0/items")
     assert (answer.status, answer.json()["code"]) == (401, "900902")
+
+
+def test_connections_over_quic_are_limited(platform: Platform) -> None:
+    authorities = platform.data_dir / "tls" / "ca.pem"
+    assert hold(platform.port, HOST, MOST + 1, authorities=authorities) == MOST
+    until(lambda: call(platform, HOST, "/echo/1.0.0/open").status == 200)

@@ -1,7 +1,9 @@
-"""What a conf says of endpoints, callers and versions, with httpbin as the backend, over HTTP/1.1 and HTTP/2 alike.
+"""What a conf says of endpoints, callers and versions, with httpbin as the backend, over HTTP/1.1
+and HTTP/2 alike.
 
-Other behaviours are shown over both by the tests of their policies: `test_conf_routing.py`, `test_error_bodies.py`, `test_interceptors.py`,
-`test_lua.py`, `test_wasm.py`, `test_backend_jwt.py`, `test_dpop_live.py`, `test_authentication_live.py` (mutual TLS).
+Other behaviours are shown over both by the tests of their policies: `test_conf_routing.py`,
+`test_error_bodies.py`, `test_interceptors.py`, `test_lua.py`, `test_wasm.py`,
+`test_backend_jwt.py`, `test_dpop_live.py`, `test_authentication_live.py` (mutual TLS).
 """
 
 from __future__ import annotations
@@ -142,7 +144,9 @@ def test_production_and_sandbox_are_two_backends(deploy: Deploy, call: Call, por
     address = f"http://127.0.0.1:{port}/anything"
     deploy(
         "Two",
-        endpoints=f"production: {{endpoint: {address}/live}}, sandbox: {{endpoint: {address}/test}}",
+        endpoints=(
+            f"production: {{endpoint: {address}/live}}, sandbox: {{endpoint: {address}/test}}"
+        ),
         operations=OPEN,
     )
     assert call("/two/1.0.0/x").json()["url"].endswith("/anything/live/x")
@@ -212,7 +216,11 @@ def test_a_token_reaches_the_backend_only_where_the_conf_says_so(
 def test_a_raw_jwt_in_its_own_header_for_one_of_the_audiences(deploy: Deploy, call: Call) -> None:
     deploy(
         "Raw",
-        "authentication: [{authType: OAuth2, enabled: false}, {authType: JWT, headerName: X-JWT, audience: [a, b]}]\n",
+        (
+            "authentication: [{authType: OAuth2, enabled: false}, {authType: JWT, headerName: "
+            "X-JWT, "
+            "audience: [a, b]}]\n"
+        ),
     )
     assert call("/raw/1.0.0/get", "-H", f"X-JWT: {bearer(aud=['x', 'b'])}").status == 200
     assert call("/raw/1.0.0/get", "-H", f"X-JWT: {bearer(aud='x')}").json()["code"] == "900901"
@@ -222,7 +230,10 @@ def test_a_raw_jwt_in_its_own_header_for_one_of_the_audiences(deploy: Deploy, ca
 def test_all_scopes_are_needed_and_an_open_operation_needs_none(deploy: Deploy, call: Call) -> None:
     deploy(
         "Scoped",
-        operations="- {target: /get, verb: GET, scopes: [a, b]}\n- {target: /uuid, verb: GET, secured: false}",
+        operations=(
+            "- {target: /get, verb: GET, scopes: [a, b]}\n"
+            "- {target: /uuid, verb: GET, secured: false}"
+        ),
     )
     statuses = [
         call("/scoped/1.0.0/get", token=bearer(scope=scope)).status
@@ -238,7 +249,10 @@ def test_an_api_key_opens_until_it_is_revoked(
 ) -> None:
     deploy(
         "Keyed",
-        "authentication: [{authType: OAuth2, enabled: false}, {authType: APIKey, required: mandatory}]\n",
+        (
+            "authentication: [{authType: OAuth2, enabled: false}, {authType: APIKey, required: "
+            "mandatory}]\n"
+        ),
     )
     made = json.loads(platform.cli("api-key", "create", "Keyed:1.0.0", *kind, "-o", "json").stdout)
     key = made["apiKey"]
@@ -266,7 +280,10 @@ def test_a_revoked_token_is_refused_within_a_second(
 def test_a_subscription_by_pattern_of_the_version_and_type_of_the_key(
     deploy: Deploy, call: Call, port: int
 ) -> None:
-    both = f"production: {{endpoint: http://127.0.0.1:{port}}}, sandbox: {{endpoint: http://127.0.0.1:{port}}}"
+    both = (
+        f"production: {{endpoint: http://127.0.0.1:{port}}}, sandbox: {{endpoint: "
+        f"http://127.0.0.1:{port}}}"
+    )
     for version in ("1.4.0", "2.0.0"):
         deploy("Subscribed", "subscriptionValidation: true\n", version=version, endpoints=both)
     shop, test = bearer(azp="shop"), bearer(azp="shop-test")

@@ -1,4 +1,6 @@
-"""Interceptor services on both ways, asked by Envoy: the whole contract through port 9095, over HTTP/1.1 and HTTP/2."""
+"""Interceptor services on both ways, asked by Envoy: the whole contract through port 9095, over
+HTTP/1.1 and HTTP/2.
+"""
 
 from __future__ import annotations
 
@@ -377,7 +379,7 @@ def test_api_and_operation_level_combine(
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service over TLS; its authority stands in `ca.pem` of its folder."""
+    """A service over TLS; its authority is in `ca.pem` of its folder."""
     folder = tmp_path_factory.mktemp("tls")
     context, authority = certificate(folder, "interceptor.test")
     with interceptor(context) as running:
@@ -392,7 +394,8 @@ def slow_platform(tmp_path_factory: pytest.TempPathFactory, secure: Service) -> 
     (folder / "ca.pem").write_text(secure.authority)
     (folder / "kapi.toml").write_text(
         "[gateway.enforcer]\ninterceptor_timeout = 1\nmax_body_bytes = 2048\n"
-        f'[gateway.hosts]\n"interceptor.test" = "127.0.0.1:{secure.port}"\n"other.test" = "127.0.0.1:{secure.port}"\n'
+        f'[gateway.hosts]\n"interceptor.test" = "127.0.0.1:{secure.port}"\n'
+        f'"other.test" = "127.0.0.1:{secure.port}"\n'
         f'[[secrets.values]]\nname = "interceptor"\nkey = "ca.crt"\nvalue_file = "ca.pem"\n'
     )
     platform = Platform(

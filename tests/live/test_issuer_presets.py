@@ -1,4 +1,5 @@
-"""Every preset: tokens of that provider's shape are accepted in the same places as ours, and each typical mistake is refused.
+"""Every preset: tokens of that provider's shape are accepted in the same places as ours, and each
+typical mistake is refused.
 
 A stand-in serves each provider's keys under the provider's own host and path, over TLS.
 """
@@ -105,7 +106,9 @@ def test_a_token_of_this_provider_is_accepted_wherever_ours_is(
 
 
 def test_claims_that_auth0_names_by_uris(world: World) -> None:
-    """A claim of one's own has a namespace there: as a header for the backend, as the place of scopes, as the organization."""
+    """A claim of one's own has a namespace there: as a header for the backend, as the place of
+    scopes, as the organization.
+    """
     vendor = next(vendor for vendor in VENDORS if vendor.preset == "auth0")
     roles, tenant, organization = (
         "https://shop.example/roles",

@@ -1,4 +1,6 @@
-"""Other issuers at a running platform: declared live, followed through rotations, kept to their organizations, watched."""
+"""Other issuers at a running platform: declared live, followed through rotations, kept to their
+organizations, watched.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     (folder / "static.pem").write_text(STATIC.pem())
     (folder / "kapi.toml").write_text(
         "[identity]\nkeys_cooldown = 1\nkeys_refresh = 3600\n"
-        '[[identity.issuers]]\nname = "static"\nissuer = "https://static.example"\npublic_key_file = "static.pem"\n'
+        '[[identity.issuers]]\nname = "static"\nissuer = "https://static.example"\n'
+        'public_key_file = "static.pem"\n'
         'claim_mappings = {tenant = "x-tenant", "address.country" = "x-country"}\n'
     )
     platform = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")))
@@ -142,7 +145,9 @@ def test_the_system_apis_look_for_new_keys_too(fresh: World) -> None:
     ],
 )
 def test_an_issuer_that_misbehaves_breaks_nothing_that_works(fresh: World, mode: str) -> None:
-    """Random key ids make it be asked again; neither its own tokens of known keys nor those of others notice."""
+    """Random key ids make it be asked again; neither its own tokens of known keys nor those of
+    others notice.
+    """
     fresh.standin.mode = mode
     good, other = A.token(fresh.claims()), STATIC.token({"iss": "https://static.example"}, kid=...)
     for number in range(10):
@@ -321,8 +326,16 @@ def test_the_api_speaks_apks_token_issuer_and_names_every_mistake(fresh: World) 
     assert made.json()["scopesClaims"] == ["permissions"]
     assert fresh.api("POST", "", issuer).status == 409
     assert fresh.api("GET", "/apk-shape").json()["claimMappings"] == issuer["claimMappings"]
+    changed = fresh.api("PATCH", "/apk-shape", {"audiences": ["orders"], "consumerKeyClaim": None})
+    assert (changed.status, changed.json()["audiences"]) == (200, ["orders"])
+    assert changed.json()["consumerKeyClaim"] is None
+    assert changed.json()["claimMappings"] == issuer["claimMappings"]
+    assert fresh.api("PATCH", "/apk-shape", {"name": "other"}).status == 400
+    assert fresh.api("PATCH", "/apk-shape", {"audiences": 7}).status == 400
+    assert fresh.api("PATCH", "/static", {"audiences": []}).status == 409
     assert fresh.api("DELETE", "/apk-shape").status == 204
     assert fresh.api("GET", "/apk-shape").status == 404
+    assert fresh.api("PATCH", "/apk-shape", {"audiences": []}).status == 404
     faulty = fresh.api(
         "POST",
         "",
@@ -384,6 +397,9 @@ def test_who_may_change_issuers(fresh: World) -> None:
     )
     own = {"name": "y", "issuer": "https://y.example", "publicKey": key, "organization": "acme"}
     assert fresh.api("POST", "", own, token=of_acme).status == 201
+    stolen = fresh.api("PATCH", "/y", {"organization": "*"}, token=of_acme)
+    assert (stolen.status, stolen.json()["code"]) == (403, 900964)
+    assert fresh.api("PATCH", "/main", {"audiences": ["x"]}, token=of_acme).status == 404
     assert fresh.api("DELETE", "/y", token=of_acme).status == 204
 
 
@@ -413,8 +429,9 @@ def test_what_happens_is_counted_and_logged(fresh: World) -> None:
         ).stdout
 
     def is_counted(token: str, reason: str) -> bool:
-        # Each of Envoy's threads takes up an issuer and its keys by itself, and one that has not yet gives another reason; and Envoy
-        # drops what it has to tell rather than wait. So one call may not be counted as it should be, but another soon is.
+        # Each of Envoy's threads takes up an issuer and its keys by itself, and one that has not
+        # yet gives another reason; and Envoy drops what it has to tell rather than wait. So one
+        # call may not be counted as it should be, but another soon is.
         assert fresh.call(token).status == 401
         line = f'kapi_issuer_refused_tokens_total{{issuer="main",reason="{reason}"}}'
         time.sleep(0.2)

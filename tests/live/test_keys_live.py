@@ -1,4 +1,6 @@
-"""Rotation of signing keys under load: no verifier ever refuses a fresh token. Emergency rotation refuses the old ones at once."""
+"""Rotation of signing keys under load: no verifier ever refuses a fresh token. Emergency rotation
+refuses the old ones at once.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +143,8 @@ def test_a_token_of_a_retired_key_stays_good_and_one_of_a_compromised_key_does_n
     refused = platform.request(GATEWAY, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {old}")
     assert (refused.status, refused.json()["code"]) == (401, "900901")
     assert platform.api("/api/deployer/1.2.0/apis", token=old).status == 401
-    # A worker that has not noticed yet may sign once more with the key that is refused; the next token is good.
+    # A worker that has not noticed yet may sign once more with the key that is refused; the next
+    # token is good.
     until(lambda: called(platform, platform.token("apk:api_create")) == 200)
     until(lambda: called(platform, platform.token("apk:api_create")) == 200)
     new = platform.token("apk:api_create")

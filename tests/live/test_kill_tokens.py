@@ -1,6 +1,8 @@
-"""The long proof: identity workers are killed at random while codes are redeemed and tokens refreshed and revoked.
+"""The long proof: identity workers are killed at random while codes are redeemed and tokens
+refreshed and revoked.
 
-No code is redeemed twice, no refresh token is used twice, and what was answered as revoked stays revoked.
+No code is redeemed twice, no refresh token is used twice, and what was answered as revoked stays
+revoked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Limits by keys that an interceptor supplies, and subscriptions that the settings ask of every API."""
+"""Limits by keys that an interceptor supplies, and subscriptions that the settings ask of every
+API.
+"""
 
 from __future__ import annotations
 
@@ -149,7 +151,10 @@ def test_the_settings_ask_every_api_for_a_subscription(
 def test_an_api_whose_callers_name_no_application_is_refused_where_all_need_a_subscription(
     platform: Platform, echo: int
 ) -> None:
-    mtls = "authentication:\n- {authType: OAuth2, enabled: false}\n- {authType: mTLS, certificates: [{name: a, key: b}], required: mandatory}\n"
+    mtls = (
+        "authentication:\n- {authType: OAuth2, enabled: false}\n"
+        "- {authType: mTLS, certificates: [{name: a, key: b}], required: mandatory}\n"
+    )
     answer = platform.deploy(conf("Certificate", "/certificate", port=echo, extra=mtls), DEFINITION)
     assert (answer.status, answer.json()["code"]) == (400, 909029)
     authentication, secret = answer.json()["diagnostics"]

@@ -1,4 +1,6 @@
-"""Limits on what strangers can do to the sign-in pages, with two identity workers and over a restart."""
+"""Limits on what strangers can do to the sign-in pages, with two identity workers and over a
+restart.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def token(platform: Platform) -> str:
 def run(
     platform: Platform, echo: int, token: str, source: str, *arguments: str, path: str = "/items/1"
 ) -> Answer:
-    """Deploy an API with one script that stands in both lists, and call it."""
+    """Deploy an API with one script in both lists, and call it."""
     policies = {**scripts(source), **scripts(source, flow="response")}
     base = deploy(platform, "lua", echo, apiPolicies=policies)
     return caller(platform, base)(path, *arguments, token=token)
@@ -69,8 +69,10 @@ def test_a_script_changes_request_and_response(
 def test_scripts_run_in_order_and_back(platform: Platform, echo: int, token: str) -> None:
     def script(word: str) -> str:
         return (
-            f'function envoy_on_request(h) h:headers():replace("x-way", (h:headers():get("x-way") or "") .. "{word}") end\n'
-            f'function envoy_on_response(h) h:headers():replace("x-way", (h:headers():get("x-way") or "") .. "{word}") end'
+            'function envoy_on_request(h) h:headers():replace("x-way", (h:headers():get("x-way") '
+            f'or "") .. "{word}") end\n'
+            'function envoy_on_response(h) h:headers():replace("x-way", (h:headers():get("x-way") '
+            f'or "") .. "{word}") end'
         )
 
     operations = [
@@ -116,13 +118,19 @@ ESCAPES = {
     "debug": "debug.getregistry()",
     "environments": "setfenv(0, {})",
     "jit": "jit.on()",
-    "other clusters": 'h:httpCall("control", {[":method"] = "GET", [":path"] = "/", [":authority"] = "a"}, "", 100)',
+    "other clusters": (
+        'h:httpCall("control", {[":method"] = "GET", [":path"] = "/", [":authority"] = "a"}, "", '
+        "100)"
+    ),
     "other clusters, by hand": 'local call = h.httpCall; call(h, "control", {}, "", 1)',
     "another route": "h:clearRouteCache()",
     "another host": 'h:setUpstreamOverrideHost("127.0.0.1:1", true)',
     "the handle below": "getmetatable(h).__index(nil, 'httpCall')",
     "our metadata": 'h:streamInfo():dynamicMetadata():set("kapi.guard", "route", "x")',
-    "verified claims": 'h:streamInfo():dynamicMetadata():set("envoy.filters.http.jwt_authn", "jwt_payload", {sub = "x"})',
+    "verified claims": (
+        'h:streamInfo():dynamicMetadata():set("envoy.filters.http.jwt_authn", "jwt_payload", {sub '
+        '= "x"})'
+    ),
     "the connection": "h:connectionStreamInfo()",
     "the connection's end": "h:streamInfo():drainConnectionUponCompletion()",
     "the sandbox": "SCRIPTS[1].source = ''",
@@ -144,8 +152,12 @@ ESCAPES = {
     "two headers in a new value": 'h:headers():replace("x-a", "b\\nx-evil: 1")',
     "two headers in one name": 'h:headers():add("x-a: b\\r\\nx-evil", "1")',
     "the end of a value": 'h:headers():add("x-a", "b\\0c")',
-    "two headers in an answer": 'h:respond({[":status"] = "200", ["x-a"] = "b\\r\\nx-evil: 1"}, "in")',
-    "two headers in a list of an answer": 'h:respond({[":status"] = "200", ["x-a"] = {"a", "b\\r\\nx-evil: 1"}}, "in")',
+    "two headers in an answer": (
+        'h:respond({[":status"] = "200", ["x-a"] = "b\\r\\nx-evil: 1"}, "in")'
+    ),
+    "two headers in a list of an answer": (
+        'h:respond({[":status"] = "200", ["x-a"] = {"a", "b\\r\\nx-evil: 1"}}, "in")'
+    ),
     "a line in a reason": 'h:headers():setHttp1ReasonPhrase("OK\\r\\nx-evil: 1")',
     "a status that is none": 'h:headers():replace(":status", "many")',
     "an answer without a status": 'h:respond({["x-a"] = "b"}, "in")',
@@ -153,19 +165,33 @@ ESCAPES = {
     "no path": 'h:headers():remove(":path")',
     "another length of the message": 'h:headers():replace("content-length", "1")',
     "another framing": 'h:headers():add("Transfer-Encoding", "chunked")',
-    "metadata without an end": 'local t = {} t.t = t h:streamInfo():dynamicMetadata():set("mine", "t", t)',
-    "a function as metadata": 'h:streamInfo():dynamicMetadata():set("mine", "f", print or function() end)',
+    "metadata without an end": (
+        'local t = {} t.t = t h:streamInfo():dynamicMetadata():set("mine", "t", t)'
+    ),
+    "a function as metadata": (
+        'h:streamInfo():dynamicMetadata():set("mine", "f", print or function() end)'
+    ),
     "memory by doubling": 'local s = "x" for i = 1, 30 do s = s .. s end',
     "memory by many at once": f'local s = ("x"):rep(2 ^ 18) s = {"..".join(["s"] * 150)}',
     "memory by tables": "local t = {} for i = 1, 1e9 do t[i] = {i} end",
-    "memory by joining": "local s, t = ('x'):rep(2 ^ 18), {} for i = 1, 9999 do t[i] = s end s = table.concat(t)",
+    "memory by joining": (
+        "local s, t = ('x'):rep(2 ^ 18), {} for i = 1, 9999 do t[i] = s end s = table.concat(t)"
+    ),
     "memory by replacing": 'local s = ("x"):rep(2 ^ 17) s = s:gsub("x", s)',
-    "memory by replacing with a function": 'local s = ("x"):rep(2 ^ 17) s = s:gsub("x", function() return s end)',
+    "memory by replacing with a function": (
+        'local s = ("x"):rep(2 ^ 17) s = s:gsub("x", function() return s end)'
+    ),
     "memory by repeating what is between": 'local s = (""):rep(1e9, "xxxx")',
-    "memory by filling in": f'local s = ("x"):rep(2 ^ 18) s = ("{"%s" * 150}"):format({",".join(["s"] * 150)})',
-    "memory outside of the script": 'for i = 1, 1e6 do h:headers():add("x-" .. i, ("x"):rep(9999)) end',
+    "memory by filling in": (
+        f'local s = ("x"):rep(2 ^ 18) s = ("{"%s" * 150}"):format({",".join(["s"] * 150)})'
+    ),
+    "memory outside of the script": (
+        'for i = 1, 1e6 do h:headers():add("x-" .. i, ("x"):rep(9999)) end'
+    ),
     "memory that is caught": "pcall(function() local s = 'x' for i = 1, 30 do s = s .. s end end)",
-    "a mistake with a life of its own": "error(setmetatable({}, {__tostring = function() while true do end end}))",
+    "a mistake with a life of its own": (
+        "error(setmetatable({}, {__tostring = function() while true do end end}))"
+    ),
 }
 
 
@@ -201,8 +227,10 @@ def test_a_script_reaches_nothing_but_its_call(
 
 def test_no_global_leads_out(platform: Platform, echo: int, token: str) -> None:
     source = """
-    local allowed = {assert=1, bit=1, error=1, getmetatable=1, ipairs=1, math=1, next=1, os=1, pairs=1, pcall=1, rawequal=1, rawget=1, rawset=1,
-      select=1, setmetatable=1, string=1, table=1, tonumber=1, tostring=1, type=1, unpack=1, _G=1, envoy_on_request=1}
+    local allowed = {assert=1, bit=1, error=1, getmetatable=1, ipairs=1, math=1, next=1,
+      os=1, pairs=1, pcall=1, rawequal=1, rawget=1, rawset=1,
+      select=1, setmetatable=1, string=1, table=1, tonumber=1, tostring=1, type=1,
+      unpack=1, _G=1, envoy_on_request=1}
     function envoy_on_request(h)
       for name in pairs(_G) do if not allowed[name] then h:headers():add("x-leak", name) end end
       for name in pairs(os) do h:headers():add("x-os", name) end
@@ -216,11 +244,20 @@ def test_no_global_leads_out(platform: Platform, echo: int, token: str) -> None:
 LOOPS = {
     "request": "function envoy_on_request(h) while true do end end",
     "response": "function envoy_on_response(h) while true do end end",
-    "caught": "function envoy_on_request(h) while true do pcall(function() while true do end end) end end",
+    "caught": (
+        "function envoy_on_request(h) while true do pcall(function() while true do end end) end end"
+    ),
     "patterns": "function envoy_on_request(h) (('a'):rep(5000)):find(('a*'):rep(20) .. 'b') end",
-    "patterns of captures": "function envoy_on_request(h) (('a'):rep(5000)):match(('(.-)'):rep(20) .. 'b') end",
-    "replacing": "function envoy_on_request(h) (('a'):rep(5000)):gsub(('.-'):rep(20) .. 'b', '') end",
-    "searches": "function envoy_on_request(h) local s = ('a'):rep(2 ^ 18) while true do s:find(s .. 'b', 1, true) end end",
+    "patterns of captures": (
+        "function envoy_on_request(h) (('a'):rep(5000)):match(('(.-)'):rep(20) .. 'b') end"
+    ),
+    "replacing": (
+        "function envoy_on_request(h) (('a'):rep(5000)):gsub(('.-'):rep(20) .. 'b', '') end"
+    ),
+    "searches": (
+        "function envoy_on_request(h) local s = ('a'):rep(2 ^ 18) while true do s:find(s .. 'b', "
+        "1, true) end end"
+    ),
     "sorting": (
         "function envoy_on_request(h) local t = {} for i = 1, 1e5 do t[i] = i % 7 end "
         "while true do table.sort(t) table.insert(t, 1, 0) end end"
@@ -300,8 +337,11 @@ def test_a_script_checks_signatures(platform: Platform, echo: int, token: str) -
     function envoy_on_request(h)
       local key = kept or h:importPublicKey(der, #der)
       kept = key
-      h:headers():add("x-good", tostring((h:verifySignature("sha256", key:get(), signature, #signature, "content", 7))))
-      h:headers():add("x-bad", tostring((h:verifySignature("sha256", key:get(), signature, #signature, "contents", 8))))
+      local function verified(text)
+        return (h:verifySignature("sha256", key:get(), signature, #signature, text, #text))
+      end
+      h:headers():add("x-good", tostring(verified("content")))
+      h:headers():add("x-bad", tostring(verified("contents")))
     end
     """
     base = deploy(platform, "signed", echo, apiPolicies=scripts(source))
@@ -310,7 +350,8 @@ def test_a_script_checks_signatures(platform: Platform, echo: int, token: str) -
         "true",
         "false",
     )
-    # A key ends with its call: each thread gives one good answer, then refusals, and none reads what is gone.
+    # A key ends with its call: each thread gives one good answer, then refusals, and none reads
+    # what is gone.
     assert {caller(platform, base)("/items/1", token=token).status for _ in range(12)} <= {200, 500}
 
 
@@ -335,9 +376,13 @@ def test_a_script_cannot_log_credentials(platform: Platform, echo: int) -> None:
 @pytest.mark.parametrize("source", ["\x1bLJ\x02\x02", "\r\x1bLJ\x02\x02", "\r\n\r\x1bLJ\x02\x02"])
 def test_scripts_are_texts(platform: Platform, echo: int, source: str) -> None:
     data = {
-        "name": "code", "basePath": "/code", "version": "1", "type": "REST", "operations": [{"target": "/a", "verb": "GET"}],
+        "name": "code",
+        "basePath": "/code",
+        "version": "1",
+        "type": "REST",
+        "operations": [{"target": "/a", "verb": "GET"}],
         "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
-    }  # fmt: skip
+    }
     assert (
         platform.deploy(json.dumps(data | {"apiPolicies": scripts(source)}), DEFINITION).status
         == 400
@@ -356,14 +401,18 @@ def test_scripts_are_texts(platform: Platform, echo: int, source: str) -> None:
 
 
 def test_apis_share_no_state(platform: Platform, echo: int, token: str) -> None:
-    count = 'n = (n or 0) + 1 string.n = n function envoy_on_request(h) n = n + 1 string.n = n h:headers():add("x-n", n .. "," .. tostring(string.n)) end'
+    count = (
+        "n = (n or 0) + 1 string.n = n function envoy_on_request(h) n = n + 1 string.n = n "
+        'h:headers():add("x-n", n .. "," .. tostring(string.n)) end'
+    )
     first = deploy(platform, "state1", echo, apiPolicies=scripts(count))
     second = deploy(
         platform,
         "state2",
         echo,
         apiPolicies=scripts(
-            'function envoy_on_request(h) h:headers():add("x-n", tostring(n) .. tostring(string.n)) end'
+            'function envoy_on_request(h) h:headers():add("x-n", tostring(n) .. '
+            "tostring(string.n)) end"
         ),
     )
     assert (
@@ -382,8 +431,10 @@ def test_a_changed_path_leads_to_no_other_api(
         operations=[{"target": "/secret", "verb": "GET", "scopes": ["nobody"]}],
     )
     source = """function envoy_on_request(h)
-      h:headers():replace(":path", "/victim/1.0.0/secret") h:headers():replace("x-kapi-path", "/victim/1.0.0/secret")
-      h:headers():replace("x-kapi-endpoint", "sandbox") h:headers():replace(":authority", "default.gw.wso2.com")
+      h:headers():replace(":path", "/victim/1.0.0/secret")
+      h:headers():replace("x-kapi-path", "/victim/1.0.0/secret")
+      h:headers():replace("x-kapi-endpoint", "sandbox")
+      h:headers():replace(":authority", "default.gw.wso2.com")
     end"""
     assert run(platform, echo, token, source).json()["port"] == echo
 
@@ -392,10 +443,14 @@ def test_a_script_with_a_mistake_is_refused_by_its_name_and_line(
     platform: Platform, echo: int
 ) -> None:
     data = {
-        "name": "bad", "basePath": "/bad", "version": "1", "type": "REST", "operations": [{"target": "/a", "verb": "GET"}],
+        "name": "bad",
+        "basePath": "/bad",
+        "version": "1",
+        "type": "REST",
+        "operations": [{"target": "/a", "verb": "GET"}],
         "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
         "apiPolicies": scripts("function envoy_on_request(h)\n  h:headers(\nend"),
-    }  # fmt: skip
+    }
     answer = platform.deploy(json.dumps(data), DEFINITION)
     assert answer.status == 400
     assert b"script-0:3:" in answer.body

@@ -11,6 +11,7 @@ import pytest
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.exceptions import MCPError
+from mcp.types import PromptReference, ResourceTemplateReference
 
 from harness import Answer, Platform
 from mcp_server import bound_token, connected, serving, weather
@@ -283,7 +284,26 @@ operations:
   - {{target: weather_forecast, verb: TOOL}}
   - {{target: weather_erase, verb: TOOL, scopes: [weather:write]}}
   - {{target: tickets_find, verb: TOOL}}
+  - {{target: weather_ask, verb: PROMPT}}
+  - {{target: tickets_ask, verb: PROMPT, scopes: [tickets:ask]}}
+  - {{target: "weather+weather://stations", verb: RESOURCE}}
+  - {{target: "weather+weather://stations/{{name}}", verb: RESOURCE}}
+  - {{target: "weather+weather://secret", verb: RESOURCE, scopes: [weather:secret]}}
+  - {{target: "tickets+ticket://{{number}}", verb: RESOURCE, scopes: [tickets:read]}}
 """
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+TOOLS = ("weather_forecast", "weather_erase", "tickets_find")
+SHOWN = json.dumps({
+    "tools": [{"name": name, "inputSchema": CITY} for name in TOOLS],
+    "prompts": [{"name": "weather_ask"}, {"name": "tickets_ask"}, {"name": "weather_other"}],
+    "resources": [
+        {"uri": f"weather+weather://{name}", "name": name} for name in ("stations", "secret")
+    ],
+    "resourceTemplates": [
+        {"uriTemplate": "weather+weather://stations/{name}", "name": "station"},
+        {"uriTemplate": "tickets+ticket://{number}", "name": "ticket"},
+    ],
+})  # fmt: skip
 
 
 def tickets() -> MCPServer:
@@ -293,27 +313,89 @@ def tickets() -> MCPServer:
     def find(number: int) -> dict[str, int]:
         return {"number": number}
 
+    @server.resource("ticket://{number}")
+    def ticket(number: str) -> str:
+        return f"ticket {number}"
+
     return server
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_several_servers_are_one(platform: Platform, server: int, mode: str) -> None:
-    city = {"type": "object", "properties": {"city": {"type": "string"}}}
-    names = ("weather_forecast", "weather_erase", "tickets_find")
-    definition = json.dumps({"tools": [{"name": name, "inputSchema": city} for name in names]})
-    base = url(platform, "/several/1.0")
-
-    async def run() -> tuple[list[str], Any, Any]:
-        bearer = token(platform, resource=base)
-        async with connected(base, platform.port, bearer, mode) as client:
-            tools = [tool.name for tool in (await client.list_tools()).tools]
-            sunny = await client.call_tool("weather_forecast", {"city": "Ulm"})
-            return tools, sunny, await client.call_tool("tickets_find", {"number": 7})
-
+@pytest.fixture(scope="module")
+def several(platform: Platform, server: int) -> Iterator[str]:
+    """The address of two servers behind one."""
     with serving(tickets()) as other:
-        deployed = platform.deploy(SEVERAL.format(one=server, two=other), definition)
+        deployed = platform.deploy(SEVERAL.format(one=server, two=other), SHOWN)
         assert deployed.status == 200, deployed.body
-        tools, sunny, found = asyncio.run(run())
-    assert tools == ["weather_forecast", "tickets_find"]
-    assert sunny.content[0].text == "sunny in Ulm"
-    assert found.structured_content == {"number": 7}
+        yield url(platform, "/several/1.0")
+
+
+def at_several(platform: Platform, base: str, mode: str, scope: str, work: Any) -> Any:
+    async def run() -> Any:
+        bearer = token(platform, scope, base)
+        async with connected(base, platform.port, bearer, mode) as client:
+            return await work(client)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_several_servers_are_one(platform: Platform, several: str, mode: str) -> None:
+    async def work(client: Client) -> None:
+        tools = [tool.name for tool in (await client.list_tools()).tools]
+        assert tools == ["weather_forecast", "tickets_find"]
+        sunny = await client.call_tool("weather_forecast", {"city": "Ulm"})
+        assert sunny.content[0].text == "sunny in Ulm"
+        found = await client.call_tool("tickets_find", {"number": 7})
+        assert found.structured_content == {"number": 7}
+        prompts = (await client.list_prompts()).prompts
+        assert [item.name for item in prompts] == ["weather_ask"]
+        prompt = await client.get_prompt("weather_ask", {"city": "Ulm"})
+        assert prompt.messages[0].content.text == "What is the weather in Ulm?"
+
+    at_several(platform, several, mode, "", work)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_resources_of_several_servers_have_uris_with_a_prefix(
+    platform: Platform, several: str, mode: str
+) -> None:
+    north = "weather+weather://stations/north"
+
+    async def work(client: Client) -> None:
+        listed = (await client.list_resources()).resources
+        assert [str(item.uri) for item in listed] == ["weather+weather://stations"]
+        templates = (await client.list_resource_templates()).resource_templates
+        uris = ["weather+weather://stations/{name}", "tickets+ticket://{number}"]
+        assert [item.uri_template for item in templates] == uris
+        content = (await client.read_resource(north)).contents[0]
+        assert (str(content.uri), content.text) == (north, "station north")
+        content = (await client.read_resource("tickets+ticket://7")).contents[0]
+        assert content.text == "ticket 7"
+        for uri in ("weather+weather://secret", "tickets+weather://stations", "weather://stations"):
+            with pytest.raises(MCPError):
+                await client.read_resource(uri)
+
+    at_several(platform, several, mode, "tickets:read", work)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_completions_go_to_the_server_of_the_prefix(
+    platform: Platform, several: str, mode: str
+) -> None:
+    async def work(client: Client) -> None:
+        for reference, own in (
+            (PromptReference(name="weather_ask"), "ask"),
+            (
+                ResourceTemplateReference(uri="weather+weather://stations/{name}"),
+                "weather://stations/{name}",
+            ),
+        ):
+            found = await client.complete(reference, {"name": "city", "value": "U"})
+            assert found.completion.values == [f"{own}: U"]
+        with pytest.raises(MCPError):
+            await client.complete(
+                ResourceTemplateReference(uri="tickets+ticket://{number}"),
+                {"name": "number", "value": "7"},
+            )
+
+    at_several(platform, several, mode, "", work)

@@ -1,4 +1,6 @@
-"""After every flow that has a secret in it, with the access log on and with faults on the way, none stands in any log."""
+"""After every flow that has a secret in it, with the access log on and with faults on the way, none
+is in any log.
+"""
 
 from __future__ import annotations
 

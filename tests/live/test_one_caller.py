@@ -1,4 +1,6 @@
-"""What one caller or one organization does to the gateway, and that all others are still answered."""
+"""What one caller or one organization does to the gateway, and that all others are still
+answered.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ from waiting import until
 PROBE = (Path(__file__).parents[1] / "wasm" / "probe.wasm").read_bytes()
 SECONDS = 5
 HOST = "default.gw.wso2.com"
-KEYS_ONLY = "authentication:\n- {authType: OAuth2, enabled: false}\n- {authType: APIKey, required: mandatory}\n"
+KEYS_ONLY = (
+    "authentication:\n- {authType: OAuth2, enabled: false}\n"
+    "- {authType: APIKey, required: mandatory}\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +35,8 @@ def host(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Platfo
     (folder / "modules").mkdir()
     (folder / "modules" / "own.wasm").write_bytes(PROBE)
     (folder / "kapi.toml").write_text(
-        f"[gateway]\nwatchdog_seconds = {SECONDS}\nmax_heap_bytes = {320 * 1024**2}\nconcurrency = 2\naccess_log = true\n"
+        f"[gateway]\nwatchdog_seconds = {SECONDS}\nmax_heap_bytes = {320 * 1024**2}\n"
+        "concurrency = 2\naccess_log = true\n"
         f'[gateway.wasm]\nfolder = "{folder / "modules"}"\n'
     )
     platform = Platform(
@@ -106,14 +112,26 @@ def attacked(platform: Platform, path: str, token: str, *more: str) -> None:
 SCRIPTS = {
     "reads beyond a text": 'function envoy_on_request(h) h:importPublicKey("x", 1000000000) end',
     "reads beyond another text": (
-        'function envoy_on_request(h) local k = h:importPublicKey("x", 1) h:verifySignature("sha256", k:get(), "x", 99999999, "y", 99999999) end'
+        'function envoy_on_request(h) local k = h:importPublicKey("x", 1) '
+        'h:verifySignature("sha256", k:get(), "x", 99999999, "y", 99999999) end'
     ),
-    "takes memory": 'function envoy_on_request(h) local s = "x" for i = 1, 30 do s = s .. s end end',
-    "keeps memory": "function envoy_on_request(h) kept = kept or {} while true do kept[#kept + 1] = {} end end",
+    "takes memory": (
+        'function envoy_on_request(h) local s = "x" for i = 1, 30 do s = s .. s end end'
+    ),
+    "keeps memory": (
+        "function envoy_on_request(h) kept = kept or {} while true do kept[#kept + 1] = {} end end"
+    ),
     "takes time": "function envoy_on_request(h) while true do end end",
-    "takes time in one call": "function envoy_on_request(h) (('a'):rep(9999)):find(('a*'):rep(30) .. 'b') end",
-    "writes a line break": 'function envoy_on_request(h) h:headers():add("x-a", "b\\r\\nx-evil: 1") end',
-    "answers with a line break": 'function envoy_on_request(h) h:respond({[":status"] = "200", ["x-a"] = "b\\r\\n\\r\\nHTTP/1.1 200"}, "") end',
+    "takes time in one call": (
+        "function envoy_on_request(h) (('a'):rep(9999)):find(('a*'):rep(30) .. 'b') end"
+    ),
+    "writes a line break": (
+        'function envoy_on_request(h) h:headers():add("x-a", "b\\r\\nx-evil: 1") end'
+    ),
+    "answers with a line break": (
+        'function envoy_on_request(h) h:respond({[":status"] = "200", ["x-a"] = '
+        '"b\\r\\n\\r\\nHTTP/1.1 200"}, "") end'
+    ),
 }
 
 
@@ -235,10 +253,21 @@ def test_a_gateway_that_does_not_answer_is_started_again(host: Platform, token: 
 def test_the_operator_decides_whether_apis_bring_code(tmp_path: Path, echo: int) -> None:
     platform = Platform(free_port(), tmp_path / "data")
     data = {
-        "name": "code", "basePath": "/code", "version": "1", "type": "REST", "operations": [{"target": "/a", "verb": "GET"}],
+        "name": "code",
+        "basePath": "/code",
+        "version": "1",
+        "type": "REST",
+        "operations": [{"target": "/a", "verb": "GET"}],
         "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
-        "apiPolicies": {"request": [policy("LuaInterceptor", name="mine", sourceCode="function envoy_on_request(h) end"), module("x-a: 1")]},
-    }  # fmt: skip
+        "apiPolicies": {
+            "request": [
+                policy(
+                    "LuaInterceptor", name="mine", sourceCode="function envoy_on_request(h) end"
+                ),
+                module("x-a: 1"),
+            ]
+        },
+    }
     platform.environment = {"KAPI_GATEWAY__CODE_OF_APIS": "off"}
     platform.start()
     try:

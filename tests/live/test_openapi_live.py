@@ -1,4 +1,6 @@
-"""Every refusal that the document of the system APIs shows comes as it is shown, through the gateway; people can read the page."""
+"""Every refusal that the document of the system APIs shows comes as it is shown, through the
+gateway; people can read the page.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,9 @@ import pytest
 
 from harness import DEFINITION, Answer, Platform, conf, free_port
 from kapi.front.web.openapi.catalogue import CATALOGUE
+from kapi.front.web.system.protected_resources import SYSTEM_SCOPES
 
-SCOPES = "apk:api_create kapi:users kapi:keys kapi:clients kapi:issuers kapi:metrics kapi:logs kapi:audit"
+SCOPES = " ".join(SYSTEM_SCOPES)
 DEPLOY, GENERATE = "/api/deployer/apis/deploy", "/api/configurator/apis/generate-configuration"
 KEYS, ISSUERS, USERS, CLIENTS = "/api/keys", "/api/issuers", "/api/users", "/api/clients"
 APPLICATIONS, SUBSCRIPTIONS, NOTIFY = (
@@ -20,6 +23,7 @@ APPLICATIONS, SUBSCRIPTIONS, NOTIFY = (
     "/api/subscriptions",
     "/api/notification/notify",
 )
+APPLY, DUMP, RESTORE = "/api/apply", "/api/dump", "/api/restore"
 OWN_CLIENT = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
 FIRST_KEY = "gateway_certificate_alias"
 PUT, POST, PATCH, DELETE = (("-X", method) for method in ("PUT", "POST", "PATCH", "DELETE"))
@@ -91,6 +95,8 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "user_body": (USERS, *body("x")),
     "invalid_user": (USERS, *body('{"username": "x", "password": "x"}')),
     "no_user": (f"{USERS}/nothing",),
+    "no_session": ("/api/sessions/nothing",),
+    "no_consent": ("/api/consents/nothing", *DELETE),
     "user_exists": (USERS, *body('{"username": "org1user", "password": "long enough 1"}')),
     "user_of_settings": (f"{USERS}/org1user", *DELETE),
     "key_body": (KEYS, *body("x")),
@@ -115,24 +121,54 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "application_of_settings": (f"{APPLICATIONS}/fixed", *DELETE),
     "consumer_key": (f"{APPLICATIONS}/shop/keys", *body("{}")),
     "consumer_key_taken": (f"{APPLICATIONS}/shop/keys", *body('{"consumerKey": "x"}')),
+    "changed_meanwhile": (f"{APPLICATIONS}/shop", *DELETE, "-H", 'If-Match: "x"'),
+    "exists_already": (
+        f"{APPLICATIONS}/shop",
+        *PATCH,
+        "-H",
+        "If-None-Match: *",
+        *body('{"name": "shop"}'),
+    ),
     "no_application": (f"{APPLICATIONS}/nothing", *DELETE),
     "no_consumer_key": (f"{APPLICATIONS}/shop/keys/nothing", *DELETE),
     "api_name": (SUBSCRIPTIONS, *body('{"application": "shop", "api": {}}')),
     "no_subscription": (f"{SUBSCRIPTIONS}/nothing", *PATCH, *body('{"status": "BLOCKED"}')),
+    "apply_body": (APPLY, *body("x")),
+    "apply_too_large": (APPLY, *body("@{giant}")),
+    "unknown_kind": (APPLY, *body('{"objects": [{"kind": "Dog"}]}')),
+    "invalid_object": (APPLY, *body('{"objects": [{"kind": "Client", "id": "x", "color": 1}]}')),
+    "dump_body": (DUMP, *body("x")),
+    "weak_passphrase": (DUMP, *body('{"passphrase": "short"}')),
+    "restore_body": (RESTORE, *body("x")),
+    "restore_too_large": (RESTORE, *body("@{giant}")),
+    "restore_objects": (
+        RESTORE,
+        *body('{"objects": [{"kind": "Client", "id": "x", "color": 1}], "more": true}'),
+    ),
+    "not_empty": (RESTORE, *body('{"objects": []}')),
+    "wrong_passphrase": (
+        RESTORE,
+        *body('{"objects": [], "more": true, "sealed": "eA==", "passphrase": "twelve letters"}'),
+    ),
     "subscribed": (SUBSCRIPTIONS, *body('{"application": "shop", "api": {"name": "Echo"}}')),
 }
 ELSEWHERE = {
     "no_token",
     "invalid_token",
     "other_organization",
+    "not_your_organization",
     "too_many_keys",
     "envoy_refused",
     "not_confirmed",
     "restarting",
     "client_without_secret",
+    "invalid_change",
+    "part_of_the_state",
 }
 ELSEWHERE |= {"too_many", "too_busy", "too_much_work"}
-"""With other callers below, and where the state that they need is made (`test_issuers.py`, `test_keys_live.py`, `test_processes.py`, `test_exhaustion.py`)."""
+"""With other callers below, and where the state that they need is made (`test_issuers.py`,
+`test_apply_live.py`, `test_keys_live.py`, `test_processes.py`, `test_exhaustion.py`).
+"""
 
 
 INEXPRESSIBLE = b"""name: Inexpressible
@@ -153,6 +189,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "big": b"x" * 65537,
         "mega": b"x" * 1_048_577,
         "huge": b"x" * 18_000_000,
+        "giant": b"x" * 33_554_433,
         "inexpressible": INEXPRESSIBLE,
         "broken": b"name: [\n",
         "conf": conf(port=1, extra='id: "echo"\n').encode(),
@@ -221,6 +258,9 @@ def test_callers_without_what_they_need(platform: Platform) -> None:
         APPLICATIONS: "apk:api_create",
     }.items():  # fmt: skip
         same(platform.api(path, token=nothing), f"scope {scope}")
+    same(platform.api(DUMP, *POST, token=nothing), "scope kapi:backup")
+    some = "scope apk:api_create kapi:clients kapi:issuers kapi:users"
+    same(platform.api(APPLY, *body("{}"), token=nothing), some)
 
 
 def test_the_document_says_them(platform: Platform) -> None:
@@ -243,6 +283,7 @@ def test_the_document_says_them(platform: Platform) -> None:
                         )
     assert set(document["paths"]["/api/users/{username}"]["get"]["responses"]) == {
         "200",
+        "304",
         "307",
         "400",
         "401",

@@ -1,4 +1,6 @@
-"""Starting, stopping and looking after a platform: what a refused start, a stale file, a rotation and a hang-up do."""
+"""Starting, stopping and looking after a platform: what a refused start, a stale file, a rotation
+and a hang-up do.
+"""
 
 from __future__ import annotations
 
@@ -142,7 +144,9 @@ def test_logs_of_an_older_version_become_private_at_the_next_start(tmp_path: Pat
 def unbelieved(
     tmp_path_factory: pytest.TempPathFactory, operated: Platform
 ) -> Iterator[dict[str, int]]:
-    """Backends that an API calls by https://127.0.0.1, each with another fault; port by name. Two have a trusted authority."""
+    """Backends that an API calls by https://127.0.0.1, each with another fault; port by name. Two
+    have a trusted authority.
+    """
     folder, authority = (
         tmp_path_factory.mktemp("backends"),
         certificate("authority", authority=True),
@@ -252,12 +256,23 @@ def test_hang_up_reloads_the_settings(operated: Platform) -> None:
     assert "gateway.port" in operated.output()
     client = '[[identity.clients]]\nid = "late"\nsecret = "a-secret-that-came-late"\n'
     config.write_text(before.replace("[gateway]", "[gateway]\nconcurrency = 1") + client)
-    operated.process.send_signal(signal.SIGHUP)
-    until(lambda: "the settings are reloaded" in operated.output())
+    answer = json.loads(operated.cli("reload", "-o", "json").stdout)
+    assert [item["name"] for item in answer["takenUp"]] == ["identity.clients[late]"]
+    assert [(item["name"], item["after"]) for item in answer["needsRestart"]] == [
+        ("gateway.concurrency", 1)
+    ]
+    assert "a-secret-that-came-late" not in str(answer)
     assert "these settings change by a restart only: gateway.concurrency" in operated.output()
     fields = ("-u", "late:a-secret-that-came-late", "-d", "grant_type=client_credentials")
-    until(lambda: operated.request("idp.am.wso2.com", "/oauth2/token", *fields).status == 200)
+    # The command returns when the processes have the settings.
+    assert operated.request("idp.am.wso2.com", "/oauth2/token", *fields).status == 200
     assert operated.pid("envoy") == envoy
+    good = config.read_text()
+    config.write_text(good.replace("concurrency = 1", 'listen = "0.0.0.0"'))
+    refused = operated.cli("reload", check=False)
+    config.write_text(good)
+    assert (refused.returncode, "non-production" in refused.stderr) == (3, True)
+    assert operated.request("idp.am.wso2.com", "/oauth2/token", *fields).status == 200
 
 
 def test_hang_up_reads_files_again_that_the_settings_name(operated: Platform) -> None:

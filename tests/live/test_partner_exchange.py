@@ -1,4 +1,6 @@
-"""Token exchange with the tokens of a real third party: declared live, followed through a rotation, by two workers, through the gateway."""
+"""Token exchange with the tokens of a real third party: declared live, followed through a rotation,
+by two workers, through the gateway.
+"""
 
 from __future__ import annotations
 

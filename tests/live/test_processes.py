@@ -1,4 +1,6 @@
-"""Killing, restarting, refusing a second instance: the platform mends itself and keeps what it answered."""
+"""Killing, restarting, refusing a second instance: the platform mends itself and keeps what it
+answered.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Tokens as identity providers make them, real ones where a provider could run (`tests/provider-tokens.json`): at the gateway, at the
-system APIs and in token exchange an access token is accepted and an ID token is refused, by one rule."""
+"""Tokens as identity providers make them, real ones where a provider could run
+(`tests/provider-tokens.json`): at the gateway, at the system APIs and in token exchange an
+access token is accepted and an ID token is refused, by one rule.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +27,44 @@ KEY = Key.make("one-key-for-all")
 DECLARED: dict[str, dict[str, Any]] = {
     "oauth2-mock-server": {"preset": "oidc", "audiences": ["kapi"], "idTokens": True},
     "npm oidc-provider": {"preset": "oidc", "audiences": ["https://kapi.example"]},
-    "navikt mock-oauth2-server": {"preset": "mock-oauth2-server", "parameters": {"url": "http://127.0.0.1:9340/acme"}, "audiences": ["kapi"]},
-    "Keycloak 26.7": {"preset": "keycloak", "parameters": {"url": "http://127.0.0.1:9310", "realm": "acme"}, "audiences": ["kapi"]},
+    "navikt mock-oauth2-server": {
+        "preset": "mock-oauth2-server",
+        "parameters": {"url": "http://127.0.0.1:9340/acme"},
+        "audiences": ["kapi"],
+    },
+    "Keycloak 26.7": {
+        "preset": "keycloak",
+        "parameters": {"url": "http://127.0.0.1:9310", "realm": "acme"},
+        "audiences": ["kapi"],
+    },
     "Authlib RFC 9068": {"preset": "oidc", "audiences": ["kapi"]},
     "glewlwyd 2.7.5 (Debian)": {"preset": "oidc", "audiences": ["kapi", "app"]},
     "Spring Authorization Server": {"preset": "oidc", "audiences": ["kapi", "app"]},
     "Dex": {"preset": "dex", "parameters": {"url": "https://dex.example"}, "audiences": ["app"]},
-    "Google": {"preset": "google", "audiences": ["123.apps.googleusercontent.com", "https://api.example"]},
-    "Entra ID v2": {"preset": "entra", "parameters": {"tenant": TENANT}, "audiences": ["api-client-id"]},
-    "Auth0": {"preset": "auth0", "parameters": {"domain": "acme.eu.auth0.com"}, "audiences": ["https://api.acme.example"]},
-    "Asgardeo": {"preset": "asgardeo", "parameters": {"organization": "acme"}, "audiences": ["cid"]},
+    "Google": {
+        "preset": "google",
+        "audiences": ["123.apps.googleusercontent.com", "https://api.example"],
+    },
+    "Entra ID v2": {
+        "preset": "entra",
+        "parameters": {"tenant": TENANT},
+        "audiences": ["api-client-id"],
+    },
+    "Auth0": {
+        "preset": "auth0",
+        "parameters": {"domain": "acme.eu.auth0.com"},
+        "audiences": ["https://api.acme.example"],
+    },
+    "Asgardeo": {
+        "preset": "asgardeo",
+        "parameters": {"organization": "acme"},
+        "audiences": ["cid"],
+    },
     "Hydra": {"preset": "oidc", "audiences": ["kapi"]},
-}  # fmt: skip
-"""How a person declares each: by its preset, with the audience. ID tokens are accepted where nothing tells them from access tokens."""
+}
+"""How a person declares each: by its preset, with the audience. ID tokens are accepted where
+nothing tells them from access tokens.
+"""
 NOT_TOLD = {"oauth2-mock-server", "navikt mock-oauth2-server", "Dex", "Google"}
 ORGANIZATIONS = {
     "org_9ybsU1dN2dKfDkBi": "default",

@@ -1,12 +1,16 @@
-"""Rate limits through the real gateway: exact between Envoy's threads, kept across deployments and restarts."""
+"""Rate limits through the real gateway: exact between Envoy's threads, kept across deployments and
+restarts.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import ssl
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -33,7 +37,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 def not_at_the_end_of(seconds: int, margin: int) -> None:
-    """Wait for the next window when this one is about to end, so that a test does not stand on both sides."""
+    """Wait for the next window when this one is about to end, so that a test is not on both
+    sides.
+    """
     left = seconds - time.time() % seconds
     if left < margin:
         time.sleep(left + 0.1)
@@ -123,7 +129,10 @@ def test_over_the_limit_is_429_with_a_body_and_the_way_out(platform: Platform, e
 def test_the_limit_of_an_api_is_one_for_hosts_verbs_and_paths(
     platform: Platform, echo: int
 ) -> None:
-    operations = '- {target: "/items", verb: GET, secured: false}\n- {target: "/items", verb: POST, secured: false}\n'
+    operations = (
+        '- {target: "/items", verb: GET, secured: false}\n'
+        '- {target: "/items", verb: POST, secured: false}\n'
+    )
     deployed(
         platform,
         api(
@@ -237,13 +246,20 @@ def test_an_envoy_that_was_killed_gets_its_counters_back(platform: Platform, ech
 
     deployed(platform, api("Killed", echo, LIMIT.format(2, "Hour")))
     not_at_the_end_of(3600, 120)
+    others = kept_counters(platform)
     assert statuses(platform, "/killed/1.0.0/items", 2) == [200, 200]
-    time.sleep(1.5)  # the counters are read each second
+    until(lambda: 2 in [used for name, used in kept_counters(platform) - others])
     before = platform.pid("envoy")
     os.kill(before, signal.SIGKILL)
     until(lambda: platform.pid("envoy") not in {before, None} and answers(platform))
     time.sleep(0.5)
     assert statuses(platform, "/killed/1.0.0/items", 2) == [429, 429]
+
+
+def kept_counters(platform: Platform) -> set[tuple[str, int]]:
+    """The names of the counters in the store, and what they say. They are read each second."""
+    with closing(sqlite3.connect(platform.data_dir / "kapi.db")) as database:
+        return set(database.execute("SELECT name, used FROM counters").fetchall())
 
 
 def answers(platform: Platform) -> bool:

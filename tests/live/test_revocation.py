@@ -1,4 +1,6 @@
-"""Revocation through the notification API: at deployed APIs, at the system APIs, and after a restart."""
+"""Revocation through the notification API: at deployed APIs, at the system APIs, and after a
+restart.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Pl
     folder = tmp_path_factory.mktemp("kapi")
     (folder / "others.pem").write_text(OTHERS.pem())
     (folder / "kapi.toml").write_text(
-        f'[[identity.issuers]]\nname = "others"\nissuer = "{OTHER_ISSUER}"\npublic_key_file = "others.pem"\n'
+        f'[[identity.issuers]]\nname = "others"\nissuer = "{OTHER_ISSUER}"\n'
+        'public_key_file = "others.pem"\n'
     )
     arguments = ("--config", str(folder / "kapi.toml"))
     running = Platform(
@@ -207,3 +210,23 @@ def test_another_type_is_refused(platform: Platform) -> None:
     for path in ("/api/notification/1.0.0/notify?type=OTHER", "/api/notification/1.0.0/notify"):
         answer = notify(platform, {"token": "x"}, path=path)
         assert (answer.status, answer.json()) == (400, {"error": "Invalid type"})
+
+
+@pytest.mark.parametrize("named", ["token", "jti"])
+def test_a_token_of_the_second_name_is_revoked_everywhere(platform: Platform, named: str) -> None:
+    """Revocations of the inbuilt provider are those of its first issuer, under each name."""
+    asked = ("-H", f"Authorization: Basic {BASIC}", "-d")
+    form = "grant_type=client_credentials&scope=apk:api_create"
+    answer = platform.request("idp.localhost", "/oauth2/token", *asked, form)
+    token = answer.json()["access_token"]
+    said = claims(token)
+    assert said["iss"] == f"https://idp.localhost:{platform.port}"
+    assert platform.api("/api/deployer/1.2.0/apis", token=token).status == 200
+    body: dict[str, object] = {"token": token}
+    if named == "jti":
+        body = {"jti": said["jti"], "expiry": said["exp"], "issuer": said["iss"]}
+    assert notify(platform, body).status == 200
+    assert platform.api("/api/deployer/1.2.0/apis", token=token).status == 401
+    told = platform.request("idp.localhost", "/oauth2/introspect", *asked, f"token={token}")
+    assert told.json() == {"active": False}
+    assert eventually_refused(platform, token).status == 401

@@ -85,6 +85,18 @@ def test_a_call_and_a_token_are_counted(platform: Platform) -> None:
     assert value("kapi_gateway_connections_total") > 0
 
 
+def test_top_shows_processes_and_calls(platform: Platform) -> None:
+    assert platform.request(GW, "/nothing").status == 404
+    until(lambda: "kapi_requests_total" in metrics(platform))
+    shown = platform.cli("top", "--once", "-o", "json", "--interval", "0.5")
+    value = json.loads(shown.stdout)
+    processes = {item["process"]: item["memoryBytes"] for item in value["processes"]}
+    assert set(processes) >= {"supervisor", "control", "identity-0", "envoy"}
+    assert min(processes.values()) > 1_000_000
+    assert value["counted"]
+    assert value["connections"] >= 0
+
+
 def expressions(value: object) -> list[str]:
     """All `expr` and `definition` below a JSON value."""
     if isinstance(value, list):

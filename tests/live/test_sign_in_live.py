@@ -1,4 +1,6 @@
-"""A person signs in through the gateway, and the client's tokens open APIs until they are revoked."""
+"""A person signs in through the gateway, and the client's tokens open APIs until they are
+revoked.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ def test_tokens_of_a_person_open_an_api_and_a_replayed_code_closes_it(
 def test_nothing_else_that_we_sign_is_an_access_token(
     platform: Platform, person: Person, echo: int
 ) -> None:
-    """Signed with the very key of access tokens, for the issuer, in time: only what kind of token it is can keep it out."""
+    """Signed with the very key of access tokens, for the issuer, in time: only what kind of token
+    it is can keep it out.
+    """
     platform.deploy(conf(port=echo), DEFINITION)
     provider = provider_of(Settings(platform.data_dir), Store.open(platform.data_dir / "kapi.db"))
     now = int(time.time())

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 import uuid
 
 from harness import BASIC, DEFINITION, Platform, conf, curl
+from token_parts import header_and_claims
 
 IDP, API, GW = "idp.am.wso2.com", "api.am.wso2.com", "default.gw.wso2.com"
 
 
-def decoded(token: str) -> tuple[dict, dict]:
-    header, payload, _ = token.split(".")
-    return tuple(
-        json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        for part in (header, payload)
-    )  # type: ignore[return-value]
-
-
 def test_the_token_request_of_the_guide_answers_exactly_as_it_says(platform: Platform) -> None:
     answer = platform.request(
-        IDP, "/oauth2/token", "--location", "--header", f"Host: {IDP}", "--header", f"Authorization: Basic {BASIC}",
-        "--header", "Content-Type: application/x-www-form-urlencoded", "--data-urlencode", "grant_type=client_credentials",
-    )  # fmt: skip
+        IDP,
+        "/oauth2/token",
+        "--location",
+        "--header",
+        f"Host: {IDP}",
+        "--header",
+        f"Authorization: Basic {BASIC}",
+        "--header",
+        "Content-Type: application/x-www-form-urlencoded",
+        "--data-urlencode",
+        "grant_type=client_credentials",
+    )
     assert answer.status == 200
     body = answer.json()
     assert list(body) == ["access_token", "token_type", "expires_in", "scope"]
     assert (body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 3600, "default")
     assert answer.headers["cache-control"] == "no-store"
-    header, claims = decoded(body["access_token"])
+    header, claims = header_and_claims(body["access_token"])
     assert header == {"alg": "RS256", "typ": "JWT", "kid": "gateway_certificate_alias"}
     assert list(claims) == ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"]
     assert claims["iss"] == "https://idp.am.wso2.com/token"
@@ -43,11 +44,18 @@ def test_the_token_request_of_the_guide_answers_exactly_as_it_says(platform: Pla
 
 def test_localhost_with_that_host_header_and_a_scope(platform: Platform) -> None:
     answer = curl(
-        f"https://localhost:{platform.port}/oauth2/token", "-H", f"Host: {IDP}", "-H", f"Authorization: Basic {BASIC}",
-        "--data-urlencode", "grant_type=client_credentials", "--data-urlencode", "scope=apk:api_create",
-    )  # fmt: skip
+        f"https://localhost:{platform.port}/oauth2/token",
+        "-H",
+        f"Host: {IDP}",
+        "-H",
+        f"Authorization: Basic {BASIC}",
+        "--data-urlencode",
+        "grant_type=client_credentials",
+        "--data-urlencode",
+        "scope=apk:api_create",
+    )
     assert answer.json()["scope"] == "apk:api_create"
-    assert decoded(answer.json()["access_token"])[1]["scope"] == "apk:api_create"
+    assert header_and_claims(answer.json()["access_token"])[1]["scope"] == "apk:api_create"
 
 
 def test_the_keys_are_public_and_sign_the_token(platform: Platform) -> None:
@@ -175,9 +183,21 @@ def test_http_1_1_and_http_2_by_alpn(platform: Platform) -> None:
         import subprocess
 
         done = subprocess.run(
-            ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_version}", flag, "--resolve", f"{IDP}:{platform.port}:127.0.0.1", f"https://{IDP}:{platform.port}/health"],
-            capture_output=True, check=True,
-        )  # fmt: skip
+            [
+                "curl",
+                "-sk",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_version}",
+                flag,
+                "--resolve",
+                f"{IDP}:{platform.port}:127.0.0.1",
+                f"https://{IDP}:{platform.port}/health",
+            ],
+            capture_output=True,
+            check=True,
+        )
         assert done.stdout == version.removeprefix(b"HTTP/")
 
 
@@ -187,9 +207,19 @@ def test_the_development_ca_verifies_every_host(platform: Platform) -> None:
     ca = platform.cli("ca").stdout.strip()
     for host in (IDP, API, GW, "default.sandbox.gw.wso2.com", "localhost"):
         done = subprocess.run(
-            ["curl", "-s", "--cacert", ca, "-o", "/dev/null", "--resolve", f"{host}:{platform.port}:127.0.0.1", f"https://{host}:{platform.port}/health"],
+            [
+                "curl",
+                "-s",
+                "--cacert",
+                ca,
+                "-o",
+                "/dev/null",
+                "--resolve",
+                f"{host}:{platform.port}:127.0.0.1",
+                f"https://{host}:{platform.port}/health",
+            ],
             check=False,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, host
 
 

@@ -21,6 +21,7 @@ AUTHENTICATION = """authentication:
 - {authType: APIKey}
 """
 OPERATIONS = """- {target: "/chat", verb: GET, stream: {type: WebSocket}}
+- {target: "/polite", verb: GET, stream: {type: WebSocket, closeFrames: true}}
 - {target: "/scoped", verb: GET, scopes: ["rooms"], stream: {type: WebSocket}}
 - {target: "/open", verb: GET, secured: false, stream: {type: WebSocket}}
 - {target: "/idle", verb: GET, secured: false, stream: {type: WebSocket, idleTimeout: 1}}
@@ -196,15 +197,60 @@ def test_a_web_socket_ends_when_its_token_expires(streams: Platform, token: str)
         chat(socket)
 
 
+def test_a_web_socket_whose_frames_are_read_ends_with_a_close_frame(
+    streams: Platform, backend: Backend
+) -> None:
+    revoked = streams.token()
+    with web_socket(streams.port, f"{BASE}/polite", token=revoked) as socket:
+        revoke(streams, revoked)
+        with pytest.raises(ConnectionClosed):
+            chat(socket)
+        assert (socket.close_code, socket.close_reason) == (1008, "the credential was revoked")
+    until(lambda: 1008 in backend.closed)
+
+
+def test_a_web_socket_ends_when_others_may_call_or_the_api_is_removed(
+    streams: Platform, backend: Backend, echo: int
+) -> None:
+    operation = '- {target: "/chat", verb: GET, stream: {type: WebSocket, closeFrames: true}%s}\n'
+    streaming = "- {target: /, verb: GET, secured: false, stream: {type: WebSocket}}\n"
+
+    def deploy(port: int, more: str = "") -> str:
+        text = conf("Changing", "/changing", port=port, operations=operation % more + streaming)
+        answer = streams.deploy(text, DEFINITION)
+        assert answer.status == 200, answer.body
+        return answer.body.decode().split('"')[1]
+
+    deploy(backend.port)
+    token = streams.token()
+    path = "/changing/1.0.0/chat"
+    with web_socket(streams.port, path, token=token) as socket:
+        api = deploy(echo)
+        socket.send("another backend changes nothing")
+        assert socket.recv(10)
+        deploy(backend.port, ", scopes: [rooms]")
+        with pytest.raises(ConnectionClosed):
+            chat(socket)
+        assert (socket.close_code, socket.close_reason) == (1001, "the API was changed or removed")
+    with web_socket(streams.port, "/changing/1.0.0/") as socket:
+        streams.cli("undeploy", api)
+        with pytest.raises(ConnectionClosed):
+            chat(socket)
+
+
+def revoke(platform: Platform, token: str) -> None:
+    fields = ("/oauth2/revoke", "-H", f"Authorization: Basic {BASIC}", "-d", f"token={token}")
+    assert platform.request("idp.am.wso2.com", *fields).status == 200
+
+
 def test_a_web_socket_ends_when_its_token_is_revoked(streams: Platform, token: str) -> None:
     # Issued later than the other one, which would expire first.
     revoked = streams.token()
-    revoke = ("/oauth2/revoke", "-H", f"Authorization: Basic {BASIC}", "-d", f"token={revoked}")
     with (
         web_socket(streams.port, f"{BASE}/chat", token=token) as other,
         web_socket(streams.port, f"{BASE}/chat", token=revoked) as socket,
     ):
-        assert streams.request("idp.am.wso2.com", *revoke).status == 200
+        revoke(streams, revoked)
         with pytest.raises(ConnectionClosed):
             socket.recv(20)
         other.send("others go on")

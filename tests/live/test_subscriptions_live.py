@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from test_rate_limits_live import not_at_the_end_of
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
 
 from harness import DEFINITION, Answer, Platform, conf, free_port
 from waiting import until
+from ws_backend import web_socket, websocket_backend
 
 GW, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
 CLIENTS = ("shop", "kiosk", "stranger", "gold", "bronze", "fixed", "alone", "twin-a", "twin-b")
@@ -147,8 +151,11 @@ def test_an_application_calls_what_it_has_a_subscription_to(
     assert platform.request(GW, path).status == 401
     assert platform.request(GW, "/closed/1.0.0/open").status == 200
     for status, answer in (
-        ("BLOCKED", (401, "900907")), ("ON_HOLD", (403, "900909")), ("PROD_ONLY_BLOCKED", (401, "900907")), ("ACTIVE", (200, "")),
-    ):  # fmt: skip
+        ("BLOCKED", (401, "900907")),
+        ("ON_HOLD", (403, "900909")),
+        ("PROD_ONLY_BLOCKED", (401, "900907")),
+        ("ACTIVE", (200, "")),
+    ):
         assert (
             system("PATCH", f"/api/subscriptions/{subscription['id']}", {"status": status}).json()[
                 "status"
@@ -161,6 +168,41 @@ def test_an_application_calls_what_it_has_a_subscription_to(
     assert calls(platform, "kiosk", "/closed/1.9.0/items") == [(200, "")]
     assert system("DELETE", f"/api/subscriptions/{subscription['id']}").status == 204
     assert calls(platform, "kiosk", path) == [(403, "900908")]
+
+
+def test_an_open_web_socket_ends_with_the_subscription(platform: Platform, system: System) -> None:
+    system("POST", "/api/applications", {"name": "watching"})
+    system("POST", "/api/applications/watching/keys", {"consumerKey": "bronze"})
+    wanted = {"application": "watching", "api": {"name": "Watched", "version": "1.0.0"}}
+    subscription = system("POST", "/api/subscriptions", wanted).json()["id"]
+    stream = "stream: {type: WebSocket, closeFrames: true}"
+    with websocket_backend() as backend:
+        text = conf(
+            "Watched",
+            "/watched",
+            port=backend.port,
+            extra="subscriptionValidation: true\n",
+            operations=f"- {{target: /, verb: GET, {stream}}}\n",
+        )
+        bearer = token(platform, "shop", "apk:api_create")
+        answer = platform.deploy(text, DEFINITION, bearer)
+        assert answer.status == 200, answer.body
+        path = "/watched/1.0.0/"
+        with web_socket(platform.port, path, token=token(platform, "bronze")) as socket:
+            assert system("DELETE", f"/api/subscriptions/{subscription}").status == 204
+            with pytest.raises(ConnectionClosed):
+                talk(socket)
+            reason = "the subscription to the API has ended"
+            assert (socket.close_code, socket.close_reason) == (1008, reason)
+    system("DELETE", "/api/applications/watching")
+
+
+def talk(socket: ClientConnection) -> None:
+    """Send and receive until the connection ends, for at most 20 seconds."""
+    for _ in range(400):
+        socket.send("x")
+        socket.recv(20)
+        time.sleep(0.05)
 
 
 def test_applications_of_the_settings_have_their_key_types_and_cannot_be_changed(
@@ -195,8 +237,9 @@ def test_the_command_line_does_the_same(platform: Platform, echo: int) -> None:
     run("subscription", "change", made["id"], "--status", "BLOCKED")
     assert calls(platform, "alone", "/line/1.0.0/items") == [(401, "900907")]
     run("subscription", "remove", made["id"])
-    run("app", "remove-key", "line", "alone")
-    run("app", "remove", "line")
+    run("app", "update", "line", "--name", "lines")
+    run("app", "remove-key", "lines", "alone")
+    run("app", "remove", "lines")
     assert calls(platform, "alone", "/line/1.0.0/items") == [(403, "900908")]
 
 
@@ -316,7 +359,10 @@ def test_the_system_apis_need_the_scope(platform: Platform) -> None:
 def test_an_api_key_names_its_application(
     platform: Platform, echo: int, system: System, kind: str
 ) -> None:
-    keys = "authentication: [{authType: OAuth2, enabled: false}, {authType: APIKey, required: mandatory}]\n"
+    keys = (
+        "authentication: [{authType: OAuth2, enabled: false}, {authType: APIKey, required: "
+        "mandatory}]\n"
+    )
     deployed(platform, "Keyed", "1.0.0", echo, f"subscriptionValidation: true\n{keys}")
     wanted = {
         "apis": [{"name": "Keyed", "version": "1.0.0"}],

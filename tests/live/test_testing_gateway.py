@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kapi.testing import Server
@@ -51,3 +53,39 @@ def test_tokens_of_an_emulated_provider(
             if item["why"] != "needs no token":
                 assert (status == 200) == (item["result"] == "allowed"), (recipe, item)
     assert kapi_api.get("/items/1", auth0.token(**wish)).status == 200
+
+
+SEED = """kind: Provider
+token_lifetime: 3600
+---
+kind: Client
+id: seeded-shop
+secret: a secret of a test
+grants: [client_credentials]
+---
+kind: User
+username: seeded-carol
+password: correct horse
+"""
+
+
+def test_one_file_is_a_seed_and_is_applied(
+    kapi_gateway: Gateway, kapi_http_server: Server, tmp_path: Path
+) -> None:
+    file = tmp_path / "seed.yaml"
+    file.write_text(SEED)
+    issuer = kapi_http_server.issuer("seeded", seed=file)
+    assert issuer.client == ("seeded-shop", "a secret of a test")
+    created = dict.fromkeys(("seeded-shop", "seeded-carol"), "created")
+    assert kapi_gateway.apply(file) == {"Provider": "unchanged", **created}
+    more = tmp_path / "more.yaml"
+    more.write_text("kind: Client\nid: seeded-more\nsecret: another one\n")
+    assert kapi_gateway.apply(file, more)["seeded-more"] == "created"
+    assert kapi_gateway.apply(file, prune=True) == {
+        "Provider": "unchanged",
+        **dict.fromkeys(created, "unchanged"),
+        "seeded-more": "pruned",
+    }
+    file.write_text(SEED.replace("3600", "60"))
+    with pytest.raises(RuntimeError, match="token_lifetime: is another on this platform"):
+        kapi_gateway.apply(file)

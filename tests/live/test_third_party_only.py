@@ -1,4 +1,6 @@
-"""`identity.enabled = false`: the platform runs on other issuers alone and refuses the tokens of the inbuilt provider."""
+"""`identity.enabled = false`: the platform runs on other issuers alone and refuses the tokens of
+the inbuilt provider.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
         == 200
     )
     platform.stop()
-    # On the network: the well-known client does not stand in the way, because nobody can use it.
+    # On the network: the well-known client is no hindrance, because it cannot be used.
     platform.arguments = ("--config", str(folder / "off.toml"), "--listen", "0.0.0.0")
     platform.start()
     claims = {"iss": standin.url, "scope": "apk:api_create kapi:issuers items:read"}

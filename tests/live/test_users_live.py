@@ -140,3 +140,31 @@ def test_tokens_of_a_removed_person_are_refused_by_gateway_and_system_apis(
     platform.cli("user", "remove", "grace")
     until(lambda: statuses() == (401, 401), lambda: str(statuses()))
     assert 'name="password"' in browser.open(authorize_path(CLIENT, CALLBACK, scope="default")).text
+
+
+def test_a_session_and_a_consent_are_revoked_by_command(platform: Platform, echo: int) -> None:
+    assert platform.deploy(conf(port=echo), DEFINITION).status == 200
+    platform.cli("user", "add", "hedy", "--password-stdin", stdin="correct horse\n")
+    browser = Person(over_https(platform.port))
+    page = browser.sign_in(
+        browser.open(authorize_path(CLIENT, CALLBACK, scope="default")), "hedy", "correct horse", ""
+    )
+    code = browser.submit(page, decision="allow").parameters["code"]
+    token = redeem(browser, code).json()["access_token"]
+
+    def status() -> int:
+        bearer = f"Authorization: Bearer {token}"
+        return platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", bearer).status
+
+    assert status() == 200
+    assert platform.cli("session", "list", "--user", "hedy").stdout.count("hedy") == 1
+    shown = platform.cli("consent", "list", "--user", "hedy", "-o", "json").stdout
+    [consent] = json.loads(shown)["consents"]
+    platform.cli("session", "revoke", "--user", "hedy")
+    until(lambda: status() == 401, lambda: str(status()))
+    assert 'name="password"' in browser.open(authorize_path(CLIENT, CALLBACK, scope="default")).text
+    platform.cli("consent", "revoke", consent["id"])
+    assert platform.cli("consent", "list", "--user", "hedy").stdout == ""
+    events = platform.cli("audit", "--limit", "2").stdout
+    assert events.index("session.revoke") < events.index("consent.revoke")
+    platform.cli("user", "remove", "hedy")

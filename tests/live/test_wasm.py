@@ -1,4 +1,6 @@
-"""WebAssembly modules of an API through the whole platform: fetched and pinned at deployment, shut in afterwards."""
+"""WebAssembly modules of an API through the whole platform: fetched and pinned at deployment, shut
+in afterwards.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     (folder / "modules").mkdir()
     (folder / "modules" / "own.wasm").write_bytes(PROBE)
     (folder / "kapi.toml").write_text(
-        f'[gateway.wasm]\nfolder = "{folder / "modules"}"\nmax_module_bytes = 100000\nhost_keys = ["REGION"]\n'
+        f'[gateway.wasm]\nfolder = "{folder / "modules"}"\nmax_module_bytes = 100000\n'
+        'host_keys = ["REGION"]\n'
     )
     platform = Platform(
         free_port(),
@@ -82,9 +85,14 @@ def module(url: str = "file:own.wasm", **parameters: Any) -> dict[str, Any]:
 
 def attempt(platform: Platform, echo: int, *modules: dict[str, Any]) -> Answer:
     data = {
-        "name": "attempt", "basePath": "/attempt", "version": "1", "type": "REST", "operations": [{"target": "/a", "verb": "GET"}],
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}}, "apiPolicies": {"request": list(modules)},
-    }  # fmt: skip
+        "name": "attempt",
+        "basePath": "/attempt",
+        "version": "1",
+        "type": "REST",
+        "operations": [{"target": "/a", "verb": "GET"}],
+        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
+        "apiPolicies": {"request": list(modules)},
+    }
     return platform.deploy(json.dumps(data), DEFINITION)
 
 
@@ -213,7 +221,8 @@ def test_a_module_that_fails_closes_its_own_api_only(host: Platform, echo: int, 
     other = deploy(host, "other", echo, apiPolicies={"request": [module(config="x-wasm: 1")]})
     answer = caller(host, closed)("/items/1", token=token)
     assert (answer.status, answer.json()["code"]) == (503, "503")
-    # The call on which it fails is lost, in each of Envoy's threads once; from then on calls go without it.
+    # The call on which it fails is lost, in each of Envoy's threads once; from then on calls go
+    # without it.
     statuses = [caller(host, opened)("/items/1", token=token).status for _ in range(24)]
     assert statuses[-8:] == [200] * 8
     assert caller(host, other)("/items/1", token=token).json()["headers"]["x-wasm"] == "1"

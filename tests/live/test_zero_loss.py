@@ -1,4 +1,6 @@
-"""Nobody else notices: no request to other APIs fails while 200 APIs are deployed, changed and undeployed under load."""
+"""Nobody else notices: no request to other APIs fails while 200 APIs are deployed, changed and
+undeployed under load.
+"""
 
 from __future__ import annotations
 
@@ -64,11 +66,14 @@ class Caller:
 
 def conf(name: str, backend: Wilful, verb: str) -> str:
     return (
-        f"name: {name}\nbasePath: /{name}\nversion: '1'\ntype: REST\nendpointConfigurations:\n  production:\n"
+        f"name: {name}\nbasePath: /{name}\nversion: '1'\ntype: REST\nendpointConfigurations:\n"
+        "  production:\n"
         f'    endpoint: "http://127.0.0.1:{backend.port}/{name}"\n'
         "corsConfiguration: {corsConfigurationEnabled: true, accessControlAllowOrigins: ['*']}\n"
-        "apiPolicies: {request: [{policyName: SetHeader, parameters: {headerName: X-A, headerValue: b}}]}\n"
-        f"operations:\n- {{target: /x, verb: {verb}, secured: false}}\n- {{target: /x, verb: PUT, scopes: [a]}}\n"
+        "apiPolicies: {request: [{policyName: SetHeader, parameters: {headerName: X-A, "
+        "headerValue: b}}]}\n"
+        f"operations:\n- {{target: /x, verb: {verb}, secured: false}}\n"
+        f"- {{target: /x, verb: PUT, scopes: [a]}}\n"
     )
 
 
@@ -76,7 +81,10 @@ def deployed(ask: Caller, token: str, text: str) -> str:
     parts = (("apkConfiguration", text), ("definitionFile", DEFINITION))
     body = (
         "".join(
-            f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="f"\r\n\r\n{content}\r\n'
+            (
+                f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="f"\r\n\r\n'
+                f"{content}\r\n"
+            )
             for name, content in parts
         )
         + "--b--\r\n"
@@ -93,7 +101,9 @@ def deployed(ask: Caller, token: str, text: str) -> str:
 
 
 class Load:
-    """Threads that call the steady APIs one request after the other and write down what was not right."""
+    """Threads that call the steady APIs one request after the other and write down what was not
+    right.
+    """
 
     def __init__(self, platform: Platform) -> None:
         self.failures: list[Any] = []
@@ -126,7 +136,8 @@ class Load:
                 self.failures.append((name, repr(error)))
                 ask = Caller(self._platform, HOST)
             self.calls += 1
-            # Python is the slowest part; without a pause it would leave nothing to those who deploy.
+            # Python is the slowest part; without a pause it would leave nothing to those who
+            # deploy.
             self._stop.wait(0.003)
 
 

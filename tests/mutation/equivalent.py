@@ -65,5 +65,15 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "ReplaceTrueWithFalse",
         "timer.daemon = True",
     ): "The timer is cancelled before the call returns.",
+    (
+        "front/web/identity/repeated_requests.py",
+        "NumberReplacer",
+        "MOST: Final = 1000",
+    ): "The number of decisions in memory decides how often one is made again.",
+    (
+        "front/web/identity/repeated_requests.py",
+        "NumberReplacer",
+        "return hashlib.blake2b(text, key=self._key, digest_size=32).digest()",
+    ): "A byte more or less of a digest that is never shown.",
 }
 """By module, operator and source line."""

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
-    "pytest _pytest.assertion.rewrite hypothesis.strategies joserfc.jwt joserfc.jws joserfc.jwe joserfc.jwk"
+    "pytest _pytest.assertion.rewrite hypothesis.strategies joserfc.jwt joserfc.jws joserfc.jwe "
+    "joserfc.jwk"
     " cryptography.x509 cryptography.hazmat.primitives.asymmetric.ec argon2 starlette.routing"
     " jinja2 yaml orjson graphql typer re2 anyio httptools python_multipart uuid_utils uvicorn"
 )

@@ -41,7 +41,9 @@ OPERATORS = (
     REMOVE,
 )
 NOT_DECISIONS = ("@", "_LOG.", "__all__")
-"""How lines begin that decide nothing: decorators such as `@dataclass(slots=True)`, and log messages."""
+"""How lines begin that decide nothing: decorators such as `@dataclass(slots=True)`, and log
+messages.
+"""
 
 
 class RemoveStatement(Operator):

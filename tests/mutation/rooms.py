@@ -11,8 +11,8 @@ from dataclasses import dataclass
 class Room:
     """Modules by glob patterns under `src/kapi`, without those of rooms before this one.
 
-    `tests` are files and folders under `tests`, quick ones first; `select` is pytest's `-k`, by which a room takes its own
-    golden files only. It leaves out `SLOW`.
+    `tests` are files and folders under `tests`, quick ones first; `select` is pytest's `-k`, by
+    which a room takes its own golden files only. It leaves out `SLOW`.
     """
 
     modules: tuple[str, ...]
@@ -100,9 +100,10 @@ ROOMS = (
         )
     ),
     Room(("identity/issuers/verify.py",), ("identity/test_verify.py",)),
-    Room(("fetch.py",), ("porch/test_fetch.py",)),
+    Room(("front/web/identity/repeated_requests.py",), ("identity/test_repeated_requests.py",)),
+    Room(("fetch.py",), ("test_fetch.py",)),
     Room(
-        ("policies/*limit*.py", "policies/admission.py", "policies/subscriptions.py"),
+        ("policies/limits/*.py", "policies/admission.py", "policies/callers/subscriptions.py"),
         (
             "policies/test_policies.py",
             "policies/test_policy_bounds.py",
@@ -114,14 +115,15 @@ ROOMS = (
     Room(
         (
             "policies/authentication/*.py",
-            "policies/callers/*.py",
-            "policies/scopes.py",
+            "policies/rbac.py",
+            "policies/callers/**/*.py",
             "jose/claim_names.py",
             "jose/token_kinds.py",
         ),
         ("policies/test_policies.py", "policies/test_policy_bounds.py", "golden"),
-        "test_policies or policy_bounds or authentication or scope or subscription or token"
-        " or mtls or ip_restriction",
+        "test_policies or policy_bounds or authentication or sign_in or scope or subscription"
+        " or token"
+        " or mtls or ip_restriction or external_authorization",
     ),
     Room(
         ("policies/guardrails/*.py",),
@@ -143,10 +145,12 @@ ROOMS = (
             "policies/test_mcp_checks.py",
             "policies/test_models_module.py",
             "policies/test_validation_module.py",
+            "policies/test_cache_module.py",
         ),
-        "test_policies or policy_bounds or cors or header or endpoint or interceptor or lua"
-        " or wasm or mirror or redirect or backend_jwt or mediation or policies or graphql or grpc or mcp or stream"
-        " or models or validation or mock or compression or fault or rewrite",
+        "test_policies or policy_bounds or cors or cache or header or endpoint or interceptor"
+        " or lua or wasm or mirror or redirect or backend_jwt or mediation or policies or graphql"
+        " or grpc or mcp or stream or models or validation or mock or compression or fault"
+        " or rewrite or balancing or authorization or basic_auth or xml",
     ),
     Room(("gateway/deployment/proto_compiler.py",), ("gateway/test_proto_compiler.py",)),
     Room(
@@ -157,5 +161,19 @@ ROOMS = (
             "gateway/test_other_nodes.py",
         ),
     ),
-    Room(("gateway/envoy/stream/*.py",), ("gateway/test_gateway_stream.py",)),
+    Room(
+        ("gateway/envoy/stream/*.py",),
+        ("gateway/test_delta.py", "gateway/test_gateway_stream.py", "gateway/test_wire.py"),
+    ),
+    Room(
+        ("gateway/shared_limits/wire.py", "gateway/shared_limits/counting.py"),
+        ("gateway/test_shared_limits.py",),
+    ),
+    Room(
+        ("apis/collections/drafts.py",),
+        ("apis/test_collections.py", "web/test_console_trying.py"),
+    ),
+    Room(("apis/collections/*.py",), ("apis/test_collections.py",)),
+    Room(("front/web/declared/sealed.py",), ("web/test_sealed.py",)),
+    Room(("front/web/declared/applying.py",), ("web/test_applying.py",)),
 )

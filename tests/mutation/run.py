@@ -1,9 +1,9 @@
 """Mutation testing: plants faults into copies of the tree, one at a time, and says which of them
 the near tests do not notice.
 
-python tests/mutation/run.py the sample, as `make mutation` runs it python tests/mutation/run.py
-identity/tokens the sample of the modules whose path contains this python tests/mutation/run.py
---all fetch.py every mutant of them; takes long
+python tests/mutation/run.py                      the sample, as `make mutation` runs it
+python tests/mutation/run.py identity/tokens      the sample of the modules whose path has this
+python tests/mutation/run.py --part 1 fetch.py    every mutant of them; takes long
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ class Worker:
         )
 
     def run(self, module: str, source: str, room: Room, seconds: float) -> str:
-        """Run the tests of the room with this source of the module: `passed`, `failed` or `timeout`."""
+        """Run the tests of the room with this source of the module: `passed`, `failed` or
+        `timeout`.
+        """
         left_out = f"not ({' or '.join(SLOW)})"
         selected = f"({room.select}) and {left_out}" if room.select else left_out
         tests = [*(f"tests/{name}" for name in room.tests), "-k", selected]

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from equivalent import EQUIVALENT
 from mutants import mutants
+from rooms import ROOMS
 from run import MODULES, ROOT, run
+
+TESTS = ROOT / "tests"
 
 
 def test_an_edit_elsewhere_does_not_change_what_is_in_the_sample(tmp_path: Path) -> None:
@@ -35,6 +38,13 @@ def test_a_mutant_is_the_source_with_one_fault(tmp_path: Path) -> None:
         ("RemoveStatement", 2): "pass",
         ("RemoveStatement", 4): "pass  # why",
     }
+
+
+def test_the_modules_and_tests_of_each_room_exist() -> None:
+    tests = {test for room in ROOMS for test in room.tests}
+    assert sorted(test for test in tests if not (TESTS / test).exists()) == []
+    modules = {pattern for room in ROOMS for pattern in room.modules}
+    assert sorted(item for item in modules if not any((ROOT / MODULES).glob(item))) == []
 
 
 @pytest.mark.long

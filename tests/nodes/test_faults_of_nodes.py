@@ -158,3 +158,36 @@ def test_no_call_fails_and_nothing_answered_is_lost_while_the_database_is_killed
         # The newest token that was answered is good, once.
         assert refresh(person_at(b), newest[-1]).status == 200
         assert refresh(person_at(a), newest[-1]).status == 400
+
+
+def test_a_database_that_hangs_with_open_connections_is_noticed(
+    nodes: Pair, postgres: PostgresServer, echo: int
+) -> None:
+    """Readiness says so, what needs it is answered 503, and all goes on by itself afterwards."""
+    a, b = nodes
+    deployed(a, "Frozen", echo)
+    token, doomed = a.token(), a.token()
+    until(lambda: call(b, "/frozen", token).status == 200)
+    form = ("-H", f"Authorization: Basic {BASIC}", "-d", f"token={doomed}")
+    with Load(a, "/frozen/1.0.0/items", token) as one, Load(b, "/frozen/1.0.0/items", token) as two:
+        postgres.freeze()
+        try:
+            for node in nodes:
+                state = awaited(
+                    lambda node=node: node.api("/readyz?verbose"),
+                    lambda answer: b"the database has not answered since" in answer.body,
+                )
+                assert state.status == 200
+                assert node.request("idp.am.wso2.com", "/oauth2/revoke", *form).status == 503
+                assert node.token()
+        finally:
+            postgres.thaw()
+        awaited(
+            lambda: b.request("idp.am.wso2.com", "/oauth2/revoke", *form),
+            lambda answer: answer.status == 200,
+        )
+        until(lambda: call(a, "/frozen", doomed).status == 401)
+        deployed(b, "Thawed", echo)
+        until(lambda: call(a, "/thawed", token).status == 200)
+    for load in (one, two):
+        assert set(load.statuses) == {200}

@@ -5,6 +5,7 @@ The guide, the documented flows of people and clients, a restart, a server that 
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_the_password_may_be_in_the_environment(
     target = f"{platform.data_dir}-3"
     environment = {"PGPASSWORD": postgres.password}
     done = platform.cli("store", "copy", "--from", bare, "--to", target, environment=environment)
-    assert "rows of 28 tables" in done.stderr
+    assert re.search(r"rows of \d+ tables", done.stderr)
     again = platform.cli(
         "store", "copy", "--from", target, "--to", postgres.database(), "-o", "json"
     )
@@ -95,10 +96,10 @@ def test_the_password_may_be_in_a_file(
     file.chmod(0o600)
     bare = url.replace(f":{postgres.password}", "")
     copy = ("store", "copy", "--from", f"{bare}?passfile={file}", "--to", f"{platform.data_dir}-4")
-    assert "rows of 28 tables" in platform.cli(*copy).stderr
+    assert re.search(r"rows of \d+ tables", platform.cli(*copy).stderr)
     copy = ("store", "copy", "--from", bare, "--to", f"{platform.data_dir}-5")
     done = platform.cli(*copy, environment={"PGPASSFILE": str(file)})
-    assert "rows of 28 tables" in done.stderr
+    assert re.search(r"rows of \d+ tables", done.stderr)
 
 
 def test_while_the_server_is_away_what_needs_no_store_goes_on(

@@ -32,6 +32,7 @@ from cryptography.x509.oid import NameOID
 
 from harness import free_port
 from kapi.gateway.envoy.process.process import find_envoy
+from redis_server import redis_server
 from waiting import until
 
 HERE = Path(__file__).parent
@@ -39,6 +40,8 @@ BIN = HERE / "go" / "bin"
 ENVOY_VERSION = "1.40.0"
 SYSTEM = "envoy-gateway-system"
 TOKEN = "of-the-tests"  # of an API server on loopback, for one run
+LIMITS_ADDRESS, LIMITS_PORT = "198.51.100.8", 18081
+"""Of the rate limit service (RFC 5737 §3): an EndpointSlice cannot have an address of loopback."""
 CERTS = Path("/certs")
 """Where Envoy Gateway has its certificate; only its processes see what is there."""
 Manifest = dict[str, Any]
@@ -214,18 +217,89 @@ def envoy_gateway() -> Iterator[Cluster]:
         made_here = not CERTS.exists()
         CERTS.mkdir(exist_ok=True)
         try:
-            _start_gateway(cluster)
-            yield cluster
+            with redis_server() as redis, _own_address():
+                _start_gateway(cluster, redis.port)
+                yield cluster
+                cluster.stop()
         finally:
             cluster.stop()
             if made_here:
                 CERTS.rmdir()
 
 
-def _start_gateway(cluster: Cluster) -> None:
+@contextlib.contextmanager
+def _own_address() -> Iterator[None]:
+    """An address of this machine alone."""
+    address = (f"{LIMITS_ADDRESS}/32", "dev", "lo")
+    subprocess.run(["ip", "address", "replace", *address], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["ip", "address", "delete", *address], check=True)
+
+
+def _start_rate_limits(cluster: Cluster, redis: int, hosts: Path) -> None:
+    """Envoy's rate limit service as Envoy Gateway runs it, and where it is.
+
+    Envoy Gateway starts it in a cluster only; its settings are those of such a pod.
+    """
+    certs = cluster.folder / "config" / "certs" / "envoy-rate-limit"
+    pair = {"CERT": "tls.crt", "KEY": "tls.key"}
+    environment = {
+        **os.environ,
+        **{f"GRPC_SERVER_TLS_{name}": str(certs / file) for name, file in pair.items()},
+        **{f"CONFIG_GRPC_XDS_CLIENT_TLS_{name}": str(certs / file) for name, file in pair.items()},
+        "GRPC_SERVER_TLS_CA_CERT": str(certs / "ca.crt"),
+        "GRPC_SERVER_USE_TLS": "true",
+        "CONFIG_GRPC_XDS_SERVER_TLS_CACERT": str(certs / "ca.crt"),
+        "CONFIG_GRPC_XDS_SERVER_USE_TLS": "true",
+        "CONFIG_GRPC_XDS_SERVER_URL": "envoy-gateway:18001",
+        "CONFIG_GRPC_XDS_NODE_ID": "envoy-ratelimit",
+        "CONFIG_TYPE": "GRPC_XDS_SOTW",
+        "FORCE_START_WITHOUT_INITIAL_CONFIG": "true",
+        "GRPC_HOST": LIMITS_ADDRESS,
+        "GRPC_PORT": str(LIMITS_PORT),
+        **{f"{name}HOST": "127.0.0.1" for name in ("", "DEBUG_")},
+        **{f"{name}PORT": str(free_port()) for name in ("", "DEBUG_")},
+        "REDIS_SOCKET_TYPE": "tcp",
+        "REDIS_URL": f"127.0.0.1:{redis}",
+        "RUNTIME_ROOT": str(cluster.folder / "runtime"),
+        "RUNTIME_SUBDIRECTORY": "ratelimit",
+        "USE_STATSD": "false",
+    }
+    script = f"mount --bind {shlex.quote(str(hosts))} /etc/hosts && exec {program('ratelimit')}"
+    command = ["unshare", "--mount", "sh", "-c", script]
+    cluster.run("ratelimit", command, env=environment)
+
+
+def _rate_limit_service(cluster: Cluster) -> None:
+    """Where Envoy finds the rate limit service."""
+    name = {"name": "envoy-ratelimit", "namespace": SYSTEM}
+    port = {"name": "http", "port": LIMITS_PORT, "protocol": "TCP"}
+    spec = {"ports": [port]}
+    cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": name, "spec": spec})
+    labelled = {**name, "labels": {"kubernetes.io/service-name": "envoy-ratelimit"}}
+    ready = {"addresses": [LIMITS_ADDRESS], "conditions": {"ready": True}}
+    cluster.apply(
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": labelled,
+            "addressType": "IPv4",
+            "endpoints": [ready],
+            "ports": [port],
+        }
+    )
+
+
+def _start_gateway(cluster: Cluster, redis: int) -> None:
     homes = {name: str(cluster.folder / name) for name in ("config", "data", "state", "run")}
     config = cluster.folder / "gateway.yaml"
-    config.write_text(yaml.safe_dump(_gateway_settings(homes)))
+    settings = _gateway_settings(homes)
+    backend = {"type": "Redis", "redis": {"url": f"redis://127.0.0.1:{redis}"}}
+    # A call that the service does not judge in time passes uncounted; the default is 20 ms.
+    limits = {"backend": backend, "timeout": "10s"}
+    config.write_text(yaml.safe_dump({**settings, "rateLimit": limits}))
     envoy = cluster.folder / "data" / "envoy-versions" / ENVOY_VERSION / "bin" / "envoy"
     envoy.parent.mkdir(parents=True)
     envoy.symlink_to(find_envoy(""))
@@ -236,8 +310,8 @@ def _start_gateway(cluster: Cluster) -> None:
     certs = cluster.folder / "config" / "certs"
     secret = (certs / "envoy-oidc-hmac" / "hmac-secret").read_bytes()
     cluster.apply(secret_of("envoy-oidc-hmac", SYSTEM, {"hmac-secret": secret}))
-    names = ("ca.crt", "tls.crt", "tls.key")
-    envoy_certs = {name: (certs / "envoy" / name).read_bytes() for name in names}
+    files = ("ca.crt", "tls.crt", "tls.key")
+    envoy_certs = {name: (certs / "envoy" / name).read_bytes() for name in files}
     cluster.apply(secret_of("envoy", SYSTEM, envoy_certs, "kubernetes.io/tls"))
     cluster.apply(
         {
@@ -249,11 +323,14 @@ def _start_gateway(cluster: Cluster) -> None:
     )
     hosts = cluster.folder / "hosts"
     known = Path("/etc/hosts").read_text()
-    hosts.write_text(f"{known}\n127.0.0.1 envoy-gateway.{SYSTEM}.svc.cluster.local\n")
+    names = f"envoy-gateway.{SYSTEM}.svc.cluster.local envoy-gateway"
+    hosts.write_text(f"{known}\n127.0.0.1 {names}\n")
+    _rate_limit_service(cluster)
     script = (
         f"mount --bind {shlex.quote(str(certs / 'envoy-gateway'))} {CERTS} && "
         f"mount --bind {shlex.quote(str(hosts))} /etc/hosts && "
-        f"exec {shlex.quote(program('envoy-gateway'))} server --config-path {shlex.quote(str(config))}"
+        f"exec {shlex.quote(program('envoy-gateway'))} server --config-path "
+        f"{shlex.quote(str(config))}"
     )
     environment = {
         **os.environ,
@@ -262,6 +339,7 @@ def _start_gateway(cluster: Cluster) -> None:
         "ENVOY_VERSION": ENVOY_VERSION,
     }
     cluster.run("gateway", ["unshare", "--mount", "sh", "-c", script], env=environment)
+    _start_rate_limits(cluster, redis, hosts)
 
     def accepted() -> bool:
         path = "/apis/gateway.networking.k8s.io/v1/gatewayclasses/eg"

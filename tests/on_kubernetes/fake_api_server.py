@@ -1,4 +1,6 @@
-"""An API server in memory, for what `kapi deploy --target kubernetes` asks of one. It knows no schema."""
+"""An API server in memory, for what `kapi deploy --target kubernetes` asks of one. It knows no
+schema.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""kapi as the identity provider, and Envoy Gateway as the gateway: a platform as live tests use one.
+"""kapi as the identity provider, and Envoy Gateway as the gateway: a platform as live tests use
+one.
 
 `deploy` exports to the cluster, requests to hosts of APIs go to Envoy Gateway's Envoy, and all
 others to kapi.
@@ -96,7 +97,7 @@ def _settings(made: OnEnvoyGateway, changes: dict[str, Any]) -> Settings:
         "kubernetes.jwks_ca": "kapi-ca",
         **changes,
     }
-    return read_settings(given, {}, made.data_dir.parent, None)[0]
+    return read_settings(given, {}, made.data_dir.parent, None)
 
 
 def _prepare(cluster: Cluster, made: OnEnvoyGateway) -> None:

@@ -1,4 +1,6 @@
-"""kapi with the rights that the image and the chart give it: the probes answer, the certificate is renewed."""
+"""kapi with the rights that the image and the chart give it: the probes answer, the certificate is
+renewed.
+"""
 
 from __future__ import annotations
 

@@ -96,7 +96,10 @@ def test_a_token_in_another_header_and_in_the_query(platform: OnEnvoyGateway, ec
 
 
 def test_api_keys_are_those_of_the_secret(platform: OnEnvoyGateway, echo: int) -> None:
-    extra = "authentication:\n- {authType: OAuth2, enabled: false}\n- {authType: APIKey, required: mandatory}\n"
+    extra = (
+        "authentication:\n- {authType: OAuth2, enabled: false}\n"
+        "- {authType: APIKey, required: mandatory}\n"
+    )
     operations = '- {target: "/items", verb: GET}\n- {target: "/open", verb: GET, secured: false}\n'
     deployed(platform, conf("Keys", "/keys", port=echo, extra=extra, operations=operations))
     serves(platform, "/keys/1.0.0/open")
@@ -108,7 +111,10 @@ def test_api_keys_are_those_of_the_secret(platform: OnEnvoyGateway, echo: int) -
 
 
 def test_a_limit_of_an_operation(platform: OnEnvoyGateway, echo: int) -> None:
-    limited = '- {target: "/items", verb: GET, secured: false, rateLimit: {requestsPerUnit: 3, unit: Hour}}\n'
+    limited = (
+        '- {target: "/items", verb: GET, secured: false, rateLimit: {requestsPerUnit: 3, unit: '
+        "Hour}}\n"
+    )
     free = '- {target: "/free", verb: GET, secured: false}\n'
     deployed(platform, conf("Limited", "/limited", port=echo, operations=limited + free))
     serves(platform, "/limited/1.0.0/free")
@@ -116,6 +122,50 @@ def test_a_limit_of_an_operation(platform: OnEnvoyGateway, echo: int) -> None:
     assert [item.status for item in answers] == [200, 200, 200, 429, 429]
     assert answers[0].headers["x-ratelimit-limit"].startswith("3")
     assert get(platform, "/limited/1.0.0/free").status == 200
+
+
+@pytest.fixture
+def counted_by_all(platform: OnEnvoyGateway) -> Iterator[OnEnvoyGateway]:
+    """APIs that are deployed meanwhile have limits of the rate limit service."""
+    before = platform.settings
+    together = dataclasses.replace(before.kubernetes, rate_limits="global")
+    platform.settings = dataclasses.replace(before, kubernetes=together)
+    yield platform
+    platform.settings = before
+
+
+def used_up(platform: OnEnvoyGateway, *paths: str, limit: int) -> None:
+    """Calls of these paths in turn are 200 as often as the service says, and then 429.
+
+    It has the limits of an API a moment after Envoy has the routes.
+    """
+    until(lambda: "x-ratelimit-remaining" in get(platform, paths[0]).headers)
+    first = get(platform, paths[0])
+    assert first.headers["x-ratelimit-limit"].startswith(f"{limit}, {limit};w=")
+    left = int(first.headers["x-ratelimit-remaining"])
+    answers = [get(platform, paths[number % len(paths)]) for number in range(left + 3)]
+    assert [answer.status for answer in answers] == [200] * left + [429] * 3
+
+
+def test_global_limits_are_one_count_of_redis(counted_by_all: OnEnvoyGateway, echo: int) -> None:
+    platform, limit = counted_by_all, "{requestsPerUnit: 40, unit: Day}"
+    operations = (
+        f'- {{target: "/items", verb: GET, secured: false, rateLimit: {limit}}}\n'
+        '- {target: "/free", verb: GET, secured: false}\n'
+    )
+    deployed(platform, conf("OfOne", "/of-one", port=echo, operations=operations))
+    serves(platform, "/of-one/1.0.0/free")
+    used_up(platform, "/of-one/1.0.0/items", limit=40)
+    assert get(platform, "/of-one/1.0.0/free").status == 200
+
+    operations = (
+        '- {target: "/items", verb: GET, secured: false}\n'
+        '- {target: "/others", verb: GET, secured: false}\n'
+    )
+    extra = f"rateLimit: {limit}\n"
+    deployed(platform, conf("OfAll", "/of-all", port=echo, extra=extra, operations=operations))
+    serves(platform, "/of-all/1.0.0/others")
+    used_up(platform, "/of-all/1.0.0/items", "/of-all/1.0.0/others", limit=40)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
-"""The Helm chart: linted, rendered by helm, and admitted by a real API server with the restricted profile for pods."""
+"""The Helm chart: linted, rendered by helm, and admitted by a real API server with the restricted
+profile for pods.
+"""
 
 from __future__ import annotations
 
@@ -164,7 +166,7 @@ def test_the_settings_are_those_of_kapi(tmp_path: Path) -> None:
     file = tmp_path / "kapi.toml"
     file.write_text(of_kind(items, "ConfigMap")["data"]["kapi.toml"], "utf-8")
     given = {"gateway.listen": "0.0.0.0", "gateway.port": 9095}
-    settings, _ = read_settings(given, {**environ, "KAPI_CONFIG": str(file)}, tmp_path, None)
+    settings = read_settings(given, {**environ, "KAPI_CONFIG": str(file)}, tmp_path, None)
     assert (settings.gateway.public_port, settings.gateway.domain) == (8443, "gw.wso2.com")
     assert settings.gateway.certificate_file == "/etc/kapi/tls/tls.crt"
     assert settings.store.database == "postgresql://db/kapi"

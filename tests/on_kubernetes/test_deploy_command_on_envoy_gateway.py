@@ -1,4 +1,6 @@
-"""The commands themselves, on a real API server with Envoy Gateway; APIs and Gateway in two namespaces."""
+"""The commands themselves, on a real API server with Envoy Gateway; APIs and Gateway in two
+namespaces.
+"""
 
 from __future__ import annotations
 

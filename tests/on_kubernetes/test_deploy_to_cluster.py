@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import commands
+from kapi.gateway.kubernetes.cluster.changes import Change
 from on_kubernetes.fake_api_server import FakeApiServer, fake_api_server
 
 CONF = """
@@ -155,3 +158,19 @@ def test_an_api_that_cannot_be_expressed_changes_nothing(server: FakeApiServer, 
     assert refused.returncode == 3
     assert "subscriptions" in refused.stderr
     assert server.requests == []
+
+
+def test_a_diff_hides_secrets_and_says_that_they_differ() -> None:
+    def secret(value: str) -> dict[str, Any]:
+        metadata = {"name": "keys", "namespace": "apis"}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"key": value}}
+
+    diff = Change(secret("aHVudGVyMg=="), secret("aHVudGVyMw==")).diff()
+    before, after = (line.split()[-1] for line in diff.splitlines() if "  key: " in line)
+    assert before != after, diff
+    digests = {
+        hashlib.sha256(text.encode()).hexdigest()[:8] for text in ("aHVudGVyMg==", "hunter2")
+    }
+    assert "aHVudGVy" not in diff
+    assert not digests & {before.rpartition(":")[2], before}
+    assert Change(secret("aHVudGVyMg=="), secret("aHVudGVyMg==")).what == "keep"

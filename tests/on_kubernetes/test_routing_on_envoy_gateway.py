@@ -1,4 +1,5 @@
-"""The live tests of endpoints, headers, mirrors, redirects and origins, through Envoy Gateway's Envoy.
+"""The live tests of endpoints, headers, mirrors, redirects and origins, through Envoy Gateway's
+Envoy.
 
 They are those of `tests/live/test_conf_routing.py`. `DIFFERENT` are the tests that the table of
 docs/kubernetes.md contradicts; what holds instead is tested here.

@@ -1,10 +1,14 @@
-"""Envoy's side of the Proxy-Wasm ABI in Python, as far as the admission module uses it: a clock that can be set, memory that threads share."""
+"""Envoy's side of the Proxy-Wasm ABI in Python, as far as the admission module uses it: a clock
+that can be set, memory that threads share.
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import wasmtime
@@ -13,8 +17,24 @@ from kapi.policies.admission import MODULE
 
 OK, NOT_FOUND, CAS_MISMATCH = 0, 1, 8
 ENGINE = wasmtime.Engine()
-COMPILED = wasmtime.Module.from_file(ENGINE, MODULE)
 ROOTS = {"admit": 1, "keys": 2, "ledger": 3, "stream": 4}
+
+
+@cache
+def compiled(file: Path) -> wasmtime.Module:
+    """A module as machine code, which takes a second of processor time."""
+    return wasmtime.Module.from_file(ENGINE, file)
+
+
+def linked(host: object, file: Path) -> tuple[wasmtime.Store, Any]:
+    """A new copy of a module whose imports are methods of the host, and its exports."""
+    store = wasmtime.Store(ENGINE)
+    linker = wasmtime.Linker(ENGINE)
+    linker.allow_shadowing = True
+    module = compiled(file)
+    for item in module.imports:
+        linker.define_func(item.module, item.name, item.type, getattr(host, item.name))
+    return store, linker.instantiate(store, module).exports(store)
 
 
 @dataclass
@@ -41,11 +61,22 @@ class Reply:
     headers: dict[str, str]
 
 
+def unpacked(packed: bytes) -> dict[str, str]:
+    """Headers as the ABI passes them."""
+    count = struct.unpack_from("<I", packed)[0]
+    texts = [text.decode() for text in packed[4 + 8 * count :].split(b"\0")[: 2 * count]]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
 class Thread:
     """One worker thread of Envoy with its own copy of the module."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, told: str = "") -> None:
+        """`told` is what the parts that count are told after their names."""
         self.shared = shared
+        self.asked: dict[int, tuple[str, str, bytes]] = {}
+        """Cluster, path and body of the calls that the module makes, by number."""
+        self.continued: list[int] = []
         self.before_set: Callable[[], None] = lambda: None
         self.properties: dict[str, bytes] = {}
         self.said: dict[str, str] = {}
@@ -57,17 +88,13 @@ class Thread:
         """Calls that the module has ended."""
         self.effective = 0
         self.contexts = 10
-        self.store = wasmtime.Store(ENGINE)
-        linker = wasmtime.Linker(ENGINE)
-        linker.allow_shadowing = True
-        for item in COMPILED.imports:
-            linker.define_func("env", item.name, item.type, getattr(self, item.name))
-        self.exports = linker.instantiate(self.store, COMPILED).exports(self.store)
+        self.store, self.exports = linked(self, MODULE)
         self.memory: Any = self.exports["memory"]
         for part, root in ROOTS.items():
-            self.buffers[7] = part.encode()
+            text = part + told * (part in ("admit", "keys"))
+            self.buffers[7] = text.encode()
             self.call("proxy_on_context_create", root, 0)
-            assert self.call("proxy_on_configure", root, len(part)) == 1
+            assert self.call("proxy_on_configure", root, len(text)) == 1
 
     def call(self, name: str, *arguments: int) -> Any:
         function: Any = self.exports[name]
@@ -109,6 +136,23 @@ class Thread:
         self.call("proxy_on_delete", context)
         return self.reply
 
+    def begun(self) -> int:
+        """The number of a call at a limited route that may wait for an answer."""
+        self.reply = None
+        self.contexts += 1
+        self.call("proxy_on_context_create", self.contexts, ROOTS["admit"])
+        status = self.call("proxy_on_request_headers", self.contexts, 1, 1)
+        if status == 0:
+            self.continued.append(self.contexts)
+        return self.contexts
+
+    def told(self, number: int, status: int, body: bytes = b"") -> None:
+        """The answer to a call that the module made; status 0: none."""
+        del self.asked[number]
+        self.headers[6] = {":status": str(status)} if status else {}
+        self.buffers[4] = body
+        self.call("proxy_on_http_call_response", ROOTS["admit"], number, 1, len(body), 0)
+
     def opened(self, **properties: bytes) -> int:
         """The number of a call that is open from now on, at a route whose calls last."""
         self.properties = properties
@@ -122,6 +166,12 @@ class Thread:
         self.buffers[0] = piece
         assert self.call("proxy_on_request_body", context, len(piece), 0) == 0
         return self.buffers[0]
+
+    def came(self, context: int, piece: bytes) -> bytes:
+        """What the client of an open call gets of a piece that the backend sends."""
+        self.buffers[1] = piece
+        assert self.call("proxy_on_response_body", context, len(piece), 0) == 0
+        return self.buffers[1]
 
     def tick(self) -> list[int]:
         """The calls that a tick ends."""
@@ -143,14 +193,26 @@ class Thread:
         self.memory.write(self.store, struct.pack("<Q", int(self.shared.now * 10**9)), out)
         return OK
 
+    def random_get(self, out: int, size: int) -> int:
+        self.memory.write(self.store, bytes(range(size)), out)
+        return OK
+
     def proxy_get_property(self, path: int, size: int, out: int, out_size: int) -> int:
         *_, before, name = self.read(path, size).decode().split("\0")
         name = f"{before}/{name}" if name.isdigit() else name
+        if name == "plan":
+            return self.give(self.plan(), out, out_size)
         return (
             self.give(self.properties[name], out, out_size)
             if name in self.properties
             else NOT_FOUND
         )
+
+    def plan(self) -> bytes:
+        """What a route says in one text (`planned` of `kapi.policies.admission`)."""
+        names = ("kind", "limits", "place", "usage", "models", "prices")
+        said = filter(self.properties.__contains__, names)
+        return b"\n".join(name.encode() + b"\t" + self.properties[name] for name in said)
 
     def proxy_set_property(self, path: int, size: int, value: int, value_size: int) -> int:
         self.said[self.read(path, size).decode()] = self.read(value, value_size).decode()
@@ -186,6 +248,32 @@ class Thread:
         self.closed.append(self.effective)
         return OK
 
+    def proxy_continue_stream(self, kind: int) -> int:
+        assert kind == 0
+        self.continued.append(self.effective)
+        return OK
+
+    def proxy_http_call(
+        self,
+        cluster: int,
+        cluster_size: int,
+        headers: int,
+        headers_size: int,
+        body: int,
+        body_size: int,
+        trailers: int,
+        trailers_size: int,
+        milliseconds: int,
+        token: int,
+    ) -> int:
+        assert (trailers, trailers_size, milliseconds) == (0, 0, 350)
+        pairs = unpacked(self.read(headers, headers_size))
+        number = self.contexts * 1000 + len(self.asked)
+        name = self.read(cluster, cluster_size).decode()
+        self.asked[number] = name, pairs[":path"], self.read(body, body_size)
+        self.memory.write(self.store, struct.pack("<I", number), token)
+        return OK
+
     def proxy_get_header_map_value(
         self, kind: int, key: int, size: int, out: int, out_size: int
     ) -> int:
@@ -195,6 +283,12 @@ class Thread:
             if name in self.headers[kind]
             else NOT_FOUND
         )
+
+    def proxy_get_header_map_pairs(self, kind: int, out: int, out_size: int) -> int:
+        pairs = [(name.encode(), value.encode()) for name, value in self.headers[kind].items()]
+        sizes = b"".join(struct.pack("<II", len(name), len(value)) for name, value in pairs)
+        texts = b"".join(name + b"\0" + value + b"\0" for name, value in pairs)
+        return self.give(struct.pack("<I", len(pairs)) + sizes + texts, out, out_size)
 
     def proxy_replace_header_map_value(
         self, kind: int, key: int, size: int, value: int, value_size: int
@@ -230,16 +324,7 @@ class Thread:
         headers_size: int,
         grpc: int,
     ) -> int:
-        packed = self.read(headers, headers_size)
-        count = struct.unpack_from("<I", packed)[0]
-        texts = packed[4 + 8 * count :].split(b"\0")[: 2 * count]
-        pairs = dict(
-            zip(
-                (text.decode() for text in texts[::2]),
-                (text.decode() for text in texts[1::2]),
-                strict=True,
-            )
-        )
+        pairs = unpacked(self.read(headers, headers_size))
         self.reply = Reply(
             status,
             self.read(details, details_size).decode(),

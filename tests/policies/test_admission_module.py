@@ -1,4 +1,6 @@
-"""The built module, run in a WebAssembly machine whose clock the test sets: windows, threads, restarts, and input that is nonsense."""
+"""The built module, run in a WebAssembly machine whose clock the test sets: windows, threads,
+restarts, and input that is nonsense.
+"""
 
 from __future__ import annotations
 
@@ -221,13 +223,27 @@ def test_before_the_directory_is_there_nobody_with_a_subscription_is_let_through
     assert (answer.status, json.loads(answer.body)["code"]) == (403, "900908")
 
 
+def test_a_second_name_of_an_issuer_does_not_start_a_limit_anew() -> None:
+    thread = Thread(Shared(START))
+    records = ("i\thttps://a\n1\nazp", "i\thttps://b\n1\nazp\nhttps://a", "t\n1\nr\t2\t3600\ts")
+    ledger(thread, "/directory", "\f".join((*records, "g\n1")))
+    refused = []
+    for issuer in (b"https://a", b"https://b", b"https://a", b"https://b", b"https://c"):
+        thread.properties = {"place": b"api\torg\t\tt", "iss": issuer, "azp": b"me"}
+        refused.append(isinstance(thread.request(), Reply))
+    assert refused == [False, False, True, True, False]
+
+
 def test_a_record_counts_until_its_next_generation_does() -> None:
     """A control process that starts tells everything anew, while calls go on."""
     thread = Thread(Shared(START))
     thread.properties = {"place": b"api\torg\t\tv", "iss": b"https://a", "azp": b"me"}
 
     def records(generation: int, status: str) -> str:
-        return f"i\thttps://a\n{generation}\nazp\fk\torg\tme\n{generation}\nshop\torg\tPRODUCTION\t\napi\t{status}"
+        return (
+            f"i\thttps://a\n{generation}\nazp\fk\torg\tme\n{generation}\nshop\torg\tPRODUCTION\t\n"
+            f"api\t{status}"
+        )
 
     ledger(thread, "/directory", records(1, "ACTIVE") + "\fg\n1")
     # Twice: a request that failed half-way is sent again.

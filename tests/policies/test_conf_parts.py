@@ -60,9 +60,21 @@ def any_policy(listed: ListedPolicy = LISTED_ANY) -> Any:
     )
 
 
-def use(name: str, level: str, flow: str, parameters: Any, policies: Any = POLICIES) -> Operation:
+OPEN = ("BasicAuthentication",)
+"""For operations without tokens."""
+
+
+def use(
+    name: str,
+    level: str,
+    flow: str,
+    parameters: Any,
+    policies: Any = POLICIES,
+    *,
+    secured: bool = True,
+) -> Operation:
     lists = {flow: [{"policyName": name, "parameters": parameters}]}
-    operation: dict[str, Any] = {"target": "/a", "verb": "GET"}
+    operation: dict[str, Any] = {"target": "/a", "verb": "GET", "secured": secured}
     conf: dict[str, Any] = {
         "name": "a", "basePath": "/a", "version": "1", "type": "REST",
         "endpointConfigurations": {"production": {"endpoint": "http://backend"}},
@@ -86,8 +98,10 @@ def name_of(place: tuple[ListedPolicy, str, str]) -> str:
 def test_a_policy_is_enforced_where_it_is_accepted_and_refused_elsewhere(place: Any) -> None:
     listed, level, flow = place
     if level in listed.levels and flow in listed.flows:
-        without = use("", level, flow, {}).policies
-        assert use(listed.name, level, flow, listed.example).policies != without
+        secured = listed.name not in OPEN
+        without = use("", level, flow, {}, secured=secured).policies
+        made = use(listed.name, level, flow, listed.example, secured=secured)
+        assert made.policies != without
         return
     with pytest.raises(Invalid) as refused:
         use(listed.name, level, flow, listed.example)

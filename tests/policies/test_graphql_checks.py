@@ -194,7 +194,7 @@ def edited(text: str, edits: list[tuple[int, str]]) -> str:
 THREAD = Thread(Shared(START))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.builds(edited, DOCUMENTS, st.just([]) | EDITS),
     st.none() | NAMES,
@@ -532,7 +532,7 @@ def test_an_error_has_the_form_that_the_caller_speaks() -> None:
     assert code(asks(THREAD, {"query": "{"}, {}, headers=never)) == "900422"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.text(max_size=30)
     | st.recursive(
@@ -550,7 +550,9 @@ def test_an_error_has_the_form_that_the_caller_speaks() -> None:
     EDITS,
 )
 def test_json_is_read_as_python_reads_it(text: str, ascii_only: bool, edits: list[Any]) -> None:
-    """A document behind any JSON value passes exactly when the value is JSON without a member twice."""
+    """A document behind any JSON value passes exactly when the value is JSON without a member
+    twice.
+    """
     variables = edited(text, edits) if ascii_only else text
 
     def strict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

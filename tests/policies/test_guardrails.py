@@ -1,4 +1,6 @@
-"""Bounds of what a deployment accepts in guardrails: sizes of patterns and depths of JSON schemas."""
+"""Bounds of what a deployment accepts in guardrails: sizes of patterns and depths of JSON
+schemas.
+"""
 
 from __future__ import annotations
 

@@ -8,16 +8,14 @@ import json
 from typing import Any
 
 import pytest
-import wasmtime
-from envoy_host import ENGINE, Reply, Shared, Thread
+from envoy_host import Reply, Shared, Thread, linked
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from aws_events import MEDIA_TYPE, message, read, wrapped
 from kapi.policies.guardrails import MODULE
 from kapi.policies.guardrails.patterns import pattern_fault
 from kapi.policies.guardrails.pii import KNOWN
-
-COMPILED = wasmtime.Module.from_file(ENGINE, MODULE)
 
 
 class Guard(Thread):
@@ -31,12 +29,7 @@ class Guard(Thread):
         self.reply: Reply | None = None
         self.contexts = 10
         self.configs = 0
-        self.store = wasmtime.Store(ENGINE)
-        linker = wasmtime.Linker(ENGINE)
-        linker.allow_shadowing = True
-        for item in COMPILED.imports:
-            linker.define_func("env", item.name, item.type, getattr(self, item.name))
-        self.exports = linker.instantiate(self.store, COMPILED).exports(self.store)
+        self.store, self.exports = linked(self, MODULE)
         self.memory: Any = self.exports["memory"]
 
     def guards(self, **flows: list[dict[str, Any]]) -> None:
@@ -130,14 +123,14 @@ PARTS = st.sampled_from(
 
 
 @given(st.lists(PARTS, min_size=1, max_size=10).map("".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_what_a_deployment_accepts_the_module_takes(guard: Guard, pattern: str) -> None:
     assume(pattern_fault(pattern) is None)
     assert takes(guard, pattern), pattern
 
 
 @given(st.binary(max_size=60) | st.text(max_size=40).map(str.encode))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_no_body_stops_the_module(guard: Guard, body: bytes) -> None:
     guard.guards(
         request=[
@@ -148,3 +141,71 @@ def test_no_body_stops_the_module(guard: Guard, body: bytes) -> None:
     )
     reply = guard.asked(body)
     assert reply is None or reply.status == 422
+
+
+def answered(guard: Guard, body: bytes) -> bytes | Reply:
+    """What the caller gets of an answer of Bedrock's binary streams."""
+    guard.reply, guard.contexts = None, guard.contexts + 1
+    guard.headers[0] = {"content-type": "application/json"}
+    guard.headers[2] = {"content-type": MEDIA_TYPE, ":status": "200"}
+    guard.call("proxy_on_context_create", guard.contexts, 1)
+    guard.call("proxy_on_request_headers", guard.contexts, 1, 1)
+    guard.call("proxy_on_response_headers", guard.contexts, 1, 0)
+    guard.buffers[1] = body
+    guard.call("proxy_on_response_body", guard.contexts, len(body), 1)
+    guard.call("proxy_on_delete", guard.contexts)
+    return guard.reply or guard.buffers[1]
+
+
+def piece(text: str) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": 0, "delta": {"text": text}}
+
+
+def invoked(text: str) -> bytes:
+    return message(wrapped(piece(text)))
+
+
+def conversed(text: str) -> bytes:
+    return message(json.dumps(piece(text), indent=1).encode())
+
+
+@pytest.mark.parametrize("written", [invoked, conversed])
+def test_binary_streams_are_read_across_messages(guard: Guard, written: Any) -> None:
+    guard.guards(response=[{"name": "g", "kind": "REGEX_GUARDRAIL", "regex": "pass: [a-z]+"}])
+    good = written("pa") + message(b"{}") + written("ss: word")
+    assert answered(guard, good) == good
+    guard.guards(
+        response=[{"name": "g", "kind": "REGEX_GUARDRAIL", "regex": "pass: [a-z]+", "invert": True}]
+    )
+    refused = answered(guard, good)
+    assert isinstance(refused, Reply)
+    assert refused.status == 422
+
+
+@pytest.mark.parametrize("written", [invoked, conversed])
+def test_changed_messages_have_new_lengths_and_checksums(guard: Guard, written: Any) -> None:
+    entities = [{"name": "EMAIL", "regex": "[a-z]+@[a-z.]+"}]
+    masking = {"name": "g", "kind": "PII_MASKING_GUARDRAIL", "entities": entities, "redact": True}
+    guard.guards(response=[masking])
+    made = answered(guard, written("to é ann@exa") + message(b"{}") + written("mple.org, bye"))
+    assert isinstance(made, bytes)
+    assert read(made) == [piece("to é *****, bye"), {}, piece("")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\0" * 16,
+        b"\xff" * 40,
+        invoked("x")[:-1],
+        message(b"\xff"),
+        message(b'{"bytes": "!"}'),
+        message(b'{"bytes": "eyJhIjox"}'),
+        message(b'{"bytes": "e30=", "bytes": "e30="}'),
+    ],
+)
+def test_what_is_no_binary_stream_is_refused(guard: Guard, body: bytes) -> None:
+    guard.guards(response=[{"name": "g", "kind": "WORD_COUNT_GUARDRAIL", "max": 5}])
+    refused = answered(guard, body)
+    assert isinstance(refused, Reply)
+    assert refused.status == 422

@@ -92,7 +92,7 @@ def any_case(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name.lower(): value for name, value in pairs}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     bodies(),
     st.sets(NAMES),
@@ -159,6 +159,15 @@ def test_every_operation_of_a_message_is_checked() -> None:
     reference = {"type": "ref/prompt", "name": "q"}
     assert code(asks(message("completion/complete", ref=reference), rules)) == -32602
     assert code(asks(message("resources/subscribe", uri="b"), rules)) == -32602
+
+
+@pytest.mark.parametrize("size", [1, 9_000, 200_000])
+def test_headers_of_any_size_agree_with_the_message(size: int) -> None:
+    """Many are read again when the body has come; few are kept until then."""
+    headers = {"a-padding": "x" * size, **modern_headers("tools/call", "a")}
+    call = message("tools/call", modern=True, name="a", arguments={})
+    assert asks(call, {"tool a": OPEN}, headers) is None
+    assert code(asks(call, {"tool a": OPEN}, headers | {"mcp-name": "b"})) == -32020
 
 
 def test_methods_belong_to_revisions() -> None:

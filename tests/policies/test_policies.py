@@ -11,12 +11,14 @@ from kapi.apis.kinds.rest import RestOperation
 from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PoliciesConf, PolicyConf
 from kapi.apis.model.rules import Fault
 from kapi.jose.token_kinds import AccessTokenRule
-from kapi.policies import POLICIES, Place, authentication, headers, redirect, scopes
+from kapi.policies import POLICIES, Place, authentication, headers
 from kapi.policies.authentication.conf import AuthenticationConf
 from kapi.policies.authentication.node import Credential
-from kapi.policies.callers.custom_claims import claim_value
-from kapi.policies.callers.rbac import one_of, text
+from kapi.policies.callers import scopes
 from kapi.policies.contract import HttpFilter
+from kapi.policies.custom_claims import claim_value
+from kapi.policies.rbac import one_of, text
+from kapi.policies.traffic import redirect
 
 ENDPOINT = Endpoint("http", "backend", 80)
 OPERATION = RestOperation("GET", "/a", (ENDPOINT,))
@@ -39,6 +41,9 @@ FILTERS = """
 5 envoy.filters.http.cors switched on
 5 kapi.filters.http.options switched on
 7 kapi.filters.http.addresses switched on
+8 kapi.sign_in_port on demand
+8 kapi.filters.http.browser_sign_in switched on
+9 kapi.filters.http.session_cookies on demand
 10 kapi.filters.http.claim_headers discovered placeholder
 10 kapi.filters.http.move switched on
 10 kapi.filters.http.credentials switched on discovered
@@ -49,9 +54,11 @@ FILTERS = """
 10 kapi.filters.http.key_claims switched on
 10 kapi.filters.http.certificate switched on
 10 kapi.filters.http.caller switched on
+10 kapi.filters.http.basic_authentication switched on
 15 kapi.filters.http.revoked discovered placeholder
 20 envoy.filters.http.rbac switched on
 30 kapi.admission switched on on demand
+26 kapi.filters.http.external_authorization switched on
 28 kapi.validation switched on on demand
 28 kapi.guardrails switched on on demand
 30 kapi.admission switched on on demand
@@ -64,6 +71,7 @@ FILTERS = """
 30 kapi.opening switched on on demand
 35 kapi.stream switched on on demand
 35 kapi.messages switched on on demand
+36 kapi.cache switched on on demand
 37 envoy.filters.http.fault switched on
 38 kapi.filters.http.mock switched on
 40 kapi.backend_jwt switched on
@@ -74,6 +82,7 @@ FILTERS = """
 45 kapi.limit_keys switched on on demand
 50 kapi.query_key switched on
 50 kapi.lua switched on
+50 kapi.filters.http.xml switched on
 50 kapi.public_address
 3 envoy.filters.http.grpc_web switched on
 95 envoy.filters.http.grpc_json_transcoder switched on
@@ -92,7 +101,9 @@ def described(item: HttpFilter) -> str:
 
 
 def test_a_filter_does_nothing_at_routes_that_do_not_ask_for_it() -> None:
-    """One that is not switched on by a route acts on every request, so each of them is named here."""
+    """One that is not switched on by a route acts on every request, so each of them is named
+    here.
+    """
     found = [described(item) for policy in POLICIES for item in policy.filters]
     assert found == FILTERS.strip().splitlines()
 

@@ -1,15 +1,15 @@
-"""The sandbox matches patterns by itself where the library could take too long: both must say the same."""
+"""The sandbox matches patterns by itself where the library could take too long: both must say the
+same.
+"""
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
 from pathlib import Path
 
 import pytest
+from lua_host import said_by
 
-from kapi.gateway.envoy.process.process import find_envoy
 from kapi.gateway.envoy.resources.lua_values import lua
 from kapi.policies.lua import script
 
@@ -39,7 +39,8 @@ for _, case in ipairs(CASES) do
     local known, expected = pcall(call, real, unpack(case))
     local made, found = pcall(call, checked, unpack(case))
     if known ~= made or (known and expected ~= found) then
-      error(shown("call", number, case[1], case[2], case[3], "library", expected, "sandbox", found), 0)
+      local arguments = shown(case[1], case[2], case[3])
+      error(shown("call", number, arguments, "library", expected, "sandbox", found), 0)
     end
   end
 end
@@ -75,38 +76,11 @@ def cases() -> list[list[str | int]]:
     return [[text, a_pattern(chance), chance.choice([1, 1, 1, 2, -3, 0, 20])] for text in texts]
 
 
-def said_by(binary: Path, source: str, folder: Path) -> str:
-    extensions = "type.googleapis.com/envoy.extensions.filters."
-    filters = [
-        {
-            "name": "lua",
-            "typed_config": {
-                "@type": f"{extensions}http.lua.v3.Lua",
-                "default_source_code": {"inline_string": source},
-            },
-        },
-        {"name": "router", "typed_config": {"@type": f"{extensions}http.router.v3.Router"}},
-    ]
-    manager = {
-        "@type": f"{extensions}network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "test", "route_config": {}, "http_filters": filters,
-    }  # fmt: skip
-    listener = {
-        "name": "test",
-        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    }
-    file = folder / "envoy.json"
-    file.write_text(json.dumps({"static_resources": {"listeners": [listener]}}))
-    command = [str(binary), "--mode", "validate", "-c", str(file), "--log-level", "error"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stderr
-
-
 @pytest.mark.parametrize("cheap", ["-1", "1e9"], ids=["ours", "the library's where that is cheap"])
 def test_patterns_mean_what_they_mean_in_lua(tmp_path: Path, cheap: str) -> None:
     sandbox = script("sandbox_limits", "sandbox_patterns", "sandbox_text")
     assert "local CHEAP = 1000000\n" in sandbox
     sandbox = sandbox.replace("local CHEAP = 1000000\n", f"local CHEAP = {cheap}\n")
     source = f"local LONGEST = 100000\nlocal CASES = {lua(cases())}\n{sandbox}\n{COMPARE}"
-    said = said_by(find_envoy(""), source, tmp_path)
+    said = said_by(source, tmp_path)
     assert said.rstrip().endswith("all the same"), said[-600:]

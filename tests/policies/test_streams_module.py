@@ -7,8 +7,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-import wasmtime
-from envoy_host import ENGINE, ROOTS, Reply, Shared, Thread
+from envoy_host import ROOTS, Reply, Shared, Thread, compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -156,6 +155,119 @@ def test_the_messages_of_a_second_pass_however_they_are_cut(data: st.DataObject)
     assert passed == b"".join(frames[:allowed]) + end
 
 
+def shown(payload: bytes, first: int = 0x82) -> bytes:
+    """A frame of the backend, which is not masked."""
+    return bytes((first, len(payload))) + payload
+
+
+def close(code: int, reason: bytes, *, masked: bool) -> bytes:
+    payload = struct.pack(">H", code) + reason
+    if masked:
+        return bytes((0x88, 0x80 | len(payload))) + bytes(4) + payload
+    return bytes((0x88, len(payload))) + payload
+
+
+EXPIRED, REVOKED = b"the credential has expired", b"the credential was revoked"
+ENDED, CHANGED = b"the subscription to the API has ended", b"the API was changed or removed"
+
+
+def socket(thread: Thread, **properties: bytes) -> int:
+    thread.headers[0], thread.headers[2] = {"upgrade": "websocket"}, {":status": "101"}
+    context = thread.opened(**{"messages": b"", **properties})
+    assert thread.call("proxy_on_response_headers", context, 1, 0) == 0
+    thread.headers[0] = {}
+    return context
+
+
+@pytest.mark.parametrize(("protocol", "code"), [(b"", 1008), (b"graphql", 4401)])
+def test_a_socket_whose_token_has_expired_is_closed_from_both_sides(
+    protocol: bytes, code: int
+) -> None:
+    thread = Thread(Shared(NOW))
+    context = socket(thread, protocol=protocol, **token(b"1", NOW + 5))
+    assert thread.sent(context, frame(b"hello")[:4]) == frame(b"hello")[:4]
+    assert thread.came(context, shown(b"hello")[:3]) == shown(b"hello")[:3]
+    thread.shared.now = NOW + 5
+    assert thread.tick() == []
+    # What began is completed, and nothing follows.
+    rest = frame(b"hello")[4:]
+    assert thread.sent(context, rest + frame(b"more")) == rest + close(code, EXPIRED, masked=True)
+    assert thread.sent(context, frame(b"more")) == b""
+    rest = shown(b"hello")[3:]
+    assert thread.came(context, rest + shown(b"m")) == rest + close(code, EXPIRED, masked=False)
+    assert thread.came(context, shown(b"more")) == b""
+    assert thread.tick() == [context]
+
+
+def test_a_silent_socket_has_five_seconds_for_its_close_frame() -> None:
+    thread = Thread(Shared(NOW))
+    context = socket(thread, **token(b"bad"))
+    revoke(thread, (ISSUER.decode(), "bad"))
+    assert thread.tick() == []
+    assert thread.came(context, b"") == b""
+    thread.shared.now = NOW + 4
+    assert thread.tick() == []
+    thread.shared.now = NOW + 5
+    assert thread.tick() == [context]
+
+
+def test_a_backend_that_takes_no_upgrade_is_not_read() -> None:
+    thread = Thread(Shared(NOW))
+    thread.headers[0], thread.headers[2] = {"upgrade": "websocket"}, {":status": "426"}
+    context = thread.opened(messages=b"", **token(b"1", NOW + 1))
+    thread.call("proxy_on_response_headers", context, 1, 0)
+    thread.shared.now = NOW + 1
+    assert thread.tick() == [context]
+
+
+def test_calls_end_when_the_rules_of_their_route_are_gone() -> None:
+    shared = Shared(NOW)
+    one, other = Thread(shared), Thread(shared)
+    cut = one.opened(rules=b"kapi.rules:1")
+    closed = socket(other, rules=b"kapi.rules:1", protocol=b"graphql")
+    one.opened(rules=b"kapi.rules:2")
+    revoke(one, ("kapi:rules", "kapi.rules:1"))
+    assert (one.tick(), other.tick()) == ([cut], [])
+    assert other.came(closed, shown(b"x")) == close(1001, CHANGED, masked=False)
+
+
+def direct(thread: Thread, *records: str) -> None:
+    """What the control process posts of the directory."""
+    thread.properties, thread.headers[0] = {}, {":path": "/directory"}
+    reply = thread.request("ledger", "\f".join(records).encode())
+    assert isinstance(reply, Reply)
+    assert reply.status == 200
+    thread.headers[0] = {}
+
+
+def test_calls_end_with_the_subscription_of_their_application() -> None:
+    shared = Shared(NOW)
+    thread, other = Thread(shared), Thread(shared)
+    consumer = "k\torg\tshop\n1\nid\torg\t\t\nA\tACTIVE"
+    direct(thread, "i\tISSUER\n1\nazp", consumer, "g\n1")
+    caller = {"iss": b"ISSUER", "azp": b"shop", "jti": b"1", "place": b"A\torg\t\tv"}
+    assert thread.tick() == other.tick() == []
+    plain, unasked = thread.opened(**caller), thread.opened(**{**caller, "place": b"A\torg\t\tt"})
+    graphql = socket(other, protocol=b"graphql", **caller)
+    direct(thread, "k\torg\tother\n1\nid\torg\t\t\n")
+    assert thread.tick() == other.tick() == thread.tick() == other.tick() == []
+    direct(thread, consumer.replace("ACTIVE", "BLOCKED"))
+    assert (thread.tick(), other.tick()) == ([plain], [])
+    assert other.came(graphql, shown(b"x")) == close(4403, ENDED, masked=False)
+    direct(thread, "k\torg\tshop\n")
+    assert thread.tick() == []
+    assert unasked not in thread.closed
+
+
+def test_a_call_ends_with_the_certificate_of_its_client() -> None:
+    thread = Thread(Shared(NOW))
+    context = thread.opened(certificate_expires=str(NOW + 7).encode())
+    thread.shared.now = NOW + 6
+    assert thread.tick() == []
+    thread.shared.now = NOW + 7
+    assert thread.tick() == [context]
+
+
 def test_room_for_messages_comes_back_with_time() -> None:
     thread = Thread(Shared(NOW))
     context = limited(thread, 10)
@@ -188,7 +300,7 @@ def test_what_is_not_a_limited_web_socket_is_not_read(headers: dict[str, str]) -
 
 
 def test_envoy_does_not_call_the_module_of_handshakes_for_each_frame() -> None:
-    module = wasmtime.Module.from_file(ENGINE, HEADERS_MODULE)
+    module = compiled(HEADERS_MODULE)
     exports = {item.name for item in module.exports}
     assert {"proxy_on_request_headers", "proxy_on_tick", "proxy_on_done"} <= exports
     assert not {name for name in exports if "body" in name or "trailers" in name}

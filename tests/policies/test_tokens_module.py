@@ -6,23 +6,32 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 import zlib
 from typing import Any
 
 import pytest
-from envoy_host import Reply, Shared, Thread
+from envoy_host import ROOTS, Reply, Shared, Thread
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aws_events import message, wrapped
+from kapi.apis.ai_providers import aws_bedrock
+
 START = 1_800_000_000
-PLACES = "usage.prompt_tokens message.usage.input_tokens\tusage.completion_tokens usage.output_tokens message.usage.output_tokens\tusage.total_tokens"
+PLACES = (
+    "usage.prompt_tokens message.usage.input_tokens\tusage.completion_tokens usage.output_tokens "
+    "message.usage.output_tokens\tusage.total_tokens"
+)
 MANY = 2**32 - 1
 JSON = {"content-type": "application/json; charset=utf-8"}
 EVENTS = {"content-type": "text/event-stream"}
 
 
 def limited(thread: Thread, usage: str = PLACES, **allowed: int) -> None:
-    """The next calls go to a route with these limits; `r`, `p`, `c` and `t` as in the route's metadata."""
+    """The next calls go to a route with these limits; `r`, `p`, `c` and `t` as in the route's
+    metadata.
+    """
     text = "\t".join(f"{kind}\tai/{kind}\t{count}\t3600\t900800" for kind, count in allowed.items())
     thread.properties = {"limits": text.encode(), "usage": usage.encode()}
 
@@ -114,7 +123,10 @@ def test_answers_without_usage_are_not_free() -> None:
 def test_tokens_of_consumers_are_limited_by_their_tiers_where_answers_are_read() -> None:
     thread = Thread(Shared(START))
     tier = "r\t100\t3600\ts\tp\t30\t3600\ts\tc\t1000\t3600\tc\tt\t5000\t3600\ts"
-    consumer = f"k\torg\tme\n1\nshop\torg\tPRODUCTION\t\tt\t100\t3600\ts\napi\tACTIVE\t{tier}\nother\tACTIVE\t{tier}"
+    consumer = (
+        f"k\torg\tme\n1\nshop\torg\tPRODUCTION\t\tt\t100\t3600\ts\napi\tACTIVE\t{tier}\n"
+        f"other\tACTIVE\t{tier}"
+    )
     thread.headers[0] = {":path": "/directory"}
     thread.request("ledger", f"i\thttps://a\n1\nazp\f{consumer}\fg\n1".encode())
     thread.headers[0] = {}
@@ -353,7 +365,7 @@ def said(document: dict[str, Any]) -> dict[str, int]:
     return {kind: max(1, number) for kind, number in found.items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     ANSWERS,
     st.sampled_from([None, 0, 2]),
@@ -428,7 +440,9 @@ def is_read_to_its_end(fields: bytes, flags: int, size: int) -> None:
 
 
 def test_a_repetition_from_before_the_first_byte_ends_the_reading() -> None:
-    """One with a dictionary that the answer does not contain (RFC 1951 §2: distances stay within the member)."""
+    """One with a dictionary that the answer does not contain (RFC 1951 §2: distances stay within
+    the member).
+    """
     packer = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=answer(5, 6))
     data = packer.compress(answer(5, 6)) + packer.flush()
     thread = Thread(Shared(START))
@@ -457,7 +471,7 @@ def test_a_long_packed_answer_is_read_to_its_end() -> None:
     assert counted(thread) == {"p": 16}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(
         [
@@ -527,7 +541,8 @@ def test_a_stream_that_says_no_tokens_counts_by_its_text(cut: bool) -> None:
     thread = Thread(Shared(START))
     limited(thread, usage=f"{PLACES}\tai-use/api", p=1000, c=1000, t=1000)
     streamed(thread, PROMPT, deltas("abcd" * 3, "efgh", "\n"), cut=cut)
-    # A fourth of the characters: 20 of the prompt (JSON escapes are one each), 17 of the completion.
+    # A fourth of the characters: 20 of the prompt (JSON escapes are one each), 17 of the
+    # completion.
     totals = {"ai-use/api/p": 5, "ai-use/api/c": 5}
     assert counted(thread) == {"p": 5, "c": 5, "t": 10, **totals}
     assert thread.said == {
@@ -572,3 +587,142 @@ def test_all_tokens_of_an_api_are_counted_without_a_limit() -> None:
         "p": 14,
         "c": 6,
     }
+
+
+PRICES = "EUR\t/model/\t/\tgpt-4o\t2500000\t10000000\tgpt-4o-mini\t150000\t600000\t*\t1\t0"
+
+
+def cost(
+    thread: Thread, body: bytes, request: bytes = b"", path: str = "/v1/chat", **headers: str
+) -> tuple[str, str]:
+    """Model and cost of a call, as the access log gets them."""
+    limited(thread)
+    thread.properties["prices"] = PRICES.encode()
+    thread.said = {}
+    thread.headers[0] = {":path": path, "content-type": "application/json"}
+    thread.headers[2] = JSON | headers
+    thread.contexts += 1
+    context = thread.contexts
+    thread.call("proxy_on_context_create", context, ROOTS["admit"])
+    assert thread.call("proxy_on_request_headers", context, 1, 0) == 0
+    for piece in (request[:7], request[7:]):
+        thread.buffers[0] = piece
+        assert thread.call("proxy_on_request_body", context, len(piece), 0) == 0
+    assert thread.call("proxy_on_response_headers", context, 1, 0) == 0
+    for piece in (body[:11], body[11:]):
+        thread.buffers[1] = piece
+        assert thread.call("proxy_on_response_body", context, len(piece), 0) == 0
+    thread.call("proxy_on_log", context)
+    return thread.said.get("kapi.model", ""), thread.said.get("kapi.cost", "")
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "completion", "amount"),
+    [
+        ("gpt-4o", 1000, 500, "0.0075 EUR"),
+        ("gpt-4o-2024-08-06", 1, 1, "0.0000125 EUR"),
+        ("gpt-4o-mini-2024", 1, 0, "0.00000015 EUR"),
+        ("gpt-4o", 4 * 10**9, 4 * 10**9, "50000 EUR"),
+        ("other", 3, 7, "0.000000000003 EUR"),
+    ],
+)
+def test_a_call_costs_the_prices_of_its_model(
+    model: str, prompt: int, completion: int, amount: str
+) -> None:
+    thread = Thread(Shared(START))
+    assert cost(thread, answer(prompt, completion, model=model)) == (model, amount)
+
+
+def test_the_model_is_the_one_that_the_answer_names_or_else_the_request() -> None:
+    thread = Thread(Shared(START))
+    asked = b'{"messages": [{"model": "gpt-4o-mini"}], "model": "gpt-4o", "stream": true}'
+    silent = b'{"usage": {"prompt_tokens": 1, "completion_tokens": 1}}'
+    assert cost(thread, silent, asked) == ("gpt-4o", "0.0000125 EUR")
+    assert cost(thread, answer(1, 0, model="gpt-4o-mini"), asked)[1] == "0.00000015 EUR"
+    long = answer(1, 0, model="gpt-4o" * 30)
+    assert cost(thread, long, asked)[0] == "gpt-4o"
+    escaped = answer(1, 0).replace(b'"model": "m"', b'"model": "gpt-\\u0034o"')
+    assert cost(thread, escaped, asked)[0] == "gpt-4o"
+
+
+def test_a_body_does_not_make_the_model_of_the_path_cheaper() -> None:
+    """Bedrock reads the model in the path only, and its answers name none."""
+    silent = b'{"usage": {"prompt_tokens": 1, "completion_tokens": 1}}'
+    cheap = b'{"model": "gpt-4o-mini"}'
+    found = cost(Thread(Shared(START)), silent, cheap, path="/v1/model/gpt-4o/converse?x")
+    assert found == ("gpt-4o", "0.0000125 EUR")
+
+
+@pytest.mark.parametrize(
+    ("written", "model"),
+    [
+        ("gpt-4o%3A1", "gpt-4o:1"),
+        ("a%2fgpt%3a", "a/gpt:"),
+        ("x%", "x%"),
+        ("x%0Ay", "x%0Ay"),
+        ("x%+1%C3%A9é%é", "x%+1%C3%A9é%é"),
+    ],
+)
+def test_the_model_of_a_path_is_decoded(written: str, model: str) -> None:
+    """SDKs write the colon of `anthropic.claude-3-haiku-20240307-v1:0` as %3A."""
+    silent = b'{"usage": {"prompt_tokens": 1, "completion_tokens": 1}}'
+    found = cost(Thread(Shared(START)), silent, path=f"/model/{written}/converse")
+    assert found[0] == model
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_the_binary_stream_of_bedrock_is_counted_however_it_is_cut(data: st.DataObject) -> None:
+    thread = Thread(Shared(START))
+    places = "usage.inputTokens\tusage.outputTokens\tusage.totalTokens"
+    limited(thread, usage=places, p=1000, c=1000, t=1000)
+    usage = {"usage": {"inputTokens": 12, "outputTokens": 34, "totalTokens": 46}}
+    events = (b'{"delta":{"text":"hi"}}', b"", json.dumps(usage).encode())
+    whole = b"".join(map(message, events))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=9)))
+    pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    kind = {"content-type": "application/vnd.amazon.eventstream", ":status": "200"}
+    assert thread.answered(kind, pieces) is None
+    assert counted(thread) == {"p": 12, "c": 34, "t": 46}
+
+
+@pytest.mark.parametrize(
+    "broken", [b"\0" * 40, b"\xff" * 40, struct.pack(">III", 20, 2**31, 0) + b"x" * 30, b"\0"]
+)
+def test_what_is_no_binary_stream_is_not_read(broken: bytes) -> None:
+    thread = Thread(Shared(START))
+    limited(thread, usage="usage.inputTokens\t\t", p=1000)
+    kind = {"content-type": "application/vnd.amazon.eventstream", ":status": "200"}
+    good = message(b'{"usage": {"inputTokens": 12}}')
+    assert thread.answered(kind, [broken, good]) is None
+    assert counted(thread) == {"p": 1}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_the_stream_of_an_invoked_model_is_counted_however_it_is_cut(data: st.DataObject) -> None:
+    thread = Thread(Shared(START))
+    (bedrock, *_) = aws_bedrock.VERSIONS
+    read = (bedrock.prompt_tokens, bedrock.completion_tokens, bedrock.total_tokens)
+    limited(thread, usage="\t".join(map(" ".join, read)), p=1000, c=1000, t=1000)
+    started = {"type": "message_start", "message": {"usage": {"input_tokens": 9}}}
+    metrics = {"inputTokenCount": 12, "outputTokenCount": 34, "invocationLatency": 999}
+    last = {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}
+    events = [wrapped(item) for item in (started, {"delta": {"text": "h\u00e9"}}, last)]
+    whole = b"".join(map(message, (*events[:2], b'{"bytes":"!"}', b'{"byte": 1}', events[2])))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=9)))
+    pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    kind = {"content-type": "application/vnd.amazon.eventstream", ":status": "200"}
+    assert thread.answered(kind, pieces) is None
+    assert counted(thread) == {"p": 12, "c": 34, "t": 46}
+
+
+def test_an_invoked_model_says_its_tokens_in_headers() -> None:
+    thread = Thread(Shared(START))
+    (bedrock, *_) = aws_bedrock.VERSIONS
+    read = (bedrock.prompt_tokens, bedrock.completion_tokens, bedrock.total_tokens)
+    limited(thread, usage="\t".join(map(" ".join, read)), p=1000, c=1000, t=1000)
+    kind = {"content-type": "application/json", ":status": "200"}
+    kind |= {"x-amzn-bedrock-input-token-count": "5", "x-amzn-bedrock-output-token-count": "7"}
+    assert thread.answered(kind, [b'{"completion": "hi"}']) is None
+    assert counted(thread) == {"p": 5, "c": 7, "t": 12}

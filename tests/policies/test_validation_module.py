@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 import pytest
-import wasmtime
-from envoy_host import ENGINE, Reply, Shared, Thread
+from envoy_host import Reply, Shared, Thread, linked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +15,6 @@ from kapi.policies import POLICIES
 from kapi.policies.contract import Place
 from kapi.policies.traffic import request_validation
 
-COMPILED = wasmtime.Module.from_file(ENGINE, request_validation.MODULE)
 PET = {
     "type": "object",
     "required": ["id", "name"],
@@ -24,6 +22,7 @@ PET = {
         "id": {"type": "integer", "readOnly": True},
         "name": {"type": "string", "minLength": 1},
         "tag": {"type": "string", "nullable": True},
+        "secret": {"type": "string", "writeOnly": True},
         "kids": {"type": "array", "items": {"$ref": "#/components/schemas/Pet"}},
     },
     "additionalProperties": False,
@@ -61,7 +60,16 @@ DEFINITION = {
                         "image/*": {},
                     },
                 },
-                "responses": {"200": {"description": "ok"}},
+                "responses": {
+                    "200": {
+                        "description": "ok",
+                        "content": {
+                            "application/json": {"schema": {"$ref": "#/components/schemas/Pet"}},
+                            "image/*": {},
+                        },
+                    },
+                    "4XX": {"description": "refused"},
+                },
             }
         }
     },
@@ -77,14 +85,10 @@ class Validated(Thread):
         self.headers: dict[int, dict[str, str]] = {0: {}, 2: {}}
         self.buffers: dict[int, bytes] = {}
         self.reply: Reply | None = None
+        self.said: dict[str, str] = {}
         self.contexts = 10
         self.properties = self.route(wishes)
-        self.store = wasmtime.Store(ENGINE)
-        linker = wasmtime.Linker(ENGINE)
-        linker.allow_shadowing = True
-        for item in COMPILED.imports:
-            linker.define_func("env", item.name, item.type, getattr(self, item.name))
-        self.exports = linker.instantiate(self.store, COMPILED).exports(self.store)
+        self.store, self.exports = linked(self, request_validation.MODULE)
         self.memory: Any = self.exports["memory"]
 
     @staticmethod
@@ -124,6 +128,23 @@ class Validated(Thread):
                 self.call("proxy_on_request_body", self.contexts, len(part), last)
         self.call("proxy_on_delete", self.contexts)
         return self.reply
+
+    def answered(self, status: int, body: bytes | None, pieces: int = 1, **headers: str) -> str:
+        """What the access log has of an answer; it is never held."""
+        self.said, self.contexts = {}, self.contexts + 1
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.headers[2] = {":status": str(status), "content-type": "application/json", **given}
+        self.call("proxy_on_context_create", self.contexts, 1)
+        held = self.call("proxy_on_response_headers", self.contexts, 1, int(body is None))
+        for number in range(pieces if body is not None else 0):
+            assert body is not None
+            start, stop = (len(body) * count // pieces for count in (number, number + 1))
+            part = self.buffers[1] = body[start:stop]
+            last = int(number == pieces - 1)
+            held += self.call("proxy_on_response_body", self.contexts, len(part), last)
+        self.call("proxy_on_delete", self.contexts)
+        assert held == 0
+        return self.said.get("kapi.answer_fault", "")
 
 
 def faults(reply: Reply | None) -> list[str]:
@@ -231,8 +252,59 @@ def test_parts_of_a_request_need_not_be_checked() -> None:
     ]
 
 
+@pytest.fixture(scope="module")
+def warned() -> Validated:
+    return Validated(responses=True)
+
+
+WRONG = "the answer does not match the definition: "
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "said"),
+    [
+        (200, b'{"id": 1, "name": "x"}', {}, ""),
+        (200, b'{"id": 1}', {}, f"{WRONG}$ lacks the member name"),
+        (200, b'{"name": "x"}', {}, f"{WRONG}$ lacks the member id"),
+        (200, b'{"id": "1", "name": "x"}', {}, f"{WRONG}$.id is not of type integer"),
+        (200, b"<html>", {}, f"{WRONG}The body is not JSON"),
+        (200, b"x", {"content_type": "image/png"}, ""),
+        (
+            200,
+            b"x",
+            {"content_type": "text/html"},
+            "the definition does not have the media type text/html for the status 200",
+        ),
+        (200, None, {}, ""),
+        (404, b"<html>", {"content_type": "text/html"}, ""),
+        (500, b"{}", {}, "the definition does not have the status 500"),
+        (200, b"{}", {"content_encoding": "gzip"}, ""),
+        (200, b"[" + b" " * 102_400, {}, ""),
+        (200, b"[]", {"content_length": "102401"}, ""),
+    ],
+)
+def test_an_answer_is_compared_while_it_passes(
+    warned: Validated, status: int, body: bytes | None, headers: dict[str, str], said: str
+) -> None:
+    assert warned.answered(status, body, **headers) == said
+    if body is not None:
+        assert warned.answered(status, body, pieces=3, **headers) == said
+
+
+def test_answers_are_compared_only_if_the_conf_asks_for_it(module: Validated) -> None:
+    assert module.answered(500, b"x") == ""
+
+
+def test_what_the_gateway_answers_is_not_compared(warned: Validated) -> None:
+    warned.properties["code_details"] = b"direct_response"
+    assert warned.answered(500, b"x") == ""
+    warned.properties["code_details"] = b"via_upstream"
+    assert warned.answered(500, b"x") != ""
+    del warned.properties["code_details"]
+
+
 @given(st.text(max_size=60), st.binary(max_size=60), st.text(max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_request_stops_the_module(
     module: Validated, path: str, body: bytes, cookie: str
 ) -> None:

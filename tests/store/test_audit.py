@@ -35,3 +35,12 @@ def test_failures_do_not_push_out_changes(where: Path | str) -> None:
     assert [item["event"] for item in events] == ["api.deploy", *["sign_in"] * 5]
     assert [item["target"] for item in events[1:]] == ["15", "16", "17", "18", "19"]
     assert [item["id"] for item in events] == [1, 17, 18, 19, 20, 21]
+
+
+def test_more_than_the_most_are_kept_until_some_are_deleted_together(where: Path | str) -> None:
+    store = AuditStore(Database.open(where), 300)
+    for _ in range(302):
+        store.append(Event("api.deploy"))
+    assert [item["id"] for item in store.newest(Sought(), 500)] == [*range(1, 303)]
+    store.append(Event("api.deploy"))
+    assert [item["id"] for item in store.newest(Sought(), 500)] == [*range(4, 304)]

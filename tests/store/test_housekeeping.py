@@ -28,7 +28,11 @@ def file(tmp_path: Path) -> Iterator[Database]:
 def fill(database: Database, rows: int = ROWS, expires_at: int = 10) -> None:
     with database.transaction() as db:
         db.executemany(
-            "INSERT INTO records (kind, key, family, payload, expires_at) VALUES ('code', ?, '', ?, ?)",
+            (
+                "INSERT INTO records (kind, key, family, payload, expires_at) VALUES ('code', ?, "
+                "'', "
+                "?, ?)"
+            ),
             ((f"{expires_at} {number}", "x" * 3000, expires_at) for number in range(rows)),
         )
 
@@ -75,7 +79,8 @@ def test_the_space_comes_back_while_others_write(file: Database, tmp_path: Path)
     def pause(_: float) -> None:
         nonlocal pauses
         pauses += count(file) == 0
-        # After the last rows, while the file is shortened: every other time somebody else is writing.
+        # After the last rows, while the file is shortened: every other time somebody else is
+        # writing.
         if pauses > 1:
             other.execute("COMMIT" if other.in_transaction else "BEGIN IMMEDIATE")
 
@@ -165,7 +170,7 @@ def test_a_read_never_waits_for_a_write_that_waits_for_another_process(
 def test_what_stays_busy_is_said_as_that(
     file: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kapi.store.engine.sqlite.engine.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("kapi.store.engine.sqlite.turns.BUSY_SECONDS", 0.0)
     other = sqlite3.connect(tmp_path / "kapi.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageBusy):

@@ -69,10 +69,15 @@ def test_a_change_after_one_of_another_node_is_refused(store: Store) -> None:
     with pytest.raises(StoreMoved):
         store.delete_api("id-1", after=0)
     store.save_api(dataclasses.replace(API, id="id-2"), "conf", b"", (), after=1)
-    changed, ids = store.apis_since(1)
-    assert ([api.id for api in changed], ids) == (["id-2"], {"id-1", "id-2"})
+    assert [api.id for api in store.apis_since(1)] == ["id-2"]
+    both = frozenset(("one", "other"))
+    assert store.api_ids_or(both, 2) is both
     store.delete_api("id-1", after=2)
-    assert store.apis_since(2) == ((), {"id-2"})
+    assert store.apis_since(2) == ()
+    assert store.api_ids_or(both, 3) == {"id-2"}
+    # As many as were known at another change: one is gone, and another node has stored one.
+    store.save_api(dataclasses.replace(API, id="id-3"), "conf", b"", (), after=3)
+    assert store.api_ids_or(both, 3) == {"id-2", "id-3"}
 
 
 def test_nodes_with_other_settings_keep_their_resources_but_for_what_has_changed(
@@ -82,12 +87,12 @@ def test_nodes_with_other_settings_keep_their_resources_but_for_what_has_changed
     Nodes(store.database).report(B, Confirmed(0, 0))
     for fingerprint in ("fa", "fb", "gone"):
         both = [Rendered("scope", name, fingerprint, b"old") for name in ("x", "y")]
-        store.replace_rendered(both, fingerprint)
+        store.add_rendered(both, fingerprint)
     assert {item.fingerprint for item in store.rendered()} == {"fa", "fb", "gone"}
     store.save_api(API, "", b"", [Rendered("scope", "x", "fa", b"new")])
     assert {item.name: item.body for item in store.rendered("fa")} == {"x": b"new", "y": b"old"}
     assert {item.name: item.body for item in store.rendered("fb")} == {"y": b"old"}
-    store.replace_rendered([Rendered("scope", "x", "fb", b"b")], "fb")
+    store.add_rendered([Rendered("scope", "x", "fb", b"b")], "fb")
     assert {item.fingerprint for item in store.rendered()} == {"fa", "fb"}
 
 

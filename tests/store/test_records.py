@@ -1,4 +1,4 @@
-"""Expiring records: taken once, whoever asks at the same moment; gone when they expire."""
+"""Expiring records: taken once, also when several ask at the same moment; gone when they expire."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ def test_a_holder_has_only_so_many_waiting_records(records: Records) -> None:
         for key, ends in (("a", 60), ("b", 80), ("c", 100), ("d", 120))
     ] == [0, 0, 0, 55]
     assert records.get("pushed", "d", 5) is None
-    # Others are not concerned; neither are other kinds, and records that nobody is held to account for.
+    # Others are not concerned; neither are other kinds, and records that nobody is held to account
+    # for.
     assert admitted(records, "e", "other") == 0
     assert records.admit("device", record("f"), 5, holder="shop", most=3, of_all=100) == 0
     # One that was used, taken out or is over makes room.

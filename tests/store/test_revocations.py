@@ -20,7 +20,7 @@ def test_a_jti_is_revoked_for_its_issuer_only(database: Database) -> None:
     assert revocations.active(1000) == (Revocation("1", 2000, "https://a"),)
 
 
-def test_without_an_issuer_it_is_revoked_whoever_issued_it(database: Database) -> None:
+def test_without_an_issuer_it_is_revoked_for_every_issuer(database: Database) -> None:
     revocations = Revocations(database)
     revocations.revoke("1", 2000)
     assert revocations.is_revoked("https://a", "1")

@@ -1,4 +1,6 @@
-"""What a program may do with a database that a newer version has migrated, and the other way round."""
+"""What a program may do with a database that a newer version has migrated, and the other way
+round.
+"""
 
 from __future__ import annotations
 

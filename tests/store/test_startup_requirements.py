@@ -1,4 +1,6 @@
-"""Startup requirements: a worker that requests one waits until it is met, and later does not wait."""
+"""Startup requirements: a worker that requests one waits until it is met, and later does not
+wait.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
-def test_whoever_asks_waits_until_it_is_met(database: Database) -> None:
+def test_every_caller_waits_until_it_is_met(database: Database) -> None:
     asking, doing = StartupRequirements(database), StartupRequirements(database)
     assert not doing.is_requested(CERTIFICATE_BOUND)
     waiting = threading.Thread(target=asking.ensure, args=(CERTIFICATE_BOUND,))

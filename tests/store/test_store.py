@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from kapi.errors import StorageBusy
 from kapi.store import Rendered, Store, StoredApi
 from kapi.store.engine.database import ConstraintViolated, StoreClosed
 from kapi.store.engine.sqlite.engine import SqliteEngine
@@ -105,6 +106,7 @@ def test_a_watch_tells_of_changes_by_this_and_other_connections(
         watch.on(topic, lambda topic=topic: told.append(topic))
     with store.database.transaction("a"):
         pass
+    watch.begin()
     watch.start()
     other = Store.open(where)
     for database in (store.database, other.database):
@@ -121,6 +123,38 @@ def test_a_watch_tells_of_changes_by_this_and_other_connections(
     assert told == []
 
 
+def test_a_watch_tells_of_changes_between_its_beginning_and_its_start(store: Store) -> None:
+    told: list[str] = []
+    watch = store.database.watch(poll=0.01)
+    watch.begin()
+    with store.database.transaction("a"):
+        pass
+    watch.on("a", lambda: told.append("a"))
+    watch.start()
+    until(lambda: told == ["a"])
+    watch.stop()
+
+
+def test_a_change_that_the_storage_withholds_is_told_again(store: Store) -> None:
+    told: list[str] = []
+    watch = store.database.watch(poll=0.01)
+
+    def reads() -> None:
+        told.append("a")
+        if len(told) == 1:
+            raise StorageBusy
+
+    watch.begin()
+    watch.on("a", reads)
+    watch.start()
+    with store.database.transaction("a"):
+        pass
+    until(lambda: len(told) == 2)
+    time.sleep(0.1)
+    watch.stop()
+    assert told == ["a", "a"]
+
+
 def test_deleting_an_api_leaves_the_others(store: Store) -> None:
     store.save_api(API, "1", b"1", [resource("a"), resource("shared", b"both")])
     store.save_api(dataclasses.replace(API, id="id-2"), "2", b"2", [resource("b")])
@@ -134,13 +168,23 @@ def test_deleting_an_api_leaves_the_others(store: Store) -> None:
     assert [api.id for api in store.apis()] == ["id-2"]
 
 
-def test_replacing_what_was_rendered_drops_the_rest(store: Store) -> None:
-    store.replace_rendered([resource("a"), resource("b")], "f")
-    store.replace_rendered([resource("b", b"new"), Rendered("route", "b", "f", b"other kind")], "f")
+def test_adding_what_was_rendered_keeps_the_rest_but_that_of_other_settings(store: Store) -> None:
+    store.add_rendered([resource("a"), resource("b")], "f")
+    store.add_rendered([resource("b", b"new"), Rendered("route", "b", "f", b"other kind")], "f")
     assert {(item.kind, item.name): item.body for item in store.rendered()} == {
+        ("cluster", "a"): b"body",
         ("cluster", "b"): b"new",
         ("route", "b"): b"other kind",
     }
+    store.add_rendered([Rendered("cluster", "c", "g", b"")], "g")
+    assert {item.fingerprint for item in store.rendered()} == {"g"}
+
+
+def test_nothing_is_added_to_what_was_rendered_if_another_node_has_deployed(store: Store) -> None:
+    store.add_rendered([resource("a")], "f", after=0)
+    store.save_api(API, "", b"", [resource("b")])
+    store.add_rendered([resource("a", b"late"), resource("b", b"late")], "f", after=0)
+    assert kept(store) == {"a": b"body", "b": b"body"}
 
 
 def test_a_write_that_fails_changes_nothing(store: Store) -> None:
@@ -154,7 +198,7 @@ def test_a_write_that_fails_changes_nothing(store: Store) -> None:
     for write in (
         lambda: store.save_api(newer, "new", b"new", breaks_off(), [("cluster", "a")]),
         lambda: store.delete_api("id-1", breaks_off(), [("cluster", "a")]),
-        lambda: store.replace_rendered(breaks_off(), "f"),
+        lambda: store.add_rendered(breaks_off(), "f"),
     ):
         with pytest.raises(RuntimeError, match="no more"):
             write()
@@ -236,7 +280,7 @@ store.close()
 
 @pytest.mark.parametrize("processes", [2, 6])
 def test_processes_may_open_a_new_store_at_once(where: Path | str, processes: int) -> None:
-    """Every one finds all tables and the same first key, whoever made them."""
+    """Every one finds all tables and the same first key, whichever process made them."""
     started = [
         subprocess.Popen(
             [sys.executable, "-c", OPEN_AND_WRITE, str(where), f"p{number}"],

@@ -44,6 +44,24 @@ def test_a_file_is_loaded_exported_and_loaded_again(tmp_path: Path) -> None:
         assert claims["exp"] - claims["iat"] == 60
 
 
+def test_files_of_kapi_apply_are_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "seed.yaml"
+    path.write_text(
+        "kind: Client\nid: shop\nsecret: {env: SEED_SECRET}\nowner: me\n---\n"
+        "kind: User\nusername: carol\npassword: {file: carol}\n---\n"
+        "kind: API\nconf: a.apk-conf\ndefinition: a.yaml\n"
+    )
+    with Server() as server:
+        with pytest.raises(ValueError, match="document 1: secret: the variable SEED_SECRET") as no:
+            server.issuer("shop", seed=path)
+        assert "document 2: password: cannot read" in str(no.value)
+        monkeypatch.setenv("SEED_SECRET", "s")
+        (tmp_path / "carol").write_text("correct horse\n")
+        issuer = server.issuer("shop", seed=path)
+        assert issuer.client == ("shop", "s")
+        assert issuer.seed()["users"][0]["password"] == "correct horse"
+
+
 def test_a_file_over_http() -> None:
     yaml = {"content-type": "application/yaml"}
     path = "/testing/issuers/shop/seed"

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from kapi.audit import MOST_FAILURES, MOST_OF_ONE, Audit
 from kapi.front.web.http.access import PRINCIPAL
-from kapi.front.web.operate.auditing import Auditing, about
+from kapi.front.web.operate.auditing import Auditing, about, entry_of
 from kapi.identity.issuers.verify import Principal
 from kapi.store.audit import FAILURE, AuditStore, Event, Sought
 from kapi.store.engine.database import Database
@@ -135,6 +135,16 @@ def test_strangers_cannot_fill_it(database: Database, tmp_path: Path) -> None:
     assert events[-1]["event"] == "api.deploy"
 
 
+def test_failures_of_one_address_leave_room_for_others(database: Database, tmp_path: Path) -> None:
+    store = AuditStore(database, 1000)
+    audit = Audit(store, tmp_path / "audit.log")
+    for number in range(2 * MOST_FAILURES):
+        audit.record(Event("sign_in", FAILURE, address="192.0.2.1", at=MINUTE + number))
+    audit.record(Event("sign_in", FAILURE, address="192.0.2.2", at=2 * MINUTE - 1))
+    addresses = [item["address"] for item in store.newest(Sought(), 1000)]
+    assert addresses == ["192.0.2.1"] * MOST_OF_ONE + ["192.0.2.2"]
+
+
 def test_the_file_has_what_the_store_has_and_is_its_owners(
     database: Database, tmp_path: Path
 ) -> None:
@@ -146,3 +156,40 @@ def test_the_file_has_what_the_store_has_and_is_its_owners(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     lines = [*(tmp_path / "audit.log.1").read_text().splitlines(), *path.read_text().splitlines()]
     assert list(map(json.loads, lines)) == store.newest(Sought(), 10)
+
+
+@pytest.mark.parametrize(
+    ("status", "breaks", "expected"),
+    [
+        (200, False, [("success", "Items 1.0.0")]),
+        (404, True, [("failure", "Items 1.0.0")]),
+    ],
+)
+def test_work_writes_its_entry_in_its_own_transaction(
+    database: Database, tmp_path: Path, status: int, breaks: bool, expected: list[tuple[str, str]]
+) -> None:
+    """Both or neither; then the answer of the request is what is recorded, as of any other."""
+    path, store = tmp_path / "audit.log", AuditStore(database, 1000)
+    audit = Audit(store, path)
+
+    async def work(request: Request) -> Response:
+        setattr(request.state, PRINCIPAL, CALLER)
+        about(request, "Items 1.0.0")
+        entry = entry_of(request)
+        assert entry is not None
+        try:
+            with database.transaction() as db:
+                entry.store(db)
+                if breaks:
+                    raise ValueError
+        except ValueError:
+            return Response(status_code=status)
+        entry.stored()
+        return Response(status_code=status)
+
+    routes = [Route("/api/deployer/apis/deploy", work, methods=["POST"])]
+    around = Auditing(audit.record, "default", routes, audit.record_within)
+    TestClient(around.around(Starlette(routes=routes))).post("/api/deployer/apis/deploy")
+    found = store.newest(Sought(), 10)
+    assert [(item["outcome"], item["target"]) for item in found] == expected
+    assert list(map(json.loads, path.read_text().splitlines())) == found

@@ -11,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from kapi.app.operate.health_checks import disk
+from kapi.app.operate.health_checks import clock_fault, disk
 from kapi.front.web.operate.health import Check, Checks, Health
 
 
@@ -97,3 +97,12 @@ def test_many_callers_cause_one_run_a_second() -> None:
 def test_disk(tmp_path: Path, least: int, says: str) -> None:
     assert disk(tmp_path, least).endswith(says)
     assert bool(disk(tmp_path, least)) is bool(says)
+
+
+@pytest.mark.parametrize(
+    ("own", "says"), [(95.0, ""), (105.9, ""), (94.0, "6 s late"), (145.3, "45 s early")]
+)
+def test_a_clock_that_differs_from_that_of_the_database(own: float, says: str) -> None:
+    fault = clock_fault(lambda: 100, lambda: own)
+    assert says in fault
+    assert bool(fault) is bool(says)

@@ -1,4 +1,6 @@
-"""The shape check that the system APIs share: all mistakes of a body at once, each with its place."""
+"""The shape check that the system APIs share: all mistakes of a body at once, each with its
+place.
+"""
 
 from __future__ import annotations
 

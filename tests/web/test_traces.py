@@ -69,7 +69,10 @@ def test_spans_reach_the_collector(protocol: str, made: object, tmp_path: Path) 
 
 def test_without_an_endpoint_nothing_is_around_the_application(tmp_path: Path) -> None:
     assert traced(APP, Settings(tmp_path), "control") is APP
-    code = "import kapi.app.control, kapi.app.system_apis, kapi.app.identity, sys; sys.exit('opentelemetry.sdk' in sys.modules)"
+    code = (
+        "import kapi.app.control, kapi.app.system.system_apis, kapi.app.identity, sys; "
+        "sys.exit('opentelemetry.sdk' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

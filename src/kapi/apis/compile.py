@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from kapi import error_codes
-from kapi.apis import mcp_headers, mcp_servers, mcp_tools
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
 from kapi.apis.conf.policy_part import HasConfPart
@@ -22,11 +20,16 @@ from kapi.apis.conf.reading import read
 from kapi.apis.definitions import read_definition
 from kapi.apis.definitions.openapi_operations import OpenApiReader
 from kapi.apis.emit import emit
-from kapi.apis.endpoints import endpoints
+from kapi.apis.endpoints import pooled
 from kapi.apis.ir import Api, ApiDefinition
 from kapi.apis.kinds import Kind, kind_of
+from kapi.apis.kinds.grpc import GRPC, described
 from kapi.apis.kinds.mcp import MCP
+from kapi.apis.mcp import headers as mcp_headers
+from kapi.apis.mcp import servers as mcp_servers
+from kapi.apis.mcp import tools as mcp_tools
 from kapi.apis.model.rules import host_label_fault, label_fault, target_key
+from kapi.dataclass import dataclass
 from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid
 
@@ -35,9 +38,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kapi.apis.ai_providers import Providers
+    from kapi.apis.balancing import Balancing
     from kapi.apis.definitions import Definition
-    from kapi.apis.ir import AiProvider, McpHeader, Node, Operation
-    from kapi.apis.model.conf import ApiConf, OperationConf
+    from kapi.apis.ir import AiProvider, Endpoint, Node, Operation
+    from kapi.apis.ir_mcp import McpHeader
+    from kapi.apis.model.conf import ApiConf, EndpointConf, OperationConf
     from kapi.settings import AiProviderSettings
 
 _SOURCE = "apkConfiguration"
@@ -55,7 +60,6 @@ class Policy(HasConfPart, Protocol):
         """The policy's node for an operation, or None when it has nothing to do there."""
 
 
-@runtime_checkable
 class AddsOperations(Protocol):
     """A policy that answers requests which no operation of the conf is for."""
 
@@ -65,7 +69,6 @@ class AddsOperations(Protocol):
         """More operations, with all their nodes. `operations` are those of the conf."""
 
 
-@runtime_checkable
 class ReadsDefinition(Protocol):
     """A policy whose nodes depend on the OpenAPI document of the API."""
 
@@ -79,7 +82,8 @@ class ReadsDefinition(Protocol):
 class Compiled:
     """An API ready to render.
 
-    `conf_text` is the caller's conf with `id` set, as a deploy answers it.
+    `conf_text` is the caller's conf with `id` set, as a deploy answers it; empty for an API that is
+    restored.
     """
 
     api: Api
@@ -120,21 +124,21 @@ def compile_api(
     identity = conf.id or api_id(organization, conf.name, conf.version)
     warnings = (*reading.warnings, *kind.warnings(conf, parsed), *tools.warnings)
     api = dataclasses.replace(
-        _api(conf, kind, organization, identity),
+        _api(conf, kind, organization, identity, tools),
         operations=_completed(_operations(conf, kind, policies), parsed, policies),
         definition=_definition(conf, kind, definition),
         ai_provider=_ai_provider(conf, ai_providers),
-        mcp_tools=tools.found,
         mcp_headers=_mcp_headers(conf, parsed),
     )
-    return Compiled(api, conf, _echo(reading.data, identity), warnings)
+    echo = "" if restored else _echo(reading.data, identity)
+    return Compiled(api, conf, echo, warnings)
 
 
 def _needs_definition(conf: ApiConf, policies: Sequence[Policy]) -> bool:
     """Whether the definition says more than what callers are shown."""
-    if _has_tools(conf):
+    if _has_tools(conf) or conf.type == GRPC.type:
         return True
-    readers = [policy for policy in policies if isinstance(policy, ReadsDefinition)]
+    readers = [policy for policy in policies if hasattr(policy, "completed")]
     return any(
         policy.compile(conf, operation) is not None
         for policy in readers
@@ -162,9 +166,14 @@ def _tools(conf: ApiConf, definition: Definition | None) -> mcp_tools.Tools:
     return mcp_tools.tools_of(conf, document)
 
 
-def _api(conf: ApiConf, kind: Kind, organization: str, identity: str) -> Api:
+def _api(
+    conf: ApiConf, kind: Kind, organization: str, identity: str, tools: mcp_tools.Tools
+) -> Api:
     """The API without its operations."""
     base_path, default_base_path = base_paths(conf, kind)
+    prices = None
+    if conf.ai_provider:
+        prices = conf.ai_provider.prices
     return Api(
         id=identity,
         organization=organization,
@@ -177,6 +186,9 @@ def _api(conf: ApiConf, kind: Kind, organization: str, identity: str) -> Api:
         properties=conf.additional_properties,
         escaped_slashes=conf.escaped_slashes,
         type=kind.type,
+        ai_prices=prices,
+        mcp_tools=tools.found,
+        mcp_listed=tools.listed,
     )
 
 
@@ -232,22 +244,35 @@ def _organization_mistakes(organization: str, conf: ApiConf | None) -> tuple[Dia
 
 
 def _operations(conf: ApiConf, kind: Kind, policies: Sequence[Policy]) -> tuple[Operation, ...]:
-    own = tuple(_operation(conf, item, kind, policies) for item in conf.operations)
+    pools = _Pools(kind)
+    own = tuple(_operation(conf, item, pools, policies) for item in conf.operations)
     made = list(own)
     for policy in policies:
-        if isinstance(policy, AddsOperations):
+        if _adds_operations(policy):
             made += policy.added_operations(conf, own)
     return tuple(sorted(made, key=kind.order))
+
+
+# `isinstance` with a protocol costs fifty times as much.
+def _adds_operations(policy: Policy) -> TypeGuard[AddsOperations]:
+    return hasattr(policy, "added_operations")
+
+
+def _reads_definition(policy: Policy) -> TypeGuard[ReadsDefinition]:
+    return hasattr(policy, "completed")
 
 
 def _completed(
     operations: tuple[Operation, ...], definition: Definition | None, policies: Sequence[Policy]
 ) -> tuple[Operation, ...]:
-    """The operations with what policies take from the definition."""
-    if definition is None or definition.document is None:
+    """The operations with what they and policies take from the definition."""
+    if definition is None:
+        return operations
+    operations = described(operations, definition)
+    if definition.document is None:
         return operations
     source = OpenApiReader(definition.document)
-    readers = {policy.name: policy for policy in policies if isinstance(policy, ReadsDefinition)}
+    readers = {policy.name: policy for policy in policies if _reads_definition(policy)}
 
     def completed(operation: Operation) -> Operation:
         if readers.keys().isdisjoint(node.policy for node in operation.policies):
@@ -261,15 +286,35 @@ def _completed(
     return tuple(map(completed, operations))
 
 
+class _Pools:
+    """The endpoints of operations. Most operations have the same, which are then one object."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self._made: dict[tuple[int, ...], tuple[tuple[object, ...], tuple[Endpoint, ...]]] = {}
+        """By the identities of what they are made of, with that: it must not be freed."""
+
+    def of(
+        self, operation: OperationConf, confs: Sequence[EndpointConf], balancing: Balancing | None
+    ) -> tuple[Endpoint, ...]:
+        """The endpoints of an operation that has these, or of its API."""
+        chosen = self.kind.endpoints(operation, confs)
+        key = (id(balancing), *map(id, chosen))
+        if key not in self._made:
+            self._made[key] = ((balancing, *chosen), pooled(chosen, balancing))
+        return self._made[key][1]
+
+
 def _operation(
-    conf: ApiConf, operation: OperationConf, kind: Kind, policies: Sequence[Policy]
+    conf: ApiConf, operation: OperationConf, pools: _Pools, policies: Sequence[Policy]
 ) -> Operation:
     nodes = (policy.compile(conf, operation) for policy in policies)
-    return kind.operation(
+    balancing = conf.balancing_of(operation)
+    return pools.kind.operation(
         operation.verb,
         operation.target,
-        endpoints(kind.endpoints(operation, operation.production or conf.production)),
-        endpoints(kind.endpoints(operation, operation.sandbox or conf.sandbox)),
+        pools.of(operation, operation.production or conf.production, balancing),
+        pools.of(operation, operation.sandbox or conf.sandbox, balancing),
         tuple(node for node in nodes if node is not None),
     )
 

@@ -5,8 +5,10 @@ Pure; called by `compile.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from kapi.apis.balancing import Member, Pool
 from kapi.apis.ir import (
     AiLimits,
     ApiKeyCredential,
@@ -22,6 +24,7 @@ from kapi.apis.model.rules import Fault, endpoint_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kapi.apis.balancing import Balancing
     from kapi.apis.model.conf import (
         AiRateLimitConf,
         BasicSecurityConf,
@@ -42,6 +45,22 @@ RETRIED_STATUSES: Final = (504,)
 def endpoints(confs: Sequence[EndpointConf]) -> tuple[Endpoint, ...]:
     """The endpoints in the order of the file, those of weight 0 included."""
     return tuple(map(_endpoint, confs))
+
+
+def pooled(confs: Sequence[EndpointConf], balancing: Balancing | None) -> tuple[Endpoint, ...]:
+    """The endpoints; as one with several addresses where `balancing` chooses among them."""
+    found = endpoints(confs)
+    if balancing is None or not found:
+        return found
+    priorities = sorted({item.field("priority", 0) for item in confs if item.weight != 0})
+    members = []
+    for conf, item in zip(confs, found, strict=True):
+        if item.weight:
+            # Envoy refuses priorities with gaps.
+            priority = priorities.index(conf.field("priority", 0))
+            members.append(Member(item.host, item.port, item.weight, priority))
+    pool = Pool(tuple(members), balancing)
+    return (replace(found[0], host=members[0].host, port=members[0].port, weight=1, pool=pool),)
 
 
 def secret_ref(key: SecretKey) -> SecretRef:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -25,6 +25,7 @@ from kapi.apis.model.rules import (
     base_path_fault,
     endpoint_of,
 )
+from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic, Invalid
 
 if TYPE_CHECKING:

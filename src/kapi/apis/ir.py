@@ -1,16 +1,18 @@
 """The intermediate representation (IR) of one API: what the gateway must do, in no gateway's words.
 
 Made by `compile.py` from a conf and its definition, read by the renderers. Frozen values,
-comparable and printable.
+comparable and printable (`ir_contents.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from dataclasses import field, replace
+from typing import Any, ClassVar, Literal, Protocol, TypeGuard
 
+from kapi.apis.balancing import Pool
+from kapi.apis.ir_mcp import McpHeader, McpListed, McpTool
 from kapi.apis.report import Mark
+from kapi.dataclass import dataclass
 
 Unit = Literal["Minute", "Hour", "Day"]
 """A window of the clock."""
@@ -39,6 +41,22 @@ class ClientCertificates:
 
     mandatory: bool
     accepted: tuple[SecretRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordFile:
+    """Users of the gateway: lines of a secret, each a name and the digest of a password."""
+
+    secret: SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class FilterSecret:
+    """A secret whose value a filter of Envoy gets as a resource of its own, not in a route."""
+
+    secret: SecretRef
+    shortest: int = 1
+    """How many characters the value has at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +133,24 @@ class AiProvider:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelPrice:
+    """What the tokens of a model cost, each in trillionths of the currency."""
+
+    model: str
+    """Its name or how its name begins; `*` is any other model."""
+    prompt: int
+    completion: int
+
+
+@dataclass(frozen=True, slots=True)
+class AiPrices:
+    """The prices of the models of an API."""
+
+    currency: str
+    models: tuple[ModelPrice, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One of the AI models that share the calls of an operation, as its backend is called."""
 
@@ -155,6 +191,18 @@ class Endpoint:
     http2: bool = False
     """Whether it speaks HTTP/2, in cleartext too."""
     model: Model | None = None
+    pool: Pool | None = None
+    """Several addresses behind it; host and port are those of the first."""
+
+    @property
+    def addresses(self) -> tuple[Endpoint, ...]:
+        """Each of its addresses as an endpoint of its own."""
+        if self.pool is None:
+            return (self,)
+        return tuple(
+            replace(self, host=item.host, port=item.port, weight=item.weight, pool=None)
+            for item in self.pool.members
+        )
 
     @property
     def authority(self) -> str:
@@ -167,7 +215,6 @@ class Endpoint:
         return f"{host}:{self.port}"
 
 
-@runtime_checkable
 class AtHost(Protocol):
     """An operation whose path on a host does not depend on the base path of its API."""
 
@@ -176,9 +223,14 @@ class AtHost(Protocol):
         """The path of its requests."""
 
 
+def is_at_host(operation: object) -> TypeGuard[AtHost]:
+    """Whether an operation is one. `isinstance` with a protocol costs fifty times as much."""
+    return hasattr(operation, "host_path")
+
+
 def path_at(operation: Operation, base_path: str) -> str:
     """The path pattern of the requests for an operation below one base path."""
-    if isinstance(operation, AtHost):
+    if is_at_host(operation):
         return operation.host_path
     return base_path + operation.path
 
@@ -240,33 +292,6 @@ class ApiDefinition:
 
 
 @dataclass(frozen=True, slots=True)
-class McpTool:
-    """An operation of a REST API as a tool of an MCP server."""
-
-    name: str
-    verb: str
-    target: str
-    """Verb and target of the operation."""
-    template: tuple[str, ...]
-    """How a request is made from its arguments; `wasm/admission/src/mcp_tools.rs` reads it."""
-    shown: str = ""
-    """The members of the tool in lists besides its name, as a JSON object."""
-
-
-@dataclass(frozen=True, slots=True)
-class McpHeader:
-    """A header in which calls of a tool of an MCP server repeat an argument."""
-
-    tool: str
-    header: str
-    """In small letters."""
-    type: str
-    """Of the argument: string, integer or boolean."""
-    path: tuple[str, ...]
-    """Names of members, from the arguments to the value."""
-
-
-@dataclass(frozen=True, slots=True)
 class Api:
     """One API as deployed.
 
@@ -286,12 +311,15 @@ class Api:
     properties: tuple[tuple[str, str], ...] = ()
     definition: ApiDefinition | None = None
     ai_provider: AiProvider | None = None
+    ai_prices: AiPrices | None = None
     escaped_slashes: Literal["unescape", "reject", "keep"] = "unescape"
     """What is done with a path that has `%2F` or `%5C`."""
     type: str = "REST"
     """The type of its kind (`apis/kinds`)."""
     mcp_tools: tuple[McpTool, ...] = ()
     """Operations that callers may also use as tools of an MCP server."""
+    mcp_listed: tuple[McpListed, ...] = ()
+    """What lists have besides tools, if several MCP servers are behind the API."""
     mcp_headers: tuple[McpHeader, ...] = ()
     """Headers that must agree with arguments of tools."""
 
@@ -301,55 +329,3 @@ class Api:
         if self.default_base_path is None:
             return (self.base_path,)
         return (self.base_path, self.default_base_path)
-
-
-def plain(value: Any) -> Any:
-    """An IR as maps and lists, to print. Fields with their default are left out.
-
-    The node of a policy also names the policy.
-    """
-    if isinstance(value, list | tuple):
-        return list(map(plain, value))
-    if not _has_fields(value):
-        return value
-    printed = {}
-    if hasattr(value, "policy"):
-        printed = {"policy": value.policy}
-    for item in fields(value):
-        part = getattr(value, item.name)
-        is_default = item.default is not MISSING and part == item.default
-        if not is_default and not item.metadata.get("hidden"):
-            printed[item.name] = plain(part)
-    return printed
-
-
-def _has_fields(value: Any) -> bool:
-    return is_dataclass(value) and not isinstance(value, type)
-
-
-def secret_refs(value: Any) -> Iterator[SecretRef]:
-    """Every secret that an IR, or a part of one, names."""
-    return (item for item in _within(value) if isinstance(item, SecretRef))
-
-
-def endpoints_in(value: Any) -> Iterator[Endpoint]:
-    """Every backend that an IR, or a part of one, calls: also those in the nodes of policies."""
-    return (item for item in _within(value) if isinstance(item, Endpoint))
-
-
-def client_certificates_in(value: Any) -> Iterator[SecretRef]:
-    """Every secret that must hold certificates of clients."""
-    for item in _within(value):
-        if isinstance(item, ClientCertificates):
-            yield from item.accepted
-
-
-def _within(value: Any) -> Iterator[Any]:
-    """A value and all values inside it."""
-    yield value
-    if _has_fields(value):
-        for item in fields(value):
-            yield from _within(getattr(value, item.name))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _within(item)

@@ -5,12 +5,12 @@ Called by the deployer, after compile and before render.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kapi.apis import report as codes
-from kapi.apis.ir import AtHost
+from kapi.apis.ir import is_at_host
 from kapi.apis.model.rules import host_label
+from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def taken_calls(new: Api, deployed: Iterable[Api]) -> tuple[Diagnostic, ...]:
 
 def host_paths(api: Api) -> frozenset[str]:
     """The paths of an API that do not depend on its base path."""
-    return frozenset(item.host_path for item in api.operations if isinstance(item, AtHost))
+    return frozenset(item.host_path for item in api.operations if is_at_host(item))
 
 
 def _host_of(api: Api) -> str:

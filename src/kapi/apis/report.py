@@ -6,9 +6,9 @@ report and goes on, so the person sees all of them at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic
 
 
@@ -130,4 +130,6 @@ def _ordered(items: list[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 def below(pointer: str, key: str | int) -> str:
     """The JSON pointer of a member (RFC 6901 §3)."""
+    if type(key) is int:
+        return f"{pointer}/{key}"
     return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final
 
@@ -22,14 +22,22 @@ from kapi.apis.ir import (
     ApiKeyCredential,
     BasicCredentials,
     SecretRef,
+)
+from kapi.apis.ir_contents import (
     client_certificates_in,
     endpoints_in,
+    filter_secrets_in,
+    password_files_in,
     secret_refs,
 )
+from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _HAS_CONTROL: Final = "it has a line break or another control character"
+
+_USER: Final = re.compile(r"[^\x00-\x1f\x7f:]{1,128}:\{SHA\}[A-Za-z0-9+/]{27}=")
+_MOST_USERS: Final = 1000
 
 SecretId = tuple[str, str, str]
 """Organization, name and key."""
@@ -51,10 +59,14 @@ NO_SECRETS: Final = Secrets(MappingProxyType({}))
 
 def secret_mistakes(api: Api, secrets: Secrets) -> tuple[Diagnostic, ...]:
     """Secrets of the API that are not set, and values that are not what the API uses them as."""
+    if not any(secret_refs(api.operations)):
+        return ()
     found = (
         *_missing(api, secrets),
         *_unfit_for_endpoints(api, secrets),
         *_unfit_for_clients(api, secrets),
+        *_unfit_for_users(api, secrets),
+        *_unfit_for_filters(api, secrets),
     )
     return tuple(dict.fromkeys(found))
 
@@ -89,6 +101,39 @@ def _unfit_for_clients(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
                 f"the value of {ref.name} {ref.key} is not a certificate"
                 " that clients can be checked against"
             )
+            yield _diagnostic(codes.UNFIT_SECRET, message, hint, ref)
+
+
+def users_in(text: str) -> tuple[str, ...]:
+    """The lines of a password file (`htpasswd -s`); none if one of them is not usable."""
+    lines = tuple(filter(None, map(str.strip, text.splitlines())))
+    names = {line.partition(":")[0] for line in lines}
+    if len(names) < len(lines) or len(lines) > _MOST_USERS or not all(map(_USER.fullmatch, lines)):
+        return ()
+    return lines
+
+
+def _unfit_for_users(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
+    hint = f"Write a line of `htpasswd -nbs NAME PASSWORD` for each user, at most {_MOST_USERS}."
+    for ref in dict.fromkeys(password_files_in(api.operations)):
+        value = secrets.get(api.organization, ref)
+        if value is not None and not users_in(value):
+            message = f"the value of {ref.name} {ref.key} is not a list of users and passwords"
+            yield _diagnostic(codes.UNFIT_SECRET, message, hint, ref)
+
+
+def _unfit_for_filters(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
+    for item in dict.fromkeys(filter_secrets_in(api.operations)):
+        ref, value = item.secret, secrets.get(api.organization, item.secret)
+        if value is None:
+            continue
+        if _CONTROL.search(value):
+            message = f"the value of {ref.name} {ref.key} cannot be used: {_HAS_CONTROL}"
+            yield _diagnostic(codes.UNFIT_SECRET, message, _again(ref), ref)
+        elif len(value) < item.shortest:
+            message = f"the value of {ref.name} {ref.key} is too short"
+            make = f"openssl rand -hex 32 | tr -d '\\n' | kapi secret set {ref.name} {ref.key}"
+            hint = f"It needs {item.shortest} characters at least: {make}"
             yield _diagnostic(codes.UNFIT_SECRET, message, hint, ref)
 
 

@@ -9,13 +9,14 @@ last of two equal keys.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 import yaml
 
 from kapi.apis import report as codes
 from kapi.apis.report import Mark, Report, below
+from kapi.dataclass import dataclass
 
 MAX_BYTES: Final = 10_000_000
 MAX_DEPTH: Final = 100

@@ -1,4 +1,4 @@
-"""`python -m kapi.app NAME RUN_SETTINGS FD`: one child process, `control` or `identity-N`."""
+"""`python -m kapi.app NAME RUN_SETTINGS FD`: a child, `control`, `limits` or `identity-N`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from kapi.settings import Settings, from_json_value
 
 
 def _stop(*_: object) -> None:
+    # A second signal would interrupt the end of the threads.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(0)
 
 
@@ -47,6 +49,10 @@ def _run(name: str, settings: Settings, listener: socket.socket) -> None:
         from kapi.app.control import run_control
 
         run_control(settings, listener)
+    elif name == "limits":
+        from kapi.app.limits import run_limits
+
+        run_limits(settings, listener)
     else:
         from kapi.app.identity import run_identity
 

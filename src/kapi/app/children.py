@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.process.output import Output
 from kapi.log_files import open_log, set_aside
 from kapi.run_files import log_path
@@ -19,6 +19,8 @@ from kapi.settings import Settings
 HEALTHY_SECONDS = 10.0
 """A child that ran for so long is restarted at once; otherwise each pause is longer."""
 MAX_PAUSE = 5.0
+END_SECONDS = 30.0
+"""A child that was asked to end and has not ended by then is killed."""
 _LEAN = {"MALLOC_ARENA_MAX": "2"}
 """Fewer heaps: several megabytes less in a process with threads."""
 
@@ -43,6 +45,8 @@ class Child:
     start_at: float = 0.0
     asked: bool = False
     """It was asked to end, and starts again with other settings."""
+    kill_at: float = 0.0
+    """When it is killed if it was asked to end."""
 
     def start(self, settings: Settings, now: float) -> None:
         """Start it, with its output appended to its log. It ends with this process."""
@@ -63,12 +67,25 @@ class Child:
             )
         self.started = now
         self.asked = False
+        self.fault = ""
 
-    def end(self) -> None:
-        """Ask it to end; it is started again."""
-        if self.process is not None and self.process.poll() is None:
-            self.asked = True
-            self.process.terminate()
+    def end(self, now: float) -> None:
+        """Ask it to end; it is started again. To ask again gives it no more time."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        if not self.asked:
+            self.kill_at = now + END_SECONDS
+        self.asked = True
+        self.process.terminate()
+
+    def kill_if_overdue(self, now: float) -> bool:
+        """Kill it if it was asked to end and did not; whether it was killed."""
+        is_due = self.asked and now >= self.kill_at
+        if self.process is None or not is_due:
+            return False
+        self.kill_at = now + END_SECONDS
+        self.kill(f"did not end within {END_SECONDS:.0f} s of being asked")
+        return True
 
     def kill(self, why: str) -> None:
         """End it at once; it is started again."""

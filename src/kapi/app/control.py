@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from kapi.app.control_parts import Control
 from kapi.app.gateway_issuers import inbuilt
 from kapi.app.operate.traces import traced
-from kapi.app.process import repeat, serve, sign_of_life
+from kapi.app.process import repeat, serve, sign_of_life, signs_until
 from kapi.identity.keys.keyring import load_keyring
 from kapi.run_files import restoring_path
 from kapi.settings import Settings
@@ -30,6 +32,7 @@ PURGE_SECONDS = 60.0
 """Seconds between two purges of expired records."""
 FIRST_PURGE_SECONDS = 10.0
 """Seconds from the start to the first purge."""
+_TURN_SECONDS = 0.0005
 
 
 def run_control(settings: Settings, listener: socket.socket) -> None:
@@ -43,13 +46,26 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     for start in _starts(control):
         start()
     # Envoy is taking its configuration by now; the rest is imported meanwhile.
-    from kapi.app.system_apis import system_apis
+    with _turns_for_envoy():
+        from kapi.app.system.system_apis import system_apis
 
-    serve(traced(system_apis(control), settings, "control"), listener)
+        app = traced(system_apis(control), settings, "control")
+    serve(app, listener)
     control.watch.stop()
     for stop in _stops(control):
         stop()
     control.store.close()
+
+
+@contextmanager
+def _turns_for_envoy() -> Iterator[None]:
+    """Let the threads of the stream run soon: an import keeps them waiting 5 ms at each step."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _changes(control: Control) -> Mapping[str, Callable[[], None]]:
@@ -77,10 +93,11 @@ def _starts(control: Control) -> tuple[Callable[[], None], ...]:
         *(item.start for item in control.caller_state.values()),
         control.counters.start,
         control.rejected_tokens.start,
-        lambda: repeat(REFUSALS_SECONDS, control.trust.log_refusals),
+        lambda: repeat(REFUSALS_SECONDS, control.trust.refused_tokens.log),
         lambda: repeat(PURGE_SECONDS, lambda: _purge(control), FIRST_PURGE_SECONDS),
         lambda: _follow_issuers(control),
         lambda: _meet_requirements_in_background(control),
+        lambda: _tell_that_envoy_loads(control),
         *((control.this_node.start,) if control.store.database.has_nodes else ()),
     )
 
@@ -115,6 +132,20 @@ def _follow_issuers(control: Control) -> None:
 
 def _meet_requirements(control: Control) -> None:
     control.gateway_issuers.meet_requirements(control.deployer)
+
+
+def _tell_that_envoy_loads(control: Control) -> None:
+    """Thousands of APIs take Envoy longer than the supervisor waits for a start without progress.
+
+    A connected Envoy that hangs is ended by its own watchdog.
+    """
+    state = control.publisher.status
+    arguments = (
+        restoring_path(control.settings),
+        lambda: state().live,
+        lambda: state().connected > 0,
+    )
+    threading.Thread(target=signs_until, args=arguments, name="loading", daemon=True).start()
 
 
 def _meet_requirements_in_background(control: Control) -> None:

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from kapi import __version__
@@ -14,10 +14,13 @@ from kapi.apis.compile import compiler
 from kapi.app.gateway_issuers import GatewayIssuers, InbuiltKeys, trusted
 from kapi.app.process import open_store
 from kapi.app.work import compiling
+from kapi.dataclass import dataclass
 from kapi.fetch import fetch
 from kapi.figures import Counter
 from kapi.gateway.applications import Applications
 from kapi.gateway.caller_resources import caller_resources
+from kapi.gateway.calls.history import CallHistory
+from kapi.gateway.changed_streams import StreamEndingPublisher
 from kapi.gateway.consumer_index import consumer_index
 from kapi.gateway.deployment.compiler import ApiCompiler
 from kapi.gateway.deployment.deployer import Deployer
@@ -54,6 +57,7 @@ from kapi.store.gateway.modules import PinnedModules
 from kapi.store.gateway.secrets import SecretStore
 from kapi.store.gateway.startup_requirements import StartupRequirements
 from kapi.store.nodes import Node, Nodes
+from kapi.store.revocations import TOPIC as REVOCATIONS
 from kapi.store.revocations import Revocations
 
 
@@ -84,22 +88,27 @@ class Control:
     """Notices what other processes and nodes write."""
     this_node: ThisNode
     deployments: Counter = field(default_factory=deployments_counter)
+    calls: CallHistory = field(default_factory=CallHistory)
+    """The calls of the last day; empty without the access log."""
 
     @classmethod
     def of(cls, settings: Settings) -> Control:
         """All parts, connected. Nothing is started."""
-        store, keyring = open_store(settings)
+        store, watch, keyring = open_store(settings)
         database = store.database
         trust = trusted(settings, store, keyring)
         issuers = GatewayIssuers(StartupRequirements(database), trust)
         key_issuer = ApiKeyIssuer.of(settings.gateway.api_host, database, time.time, os.urandom)
         publisher = _publisher(settings)
         counters = _counters(settings, store, lambda: applications, lambda: deployer)
-        caller_state = caller_resources(database, publisher, time.time, RevokedStreams(counters))
+        streams = RevokedStreams(counters, settings.own_issuers)
+        caller_state = caller_resources(
+            database, publisher, time.time, streams, settings.own_issuers
+        )
         applications = _applications(settings, database, counters)
         deployer = Deployer(
             store=store,
-            publisher=publisher,
+            publisher=StreamEndingPublisher(publisher, _ending(streams, caller_state)),
             compiler=_compiler(settings, store),
             shared=_shared(settings, database, issuers, key_issuer, caller_state),
             now=time.time,
@@ -119,7 +128,7 @@ class Control:
             applications=applications,
             deployer=deployer,
             rejected_tokens=_rejected_tokens(settings, trust),
-            watch=database.watch(),
+            watch=watch,
             this_node=_this_node(settings, database, trust, deployer),
         )
 
@@ -129,7 +138,19 @@ class Control:
 
     def is_ready(self) -> bool:
         """Whether Envoy has its configuration and its counters."""
-        return self.is_connected() and self.counters.ready
+        return self.publisher.status().live and self.counters.ready
+
+
+def _ending(
+    streams: RevokedStreams, caller_state: Mapping[str, ResourceSync]
+) -> Callable[[frozenset[str]], None]:
+    """Ends the open calls of changed operations: the thread of the deny list tells Envoy."""
+
+    def ended(rules: frozenset[str]) -> None:
+        streams.end(rules)
+        caller_state[REVOCATIONS].changed()
+
+    return ended
 
 
 def _counters(

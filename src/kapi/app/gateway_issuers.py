@@ -6,9 +6,10 @@ The two rooms do not import each other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kapi.dataclass import dataclass
 from kapi.identity.keys.keyring import Keyring, load_keyring
 from kapi.settings import Settings
 from kapi.store import Store
@@ -30,7 +31,8 @@ def inbuilt(settings: Settings, keyring: Keyring) -> IssuerKeys | None:
 
     if not settings.identity.enabled:
         return None
-    return IssuerKeys.inbuilt(settings.identity.issuer, keyring.keys)
+    issuer, *more_names = settings.own_issuers
+    return IssuerKeys.inbuilt(issuer, keyring.keys, more_names)
 
 
 def trusted(settings: Settings, store: Store, keyring: Keyring) -> Trust:
@@ -94,28 +96,38 @@ class GatewayIssuers:
 
 
 def _in_gateway(issuers: Sequence[IssuerKeys], *, inbuilt_binds: bool) -> tuple[TrustedIssuer, ...]:
-    """The issuers as the gateway's values.
+    """The issuers as the gateway's values; one with several `iss` is there once for each.
 
     `inbuilt_binds`: whether the inbuilt provider binds tokens to client certificates.
     """
-    from kapi.gateway.issuers import ANY, TrustedIssuer
+    from kapi.gateway.issuers import SECOND_NAME
     from kapi.identity.issuers.verify import INBUILT
 
-    return tuple(
-        TrustedIssuer(
-            name=item.issuer.name,
-            issuer=item.issuer.issuer,
-            jwks=item.keys.jwks(),
-            audiences=item.issuer.audiences,
-            consumer_key_claim=item.issuer.consumer_key_claim,
-            scopes_claims=item.issuer.scopes_claims,
-            organizations=() if item.issuer.organization == ANY else (item.issuer.organization,),
-            environments=item.issuer.environments,
-            algorithms=item.issuer.algorithms,
-            rule=item.issuer.rule,
-            clock_skew=item.issuer.clock_skew,
-            claim_mappings=item.issuer.claim_mappings,
-            binds_to_certificates=item.issuer.name != INBUILT or inbuilt_binds,
-        )
-        for item in issuers
+    found = []
+    for item in issuers:
+        first = _trusted(item, binds=item.issuer.name != INBUILT or inbuilt_binds)
+        found.append(first)
+        for number, name in enumerate(item.issuer.more_names, 2):
+            again = f"{first.name}{SECOND_NAME}{number}"
+            found.append(replace(first, name=again, issuer=name, same_as=first.issuer))
+    return tuple(found)
+
+
+def _trusted(item: IssuerKeys, *, binds: bool) -> TrustedIssuer:
+    from kapi.gateway.issuers import ANY, TrustedIssuer
+
+    return TrustedIssuer(
+        name=item.issuer.name,
+        issuer=item.issuer.issuer,
+        jwks=item.keys.jwks(),
+        audiences=item.issuer.audiences,
+        consumer_key_claim=item.issuer.consumer_key_claim,
+        scopes_claims=item.issuer.scopes_claims,
+        organizations=() if item.issuer.organization == ANY else (item.issuer.organization,),
+        environments=item.issuer.environments,
+        algorithms=item.issuer.algorithms,
+        rule=item.issuer.rule,
+        clock_skew=item.issuer.clock_skew,
+        claim_mappings=item.issuer.claim_mappings,
+        binds_to_certificates=binds,
     )

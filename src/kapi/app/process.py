@@ -22,6 +22,7 @@ from kapi.settings import Settings
 from kapi.store import Store
 from kapi.store.audit import AuditStore
 from kapi.store.engine.database import StoreClosed
+from kapi.store.engine.watch import Watch
 from kapi.store.keys import Keys
 
 _MOST_SIGNS = 600
@@ -38,14 +39,20 @@ def _first_start(settings: Settings) -> Iterator[None]:
         os.close(descriptor)
 
 
-def open_store(settings: Settings) -> tuple[Store, Keyring]:
-    """The store with its tables, and the signing keys. Both are made if they are missing."""
+def open_store(settings: Settings) -> tuple[Store, Watch, Keyring]:
+    """The store with its tables, a watch of it, and the signing keys.
+
+    Tables and keys are made if they are missing. The watch has begun before the keys are loaded.
+    """
     with _first_start(settings):
         store = Store.open(database_of(settings))
+        watch = store.database.watch()
+        watch.begin()
         identity = settings.identity
-        return store, ensure_keyring(
+        keyring = ensure_keyring(
             Keys(store.database), identity.key_id, int(time.time()), needed_algorithms(identity)
         )
+        return store, watch, keyring
 
 
 def audit_of(settings: Settings, store: Store) -> Audit:
@@ -80,23 +87,29 @@ def repeat(seconds: float, work: Callable[[], object], first: float | None = Non
 def sign_of_life(path: Path) -> Iterator[None]:
     """Touch a file each second meanwhile, for ten minutes at most: work goes on."""
     over = threading.Event()
-
-    def run() -> None:
-        for _ in range(_MOST_SIGNS):
-            path.touch()
-            if over.wait(1):
-                return
-
-    threading.Thread(target=run, name="sign-of-life", daemon=True).start()
+    arguments = (path, over.is_set, lambda: True)
+    threading.Thread(target=signs_until, args=arguments, name="sign-of-life", daemon=True).start()
     try:
         yield
     finally:
         over.set()
 
 
+def signs_until(path: Path, is_over: Callable[[], bool], is_working: Callable[[], bool]) -> None:
+    """Touch a file each second, for ten minutes at most, while something works until it is over."""
+    for _ in range(_MOST_SIGNS):
+        if is_over():
+            return
+        if is_working():
+            path.touch()
+        time.sleep(1)
+
+
 def serve(app: Any, listener: socket.socket, http: Any = "httptools") -> None:
     """Serve an ASGI application on a socket until a signal. `http` is uvicorn's protocol."""
     import uvicorn
+
+    from kapi.front.web.http.accepting import AcceptingServer
 
     # The imported objects are permanent: the garbage collector does not visit them again.
     gc.collect()
@@ -116,7 +129,7 @@ def serve(app: Any, listener: socket.socket, http: Any = "httptools") -> None:
         timeout_graceful_shutdown=5,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        AcceptingServer(config).run(sockets=[listener])
     except SystemExit as stopped:
         # uvicorn raises the signal again that stopped it; the caller still has to clean up.
         if stopped.code:

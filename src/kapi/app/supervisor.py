@@ -2,7 +2,7 @@
 
 It has no business logic and few imports. `kapi up` runs it as `python -m kapi.app.supervisor
 RUN_SETTINGS LOCK_FD GIVEN`; the lock is held already, and GIVEN are the arguments with which
-`upkeep.py` reads the settings again. It opens the Unix sockets of its Python children and passes
+`reloading.py` reads the settings again. It opens the Unix sockets of its Python children and passes
 them on: while a child restarts, requests wait in the queue of its socket.
 """
 
@@ -15,22 +15,25 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from kapi.app.children import Child, end_all
-from kapi.app.upkeep import Upkeep, say
+from kapi.app.reloading import Reloading
+from kapi.app.upkeep import Upkeep
 from kapi.banner import banner
+from kapi.dataclass import dataclass
 from kapi.errors import FULL, KapiError, StorageFull
 from kapi.gateway.envoy.process import process as envoy
 from kapi.gateway.envoy.process.output import Output
 from kapi.gateway.envoy.process.watch import Watch
-from kapi.log_files import is_output
+from kapi.log_files import is_output, say
 from kapi.run_files import (
     Lock,
     admin_socket,
     control_socket,
     identity_socket,
+    limits_socket,
     log_path,
     restoring_path,
     run_dir,
@@ -102,6 +105,7 @@ class Supervisor:
         self.children += [
             self._python_child("control", control_socket(self.settings), "/ready"),
             *self._identity_workers(),
+            *self._limits(),
             Child("envoy", command, output=Output(log_path(self.settings, "envoy"))),
         ]
 
@@ -115,6 +119,11 @@ class Supervisor:
             )
             for number in range(identity.workers)
         ]
+
+    def _limits(self) -> list[Child]:
+        if not self.settings.limits.redis:
+            return []
+        return [self._python_child("limits", limits_socket(self.settings), "/health")]
 
     def _python_child(self, name: str, path: Path, probe: str) -> Child:
         listener = _listen(path)
@@ -171,6 +180,8 @@ class Supervisor:
     def _start_children(self, now: float) -> None:
         """Start the children that are due, and note those that ended."""
         for child in self.children:
+            if child.kill_if_overdue(now):
+                say(f"{child.name} {child.fault}; it was killed")
             if child.reap(now):
                 self.dirty = True
                 if child.asked:
@@ -266,7 +277,9 @@ def main(argv: list[str]) -> int:
         lock.claim()
         _refuse_taken_port(settings)
         supervisor = Supervisor(
-            settings, settings_file, Upkeep(argv[2], is_output(log_path(settings, "kapi")))
+            settings,
+            settings_file,
+            Upkeep(Reloading(argv[2]), is_output(log_path(settings, "kapi"))),
         )
         supervisor.build()
         return supervisor.run()

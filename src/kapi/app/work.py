@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kapi.apis.collections.drafts import Drafts, drafts
 from kapi.apis.compile import Compiled
 from kapi.apis.generate import Choices, with_comments
 from kapi.policies.compiling import compiled
@@ -37,6 +38,19 @@ def generating(settings: Settings) -> Callable[[bytes, str, str, Choices], str]:
         return made
 
     return generated
+
+
+def drafting(settings: Settings) -> Callable[[str, bytes, str], Drafts]:
+    """`kapi.apis.collections.drafts.drafts`."""
+    pool = _pool(settings, _NICENESS)
+
+    def drafted(conf: str, definition: bytes, chosen: str) -> Drafts:
+        if len(conf) + len(definition) <= SMALL:
+            return drafts(conf, definition, chosen)
+        made: Drafts = pool.run("kapi.apis.collections.drafts:drafts", conf, definition, chosen)
+        return made
+
+    return drafted
 
 
 def compiling(settings: Settings, *, for_anybody: bool = False) -> Callable[..., Compiled]:

@@ -121,13 +121,10 @@ class Applications:
 
         Raises Problem.
         """
-        if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-            raise _invalid(
-                "name of an application", f"Use 1 to {LONGEST_NAME} printable characters."
-            )
+        _check_name(name)
         if own_id and not APPLICATION_ID.fullmatch(own_id):
             raise _invalid("id of an application", "Use 1 to 64 letters, digits, `.`, `_` and `-`.")
-        self._check_tier(tier)
+        self.check_tier(tier)
         made = Application(own_id or self._new_id(), organization, name, tier, int(self._now()))
         what = f"application {name} exists"
         if own_id:
@@ -138,6 +135,26 @@ class Applications:
             raise _taken(what)
         self._keep(lambda: self._store.create(made, shared_name=bool(own_id)), what)
         return made
+
+    def update(
+        self,
+        organization: str,
+        name_or_id: str,
+        *,
+        name: str | None = None,
+        tier: str | None = None,
+    ) -> Application:
+        """Change name or tier of an application; what is None stays. Raises Problem."""
+        found = self._own(organization, name_or_id)
+        if name == found.name:
+            name = None
+        if name is not None:
+            _check_name(name)
+            if any(item.name == name for item in self._fixed if item.organization == organization):
+                raise _taken(f"application {name} exists")
+        self.check_tier(tier or "")
+        self._keep(lambda: self._store.update(found, name, tier), f"application {name} exists")
+        return self.get(organization, found.id)
 
     def remove(self, organization: str, name_or_id: str) -> None:
         """Remove an application with its keys and subscriptions."""
@@ -182,7 +199,7 @@ class Applications:
         if fault:
             raise _invalid("api.version", fault)
         self._check_status(wanted.status)
-        self._check_tier(wanted.tier)
+        self.check_tier(wanted.tier)
         made = dataclasses.replace(wanted, id=self._new_id(), created_at=int(self._now()))
         self._keep(
             lambda: self._store.subscribe(found.id, made),
@@ -194,20 +211,20 @@ class Applications:
         self, organization: str, subscription_id: str, status: str | None, tier: str | None
     ) -> Subscription:
         """Change status or tier of a subscription. Raises Problem."""
-        found = self._subscription(organization, subscription_id)
+        found = self._own_subscription(organization, subscription_id)
         made = found
         if status is not None:
             made = dataclasses.replace(made, status=status)
         if tier is not None:
             made = dataclasses.replace(made, tier=tier)
         self._check_status(made.status)
-        self._check_tier(made.tier)
-        self._keep(lambda: self._store.change(made))
+        self.check_tier(made.tier)
+        self._keep(lambda: self._store.change(found.id, status, tier))
         return made
 
     def unsubscribe(self, organization: str, subscription_id: str) -> None:
         """Remove a subscription."""
-        found = self._subscription(organization, subscription_id)
+        found = self._own_subscription(organization, subscription_id)
         self._keep(lambda: self._store.unsubscribe(found.id))
 
     def _consumer_keys(self, organization: str) -> set[str]:
@@ -224,11 +241,11 @@ class Applications:
             )
         return found
 
-    def _subscription(self, organization: str, subscription_id: str) -> Subscription:
+    def subscription(self, organization: str, subscription_id: str) -> Subscription:
+        """A subscription. Raises Problem 404."""
         for application in self.list(organization):
             for item in application.subscriptions:
                 if item.id == subscription_id:
-                    self._own(organization, application.id)
                     return item
         raise Problem.of(
             error_codes.NOT_FOUND,
@@ -236,7 +253,16 @@ class Applications:
             hint="See the subscriptions: kapi subscription list.",
         )
 
-    def _check_tier(self, tier: str) -> None:
+    def _own_subscription(self, organization: str, subscription_id: str) -> Subscription:
+        """A subscription that may be changed. Raises Problem for one of the settings."""
+        found = self.subscription(organization, subscription_id)
+        for application in self.list(organization):
+            if found in application.subscriptions:
+                self._own(organization, application.id)
+        return found
+
+    def check_tier(self, tier: str) -> None:
+        """Raise Problem for a tier that is not in the settings."""
         if tier and tier not in self._tiers:
             known = (
                 ", ".join(sorted(self._tiers)) or "none; add [[subscriptions.tiers]] to kapi.toml"
@@ -278,6 +304,11 @@ def _without(item: Application, taken: set[tuple[str, str]]) -> Application:
     if len(keys) == len(item.keys):
         return item
     return dataclasses.replace(item, keys=keys)
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        raise _invalid("name of an application", f"Use 1 to {LONGEST_NAME} printable characters.")
 
 
 def _invalid(what: str, hint: str) -> Problem:

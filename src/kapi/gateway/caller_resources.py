@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kapi.gateway.envoy.resources.names import EXTENSION
 from kapi.gateway.envoy.resources.tokens.api_keys import credentials_filter
@@ -16,11 +16,16 @@ from kapi.store.gateway import api_keys
 
 
 def caller_resources(
-    database: Database, stream: Publish, now: Callable[[], float], streams: RevokedStreams
+    database: Database,
+    stream: Publish,
+    now: Callable[[], float],
+    streams: RevokedStreams,
+    own_issuers: Sequence[str] = (),
 ) -> Mapping[str, ResourceSync]:
     """A resource sync for each topic of the store.
 
-    `streams` ends calls that are open when their credential is revoked.
+    `streams` ends calls that are open when their credential is revoked. `own_issuers` are all `iss`
+    of the inbuilt provider.
     """
     revoked = revocations.Revocations(database)
     keys = api_keys.ApiKeys(database)
@@ -31,7 +36,7 @@ def caller_resources(
     return {
         revocations.TOPIC: ResourceSync(
             "deny list",
-            lambda: deny_list(denied()),
+            lambda: deny_list(denied(), own_issuers),
             stream,
             published=lambda: streams.tell(denied()),
         ),

@@ -3,7 +3,8 @@
 `wasm/admission/src/rules.rs` reads them. A name is a letter and a lookup key, a value is lines of
 fields with tabs between. `rate_limit_counters.py` sends what has changed.
 
-    i <issuer>                      claims that may contain the consumer key; the first one counts
+    i <issuer>                      claims that may contain the consumer key; the first one counts.
+                                    Then, on a line, the issuer that this is another name of
     k <organization> <consumer key> application, organization, key type, environment, tier…;
                                     then a line for each API: id, status, tier…
     a <organization> <name or id>   the same, for API keys; no name that several applications have
@@ -61,9 +62,13 @@ def _records_of_settings(
     issuers: Iterable[TrustedIssuer], settings: SubscriptionsSettings, tiers: Mapping[str, str]
 ) -> dict[str, str]:
     """Records that are not of an application: claims of issuers, default tier, limits by key."""
+    issuers = tuple(issuers)
     records = {
         f"i\t{name}": "\t".join(claims) for name, claims in consumer_key_claims(issuers).items()
     }
+    for issuer in issuers:
+        if issuer.same_as:
+            records[f"i\t{issuer.issuer}"] += f"\n{issuer.same_as}"
     default = tiers.get(settings.default_tier)
     if default:
         records["t"] = default
@@ -121,22 +126,42 @@ def _by_name(apis: Iterable[StoredApi]) -> dict[tuple[str, str], list[StoredApi]
     return named
 
 
+def subscription_to(application: Application, api: StoredApi) -> Subscription | None:
+    """The subscription of the application that counts for the API; None: there is none."""
+    if application.organization != api.organization:
+        return None
+    named = [item for item in application.subscriptions if item.api_name == api.name]
+    return _counting(named, api.version)
+
+
+def _counting(subscriptions: Iterable[Subscription], version: str) -> Subscription | None:
+    """Of subscriptions to one name, in the order of their age, the one that counts for a version.
+
+    One to the very version overrides patterns; of two patterns, the older one counts.
+    """
+    found = None
+    for item in subscriptions:
+        if item.api_version == version:
+            return item
+        if found is None and matches(item.api_version, version):
+            found = item
+    return found
+
+
 def _subscriptions(
     application: Application, named: dict[tuple[str, str], list[StoredApi]], tiers: dict[str, str]
 ) -> list[str]:
-    found: dict[str, Subscription] = {}
+    by_name: dict[str, list[Subscription]] = {}
     for item in application.subscriptions:
-        for api in named.get((application.organization, item.api_name), ()):
-            if not matches(item.api_version, api.version):
-                continue
-            # A subscription to the very version overrides patterns; of two patterns, the older one
-            # counts.
-            if api.id not in found or item.api_version == api.version:
-                found[api.id] = item
-    return [
-        "\t".join(filter(None, (api_id, item.status, tiers.get(item.tier, ""))))
-        for api_id, item in sorted(found.items())
-    ]
+        by_name.setdefault(item.api_name, []).append(item)
+    lines = []
+    for name, items in by_name.items():
+        for api in named.get((application.organization, name), ()):
+            counts = _counting(items, api.version)
+            if counts is not None:
+                fields = (api.id, counts.status, tiers.get(counts.tier, ""))
+                lines.append("\t".join(filter(None, fields)))
+    return sorted(lines)
 
 
 def _consumer(

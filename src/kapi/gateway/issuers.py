@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.jose.claim_names import CLIENT_CLAIMS, client_claims, client_of
 from kapi.jose.token_kinds import AccessTokenRule
 
 ANY = "*"
+SECOND_NAME = "@"
+"""Between the name of an issuer and a number: the same issuer with another `iss`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class TrustedIssuer:
 
     binds_to_certificates: bool = True
     """Whether its tokens may be bound to a client certificate (RFC 8705 §3)."""
+    same_as: str = ""
+    """`iss` of the tokens that it has besides: the deny list and limits name that one."""
     api_keys: bool = False
     """It signs API keys, not access tokens; neither is accepted as the other."""
 

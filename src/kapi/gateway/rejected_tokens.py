@@ -19,7 +19,8 @@ from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAc
 
 from kapi.gateway.envoy.resources.names import FAULT, JWT_FILTER
 from kapi.gateway.envoy.stream.socket_service import SocketService
-from kapi.policies.callers.rbac import CLAIMS
+from kapi.gateway.issuers import SECOND_NAME
+from kapi.policies.rbac import CLAIMS
 
 _LOG = logging.getLogger("kapi.gateway")
 _SERVICE = "envoy.service.accesslog.v3.AccessLogService"
@@ -94,7 +95,7 @@ class RejectedTokenLog:
             if name.startswith(FAULT):
                 reason = _REASONS.get(str(fault["message"]))
             if reason:
-                return name.removeprefix(FAULT), reason
+                return name.removeprefix(FAULT).partition(SECOND_NAME)[0], reason
         return "", _reason_without_issuer(details)
 
 

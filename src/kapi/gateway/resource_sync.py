@@ -62,10 +62,20 @@ class ResourceSync:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._published = ""
+        self._turn = threading.Condition()
+        self._begun = self._done = 0
+        """Numbers of the last push that began, and of the last one that Envoy has."""
 
     def changed(self) -> None:
         """The source of the resource has changed."""
         self._news.set()
+
+    def reach_envoy(self, seconds: float) -> bool:
+        """Wait until Envoy has what the source contains now; False if that takes longer."""
+        with self._turn:
+            wanted = self._begun + 1
+            self.changed()
+            return self._turn.wait_for(lambda: self._done >= wanted, seconds)
 
     def start(self) -> None:
         """Start the thread."""
@@ -104,7 +114,12 @@ class ResourceSync:
             self._stopped.wait(max(self._interval, min(time.monotonic() - began, LONGEST_INTERVAL)))
 
     def _publish(self) -> None:
+        with self._turn:
+            self._begun += 1
         wanted = self.resource()
         if wanted.version != self._published:
             self._stream.publish([wanted])
             self._published = wanted.version
+        with self._turn:
+            self._done = self._begun
+            self._turn.notify_all()

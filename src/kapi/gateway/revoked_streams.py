@@ -1,4 +1,4 @@
-"""Reports revoked credentials to Envoy, so that open streams end (WebSockets, server-sent events).
+"""Tells Envoy which open streams must end: those of revoked credentials and of changed operations.
 
 The deny list refuses new calls; this ends those that it let in before. It is told on the socket of
 the counters, where `wasm/admission/src/ledger.rs` answers. Called after each push of the deny list.
@@ -7,11 +7,14 @@ the counters, where `wasm/admission/src/ledger.rs` answers. Called after each pu
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 Revoked = tuple[str, str]
 """Issuer and `jti`; an empty issuer means any."""
+RULES = "kapi:rules"
+"""In place of an issuer: the other part names rules of routes (`policies/streams/rules.py`)."""
 BATCH_BYTES = 64 * 1024
 BATCHES_AT_ONCE = 32
 """Envoy's threads read the log once a second, and it has room for 64 batches."""
@@ -28,11 +31,18 @@ class Filter(Protocol):
 
 
 class RevokedStreams:
-    """What Envoy has been told. Used by one thread."""
+    """What Envoy has been told. `tell` is for one thread, `end` for any."""
 
-    def __init__(self, envoy: Filter) -> None:
+    def __init__(self, envoy: Filter, own_issuers: Sequence[str] = ()) -> None:
+        """`own_issuers` are names of one issuer: what is revoked of one is of each."""
         self._envoy = envoy
+        self._own_issuers = own_issuers
         self._reported: frozenset[Revoked] = frozenset()
+        self._ended: deque[str] = deque()
+
+    def end(self, rules: Iterable[str]) -> None:
+        """Rules that no route has any more; the next `tell` tells it."""
+        self._ended.extend(rules)
 
     def tell(self, revoked: Iterable[Revoked]) -> None:
         """Tell what is new.
@@ -40,13 +50,24 @@ class RevokedStreams:
         Raises OSError if Envoy does not answer; the next call tells it again.
         """
         wanted = frozenset(revoked)
+        ended = tuple(self._ended)
         if self._envoy.needed():
-            fresh = sorted(filter(_is_printable, wanted - self._reported))
+            new = self._under_each_name(wanted - self._reported)
+            fresh = sorted(filter(_is_printable, new))
+            fresh += [(RULES, name) for name in ended]
             for number, batch in enumerate(_batches(fresh), 1):
                 self._envoy.send("/revoked", batch)
                 if number % BATCHES_AT_ONCE == 0:
                     time.sleep(PAUSE_SECONDS)
         self._reported = wanted
+        for _ in ended:
+            self._ended.popleft()
+
+    def _under_each_name(self, revoked: Iterable[Revoked]) -> Iterator[Revoked]:
+        for issuer, identifier in revoked:
+            names = self._own_issuers if issuer in self._own_issuers else (issuer,)
+            for name in names:
+                yield name, identifier
 
 
 def _is_printable(item: Revoked) -> bool:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
 from kapi import error_codes
 from kapi.apis.secrets import SecretId, Secrets
+from kapi.dataclass import dataclass
 from kapi.errors import Problem
 from kapi.gateway.deployment.change import Key
+from kapi.gateway.deployment.planning import Planning
 from kapi.settings import Settings
 from kapi.store import Rendered
 from kapi.store.gateway.secrets import SecretStore, StoredSecret
@@ -23,6 +24,9 @@ from kapi.store.gateway.secrets import SecretStore, StoredSecret
 class Gateway(Protocol):
     """The part of the deployer that is used here."""
 
+    def planning(self, secrets: Mapping[SecretId, str]) -> Planning:
+        """Says what changes would do, once these secrets are set."""
+
     def use_secret(
         self,
         changed: SecretId,
@@ -30,9 +34,6 @@ class Gateway(Protocol):
         keep: Callable[[Sequence[Rendered], Sequence[Key], int], None],
     ) -> None:
         """Render again whatever names the secret; raise with nothing changed if that fails."""
-
-    def uses_secret(self, changed: SecretId) -> bool:
-        """Whether a deployed API names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,25 @@ class NamedSecrets:
             if item.organization == organization and key not in self._fixed:
                 yield SecretName(item.name, item.key, "stored", item.updated_at)
 
+    def stored(self) -> tuple[StoredSecret, ...]:
+        """All that are not in the settings, with their values."""
+        return self._store.all()
+
+    def values(self) -> dict[str, str]:
+        """The values of these, by `organization/name/key`."""
+        return {f"{item.organization}/{item.name}/{item.key}": item.value for item in self.stored()}
+
+    def value(self, organization: str, name: str, key: str) -> str | None:
+        """The current value, or None."""
+        known = known_secrets(self._settings, self._store)
+        return known.values.get((organization, name, key))
+
+    def check(self, organization: str, name: str, key: str, value: str) -> None:
+        """Raise Problem if `set` would refuse this, but for what Envoy says."""
+        changed = (organization, name, key)
+        self._refuse_fixed(changed)
+        self._gateway.planning({changed: value}).refuse_unusable((changed,))
+
     def set(self, organization: str, name: str, key: str, value: str) -> None:
         """Set a value. When this returns, every API that names it uses it.
 
@@ -121,14 +141,6 @@ class NamedSecrets:
                     error_codes.NOT_FOUND,
                     f"there is no secret {name} with the key {key}",
                     hint="See the secrets: kapi secret list.",
-                )
-            if self._gateway.uses_secret(changed):
-                hint = "Undeploy these APIs first, or set another value."
-                raise Problem.of(
-                    error_codes.VALUE_UNUSABLE,
-                    f"deployed APIs use the secret {name} with the key {key}",
-                    hint=hint,
-                    status=409,
                 )
             self._gateway.use_secret(
                 changed,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kapi.addresses import is_loopback
 from kapi.audit import Record, record_nothing
+from kapi.dataclass import dataclass
 from kapi.identity.accounts.attempts import Attempts, sign_in_event
 from kapi.identity.accounts.users import Users
 from kapi.identity.clients.clients import Client, Clients
@@ -22,7 +23,7 @@ from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.figures import ProviderFigures
 from kapi.identity.keys.keyring import Keyring
 from kapi.identity.minting.claim_rules import token_claims
-from kapi.identity.minting.minter import AccessToken, Minter, no_key
+from kapi.identity.minting.minter import AccessToken, Minter, Template, no_key
 from kapi.identity.minting.opaque import keep_opaque
 from kapi.identity.possession.dpop import Nonces
 from kapi.identity.protocol.published import Published
@@ -79,6 +80,8 @@ class Provider:
     """The stored issuers that are trusted besides this one."""
     public_url: str = ""
     """The URL of the provider's root if it is not that of its host; without a slash at the end."""
+    issuer: str = ""
+    """Its `iss`: that of the settings unless it is named otherwise. The store has the former."""
     before_binding: Callable[[], None] = lambda: None
     """Called before a token is bound to a client certificate: sets up the check in the gateway."""
     record: Record = record_nothing
@@ -90,8 +93,10 @@ class Provider:
     """The provider's JWTs whose signature was checked; see `own_tokens.py`."""
     minter: Minter = field(init=False)
     """Signs access tokens."""
+    _by_host: dict[str, Provider] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.issuer = self.issuer or self.settings.identity.issuer
         self.use_keys(self.keyring)
         self.use_clients()
         self.attempts.told = self._sign_in_told
@@ -109,7 +114,29 @@ class Provider:
         """Replace the signing keys."""
         self.keyring = keyring
         self.verified = {}
-        self.minter = Minter(keyring, self.settings.identity.issuer, self.new_id, self._keep_opaque)
+        self.minter = Minter(keyring, self.issuer, self.new_id, self._keep_opaque)
+        for other in (self._by_host or {}).values():
+            other.use_keys(keyring)
+
+    @property
+    def by_host(self) -> Mapping[str, Provider]:
+        """The same provider as it is under its other host names: with an issuer of each.
+
+        Made at the first use, with all that was set until then. Clients and records are the same.
+        """
+        if self._by_host is None:
+            origin, hosts = self.settings.gateway.origin, self.settings.provider_hosts
+            # With a URL of its own, the provider is not at the hosts of the settings.
+            others = () if self.public_url else hosts[1:]
+            self._by_host = {
+                host: replace(self, issuer=origin(host), public_url=origin(host)) for host in others
+            }
+        return self._by_host
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """Each `iss` of its tokens."""
+        return (self.issuer, *self.settings.own_issuers)
 
     def mint(
         self, client: Client, access: AccessToken, parameters: Mapping[str, str], now: int
@@ -118,6 +145,22 @@ class Provider:
 
         `parameters` are those of the request. Raises OAuthError.
         """
+        access, form, algorithm = self._made_as(client, access, parameters)
+        return self.minter.mint(access, now, form, algorithm)[0]
+
+    def template(
+        self, client: Client, access: AccessToken, parameters: Mapping[str, str]
+    ) -> Template | None:
+        """What all tokens for this request have in common; None for opaque ones."""
+        access, form, algorithm = self._made_as(client, access, parameters)
+        if form == "opaque":
+            return None
+        return self.minter.template(access, form, algorithm)
+
+    def _made_as(
+        self, client: Client, access: AccessToken, parameters: Mapping[str, str]
+    ) -> tuple[AccessToken, str, str]:
+        """The token with the claims of the rules, its format and its algorithm."""
         claims = token_claims(self.settings.identity.claims, client, self.users, access, parameters)
         if claims is not access.claims:
             access = replace(access, claims=claims)
@@ -125,7 +168,7 @@ class Provider:
         form = made_as.format
         if form == "opaque" and access.readable:
             form = "jwt"
-        return self.minter.mint(access, now, form, made_as.algorithm)[0]
+        return access, form, made_as.algorithm
 
     @cached_property
     def resources(self) -> Resources:
@@ -166,7 +209,9 @@ class Provider:
     @property
     def published(self) -> Published:
         """What its documents are made from."""
-        return Published(self.settings.identity, self.base_url, self.keyring.algorithms)
+        return Published(
+            self.settings.identity, self.issuer, self.base_url, self.keyring.algorithms
+        )
 
     @property
     def on_loopback(self) -> bool:

@@ -13,7 +13,7 @@ from kapi.settings.identity import client_checks
 
 def read_settings(
     flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path, config: Path | None = None
-) -> tuple[Settings, dict[str, str]]:
+) -> Settings:
     """As `kapi.settings.reading.read_settings`. Raises SettingsError with every mistake."""
     checks = {"identity.clients": OuterCheck(_unknown_names, _clients_mistakes)}
     return reading.read_settings(flags, environ, cwd, config, outer_checks=checks)

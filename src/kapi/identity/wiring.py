@@ -12,6 +12,7 @@ from kapi.identity.accounts.attempts import Attempts
 from kapi.identity.accounts.users import Users
 from kapi.identity.client_policy import document_policy
 from kapi.identity.clients.clients import Clients
+from kapi.identity.clients.console_client import own_clients
 from kapi.identity.clients.notices import Notices
 from kapi.identity.clients.remote_documents import Fetch, RemoteDocuments, fetches_private
 from kapi.identity.keys.keyring import Keyring
@@ -42,10 +43,11 @@ def make_provider(
     identity = settings.identity
     records, login_attempts = Records(store.database), LoginAttempts(store.database)
     private = fetches_private(settings)
+    own = own_clients(settings, PlatformKeys(store.database), random_bytes)
     return Provider(
         settings=settings,
         keyring=keyring,
-        clients=Clients(identity.clients, random_bytes(16)),
+        clients=Clients((*identity.clients, *own), random_bytes(16)),
         users=Users(identity.users, UserStore(store.database)),
         records=records,
         families=Families(store.database),

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
+
+from kapi.dataclass import dataclass
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
@@ -99,6 +100,14 @@ ALGORITHMS: Mapping[str, SignatureAlgorithm] = {
 """The algorithms that tokens may be signed with, by their registered names."""
 _VERIFIED: Mapping[str, SignatureAlgorithm] = {**ALGORITHMS, "Ed25519": _EDDSA}
 """The algorithms that are verified: also by the name that RFC 9864 gives EdDSA with this curve."""
+_OF_KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("RSA", ""): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-384"): ("ES384",),
+    ("EC", "P-521"): ("ES512",),
+    ("OKP", "Ed25519"): ("EdDSA",),
+}
+"""The algorithms of a key, by its type and curve."""
 ASYMMETRIC = tuple(_VERIFIED)
 """Algorithms of what clients sign with their own keys."""
 _DIGESTS = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
@@ -115,6 +124,11 @@ def key_type(key: object) -> tuple[str, str]:
     if isinstance(key, ed25519.Ed25519PublicKey):
         return "OKP", "Ed25519"
     return "", ""
+
+
+def algorithms_of(kty: str, crv: str) -> tuple[str, ...]:
+    """The algorithms that keys of this type and curve verify; none for unknown ones."""
+    return _OF_KEYS.get((kty, crv), ())
 
 
 def fits(algorithm: str, kty: object, crv: object) -> bool:

@@ -12,8 +12,12 @@ _MOST_PADDING = b"=="
 
 def encode(content: bytes) -> str:
     """The base64url text of bytes."""
-    padded = b2a_base64(content, newline=False)
-    return padded.rstrip(b"=").translate(_TO_URL).decode("ascii")
+    return encoded(content).decode("ascii")
+
+
+def encoded(content: bytes) -> bytes:
+    """The same as bytes."""
+    return b2a_base64(content, newline=False).rstrip(b"=").translate(_TO_URL)
 
 
 def sha256(content: bytes) -> str:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kapi.typed import at, text
+
 CLIENT_CLAIMS = ("clientId", "client_id", "azp", "cid", "appid")
 """Claims that may name the client of a token whose issuer declares none: the first that it has.
 
@@ -29,7 +31,7 @@ def paths(name: str) -> tuple[tuple[str, ...], ...]:
 def find(claims: Mapping[str, Any], name: str) -> Any:
     """A claim by its name, which may contain dots, or its path (`realm_access.roles`); or None."""
     for path in paths(name):
-        value = _at(claims, path)
+        value = at(claims, path)
         if value is not None:
             return value
     return None
@@ -45,15 +47,7 @@ def client_claims(declared: str) -> tuple[str, ...]:
 def client_of(claims: Mapping[str, Any], names: Sequence[str] = CLIENT_CLAIMS) -> str:
     """The client that a token was issued to, or empty. `names` are those of `client_claims`."""
     for name in names:
-        value = find(claims, name)
-        if isinstance(value, str) and value:
-            return value
+        client = text(find(claims, name))
+        if client:
+            return client
     return ""
-
-
-def _at(value: Any, path: Sequence[str]) -> Any:
-    for part in path:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(part)
-    return value

@@ -14,7 +14,7 @@ from kapi.jose import base64url
 from kapi.jose.signing_keys import SigningKey
 from kapi.json_reading import NotJson, read_object
 
-_TEXTS = ("alg", "typ", "cty", "kid", "jku", "x5u", "x5t", "x5t#S256")
+_TEXTS = frozenset({"alg", "typ", "cty", "kid", "jku", "x5u", "x5t", "x5t#S256"})
 """Header parameters that are texts (RFC 7515 §4.1)."""
 
 
@@ -37,7 +37,7 @@ def octets(encoded: str) -> bytes:
 def jose_header(encoded: str) -> dict[str, Any]:
     """The JOSE header. Raises ValueError, also for a value of the wrong type (RFC 7515 §4.1)."""
     header = json_part(encoded)
-    if any(name in header and not isinstance(header[name], str) for name in _TEXTS):
+    if not all(isinstance(header[name], str) for name in _TEXTS & header.keys()):
         raise ValueError("its header parameters are not of the types of RFC 7515 4.1")
     return header
 
@@ -76,3 +76,9 @@ def signed(
     """A JWT of an encoded header and claims. Nearly all of its cost is the signature."""
     signing_input = f"{header}.{encode(orjson.dumps(claims))}"
     return f"{signing_input}.{encode(key.sign(signing_input.encode('ascii')))}"
+
+
+def signed_bytes(key: SigningKey, header: bytes, claims: bytes) -> bytes:
+    """The same of claims that are JSON, without turning bytes into text and back."""
+    signing_input = b"%b.%b" % (header, base64url.encoded(claims))
+    return b"%b.%b" % (signing_input, base64url.encoded(key.sign(signing_input)))

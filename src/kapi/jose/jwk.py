@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from kapi.jose import base64url
 from kapi.jose.algorithms import CURVES, PublicKey, key_type
+from kapi.typed import items
 
 PUBLIC_MEMBERS: Mapping[str, tuple[str, ...]] = {
     "RSA": ("n", "e"),
@@ -30,21 +31,25 @@ class InvalidKey(ValueError):
     """Why a JWK cannot be used. The text may be shown: it contains nothing of the key."""
 
 
+def public_jwk(value: Any) -> Mapping[str, Any]:
+    """A value, if it is the JWK of a public key and nothing more. Raises InvalidKey."""
+    if not isinstance(value, dict):
+        raise InvalidKey("it is not a JSON object")
+    if not PRIVATE_MEMBERS.isdisjoint(value):
+        raise InvalidKey("it holds a private key")
+    public_key(value)
+    return value
+
+
 def public_key(jwk: Mapping[str, Any]) -> PublicKey:
     """The public key of a JWK; private members are ignored. Raises InvalidKey."""
-    kty = jwk.get("kty")
+    read = _READERS.get(str(jwk.get("kty")), _unknown)
     try:
-        if kty == "RSA":
-            return _rsa_key(jwk)
-        if kty == "EC":
-            return _ec_key(jwk)
-        if kty == "OKP":
-            return _okp_key(jwk)
+        return read(jwk)
     except InvalidKey:
         raise
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, KeyError, UnsupportedAlgorithm) as error:
         raise InvalidKey("it is malformed") from error
-    raise InvalidKey("its type is unknown")
 
 
 def check_rsa_size(bits: int) -> None:
@@ -80,8 +85,7 @@ def is_for_verification(jwk: Mapping[str, Any]) -> bool:
     """Whether `use` and `key_ops`, if present, allow verification (RFC 7517 §4.2, §4.3)."""
     if jwk.get("use", "sig") != "sig":
         return False
-    operations = jwk.get("key_ops", ["verify"])
-    return isinstance(operations, list) and "verify" in operations
+    return "verify" in items(jwk.get("key_ops", ["verify"]))
 
 
 def _rsa_key(jwk: Mapping[str, Any]) -> PublicKey:
@@ -91,9 +95,7 @@ def _rsa_key(jwk: Mapping[str, Any]) -> PublicKey:
 
 
 def _ec_key(jwk: Mapping[str, Any]) -> PublicKey:
-    curve = CURVES.get(_text(jwk, "crv"))
-    if curve is None:
-        raise InvalidKey("it is malformed")
+    curve = CURVES[_text(jwk, "crv")]
     return ec.EllipticCurvePublicNumbers(_number(jwk, "x"), _number(jwk, "y"), curve).public_key()
 
 
@@ -101,6 +103,18 @@ def _okp_key(jwk: Mapping[str, Any]) -> PublicKey:
     if _text(jwk, "crv") != "Ed25519":
         raise InvalidKey("its curve or type is not supported")
     return ed25519.Ed25519PublicKey.from_public_bytes(base64url.decode(_text(jwk, "x")))
+
+
+def _unknown(_jwk: Mapping[str, Any]) -> PublicKey:
+    raise InvalidKey("its type is unknown")
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], PublicKey]] = {
+    "RSA": _rsa_key,
+    "EC": _ec_key,
+    "OKP": _okp_key,
+}
+"""What reads the members of a key, by `kty`."""
 
 
 def _number(jwk: Mapping[str, Any], name: str) -> int:

@@ -8,13 +8,14 @@ gave, and when the gateway is configured.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 
-from kapi.jose.algorithms import ALGORITHMS, PublicKey, fits, key_type
+from kapi.dataclass import dataclass
+from kapi.jose.algorithms import PublicKey, algorithms_of, key_type
 from kapi.jose.jwk import (
     PUBLIC_MEMBERS,
     InvalidKey,
@@ -23,7 +24,8 @@ from kapi.jose.jwk import (
     public_key,
     public_members,
 )
-from kapi.json_reading import NotJson, read_json
+from kapi.json_reading import NotJson, read_object
+from kapi.typed import mapping, text
 
 LARGEST_SET = 100
 """Keys of a set that are read."""
@@ -60,19 +62,11 @@ class KeySet:
 
     def find(self, kid: str, algorithm: str) -> tuple[VerificationKey, ...]:
         """The keys that may have signed it; several when an issuer uses one kid twice."""
-        found = []
-        for key in self.of(algorithm):
-            if key.kid in {"", kid}:
-                found.append(key)
-        return tuple(found)
+        return tuple(key for key in self.of(algorithm) if key.kid in {"", kid})
 
     def of(self, algorithm: str) -> tuple[VerificationKey, ...]:
         """Every key for an algorithm."""
-        found = []
-        for key in self.keys:
-            if algorithm in key.algorithms:
-                found.append(key)
-        return tuple(found)
+        return tuple(key for key in self.keys if algorithm in key.algorithms)
 
     @property
     def kids(self) -> tuple[str, ...]:
@@ -83,12 +77,9 @@ class KeySet:
 def read_jwks(content: bytes | str, algorithms: Sequence[str]) -> KeySet:
     """The usable keys of a document. Raises ValueError when it is not a JWK Set at all."""
     try:
-        value = read_json(content)
+        entries = read_object(content).get("keys")
     except NotJson as error:
-        raise ValueError("the document is not JSON") from error
-    entries = None
-    if isinstance(value, dict):
-        entries = value.get("keys")
+        raise ValueError(f"the document is not a JWK Set: {error}") from error
     if not isinstance(entries, list):
         what = "the document is not a JWK Set: it has no list `keys` (RFC 7517 5)"
         raise ValueError(what)  # noqa: TRY004 - the value is wrong, whatever its type
@@ -116,20 +107,19 @@ def _key_set(entries: Iterable[Any], algorithms: Sequence[str]) -> KeySet:
         # The same key twice is one key. Another key with the same kid is tried too (RFC 7517 §4.5
         # allows it).
         identity = (key.kid, json.dumps(key.members, sort_keys=True))
-        keys[identity] = _merged(keys.get(identity), key)
+        keys[identity] = _merged(keys.get(identity, key), key)
     return KeySet(tuple(keys.values()), tuple(ignored))
 
 
-def _merged(first: VerificationKey | None, second: VerificationKey) -> VerificationKey:
-    if first is None:
-        return second
+def _merged(first: VerificationKey, second: VerificationKey) -> VerificationKey:
     both = dict.fromkeys((*first.algorithms, *second.algorithms))
     return replace(second, algorithms=tuple(both))
 
 
 def _shown(entry: Any, number: int) -> str:
-    if isinstance(entry, dict) and isinstance(entry.get("kid"), str):
-        return repr(entry["kid"][:64])
+    kid = text(mapping(entry).get("kid"))
+    if kid:
+        return repr(kid[:64])
     return f"number {number}"
 
 
@@ -143,18 +133,37 @@ def _entry(key: VerificationKey, algorithm: str) -> dict[str, str]:
 def _key(entry: Any, algorithms: Sequence[str]) -> VerificationKey:
     if not isinstance(entry, dict):
         raise InvalidKey("it is not a JSON object")
-    kty, kid = entry.get("kty"), entry.get("kid", "")
-    if kty == "oct":
-        raise InvalidKey("it is symmetric")
-    if not isinstance(kty, str) or kty not in PUBLIC_MEMBERS:
-        raise InvalidKey("its type is unknown")
-    if "d" in entry:
-        raise InvalidKey("its private half is published, so anybody may sign with it")
-    if not is_for_verification(entry):
-        raise InvalidKey("it is not for signatures")
-    if not isinstance(kid, str) or len(kid) > _LONGEST_KID:
-        raise InvalidKey("its kid is not a short text")
-    return _verification_key(public_key(entry), kid, entry.get("alg"), algorithms)
+    for is_usable, mistake in _RULES:
+        if not is_usable(entry):
+            raise InvalidKey(mistake)
+    return _verification_key(public_key(entry), entry.get("kid", ""), entry.get("alg"), algorithms)
+
+
+def _is_asymmetric(jwk: Mapping[str, Any]) -> bool:
+    return jwk.get("kty") != "oct"
+
+
+def _has_known_type(jwk: Mapping[str, Any]) -> bool:
+    return str(jwk.get("kty")) in PUBLIC_MEMBERS
+
+
+def _is_public(jwk: Mapping[str, Any]) -> bool:
+    return "d" not in jwk
+
+
+def _has_short_kid(jwk: Mapping[str, Any]) -> bool:
+    kid = jwk.get("kid", "")
+    return isinstance(kid, str) and len(kid) <= _LONGEST_KID
+
+
+_RULES: Sequence[tuple[Callable[[Mapping[str, Any]], bool], str]] = (
+    (_is_asymmetric, "it is symmetric"),
+    (_has_known_type, "its type is unknown"),
+    (_is_public, "its private half is published, so anybody may sign with it"),
+    (is_for_verification, "it is not for signatures"),
+    (_has_short_kid, "its kid is not a short text"),
+)
+"""What a key must be, in the order of the checks, and why it is left out otherwise."""
 
 
 def _verification_key(
@@ -162,23 +171,15 @@ def _verification_key(
 ) -> VerificationKey:
     """The key, with the algorithms that its type, its `alg` and the issuer allow."""
     kty, crv = key_type(public)
-    able = []
-    for name in ALGORITHMS:
-        if fits(name, kty, crv):
-            able.append(name)
+    able = algorithms_of(kty, crv)
     if not able:
         raise InvalidKey("its curve or type is not supported")
     if kty == "RSA":
         check_rsa_size(public.key_size)
     if alg == "Ed25519":
         alg = "EdDSA"  # RFC 9864
-    accepted = []
-    for name in able:
-        if name in algorithms:
-            accepted.append(name)
-    allowed = accepted
-    if alg is not None:
-        allowed = [name for name in accepted if name == alg]
+    accepted = [name for name in able if name in algorithms]
+    allowed = [name for name in accepted if alg in (None, name)]
     if not allowed:
         raise InvalidKey(_not_accepted(alg, able, accepted))
     return VerificationKey(kid, tuple(allowed), public, public_members(public))

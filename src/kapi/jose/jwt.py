@@ -9,18 +9,25 @@ limited before anything is decoded.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.jose.algorithms import fits, verifies, verifies_hmac
 from kapi.jose.compact import bare_type, jose_header, json_part, octets
-from kapi.jose.jwk import PRIVATE_MEMBERS, InvalidKey, is_for_verification, public_key
+from kapi.jose.jwk import InvalidKey, is_for_verification, public_jwk, public_key
+from kapi.typed import text
 
 LARGEST = 16 * 1024
 MOST_KEYS = 50
 """Keys of one client that are tried."""
-_KEY_REFERENCES = frozenset({"jku", "x5u", "x5c"})
-_KEYS_IN_HEADERS = _KEY_REFERENCES | {"jwk"}
+_SELECT_KEYS = frozenset({"alg", "kid"})
+"""Header parameters that a key must not contradict (RFC 7517 §4.4, §4.5)."""
+_CRITICAL = frozenset({"crit", "b64"})
+KEY_REFERENCES = frozenset({"jku", "x5u", "x5c"})
+"""Header parameters that lead to a key or certificates."""
+KEYS_IN_HEADERS = KEY_REFERENCES | {"jwk"}
+"""Header parameters with which a token brings a key of its own. They are forbidden, but for the
+`jwk` of a DPoP proof."""
 _SKEW = 30
 """Seconds that another machine's clock may differ."""
 
@@ -59,21 +66,31 @@ def read_jwt(
     text: str,
     *,
     algorithms: Collection[str],
-    types: Collection[str] | None,
-    embedded_key: bool = False,
+    types: Collection[str],
+    forbidden: Collection[str] = KEYS_IN_HEADERS,
 ) -> Jwt:
     """Parse a JWT and check its header. Raises InvalidJwt.
 
-    `types` are the accepted values of `typ` in lower case, `""` for an absent one; None leaves the
-    check to the caller. `embedded_key` demands `jwk` (DPoP).
+    `types` are the accepted values of `typ` in lower case, `""` for an absent one.
     """
+    jwt = read_jwt_of_any_type(text, algorithms, forbidden)
+    if media_type(jwt) not in types:
+        names = " or ".join(name or "absent" for name in types)
+        raise InvalidJwt(f"its typ must be {names}")
+    return jwt
+
+
+def read_jwt_of_any_type(
+    text: str, algorithms: Collection[str], forbidden: Collection[str] = KEYS_IN_HEADERS
+) -> Jwt:
+    """Parse a JWT and check its header but for `typ`. Raises InvalidJwt."""
     jwt = parse_jwt(text)
     if jwt.header.get("alg") not in algorithms:
         raise InvalidJwt(f"its alg must be one of {' '.join(algorithms)}")
-    if types is not None and media_type(jwt) not in types:
-        names = " or ".join(name or "absent" for name in types)
-        raise InvalidJwt(f"its typ must be {names}")
-    _check_parameters(jwt.header, embedded_key=embedded_key)
+    if has_critical_parameters(jwt.header):
+        raise InvalidJwt("it has critical header parameters that are not understood here")
+    if not jwt.header.keys().isdisjoint(forbidden):
+        raise InvalidJwt("keys in or behind its header (jwk, jku, x5u, x5c) are not trusted")
     return jwt
 
 
@@ -82,33 +99,17 @@ def media_type(jwt: Jwt) -> str:
     return bare_type(jwt.header.get("typ", ""))
 
 
-def _check_parameters(header: Mapping[str, Any], *, embedded_key: bool) -> None:
-    if has_critical_parameters(header):
-        raise InvalidJwt("it has critical header parameters that are not understood here")
-    forbidden = _KEYS_IN_HEADERS
-    if embedded_key:
-        forbidden = _KEY_REFERENCES
-        if "jwk" not in header:
-            raise InvalidJwt("its header has no jwk")
-    if not forbidden.isdisjoint(header):
-        raise InvalidJwt("keys in or behind its header (jwk, jku, x5u, x5c) are not trusted")
-
-
 def has_critical_parameters(header: Mapping[str, Any]) -> bool:
     """Whether a header has critical extensions. None is supported (RFC 7515 §4.1.11, RFC 7797)."""
-    return "crit" in header or "b64" in header
+    return not _CRITICAL.isdisjoint(header)
 
 
 def check_signature(jwt: Jwt, keys: Iterable[Mapping[str, Any]]) -> None:
     """Raise InvalidJwt unless one of the JWKs signed it. Its `alg` and `kid` select the keys."""
-    algorithm = str(jwt.header["alg"])
-    candidates = []
-    for key in list(keys)[:MOST_KEYS]:
-        if _is_candidate(key, jwt.header):
-            candidates.append(key)
+    candidates = [key for key in list(keys)[:MOST_KEYS] if _is_candidate(key, jwt.header)]
     if not candidates:
         raise InvalidJwt("the client has no key that fits its alg and kid")
-    if not any(_is_signed_by(jwt, algorithm, key) for key in candidates):
+    if not any(_is_signed_by(jwt, key) for key in candidates):
         raise InvalidJwt("its signature is wrong")
 
 
@@ -118,17 +119,12 @@ def check_hmac(jwt: Jwt, secret: bytes) -> None:
         raise InvalidJwt("its signature is wrong")
 
 
-def check_embedded_key(value: Any) -> Mapping[str, Any]:
+def embedded_key(header: Mapping[str, Any]) -> Mapping[str, Any]:
     """The JWK in a header, when it is a public key and nothing more. Raises InvalidJwt."""
-    if not isinstance(value, dict) or value.get("kty") not in ("RSA", "EC", "OKP"):
-        raise InvalidJwt("its jwk is not a public key")
-    if PRIVATE_MEMBERS & set(value):
-        raise InvalidJwt("its jwk holds a private key")
     try:
-        public_key(value)
+        return public_jwk(header.get("jwk"))
     except InvalidKey as error:
         raise InvalidJwt(f"its jwk cannot be used: {error}") from error
-    return value
 
 
 def check_times(claims: Mapping[str, Any], now: int, longest: int) -> int:
@@ -144,8 +140,7 @@ def check_times(claims: Mapping[str, Any], now: int, longest: int) -> int:
     if expires > now + longest + _SKEW:
         raise InvalidJwt(f"its exp is more than {longest} seconds away")
     for name in ("iat", "nbf"):
-        begins = numeric_date(claims, name)
-        if begins is not None and begins > now + _SKEW:
+        if (numeric_date(claims, name) or now) > now + _SKEW:
             raise InvalidJwt(f"its {name} is in the future")
     return int(expires)
 
@@ -155,32 +150,30 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    is_number = type(value) in (int, float)
-    if not is_number or not abs(value) < 2**53:
+    if type(value) not in (int, float) or not abs(value) < 2**53:
         raise InvalidJwt(f"its {name} is not a number of seconds")
     return float(value)
 
 
 def text_claim(claims: Mapping[str, Any], name: str, longest: int = 512) -> str:
     """A text claim of 1 to `longest` characters. Raises InvalidJwt."""
-    value = claims.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= longest:
+    value = text(claims.get(name))
+    if not 0 < len(value) <= longest:
         raise InvalidJwt(f"{name} must be a text of 1 to {longest} characters")
     return value
 
 
 def _is_candidate(key: Mapping[str, Any], header: Mapping[str, Any]) -> bool:
-    algorithm, kid = str(header["alg"]), header.get("kid")
-    if not fits(algorithm, key.get("kty"), key.get("crv")) or not is_for_verification(key):
+    """Whether a key is for signatures of this kind and contradicts neither `alg` nor `kid`."""
+    if not fits(header["alg"], key.get("kty"), key.get("crv")) or not is_for_verification(key):
         return False
-    if key.get("alg", algorithm) != algorithm:
-        return False
-    return kid in (None, key.get("kid", kid))
+    wanted = {name: header[name] for name in _SELECT_KEYS & header.keys()}
+    return wanted.items() <= {**wanted, **key}.items()
 
 
-def _is_signed_by(jwt: Jwt, algorithm: str, key: Mapping[str, Any]) -> bool:
+def _is_signed_by(jwt: Jwt, key: Mapping[str, Any]) -> bool:
     try:
         public = public_key(key)
     except InvalidKey:
         return False
-    return verifies(algorithm, public, jwt.signing_input, jwt.signature)
+    return verifies(jwt.header["alg"], public, jwt.signing_input, jwt.signature)

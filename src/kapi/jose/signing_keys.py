@@ -7,12 +7,13 @@ without, since we made them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import orjson
 from cryptography.hazmat.primitives import serialization
 
+from kapi.dataclass import dataclass
 from kapi.jose.algorithms import ALGORITHMS, PrivateKey, PublicKey
 from kapi.jose.jwk import public_members
 

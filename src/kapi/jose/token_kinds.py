@@ -19,11 +19,12 @@ In this order:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from kapi.dataclass import dataclass
 from kapi.jose.claim_names import find
 from kapi.jose.compact import bare_type
+from kapi.typed import listed, text
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type
 """The type that only access tokens have (RFC 9068 §2.1)."""
@@ -130,23 +131,17 @@ OWN_TOKENS = AccessTokenRule(required_claims=((OWN_MARK, ""),))
 
 
 def _type_of(header: Mapping[str, Any]) -> str | None:
-    """The type; empty when there is none, None when it is not text or is empty."""
+    """The type; empty if there is none, None if it is not a text or an empty one."""
     if "typ" not in header:
         return ""
-    value = header["typ"]
-    if isinstance(value, str) and value:
-        return bare_type(value)
-    return None
+    return bare_type(text(header["typ"])) or None
 
 
 def _has(value: Any, wanted: str) -> bool:
     """Whether a claim is the value, or a list that contains it; Booleans are `true` and `false`."""
-    if value is None or not wanted:
+    if not wanted:
         return value is not None
-    held = [value]
-    if isinstance(value, list):
-        held = value
-    return wanted in map(_as_text, held)
+    return wanted in map(_as_text, listed(value))
 
 
 def _as_text(item: Any) -> Any:

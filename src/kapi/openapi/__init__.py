@@ -10,8 +10,10 @@ example.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
+
+from kapi.dataclass import dataclass
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
@@ -58,6 +60,8 @@ class Row:
     """Name of the security scheme; empty: none."""
     refuses: tuple[str, ...] = ()
     """Names of its own refusals; those of its body and its security scheme are added."""
+    conditional: bool = False
+    """Whether it answers with an ETag, and honours If-Match and If-None-Match (RFC 9110 §13)."""
 
 
 @dataclass(frozen=True, slots=True)

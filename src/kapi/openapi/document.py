@@ -16,6 +16,23 @@ _STATUS_TEXTS = {
     304: "Not changed",
     503: "Not ready; try again",
 }
+_ETAG = {
+    "ETag": {"description": "Of the object; send it in If-Match", "schema": {"type": "string"}}
+}
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "ETag of the object as it was read; another object is not changed",
+    "schema": {"type": "string"},
+}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "`*`, for a new object; for a GET the ETag that the caller has",
+    "schema": {"type": "string"},
+}
+_CONDITIONS = {"get": (_IF_NONE_MATCH,)}
+"""Parameter Objects of the preconditions of a request, by method; the others have both."""
 _ENCODED_SLASH = {"description": "The path had an encoded slash; Location says how to write it"}
 
 
@@ -60,6 +77,8 @@ def operation(
     if rest.strip() and not row.summary:
         made["description"] = " ".join(rest.split())
     parameters = _parameters(row, described)
+    if row.conditional and described.parameters:
+        parameters += _CONDITIONS.get(method, (_IF_MATCH, _IF_NONE_MATCH))
     if parameters:
         made["parameters"] = parameters
     if row.media_type and method not in {"get", "delete"}:
@@ -104,6 +123,8 @@ def _responses(
         response: dict[str, Any] = {"description": _STATUS_TEXTS.get(status, "Done")}
         if media_type:
             response["content"] = _content(row, media_type)
+            if row.conditional:
+                response["headers"] = _ETAG
         made[str(status)] = response
     for refused, response in _refused(refusals, schema).items():
         made.setdefault(refused, response)

@@ -15,41 +15,50 @@ from kapi.policies import (
     endpoint_security,
     guardrails,
     headers,
-    interceptor,
-    lua_scripts,
-    mirror,
     public_address,
-    redirect,
-    revocation,
-    scopes,
     streams,
-    subscriptions,
-    wasm_modules,
 )
 from kapi.policies.ai import models as ai_models
 from kapi.policies.ai import rate_limit as ai_rate_limit
 from kapi.policies.ai import usage as ai_usage
-from kapi.policies.callers import ip_restriction
+from kapi.policies.callers import (
+    basic_authentication,
+    browser_sign_in,
+    external_authorization,
+    ip_restriction,
+    revocation,
+    scopes,
+    subscriptions,
+)
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kinds import graphql, grpc, mcp, mcp_tools
 from kapi.policies.limits import limit_keys, rate_limit
+from kapi.policies.mediation import interceptor, lua_scripts, wasm_modules
 from kapi.policies.policy import Policy
 from kapi.policies.traffic import (
     compression,
     fault_injection,
+    load_balancing,
+    mirror,
     mock,
+    redirect,
     request_validation,
+    response_cache,
     url_rewrite,
+    xml,
 )
 
 POLICIES: tuple[Policy, ...] = (
     compression,
     cors,
     ip_restriction,
+    browser_sign_in,
     authentication,
+    basic_authentication,
     revocation,
     scopes,
     subscriptions,
+    external_authorization,
     request_validation,
     guardrails,
     rate_limit,
@@ -60,6 +69,7 @@ POLICIES: tuple[Policy, ...] = (
     ai_models,
     ai_usage,
     streams,
+    response_cache,
     fault_injection,
     mock,
     backend_jwt,
@@ -68,10 +78,12 @@ POLICIES: tuple[Policy, ...] = (
     limit_keys,
     endpoint_security,
     lua_scripts,
+    xml,
     public_address,
     grpc,
     headers,
     url_rewrite,
+    load_balancing,
     mirror,
     redirect,
 )

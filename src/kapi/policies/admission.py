@@ -8,6 +8,7 @@ Its source is `wasm/admission`, its counters live in memory that Envoy's threads
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kapi.apis.ir import AiProvider
@@ -53,6 +54,29 @@ def usage(provider: AiProvider, api: str) -> str:
     return "\t".join((*map(" ".join, numbers), f"{TOTALS}{api}"))
 
 
+_IN_PLAN = ("kind", "limits", "place", "usage", "models", "prices")
+"""Fields of the metadata that become lines of one text, in this order; others stay fields.
+
+The kind is first: `replies.py` of the gateway looks how the text begins.
+"""
+
+
+def planned(metadata: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """A route's metadata with what the module reads of each call in one text, `plan`.
+
+    Each reading of a field takes microseconds of a call. `wasm/admission/src/plan.rs` reads it.
+    """
+    found = dict(metadata)
+    own = dict(found.get(FILTER, {}))
+    lines = []
+    for name in _IN_PLAN:
+        if name in own:
+            lines.append(f"{name}\t{own.pop(name)}")
+    if lines:
+        found[FILTER] = {**own, "plan": "\n".join(lines)}
+    return found
+
+
 def part(name: str, module: str = MODULE, more: str = "") -> dict[str, Any]:
     """A part of the module: `admit`, `keys`, `stream`, `model` or `ledger`; they share one memory.
 
@@ -72,3 +96,19 @@ ADMIT_BY_HEADERS = HttpFilter(
     counts=True,
 )
 """The same for calls whose bodies are not read."""
+
+
+_COUNTING_PARTS = ("admit", "keys")
+
+
+def counted_by_all(config: Mapping[str, Any], away: str, milliseconds: int) -> dict[str, Any]:
+    """A part with limits that are counted with other nodes.
+
+    `away` is what it does while nothing answers within `milliseconds` (settings `limits.away`).
+    """
+    inner = config["config"]
+    told = inner["configuration"]["value"]
+    if told not in _COUNTING_PARTS:
+        return dict(config)
+    changed = {**inner["configuration"], "value": f"{told}\n{away}\t{milliseconds}"}
+    return {**config, "config": {**inner, "configuration": changed}}

@@ -10,25 +10,26 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kapi.apis import report as codes
 from kapi.apis.conf.nodes import mappings_at, text_at
-from kapi.apis.conf.policy_lists import uses
+from kapi.apis.conf.policy_lists import uses_of
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import FLAG, NAME, TEXT, Items, Record, Text, Whole
-from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PolicyConf
+from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PolicyConf, policy_named
 from kapi.apis.model.rules import Fault
 from kapi.apis.report import Report
 from kapi.apis.reserved_headers import may_hold_backend_jwt
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
+from kapi.dataclass import dataclass
 from kapi.policies.authentication.node import Authentication
-from kapi.policies.callers.custom_claims import TYPES, claim_value
-from kapi.policies.callers.rbac import API_KEY_CLAIMS, CLAIMS
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
+from kapi.policies.custom_claims import TYPES, claim_value
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 from kapi.policies.lua import script
+from kapi.policies.rbac import API_KEY_CLAIMS, CLAIMS
+from kapi.typed import of_kind
 
 name = "backend_jwt"
 phase = Phase.MEDIATE
@@ -61,14 +62,9 @@ class BackendJwt:
 def compile(conf: ApiConf, operation: OperationConf) -> BackendJwt | None:
     """The operation's wins over the API's; of several in one list the last."""
     for policies in (operation.policies.request, conf.policies.request):
-        found = []
-        for item in policies:
-            if item.name == POLICY:
-                found.append(item)
-        if found:
-            if found[-1].parameter("enabled", default=True):
-                return _node(found[-1])
-            return None
+        found = policy_named(reversed(policies), POLICY)
+        if found is not None:
+            return _node(found) if found.parameter("enabled", default=True) else None
     return None
 
 
@@ -94,7 +90,7 @@ def _node(item: PolicyConf) -> BackendJwt:
 def envoy(node: BackendJwt, place: Place) -> EnvoyRoute:
     """Tell the script what to ask, and for which header."""
     authentication = next(
-        (item for item in place.operation.policies if isinstance(item, Authentication)),
+        of_kind(place.operation.policies, Authentication),
         Authentication(),
     )
     api = {
@@ -154,8 +150,8 @@ def _check(parameters: Mapping, pointer: str, report: Report) -> None:
 
 
 def _check_flows(root: Mapping, report: Report) -> None:
-    for use in uses(root):
-        if use.name == POLICY and use.flow == "response":
+    for use in uses_of(root, POLICY):
+        if use.flow == "response":
             message = f"{POLICY} acts on requests only"
             place = mark(use.node, use.pointer)
             report.add(codes.COMBINATION, message, place, "Move it to the request list.")

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import Any
 
 from kapi.apis.ir import Api, Endpoint, Operation, SecretRef
 from kapi.apis.secrets import NO_SECRETS, Secrets
+from kapi.dataclass import dataclass
 from kapi.settings import GatewaySettings, SubscriptionsSettings
 
 
@@ -27,6 +28,10 @@ class Phase(IntEnum):
     ADDRESSES = 7
     """Before authentication, because a refused address needs no more; after CORS, whose headers the
     refusal has."""
+    SIGN_IN = 8
+    """Before all that refuses callers without a token: it sends browsers to a provider."""
+    HIDE_SESSIONS = 9
+    """Right after it: what follows does not see the cookies of sessions."""
     AUTHENTICATE = 10
     """Before all that relies on who is calling."""
     REVOKE = 15
@@ -35,6 +40,8 @@ class Phase(IntEnum):
     """After authentication, whose verified claims it reads; before the backend has any cost."""
     SUBSCRIBE = 25
     """After scopes, as in APK: who may not call at all is told so first."""
+    ASK = 26
+    """A service of the API: after the gateway's own refusals, whose calls it need not see."""
     GUARD = 28
     """Guardrails: before limits, so that a refused request does not count, and an answer that is
     refused on its way back has been counted."""
@@ -42,6 +49,8 @@ class Phase(IntEnum):
     """After the refusals above, which do not count; before the backend has any cost."""
     STREAM = 35
     """After every refusal, because a call that enters here is known until it ends."""
+    CACHE = 36
+    """After every refusal and count, before anything that has a cost: answers from memory."""
     INJECT = 37
     """Faults on purpose: after every refusal, before anything that has a cost."""
     MOCK = 38
@@ -92,6 +101,19 @@ PLACEHOLDER: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderPlace:
+    """Where the inbuilt provider is."""
+
+    hosts: tuple[str, ...]
+    """The names of its host, the configured one first."""
+    cluster: str
+
+
+def _unnamed(ref: SecretRef) -> dict[str, Any]:
+    return {"name": f"{ref.name}/{ref.key}"}
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where an operation is served: on one host, below one base path, with endpoints of one kind.
 
@@ -111,6 +133,15 @@ class Place:
     own_cluster: Callable[[Endpoint], str] = field(default=str, compare=False)
     """The name of the cluster of an endpoint that the settings name for all APIs."""
     subscriptions: SubscriptionsSettings = field(default_factory=SubscriptionsSettings)
+    credential: Callable[[SecretRef], dict[str, Any]] = field(default=_unnamed, compare=False)
+    """Where a filter gets the value of a secret of a `FilterSecret`: Envoy's SdsSecretConfig."""
+    provider: ProviderPlace | None = None
+    """The inbuilt provider; None if it is off."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All names of the host."""
+        return self.gateway.names_of(self.host)
 
     @property
     def endpoint(self) -> Endpoint:

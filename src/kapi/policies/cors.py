@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kapi.apis import report as codes
@@ -22,9 +21,11 @@ from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.apis.model.rules import target_key
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Scalar, Sequence, mark
+from kapi.dataclass import dataclass
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
+from kapi.typed import first_of, of_kind
 
 name = "cors"
 phase = Phase.CORS
@@ -208,7 +209,7 @@ def _allow(node: Cors, place: Place) -> str:
 
 def answer(place: Place, status: int, body: str, allow: str = "") -> EnvoyRoute | None:
     """The gateway itself answers, with the API's cross-origin headers; None without such rules."""
-    node = next((item for item in place.operation.policies if isinstance(item, Cors)), None)
+    node = first_of(place.operation.policies, Cors)
     if node is None:
         return None
     vary = {}
@@ -224,7 +225,7 @@ def answer(place: Place, status: int, body: str, allow: str = "") -> EnvoyRoute 
 
 def allowed_origins(place: Place) -> tuple[str, ...]:
     """The origins whose pages may call an API; a `*` matches any part of a host or port."""
-    nodes = [item for item in place.operation.policies if isinstance(item, Cors)]
+    nodes = list(of_kind(place.operation.policies, Cors))
     return tuple(origin for node in nodes for origin in node.origins)
 
 

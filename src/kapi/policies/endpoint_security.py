@@ -7,7 +7,6 @@ takes the gateway for.
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
@@ -27,6 +26,7 @@ from kapi.apis.ir import ApiKeyCredential, BasicCredentials
 from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, mark
+from kapi.dataclass import dataclass
 from kapi.policies.contract import (
     EnvoyRoute,
     HeaderCredential,

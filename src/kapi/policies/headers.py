@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Final, Literal
 
@@ -20,6 +19,7 @@ from kapi.apis.header_rules import header_fault, header_value_fault
 from kapi.apis.model.conf import ApiConf, OperationConf, PolicyConf
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, mark
+from kapi.dataclass import dataclass
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
 from kapi.policies.kubernetes import HeaderChanges, KubernetesPlace, KubernetesRoute, NotPossible
 

@@ -7,10 +7,11 @@ joins the parts. What these resources cannot express is a `NotPossible` with its
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from kapi.apis.ir import Endpoint
+from kapi.dataclass import dataclass
 from kapi.policies.contract import HeaderCredential, Place
 from kapi.settings import KubernetesSettings
 

@@ -11,13 +11,13 @@ route's metadata.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG
 from kapi.apis.ir import Endpoint
 from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.dataclass import dataclass
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 from kapi.policies.lua import script
@@ -95,15 +95,17 @@ def everywhere(place: Place) -> EnvoyRoute | None:
     """The script, with what it needs to know of the place."""
     if any(node.policy == "redirect" for node in place.operation.policies):
         return None
-    context: dict[str, Any] = {
-        "origins": sorted(
-            {origin for endpoint in place.endpoints for origin in _origins(endpoint)}
-        ),
-        "base": place.endpoint.base_path,
-        "prefix": place.base_path,
-        "public": place.gateway.origin(place.host),
+    # Relative to the name that the caller used (RFC 9110 §10.2.2), if the host has several.
+    public = "" if len(place.hosts) > 1 else place.gateway.origin(place.host)
+    origins = {
+        written
+        for endpoint in place.endpoints
+        for address in endpoint.addresses
+        for written in _origins(address)
     }
-    return EnvoyRoute(metadata={FILTER: {"place": context}})
+    # One text takes a fifth of the memory of a list and members, in each route.
+    texts = (" ".join(sorted(origins)), place.endpoint.base_path, place.base_path, public)
+    return EnvoyRoute(metadata={FILTER: {"place": "\t".join(texts)}})
 
 
 def _origins(endpoint: Endpoint) -> list[str]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.settings.ai import AiProviderSettings
 from kapi.settings.apis import ApisSettings
 from kapi.settings.checks import Mistake
 from kapi.settings.gateway import (
+    LOCAL_CONSOLE,
+    LOCAL_PROVIDER,
     EnforcerSettings,
     GatewaySettings,
     InterceptorSettings,
@@ -33,7 +36,9 @@ from kapi.settings.identity.resources import ResourceSettings
 from kapi.settings.identity.users import UserSettings
 from kapi.settings.identity.well_known import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET
 from kapi.settings.kubernetes import KubernetesSettings
+from kapi.settings.limits import LimitsSettings
 from kapi.settings.operate.audit import AuditSettings
+from kapi.settings.operate.console import ConsoleSettings
 from kapi.settings.operate.metrics import MetricsSettings
 from kapi.settings.operate.traces import TracesSettings
 from kapi.settings.secrets import SecretSettings, SecretsSettings
@@ -58,12 +63,14 @@ __all__ = [
     "AssertionIssuerSettings",
     "AuditSettings",
     "ClientSettings",
+    "ConsoleSettings",
     "EnforcerSettings",
     "GatewaySettings",
     "IdentitySettings",
     "InterceptorSettings",
     "IssuerSettings",
     "KubernetesSettings",
+    "LimitsSettings",
     "MetricsSettings",
     "RegistrationSettings",
     "ResourceSettings",
@@ -93,13 +100,56 @@ class Settings:
     secrets: SecretsSettings = field(default_factory=SecretsSettings)
     subscriptions: SubscriptionsSettings = field(default_factory=SubscriptionsSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     traces: TracesSettings = field(default_factory=TracesSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
+    sources: dict[str, str] = field(default_factory=dict, compare=False)
+    """Where each value came from, by dotted name: a file, a variable or a flag."""
+
+    @property
+    def console_hosts(self) -> tuple[str, ...]:
+        """The names of the console's host; none if there is no console."""
+        if not self.console.enabled or not self.identity.enabled:
+            return ()
+        names = [self.console.host.lower()]
+        if self.gateway.localhost_names and LOCAL_CONSOLE not in (*names, *self._other_hosts):
+            names.append(LOCAL_CONSOLE)
+        return tuple(names)
+
+    @property
+    def _other_hosts(self) -> tuple[str, ...]:
+        """The names of the hosts of the provider and of the system APIs."""
+        return (*self.provider_hosts, *self.gateway.api_hosts)
+
+    @property
+    def provider_hosts(self) -> tuple[str, ...]:
+        """The names of the inbuilt provider's host; the configured one is the first."""
+        host = self.identity.host.lower()
+        if not self.gateway.localhost_names or self.gateway.api_host.lower() == LOCAL_PROVIDER:
+            return (host,)
+        return tuple(dict.fromkeys((host, LOCAL_PROVIDER)))
+
+    @property
+    def own_issuers(self) -> tuple[str, ...]:
+        """`iss` of the inbuilt provider under each of its names; the configured one is the first.
+
+        A client must find the issuer that it asked for (OpenID Connect Discovery §4.3).
+        """
+        more = map(self.gateway.origin, self.provider_hosts[1:])
+        return tuple(dict.fromkeys((self.identity.issuer, *more)))
 
     def mistakes(self) -> Iterator[Mistake]:
         """What the sections say together."""
+        if self.identity.enabled and self.identity.host.lower() in self.gateway.api_hosts:
+            what = f"is {self.identity.host}, a host of the system APIs"
+            hint = "Give the provider a host of its own, or say gateway.localhost_names = false."
+            yield Mistake(what, hint, ".identity.host")
+        if self.console.host.lower() in self._other_hosts and self.console_hosts:
+            what = f"is {self.console.host}, a host of the provider or of the system APIs"
+            yield Mistake(what, "Give the console a host of its own.", ".console.host")
         for mistake in self.subscriptions.repeated_applications(self.apis.organization):
             yield mistake.below(".subscriptions")
 
@@ -111,10 +161,12 @@ SECTIONS: dict[str, type] = {
     "secrets": SecretsSettings,
     "subscriptions": SubscriptionsSettings,
     "store": StoreSettings,
+    "limits": LimitsSettings,
     "kubernetes": KubernetesSettings,
     "metrics": MetricsSettings,
     "audit": AuditSettings,
     "traces": TracesSettings,
+    "console": ConsoleSettings,
 }
 """The tables of kapi.toml."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kapi.addresses import is_label
+from kapi.dataclass import dataclass
 from kapi.settings.checks import check_text
 
 

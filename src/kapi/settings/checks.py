@@ -8,7 +8,7 @@ A mistake says its place relative to the field or class, which do not know where
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 
@@ -23,6 +23,12 @@ class Mistake(NamedTuple):
     def below(self, name: str) -> Mistake:
         """The same mistake as seen from further up the tree."""
         return self._replace(where=name + self.where)
+
+
+def below(name: str, mistakes: Iterable[Mistake]) -> Iterator[Mistake]:
+    """The mistakes of a part of something, as seen from there."""
+    for mistake in mistakes:
+        yield mistake.below(name)
 
 
 Check = Callable[[Any], Iterator[Mistake]]
@@ -47,11 +53,21 @@ def check_text(accepts: Callable[[str], Any], what: str, hint: str = "") -> Chec
     return check
 
 
+def check_each(check: Check) -> Check:
+    """A check of each item of a list."""
+
+    def check_items(values: Iterable[Any]) -> Iterator[Mistake]:
+        for value in values:
+            yield from check(value)
+
+    return check_items
+
+
 def mistakes_of(settings: Any) -> Iterator[Mistake]:
     """All mistakes in a settings object and the objects in it."""
     for field in dataclasses.fields(settings):
-        for mistake in _mistakes_of_field(field, getattr(settings, field.name)):
-            yield mistake.below(f".{field.name}")
+        found = _mistakes_of_field(field, getattr(settings, field.name))
+        yield from below(f".{field.name}", found)
     if hasattr(settings, "mistakes"):
         yield from settings.mistakes()
 
@@ -69,5 +85,4 @@ def _mistakes_of_field(field: dataclasses.Field[Any], value: Any) -> Iterator[Mi
 def _mistakes_of_items(items: tuple[Any, ...]) -> Iterator[Mistake]:
     for number, item in enumerate(items):
         if dataclasses.is_dataclass(item):
-            for mistake in mistakes_of(item):
-                yield mistake.below(f"[{number}]")
+            yield from below(f"[{number}]", mistakes_of(item))

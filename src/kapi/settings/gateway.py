@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kapi.dataclass import dataclass
 from kapi.settings.addresses import (
     check_host,
     is_address,
@@ -16,8 +17,12 @@ from kapi.settings.addresses import (
     is_service_url,
 )
 from kapi.settings.ai import AiProviderSettings, repeated_providers
-from kapi.settings.checks import Mistake, check_text
+from kapi.settings.checks import Mistake, check_each, check_text
 
+LOCAL_PROVIDER, LOCAL_API, LOCAL_DOMAIN = "idp.localhost", "api.localhost", "gw.localhost"
+"""The second names of the provider, the system APIs and the deployed APIs."""
+LOCAL_CONSOLE = "console.localhost"
+"""The second name of the console."""
 FLOWS = ("request", "response")
 """Where an interceptor service is asked."""
 
@@ -101,11 +106,13 @@ def _check_hosts(hosts: dict[str, str]) -> Iterator[Mistake]:
             yield Mistake(what, where=f".{host}")
 
 
-def _check_networks(networks: tuple[str, ...]) -> Iterator[Mistake]:
-    for network in networks:
-        if not is_network(network):
-            hint = "Write 192.0.2.0/24, 2001:db8::/32 or an address."
-            yield Mistake(f"{network!r} is not a network", hint)
+_check_networks = check_each(
+    check_text(
+        is_network,
+        "{} is not a network",
+        "Write 192.0.2.0/24, 2001:db8::/32 or an address.",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,12 @@ class GatewaySettings:
     api_host: str = field(default="api.am.wso2.com", metadata={"check": check_host})
     domain: str = field(default="gw.wso2.com", metadata={"check": check_host})
     """Deployed APIs are on `<organization>[-<environment>].<domain>` and `….sandbox.<domain>`."""
+    localhost_names: bool = True
+    """Whether all is at names below `.localhost` too: browsers and curl find them without DNS.
+
+    `idp.localhost`, `api.localhost` and `<organization>[-<environment>].gw.localhost`; they lead
+    to loopback addresses only (RFC 6761 §6.3).
+    """
     hosts: dict[str, str] = field(default_factory=dict, metadata={"check": _check_hosts})
     """Addresses of backend host names.
 
@@ -193,6 +206,31 @@ class GatewaySettings:
     def threads(self) -> int:
         """Worker threads of Envoy: one per processor by default."""
         return self.concurrency or os.cpu_count() or 1
+
+    @property
+    def api_hosts(self) -> tuple[str, ...]:
+        """The names of the host of the system APIs; the configured one is the first."""
+        second = (LOCAL_API,) if self.localhost_names else ()
+        return tuple(dict.fromkeys((self.api_host.lower(), *second, "localhost")))
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains of the hosts of deployed APIs; the configured one is the first."""
+        domain = self.domain.lower()
+        if not self.localhost_names or f".{domain}".endswith(".localhost"):
+            return (domain,)
+        return (domain, LOCAL_DOMAIN)
+
+    def is_second_name(self, host: str) -> bool:
+        """Whether the host, in small letters, is reached by another name than the configured."""
+        return host in self.api_hosts[1:] or host.endswith(
+            tuple(f".{domain}" for domain in self.domains[1:])
+        )
+
+    def names_of(self, host: str) -> tuple[str, ...]:
+        """All names of a host below the configured domain; that one is the first."""
+        domain, *others = self.domains
+        return (host, *(f"{host.removesuffix(domain)}{other}" for other in others))
 
     def origin(self, host: str) -> str:
         """How callers write this host's address (RFC 6454 §6.2): the usual port is left out."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kapi.dataclass import dataclass
 from kapi.settings.addresses import is_host_port
 from kapi.settings.checks import check_text
 

@@ -8,26 +8,42 @@ command line only; the processes get the checked settings.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
 import tomllib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from kapi.errors import Diagnostic, SettingsError
 from kapi.settings import SECTIONS, Settings, default_data_dir
-from kapi.settings.checks import Mistake, OuterCheck, mistakes_of
+from kapi.settings.checks import Mistake, OuterCheck, below, mistakes_of
 from kapi.settings.identity.well_known import with_well_known
 from kapi.settings.toml import NOWHERE, Place, Places, place_of_error, places_of
-from kapi.settings.values import REFUSED, checked, field_types
+from kapi.settings.values import REFUSED, checked, did_you_mean, field_types
 
 _PREFIX = "KAPI_"
-_NOT_SETTINGS = frozenset({"KAPI_CONFIG", "KAPI_DEBUG", "KAPI_TOKEN", "KAPI_CLIENT_SECRET"})
+_NOT_SETTINGS = frozenset(
+    {"KAPI_CONFIG", "KAPI_DEBUG", "KAPI_TOKEN", "KAPI_CLIENT_SECRET", "KAPI_PASSPHRASE"}
+)
 _ALL_SETTINGS = "`kapi config show --config /dev/null` lists all settings with their defaults."
 _NO_METADATA: Mapping[str, Any] = {}
 _SWITCHES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def _switch(text: str) -> Any:
+    return _SWITCHES[text.lower()]
+
+
+_TEXT: tuple[str, Callable[[str], Any]] = (r"(?s:.*)", str)
+_TEXTS: Mapping[Any, tuple[str, Callable[[str], Any]]] = {
+    int: (r"-?\d+", int),
+    float: (r"-?\d+(\.\d+)?", float),
+    bool: ("(?i:" + "|".join(_SWITCHES) + ")", _switch),
+}
+"""How a text is a value of a type: its form, and what reads it. Any other text remains one."""
 
 
 def read_settings(
@@ -37,8 +53,8 @@ def read_settings(
     config: Path | None = None,
     *,
     outer_checks: Mapping[str, OuterCheck],
-) -> tuple[Settings, dict[str, str]]:
-    """The settings and where each value came from, by dotted name.
+) -> Settings:
+    """The settings, with the source of each value.
 
     `flags` contains dotted names and values; None means not given. `outer_checks` are called for
     the settings, by dotted name, that are given. Raises SettingsError with every mistake.
@@ -57,7 +73,7 @@ def read_settings(
             reader.put(name, value, f"--{flag}")
     settings = reader.build(default_data_dir(environ), cwd)
     secrets = settings.secrets.with_variables(environ)
-    return dataclasses.replace(settings, secrets=secrets), reader.sources
+    return dataclasses.replace(settings, secrets=secrets, sources=reader.sources)
 
 
 def settings_file(environ: Mapping[str, str], cwd: Path, config: Path | None = None) -> Path | None:
@@ -66,8 +82,8 @@ def settings_file(environ: Mapping[str, str], cwd: Path, config: Path | None = N
         return config
     if environ.get("KAPI_CONFIG"):
         return Path(environ["KAPI_CONFIG"])
-    candidates = (folder / "kapi.toml" for folder in (cwd, *cwd.parents))
-    for path in candidates:
+    for folder in (cwd, *cwd.parents):
+        path = folder / "kapi.toml"
         if path.is_file():
             return path
     return None
@@ -89,7 +105,7 @@ class _Reader:
         setting = ".".join(re.split(r"[.\[]", name)[:2])
         origin = source or self.sources.get(setting, "")
         place = NOWHERE
-        if self.file and origin == self.file:
+        if origin == self.file:
             place = self.places.find(name)
         text = message
         if name:
@@ -131,28 +147,23 @@ class _Reader:
 
     def put_text(self, name: str, text: str, source: str) -> None:
         """Take a value that is a text where its source knows no types: a variable."""
-        kind = _kind(name)
+        kind, _ = _known().get(name, (str, _NO_METADATA))
+        form, read = _TEXTS.get(kind, _TEXT)
         value: Any = text
-        if kind is int and re.fullmatch(r"-?\d+", text):
-            value = int(text)
-        elif kind is bool:
-            value = _SWITCHES.get(text.lower(), text)
+        if re.fullmatch(form, text):
+            value = read(text)
         self.put(name, value, source)
 
     def put(self, name: str, value: Any, source: str) -> None:
         """Take a value; a later one replaces an earlier one."""
-        kind = _kind(name)
-        if kind is None:
-            close = difflib.get_close_matches(name, list(_all_names()), 1)
-            hint = ""
-            if close:
-                hint = f"Did you mean {close[0]}?"
-            self.wrong(name, "unknown setting", hint, source)
+        if name not in _known():
+            self.wrong(name, "unknown setting", did_you_mean(name, _known()), source)
             return
+        kind, metadata = _known()[name]
         if name in self._outer_checks:
             for mistake in self._outer_checks[name].written(value):
                 self.wrong(name + mistake.where, mistake.what, mistake.hint, source)
-        result = checked(kind, value, name, self._from(source), _metadata(name))
+        result = checked(kind, value, name, self._from(source), metadata)
         if result is not REFUSED:
             self.values[name] = result
             self.sources[name] = source
@@ -166,7 +177,9 @@ class _Reader:
         if chosen is None:
             what = "this user has no home directory to keep data in"
             self.wrong("data_dir", what, "Name a folder: --data-dir PATH, or KAPI_DATA_DIR.")
-        sections = {name: self._section(name, cls) for name, cls in SECTIONS.items()}
+        given = _by_section(self.values)
+        given["identity"] = with_well_known(given["identity"])
+        sections = {name: cls(**given[name]) for name, cls in SECTIONS.items()}
         settings = Settings(data_dir=cwd / (chosen or ""), **sections)
         for mistake in (*mistakes_of(settings), *self._outer_mistakes()):
             self.wrong(mistake.where.removeprefix("."), mistake.what, mistake.hint)
@@ -177,15 +190,16 @@ class _Reader:
     def _outer_mistakes(self) -> Iterator[Mistake]:
         for name, check in self._outer_checks.items():
             if name in self.values:
-                for mistake in check.read(self.values[name]):
-                    yield mistake.below(f".{name}")
+                yield from below(f".{name}", check.read(self.values[name]))
 
-    def _section(self, section: str, cls: type) -> Any:
-        given = {}
-        for name in field_types(cls):
-            if f"{section}.{name}" in self.values:
-                given[name] = self.values[f"{section}.{name}"]
-        return cls(**(with_well_known(given) if section == "identity" else given))
+
+def _by_section(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Values by dotted name, as tables of values."""
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for name, value in values.items():
+        section, _, key = name.partition(".")
+        found[section][key] = value
+    return found
 
 
 def _place_in_file(mistake: Diagnostic) -> tuple[bool, int]:
@@ -193,29 +207,15 @@ def _place_in_file(mistake: Diagnostic) -> tuple[bool, int]:
     return not mistake.line, mistake.line
 
 
-def _kind(name: str) -> Any | None:
-    """The type of a setting, or None if there is no such setting."""
-    if name == "data_dir":
-        return Path
-    section, _, key = name.partition(".")
-    if section not in SECTIONS:
-        return None
-    return field_types(SECTIONS[section]).get(key)
-
-
-def _metadata(name: str) -> Mapping[str, Any]:
-    section, _, key = name.partition(".")
-    if section not in SECTIONS:
-        return _NO_METADATA
-    fields = {field.name: field for field in dataclasses.fields(SECTIONS[section])}
-    return fields[key].metadata
-
-
-def _all_names() -> Iterator[str]:
-    yield "data_dir"
+@cache
+def _known() -> Mapping[str, tuple[Any, Mapping[str, Any]]]:
+    """The type and the metadata of each setting, by dotted name."""
+    found: dict[str, tuple[Any, Mapping[str, Any]]] = {"data_dir": (Path, _NO_METADATA)}
     for section, cls in SECTIONS.items():
+        types = field_types(cls)
         for field in dataclasses.fields(cls):
-            yield f"{section}.{field.name}"
+            found[f"{section}.{field.name}"] = (types[field.name], field.metadata)
+    return found
 
 
 def _relative_to(folder: Path, value: Any) -> Any:

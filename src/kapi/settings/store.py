@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kapi.dataclass import dataclass
 from kapi.settings.checks import check_text
 
-_URL = re.compile(r"(?:postgresql://\S+)?", re.DOTALL)
-_PASSWORD = re.compile(r"(//[^/?#@:]*):[^/?#]*@")
+_USER = r"[^\s/?#@\[\]]*@"
+_URL = re.compile(rf"(?:postgresql://(?=\S)(?:{_USER})?[^\s/?#@]*(?:/[^\s?#@]*)?(?:\?[^\s#@]*)?)?")
+"""A password with other characters would be read as another part of the URL, and shown."""
+_PASSWORD = re.compile(r"(//[^/?#@:]*):.*@", re.DOTALL)
 _PARAMETER = re.compile(r"([?&](?:password|sslpassword)=)[^&]*")
 
 
@@ -28,7 +31,8 @@ class StoreSettings:
             "check": check_text(
                 _URL.fullmatch,
                 "must be a postgresql:// URL, or empty for the file in the data directory",
-                "Write postgresql://USER@HOST:PORT/DATABASE.",
+                "Write postgresql://USER@HOST:PORT/DATABASE."
+                " In a password, percent-encode / ? # @ [ ].",
             ),
             "shown": without_password,
         },

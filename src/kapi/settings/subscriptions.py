@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from kapi.settings.checks import Mistake
+from kapi.dataclass import dataclass
+from kapi.settings.checks import Mistake, check_text
 
 UNITS = ("Second", "Minute", "Hour", "Day")
 KEY_TYPES = ("PRODUCTION", "SANDBOX")
@@ -77,24 +78,6 @@ class ConsumerKeySettings:
     """The environment in which it is valid; empty means all."""
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionSettings:
-    """What an application may call."""
-
-    api: str = field(metadata={"needed": True})
-    version: str = ".*"
-    """A pattern (RE2) that the whole version must match."""
-    status: str = field(default="ACTIVE", metadata={"choices": STATUSES})
-    tier: str = ""
-
-
-def _check_versions(subscriptions: tuple[SubscriptionSettings, ...]) -> Iterator[Mistake]:
-    hint = r"Write a version, or a pattern (RE2) such as 1\..*"
-    for item in subscriptions:
-        if not _is_pattern(item.version):
-            yield Mistake(f"the version {item.version!r} is not a pattern", hint)
-
-
 def _is_pattern(text: str) -> bool:
     import re2  # only where there is a pattern
 
@@ -107,10 +90,31 @@ def _is_pattern(text: str) -> bool:
     return True
 
 
-def _check_id(own: str) -> Iterator[Mistake]:
-    if own and not APPLICATION_ID.fullmatch(own):
-        hint = "Use 1 to 64 letters, digits, `.`, `_` and `-`."
-        yield Mistake(f"{own[:80]!r} is not an id", hint)
+@dataclass(frozen=True, slots=True)
+class SubscriptionSettings:
+    """What an application may call."""
+
+    api: str = field(metadata={"needed": True})
+    version: str = field(
+        default=".*",
+        metadata={
+            "check": check_text(
+                _is_pattern,
+                "the version {} is not a pattern",
+                r"Write a version, or a pattern (RE2) such as 1\..*",
+            )
+        },
+    )
+    """A pattern (RE2) that the whole version must match."""
+    status: str = field(default="ACTIVE", metadata={"choices": STATUSES})
+    tier: str = ""
+
+
+_check_id = check_text(
+    re.compile(f"({APPLICATION_ID.pattern})?").fullmatch,
+    "{} is not an id",
+    "Use 1 to 64 letters, digits, `.`, `_` and `-`.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +128,7 @@ class ApplicationSettings:
     """Whose APIs it calls; empty means `apis.organization`."""
     tier: str = ""
     keys: tuple[ConsumerKeySettings, ...] = ()
-    subscriptions: tuple[SubscriptionSettings, ...] = field(
-        default=(), metadata={"check": _check_versions}
-    )
+    subscriptions: tuple[SubscriptionSettings, ...] = ()
 
 
 def _check_repeated(limits: tuple[KeyLimitSettings, ...]) -> Iterator[Mistake]:
@@ -155,14 +157,21 @@ class SubscriptionsSettings:
 
     def mistakes(self) -> Iterator[Mistake]:
         """What its fields say together."""
-        known = {tier.name for tier in self.tiers}
-        hint = f"Known tiers: {', '.join(sorted(known)) or 'none'}."
-        if self.default_tier and self.default_tier not in known:
-            yield Mistake(f"there is no tier {self.default_tier!r}", hint, ".default_tier")
+        known = {"": "none", **{tier.name: tier.name for tier in self.tiers}}
+        names = sorted(known.keys() - {""}) or known.values()
+        hint = f"Known tiers: {', '.join(names)}."
+        for tier, where in self._named_tiers():
+            if tier not in known:
+                yield Mistake(f"there is no tier {tier!r}", hint, where)
+
+    def _named_tiers(self) -> Iterator[tuple[str, str]]:
+        """Each tier that is named, and where; empty for none."""
+        yield self.default_tier, ".default_tier"
         for number, application in enumerate(self.applications):
-            for tier in (application.tier, *(item.tier for item in application.subscriptions)):
-                if tier and tier not in known:
-                    yield Mistake(f"there is no tier {tier!r}", hint, f".applications[{number}]")
+            where = f".applications[{number}]"
+            yield application.tier, where
+            for item in application.subscriptions:
+                yield item.tier, where
 
     def repeated_applications(self, organization: str) -> Iterator[Mistake]:
         """Repeated ids, names and keys. `organization` owns the applications that name no other."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from kapi.dataclass import dataclass
 
 _PART = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)"""
 _NAME = rf"{_PART}(?:\s*\.\s*{_PART})*"
@@ -17,7 +19,10 @@ _HEADER = re.compile(rf"\s*(\[\[?)\s*({_NAME})\s*\]")
 _KEY = re.compile(rf"\s*({_NAME})\s*=")
 _TOKEN = re.compile(r'''"""|\'\'\'|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[\[\]{}#]''')
 _AT = re.compile(r"at line (\d+), column (\d+)")
-_LAST = re.compile(r"(?:\.[^.\[\]]*|\[\d+\])$")
+_LAST = re.compile(r"(?:\.[^.\[\]]*|\[\d+\]|^[^.\[\]]*|(?s:.))$")
+"""The last part of a dotted name, the whole of one without parts, else one character."""
+_DEPTHS = {"[": 1, "{": 1, "]": -1, "}": -1}
+"""Bracket → how many more are open after it."""
 
 Place = tuple[int, int]
 """Line and column, from 1; zeros are an unknown place."""
@@ -35,8 +40,7 @@ class Places:
         while name:
             if name in self.found:
                 return self.found[name]
-            shorter = _LAST.sub("", name)
-            name = shorter if shorter != name else ""
+            name = _LAST.sub("", name)
         return NOWHERE
 
 
@@ -107,10 +111,10 @@ def _beginnings(text: str) -> Iterator[tuple[int, str]]:
     """The numbered lines where a table or key may begin: no array or text continues there."""
     depth, quotes = 0, ""
     for number, line in enumerate(text.split("\n"), 1):
-        inside = bool(depth or quotes)
-        if not inside:
+        header = None
+        if not depth and not quotes:
             yield number, line
-        header = not inside and _HEADER.match(line)
+            header = _HEADER.match(line)
         if not header:
             depth, quotes = _after(line, depth, quotes)
 
@@ -129,10 +133,7 @@ def _after(line: str, depth: int, quotes: str) -> tuple[int, str]:
         if token is None or token[0] == "#":
             return depth, ""
         position = token.end()
+        depth += _DEPTHS.get(token[0], 0)
         if token[0] in ('"""', "'''"):
             quotes = token[0]
-        elif token[0] in "[{":
-            depth += 1
-        elif token[0] in "]}":
-            depth -= 1
     return depth, quotes

@@ -11,8 +11,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum, auto
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +30,33 @@ def checked(
     kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any] = _NO_METADATA
 ) -> Any:
     """The value as its setting holds it, or REFUSED after `wrong` was called."""
-    if kind is Any:
-        return value
-    if kind is Path:
-        return _path(value, where, wrong)
-    if _is_settings(kind):
-        return _record(kind, value, where, wrong)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple:
-        return _list(arguments[0], value, where, wrong, metadata)
-    if origin is dict:
-        return _table(arguments[1], value, where, wrong)
-    return _scalar(kind, value, where, wrong, metadata)
+    form, inner = form_of(kind)
+    return _CHECKS[form](inner, value, where, wrong, metadata)
 
 
-def _is_settings(kind: Any) -> bool:
-    return isinstance(kind, type) and dataclasses.is_dataclass(kind)
+class Form(Enum):
+    """What the values of a type are."""
+
+    ANY = auto()
+    PATH = auto()
+    SCALAR = auto()
+    SETTINGS = auto()
+    LIST = auto()
+    TABLE = auto()
+
+
+_FORMS: Mapping[Any, Form] = {Any: Form.ANY, Path: Form.PATH, tuple: Form.LIST, dict: Form.TABLE}
+
+
+@cache
+def form_of(kind: Any) -> tuple[Form, Any]:
+    """The form of a type, and the type itself; for a list or table, the type of its items."""
+    if dataclasses.is_dataclass(kind):
+        return Form.SETTINGS, kind
+    form = _FORMS.get(typing.get_origin(kind) or kind, Form.SCALAR)
+    name_of_key, item, *_ = (*typing.get_args(kind), kind, kind)
+    inner = {Form.LIST: name_of_key, Form.TABLE: item}
+    return form, inner.get(form, kind)
 
 
 @cache
@@ -55,20 +68,41 @@ def field_types(cls: type) -> Mapping[str, Any]:
 
 def built(kind: Any, value: Any) -> Any:
     """A checked value from JSON: lists become tuples, tables become settings."""
-    if kind is Path:
-        return Path(value)
-    if _is_settings(kind):
-        types = field_types(kind)
-        fields = {name: built(types[name], item) for name, item in value.items()}
-        return kind(**fields)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple:
-        kind_of_items = arguments[0]
-        return tuple(built(kind_of_items, item) for item in value)
-    if origin is dict:
-        kind_of_items = arguments[1]
-        return {name: built(kind_of_items, item) for name, item in value.items()}
+    form, inner = form_of(kind)
+    return _BUILDERS[form](inner, value)
+
+
+def _as_it_is(_kind: Any, value: Any, *_others: Any) -> Any:
     return value
+
+
+def _built_path(_kind: Any, value: Any) -> Any:
+    return Path(value)
+
+
+def _built_settings(cls: type, value: Any) -> Any:
+    types = field_types(cls)
+    fields = {name: built(types[name], item) for name, item in value.items()}
+    return cls(**fields)
+
+
+def _built_list(kind: Any, value: Any) -> Any:
+    return tuple(built(kind, item) for item in value)
+
+
+def _built_table(kind: Any, value: Any) -> Any:
+    return {name: built(kind, item) for name, item in value.items()}
+
+
+_BUILDERS: Mapping[Form, Callable[[Any, Any], Any]] = {
+    Form.ANY: _as_it_is,
+    Form.PATH: _built_path,
+    Form.SCALAR: _as_it_is,
+    Form.SETTINGS: _built_settings,
+    Form.LIST: _built_list,
+    Form.TABLE: _built_table,
+}
+"""What makes a value of JSON a value of a form."""
 
 
 def _refuse(wrong: Wrong, where: str, message: str, hint: str = "") -> Any:
@@ -76,7 +110,7 @@ def _refuse(wrong: Wrong, where: str, message: str, hint: str = "") -> Any:
     return REFUSED
 
 
-def _path(value: Any, where: str, wrong: Wrong) -> Any:
+def _path(_kind: Any, value: Any, where: str, wrong: Wrong, _metadata: Mapping[str, Any]) -> Any:
     if not isinstance(value, str | Path):
         return _refuse(wrong, where, "must be a path")
     try:
@@ -87,7 +121,7 @@ def _path(value: Any, where: str, wrong: Wrong) -> Any:
 
 
 def _scalar(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any]) -> Any:
-    if kind is float and type(value) is int:
+    if (kind, type(value)) == (float, int):
         value = float(value)
     if type(value) is not kind:
         wanted = _NAMES_OF_TYPES.get(kind, "of another type")
@@ -116,33 +150,32 @@ def _list(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str
     ]
     if REFUSED in items:
         return REFUSED
-    name = _key(kind)
-    if name:
-        keys = [getattr(item, name) for item in items]
-        repeated = sorted({key for key in keys if keys.count(key) > 1})
-        if repeated:
-            return _refuse(wrong, where, f"the {name} {repeated[0]!r} occurs twice")
+    repetition = _repetition(kind, items)
+    if repetition:
+        return _refuse(wrong, where, repetition)
     return tuple(items)
 
 
 def _not_a_list(kind: Any, where: str, wrong: Wrong) -> Any:
-    if dataclasses.is_dataclass(kind):
+    if form_of(kind)[0] is Form.SETTINGS:
         return _refuse(wrong, where, "must be a list of tables", f"Write [[{where}]] before each.")
     name = where.rpartition(".")[2]
     return _refuse(wrong, where, "must be a list", f'Write {name} = ["…", "…"].')
 
 
-def _key(kind: Any) -> str:
-    """The field that identifies an item of a list, or an empty text."""
-    if not dataclasses.is_dataclass(kind):
-        return ""
-    for field in dataclasses.fields(kind):
-        if field.metadata.get("key"):
-            return field.name
+def _repetition(kind: Any, items: list[Any]) -> str:
+    """What is wrong if two items have the same value of a field that identifies them, or empty."""
+    for name in _marked(kind, "key"):
+        keys = sorted(getattr(item, name) for item in items)
+        for first, second in pairwise(keys):
+            if first == second:
+                return f"the {name} {first!r} occurs twice"
     return ""
 
 
-def _table(kind: Any, value: Any, where: str, wrong: Wrong) -> Any:
+def _table(
+    kind: Any, value: Any, where: str, wrong: Wrong, _metadata: Mapping[str, Any] = _NO_METADATA
+) -> Any:
     if not isinstance(value, dict):
         hint = f"Write [{where}] and a line for each entry."
         return _refuse(wrong, where, "must be a table", hint)
@@ -152,20 +185,55 @@ def _table(kind: Any, value: Any, where: str, wrong: Wrong) -> Any:
     return items
 
 
-def _record(cls: type, value: Any, where: str, wrong: Wrong) -> Any:
+def _record(
+    cls: type, value: Any, where: str, wrong: Wrong, _metadata: Mapping[str, Any] = _NO_METADATA
+) -> Any:
     """Settings made of a table, or REFUSED after all mistakes in it were reported."""
     if not isinstance(value, dict):
         return _refuse(wrong, where, "must be a table")
     given, unread = _with_secrets(cls, value, where, wrong)
     results = {name: _field(cls, name, item, where, wrong) for name, item in given.items()}
-    missing = False
-    for field in dataclasses.fields(cls):
-        if _is_needed(field) and field.name not in given:
-            missing = True
-            wrong(where, f"{_spellings(field)} is missing", "")
+    missing = needed(cls).keys() - given.keys()
+    for name in sorted(missing):
+        wrong(where, f"{needed(cls)[name]} is missing", "")
     if unread or missing or REFUSED in results.values():
         return REFUSED
     return cls(**results)
+
+
+_CHECKS: Mapping[Form, Callable[..., Any]] = {
+    Form.ANY: _as_it_is,
+    Form.PATH: _path,
+    Form.SCALAR: _scalar,
+    Form.SETTINGS: _record,
+    Form.LIST: _list,
+    Form.TABLE: _table,
+}
+"""What checks a value of a form."""
+
+
+@cache
+def needed(cls: type) -> Mapping[str, str]:
+    """The fields without a default, each with the names that it may be given by."""
+    no_default = (dataclasses.MISSING, dataclasses.MISSING)
+    found = {}
+    for field in dataclasses.fields(cls):
+        if (field.default, field.default_factory) == no_default:
+            found[field.name] = _spellings(field)
+    return found
+
+
+@cache
+def _marked(kind: Any, mark: str) -> tuple[str, ...]:
+    """The names of the fields whose metadata have a mark: `secret`, `key`."""
+    if form_of(kind)[0] is not Form.SETTINGS:
+        return ()
+    return tuple(field.name for field in dataclasses.fields(kind) if field.metadata.get(mark))
+
+
+@cache
+def _field_metadata(cls: type) -> Mapping[str, Mapping[str, Any]]:
+    return {field.name: field.metadata for field in dataclasses.fields(cls)}
 
 
 def _spellings(field: dataclasses.Field[Any]) -> str:
@@ -178,22 +246,20 @@ def _spellings(field: dataclasses.Field[Any]) -> str:
 def _field(cls: type, name: str, value: Any, where: str, wrong: Wrong) -> Any:
     types = field_types(cls)
     if name not in types:
-        close = difflib.get_close_matches(name, types, 1)
-        hint = ""
-        if close:
-            hint = f"Did you mean {close[0]}?"
-        return _refuse(wrong, f"{where}.{name}", "unknown setting", hint)
-    field = next(item for item in dataclasses.fields(cls) if item.name == name)
-    result = checked(types[name], value, f"{where}.{name}", wrong, field.metadata)
-    if field.metadata.get("needed") and result == "":
+        return _refuse(wrong, f"{where}.{name}", "unknown setting", did_you_mean(name, types))
+    metadata = _field_metadata(cls)[name]
+    result = checked(types[name], value, f"{where}.{name}", wrong, metadata)
+    if metadata.get("needed") and result == "":
         return _refuse(wrong, f"{where}.{name}", "must not be empty")
     return result
 
 
-def _is_needed(field: dataclasses.Field[Any]) -> bool:
-    """Whether a field has no default."""
-    no_factory = field.default_factory is dataclasses.MISSING
-    return field.default is dataclasses.MISSING and no_factory
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint that names the known name that is most like it; empty if none is."""
+    close = difflib.get_close_matches(name, list(known), 1)
+    if close:
+        return f"Did you mean {close[0]}?"
+    return ""
 
 
 def _with_secrets(
@@ -201,22 +267,16 @@ def _with_secrets(
 ) -> tuple[dict[str, Any], bool]:
     """The values with the content of each NAME_file as NAME, and whether one could not be read."""
     given, unread = dict(value), False
-    secrets = [field.name for field in dataclasses.fields(cls) if field.metadata.get("secret")]
-    for name in secrets:
-        file_name = f"{name}_file"
-        if file_name not in given:
-            continue
+    files = {name: f"{name}_file" for name in _marked(cls, "secret") if f"{name}_file" in given}
+    for name, file_name in files.items():
         file = given.pop(file_name)
         if name in given:
-            unread = True
             wrong(where, f"give one of {name} and {file_name}", "")
-            continue
-        given[name] = ""
-        content = _content(file, f"{where}.{file_name}", wrong)
-        if content is REFUSED:
             unread = True
-        else:
-            given[name] = content
+            continue
+        given[name] = _content(file, f"{where}.{file_name}", wrong)
+        if given[name] is REFUSED:
+            given[name], unread = "", True
     return given, unread
 
 

@@ -6,15 +6,25 @@ is one transaction, which is on disk when the call returns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import Connection, Database
+from kapi.store.gateway.declared import forget_declared
 from kapi.store.gateway.modules import pin
 
 DEPLOYMENTS = "deployments"
 """Topic of the store's notifications about APIs and secrets, which all nodes take up."""
+
+
+Also = Callable[[Connection], None]
+"""What a transaction writes besides."""
+
+
+def nothing_else(db: Connection) -> None:
+    """For a transaction that writes nothing besides."""
 
 
 class StoreMoved(Exception):
@@ -93,14 +103,25 @@ class Store:
         """The number of the newest change of deployments."""
         return self.database.version(DEPLOYMENTS)
 
-    def apis_since(self, change: int) -> tuple[tuple[StoredApi, ...], frozenset[str]]:
-        """The APIs that were stored after this change, and the ids of all APIs."""
+    def apis_since(self, change: int) -> tuple[StoredApi, ...]:
+        """The APIs that were stored after this change."""
         rows = self.database.rows(
             f"SELECT {_API_COLUMNS} FROM apis WHERE change > ? ORDER BY id",  # noqa: S608
             (change,),
         )
-        ids = frozenset(row[0] for row in self.database.rows("SELECT id FROM apis"))
-        return tuple(StoredApi(*row) for row in rows), ids
+        return tuple(StoredApi(*row) for row in rows)
+
+    def api_ids_or(self, known: frozenset[str], change: int) -> frozenset[str]:
+        """The ids of all APIs.
+
+        Or `known`, what was stored until `change`, if there are as many and `change` is the newest:
+        reading the ids takes longer.
+        """
+        row = self.database.row("SELECT count(*) FROM apis")
+        # After the count: an API that another node stores meanwhile may hide one that is gone.
+        if row is not None and row[0] == len(known) and self.change() == change:
+            return known
+        return frozenset(row[0] for row in self.database.rows("SELECT id FROM apis"))
 
     def save_api(
         self,
@@ -112,6 +133,7 @@ class Store:
         *,
         modules: Mapping[str, str] | None = None,
         after: int | None = None,
+        also: Also = nothing_else,
     ) -> None:
         """Store an API, replacing the one with its id, its rendered resources and its modules.
 
@@ -128,6 +150,7 @@ class Store:
             db.execute(insert, (*_values(api), conf, definition, change))
             pin(db, api.id, modules or {})
             keep_rendered(db, rendered, dropped)
+            also(db)
 
     def delete_api(
         self,
@@ -136,6 +159,7 @@ class Store:
         dropped: Iterable[tuple[str, str]] = (),
         *,
         after: int | None = None,
+        also: Also = nothing_else,
     ) -> None:
         """Delete an API.
 
@@ -145,7 +169,9 @@ class Store:
         with self.database.transaction(DEPLOYMENTS) as db:
             next_change(db, after)
             db.execute("DELETE FROM apis WHERE id = ?", (api_id,))
+            forget_declared(db, "API", api_id)
             keep_rendered(db, rendered, dropped)
+            also(db)
 
     def rendered(self, fingerprint: str | None = None) -> tuple[Rendered, ...]:
         """The derived resources that are kept for a fingerprint, or all."""
@@ -156,12 +182,18 @@ class Store:
             rows = self.database.rows(f"{sql} WHERE fingerprint = ?", (fingerprint,))
         return tuple(Rendered(*row) for row in rows)
 
-    def replace_rendered(self, rendered: Iterable[Rendered], fingerprint: str) -> None:
-        """Replace the derived resources of a fingerprint. Those of other running nodes stay."""
-        with self.database.transaction() as db:
+    def add_rendered(
+        self, rendered: Iterable[Rendered], fingerprint: str, after: int | None = None
+    ) -> None:
+        """Keep derived resources beside the others of this fingerprint, and of running nodes.
+
+        Nothing is kept if the newest change is not `after`: it may have replaced some of them.
+        """
+        with suppress(StoreMoved), self.database.transaction() as db:
+            next_change(db, after)
             db.execute(
-                "DELETE FROM rendered WHERE fingerprint = ?"
-                " OR fingerprint NOT IN (SELECT fingerprint FROM nodes)",
+                "DELETE FROM rendered WHERE fingerprint <> ?"
+                " AND fingerprint NOT IN (SELECT fingerprint FROM nodes)",
                 (fingerprint,),
             )
             _insert_rendered(db, rendered)

@@ -1,19 +1,24 @@
 """Ends accounts: revokes their sessions, tokens, codes, consents, device and CIBA requests.
 
 An account ends when it is removed or disabled, and when its password changes. The subject of a
-removed account is not used again (OpenID Connect Core §2, §5.7). Called by `users.py` and
-`kapi.identity`.
+removed account is not used again (OpenID Connect Core §2, §5.7). What a person has in an
+organization ends when the person leaves it. Called by `users.py` and `kapi.identity`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import Connection, Database
-from kapi.store.families import FAMILY, account_family, end_family
+from kapi.store.families import FAMILY, SESSION, account_family, authorizations, end_family
 from kapi.store.revocations import TOPIC as REVOCATIONS
 
+ENDED_SESSION = "ended-session"
+"""Kind of the records of sessions that ended without a logout, until their clients are told."""
+_TELL_SECONDS = 3600
+_LEFT = "the person left the organization"
+"""The reason of revocations, in place of that of the change that the person left it by."""
 _REMEMBERED = 366 * 24 * 3600
 """Seconds: no token is valid for longer."""
 
@@ -89,6 +94,7 @@ def end_account(db: Connection, subject: str, ending: Ending) -> None:
     ).fetchall()
     for (family,) in (*families, (account_family(subject),)):
         end_family(db, family, ending.issuer, ending.now, ending.reason)
+    _end_sessions(db, "person = ? AND person <> ''", subject, ending.now)
     db.execute(
         "DELETE FROM records WHERE person = ? AND person <> '' AND kind <> ?", (subject, FAMILY)
     )
@@ -99,4 +105,28 @@ def end_account(db: Connection, subject: str, ending: Ending) -> None:
             " DO UPDATE SET ended_at = excluded.ended_at"
         ),
         (subject, ending.now),
+    )
+
+
+def end_other_organizations(
+    db: Connection, subject: str, organizations: Collection[str], ending: Ending
+) -> None:
+    """End what a person has in other organizations, sessions too; an empty one is none.
+
+    In a transaction of the caller, which must name the topic of revocations.
+    """
+    for item in authorizations(db, subject, ending.now):
+        if item.authorization.get("organization", "") in organizations:
+            continue
+        if item.kind == SESSION:
+            _end_sessions(db, "key = ?", item.key, ending.now)
+        else:
+            item.end(db, ending.issuer, ending.now, _LEFT)
+
+
+def _end_sessions(db: Connection, which: str, value: str, now: int) -> None:
+    """End sessions; they are kept until a worker has told their clients (Back-Channel Logout)."""
+    db.execute(
+        f"UPDATE records SET kind = ?, expires_at = ? WHERE kind = ? AND {which}",  # noqa: S608
+        (ENDED_SESSION, now + _TELL_SECONDS, SESSION, value),
     )

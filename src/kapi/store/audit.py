@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Final
 
 import orjson
 
-from kapi.store.engine.database import Database
+from kapi.dataclass import dataclass
+from kapi.store.engine.database import Connection, Database
 
 SUCCESS, FAILURE = "success", "failure"
 CHANGE, SIGN_IN, FAILED = "change", "sign_in", "failed"
@@ -86,18 +87,26 @@ class AuditStore:
     """The table."""
 
     def __init__(self, database: Database, most: int) -> None:
-        """`most`: rows of each class."""
+        """`most`: rows of each class. Up to a hundredth more are kept before some are deleted."""
         self._database = database
         self._most = most
+        self._turn = max(1, most // 100)
+        """How many entries come between two deletions: each visits all rows of a class."""
 
     def append(self, event: Event) -> int:
         """Append an entry; returns its number, which is one more than that of the last."""
-        document = orjson.dumps(event.shown()).decode()
         with self._database.transaction() as db:
-            number = int(db.execute(_LAST).fetchone()[0]) + 1
-            row = (number, event.class_, event.at, event.organization, event.event, document)
-            db.execute(_INSERT, row)
-            db.execute(_TRIM, (event.class_, event.class_, self._most))
+            return self.append_within(db, event)
+
+    def append_within(self, db: Connection, event: Event) -> int:
+        """The same within a transaction."""
+        document = orjson.dumps(event.shown()).decode()
+        number = int(db.execute(_LAST).fetchone()[0]) + 1
+        row = (number, event.class_, event.at, event.organization, event.event, document)
+        db.execute(_INSERT, row)
+        if number % self._turn == 0:
+            for class_ in (CHANGE, SIGN_IN, FAILED):
+                db.execute(_TRIM, (class_, class_, self._most))
         return number
 
     def newest(self, sought: Sought, most: int) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
+from kapi.dataclass import dataclass
 from kapi.errors import KapiError
 from kapi.store.engine.database import Connection, Database
 
@@ -32,6 +32,7 @@ TABLES: Final = {
     "applications": ("id",),
     "application_keys": ("organization", "consumer_key"),
     "subscriptions": ("id",),
+    "declared": ("kind", "id"),
     "enforcer_keys": ("kid",),
     "modules": ("api_id", "url"),
     "module_contents": ("sha256",),
@@ -42,6 +43,7 @@ TABLES: Final = {
     "tries": ("name",),
     "ended_accounts": ("subject",),
     "settings_accounts": ("username",),
+    "mcp_sessions": ("id",),
     "changes": ("topic",),
 }
 """Every table with its key; a table follows those that it refers to."""

@@ -3,22 +3,25 @@
 A family is a row of kind `family` in `records`. Its key is the id of the family, and its column
 `family` names the session. Every call is one transaction: of parallel uses of a token, one
 succeeds, and a revoked family stays revoked. Issuing runs parallel; revoking runs alone, so that it
-finds all tokens of the family. Called by `kapi.identity`.
+finds all tokens of the family. A session, or a consent, ends with the families and codes that it
+authorized. Called by `kapi.identity`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import Connection, Database
 from kapi.store.records import Record
 from kapi.store.revocations import TOPIC, Revocation, write_revocation
 
-FAMILY, REFRESH, ACCESS = "family", "refresh", "access"
+FAMILY, REFRESH, ACCESS, SESSION = "family", "refresh", "access", "session"
 """Kinds of records."""
+OFFLINE = "offline_access"
+"""The scope of what outlives the session."""
 _ACCOUNT = "account "
 _SELECT = (
     "SELECT key, family, payload, expires_at, consumed_at FROM records"
@@ -47,6 +50,37 @@ class Issue:
     access_expires_at: int
     refresh_key: str = ""
     refresh_expires_at: int = 0
+
+
+class Session(Protocol):
+    """What is needed of a session: its id, and the subject of its person."""
+
+    @property
+    def sid(self) -> str:
+        """Its id."""
+
+    @property
+    def user(self) -> str:
+        """The subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """A session or family, or a code or decided request that was not redeemed."""
+
+    kind: str
+    key: str
+    authorization: Mapping[str, Any]
+
+    def end(self, db: Connection, issuer: str, now: int, reason: str) -> None:
+        """End it in a transaction of the caller, which must name the topic of revocations."""
+        if self.kind == FAMILY:
+            end_family(db, self.key, issuer, now, reason)
+            return
+        db.execute(
+            "DELETE FROM records WHERE kind = ? AND key = ? AND consumed_at IS NULL",
+            (self.kind, self.key),
+        )
 
 
 Rotation = Literal["rotated", "reused", "unknown"]
@@ -175,19 +209,30 @@ class Families:
         """The record of an access token of a family, or None; its `family` names the family."""
         return self._get(ACCESS, jti, now)
 
-    def of_session(self, session: str, now: int) -> tuple[Record, ...]:
-        """The living families of a session."""
-        rows = self._database.rows(
-            "SELECT key, family, payload, expires_at, consumed_at FROM records "
-            "WHERE kind = ? AND family = ? AND expires_at > ? AND consumed_at IS NULL",
-            (FAMILY, session, now),
-        )
-        return tuple(map(_record, rows))
-
     def revoke(self, family: str, issuer: str, now: int, reason: str = "") -> None:
         """End a family: its refresh tokens and its valid access tokens are refused everywhere."""
         with self._database.transaction(TOPIC) as db:
             end_family(db, family, issuer, now, reason)
+
+    def revoke_session(self, session: Session, issuer: str, now: int, reason: str) -> None:
+        """End a session and what it authorized, also codes and decided requests not yet redeemed.
+
+        What has the scope `offline_access` goes on (OpenID Connect Core §11).
+        """
+        with self._database.transaction(TOPIC) as db:
+            for item in authorizations(db, session.user, now):
+                scopes = str(item.authorization.get("scope", "")).split(" ")
+                if item.authorization.get("sid") == session.sid and OFFLINE not in scopes:
+                    item.end(db, issuer, now, reason)
+
+    def revoke_consent(self, consent: Record, issuer: str, now: int, reason: str) -> None:
+        """End a consent and all that its person authorized its client to, redeemed or not."""
+        user, client_id = consent.payload["user"], consent.payload["client_id"]
+        with self._database.transaction(TOPIC) as db:
+            db.execute("DELETE FROM records WHERE kind = 'consent' AND key = ?", (consent.key,))
+            for item in authorizations(db, user, now):
+                if item.authorization.get("client_id") == client_id:
+                    item.end(db, issuer, now, reason)
 
     def _get(self, kind: str, key: str, now: int, more: str = "") -> Record | None:
         row = self._database.row(f"{_SELECT} {more}", (kind, key, now))
@@ -217,6 +262,23 @@ def end_family(db: Connection, family: str, issuer: str, now: int, reason: str) 
     for jti, expires_at in issued:
         write_revocation(db, Revocation(jti, expires_at, issuer), reason)
     db.execute("DELETE FROM records WHERE kind = ? AND family = ?", (ACCESS, family))
+
+
+def authorizations(db: Connection, user: str, now: int) -> list[Authorized]:
+    """The sessions of a person, and all that the person authorized and that is valid."""
+    rows = db.execute(
+        "SELECT kind, key, payload FROM records WHERE person = ? AND person <> ''"
+        " AND kind IN ('session', 'family', 'code', 'device', 'ciba') AND consumed_at IS NULL"
+        " AND expires_at > ? ORDER BY kind, key",
+        (user, now),
+    ).fetchall()
+    found = []
+    for kind, key, text in rows:
+        payload = json.loads(text)
+        if kind not in {FAMILY, SESSION}:
+            payload = payload.get("authorization") or {}
+        found.append(Authorized(kind, key, payload))
+    return found
 
 
 def _take(db: Connection, kind: str, key: str, now: int) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import Database
 from kapi.store.engine.pace import Pause, took
 from kapi.store.login_attempts import WINDOW
@@ -51,6 +51,7 @@ class _Expiring:
 _TABLES: Final = (
     _Expiring("records", "kind, key", "expires_at <= ?", lambda now: now),
     _Expiring("revocations", "issuer, jti", "expires_at <= ?", lambda now: now - GRACE_SECONDS),
+    _Expiring("mcp_sessions", "id", "expires_at <= ?", lambda now: now),
     _Expiring("tries", "name", "started_at <= ?", lambda now: now - WINDOW),
     _Expiring(
         "api_keys", "id", "expires_at > 0 AND expires_at <= ?", lambda now: now - API_KEYS_KEPT

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from kapi.store.engine.database import Database
+from kapi.dataclass import dataclass
+from kapi.store.engine.database import Connection, Database
+from kapi.store.gateway.declared import forget_declared
 
 TOPIC = "issuers"
 """Changed when a declaration or a set of keys does."""
@@ -37,6 +37,10 @@ class StoredKeys:
 _KEYS = "name, source, jwks, jwks_uri, etag, fetched_at, changed_at"
 
 
+class _NotReplacedError(Exception):
+    """Another declaration with this name is stored: nothing is changed."""
+
+
 class IssuerStore:
     """The two tables."""
 
@@ -52,23 +56,32 @@ class IssuerStore:
             )
         )
 
+    def declaration(self, name: str) -> str:
+        """The declaration with this name; empty if there is none."""
+        row = self._database.row("SELECT declaration FROM issuers WHERE name = ?", (name,))
+        return "" if row is None else str(row[0])
+
     def version(self) -> int:
         """A number that changes with each change of the two tables, by any process."""
         return self._database.version(TOPIC)
 
-    def save(self, issuer: StoredIssuer) -> None:
-        """Keep a declaration, replacing the one with its name."""
-        with self._database.transaction(TOPIC) as db:
-            db.execute("DELETE FROM issuers WHERE name = ?", (issuer.name,))
-            db.execute(
-                "INSERT INTO issuers (name, declaration, created_at) VALUES (?, ?, ?)",
-                (issuer.name, issuer.declaration, issuer.created_at),
-            )
+    def save(self, issuer: StoredIssuer, *, replace: bool, before: str | None = None) -> bool:
+        """Keep a declaration; False if there is one with its name that is not to be replaced.
+
+        With `before`, only that declaration is replaced.
+        """
+        try:
+            with self._database.transaction(TOPIC) as db:
+                _save(db, issuer, replace=replace, before=before)
+        except _NotReplacedError:
+            return False
+        return True
 
     def delete(self, name: str) -> None:
         """Forget a declaration and its keys."""
         with self._database.transaction(TOPIC) as db:
             db.execute("DELETE FROM issuers WHERE name = ?", (name,))
+            forget_declared(db, "Issuer", name)
             db.execute("DELETE FROM issuer_keys WHERE name = ?", (name,))
 
     def keys(self, name: str) -> StoredKeys | None:
@@ -102,3 +115,20 @@ class IssuerStore:
                     keys.changed_at,
                 ),
             )
+
+
+def _save(db: Connection, issuer: StoredIssuer, *, replace: bool, before: str | None) -> None:
+    """Raises _NotReplacedError if another declaration is stored than the one to replace."""
+    if before is not None:
+        sql = "DELETE FROM issuers WHERE name = ? AND declaration = ?"
+        if db.execute(sql, (issuer.name, before)).rowcount == 0:
+            raise _NotReplacedError
+    elif replace:
+        db.execute("DELETE FROM issuers WHERE name = ?", (issuer.name,))
+    made = db.execute(
+        "INSERT INTO issuers (name, declaration, created_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (name) DO NOTHING",
+        (issuer.name, issuer.declaration, issuer.created_at),
+    )
+    if made.rowcount == 0:
+        raise _NotReplacedError

@@ -7,8 +7,9 @@ Called by `kapi.identity`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import Database
 
 TOPIC = "keys"

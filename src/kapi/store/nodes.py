@@ -6,8 +6,7 @@ A database of one machine has no rows. Called by `gateway/nodes.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import Database
 
 ALIVE_SECONDS = 10
@@ -83,6 +82,11 @@ class Nodes:
             db.execute(
                 "DELETE FROM counters WHERE node <> '' AND node NOT IN (SELECT id FROM nodes)"
             )
+
+    def now(self) -> int:
+        """The time of the database server, in seconds since the epoch."""
+        ((seconds,),) = self._database.rows("SELECT unixepoch()")
+        return int(seconds)
 
     def all(self) -> tuple[StoredNode, ...]:
         """All nodes. The one that started first comes first."""

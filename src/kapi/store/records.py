@@ -12,9 +12,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import Connection, Database
 
 _COLUMNS = "key, family, payload, expires_at, consumed_at"
@@ -174,6 +174,20 @@ class Records:
             return None
         return _record(row)
 
+    def any(self, kind: str) -> bool:
+        """Whether there is a record of this kind, valid or not."""
+        sql = "SELECT 1 FROM records WHERE kind = ? LIMIT 1"
+        return self._database.row(sql, (kind,)) is not None
+
+    def pop_all(self, kind: str, now: int) -> tuple[Record, ...]:
+        """Delete all records of a kind; the valid ones. Of parallel calls, one gets each."""
+        with self._database.transaction(parallel=True) as db:
+            rows = db.execute(
+                f"DELETE FROM records WHERE kind = ? RETURNING {_COLUMNS}",  # noqa: S608
+                (kind,),
+            ).fetchall()
+        return tuple(record for record in map(_record, rows) if record.expires_at > now)
+
     def update(
         self, kind: str, key: str, now: int, change: Callable[[Record], Mapping[str, Any] | None]
     ) -> Record | None:
@@ -217,6 +231,31 @@ class Records:
         """Delete a record."""
         with self._database.transaction(parallel=True) as db:
             db.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
+
+    def delete_held(self, kind: str, holder: str) -> None:
+        """Delete the records of a kind that count for a holder."""
+        with self._database.transaction(parallel=True) as db:
+            db.execute(
+                "DELETE FROM records WHERE kind = ? AND holder = ? AND holder <> ''", (kind, holder)
+            )
+
+    def page(
+        self, kind: str, now: int, *, person: str = "", after: str = "", most: int
+    ) -> tuple[Record, ...]:
+        """At most `most` valid records of a kind whose keys follow `after`, ordered by key.
+
+        Only those of a person, if one is named by the subject of the account.
+        """
+        narrower = ""
+        values: tuple[Any, ...] = (kind, after, now)
+        if person:
+            narrower, values = "AND person = ? AND person <> '' ", (*values, person)
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM records WHERE kind = ? AND key > ? "  # noqa: S608
+            f"AND expires_at > ? {narrower}ORDER BY key LIMIT ?",
+            (*values, most),
+        )
+        return tuple(map(_record, rows))
 
     def family(self, kind: str, family: str, now: int) -> tuple[Record, ...]:
         """The valid records of a kind in a family."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import field
+from typing import Any, Final
 
+from kapi.dataclass import dataclass
+from kapi.errors import StorageBusy
 from kapi.store.engine.database import Database
+from kapi.store.gateway.declared import forget_declared
 
 TOPIC = "clients"
+_ATTEMPTS: Final = 50
 _COLUMNS = "id, metadata, salt, secret_digest, token_key, created_at, revision, removed"
 
 
@@ -33,6 +38,10 @@ class RegisteredClient:
     removed: bool = False
 
 
+class _ChangedMeanwhile(Exception):
+    """Another request has changed the client."""
+
+
 class RegisteredClients:
     """The table of registered clients."""
 
@@ -42,6 +51,24 @@ class RegisteredClients:
     def put(self, client: RegisteredClient) -> None:
         """Keep a client, replacing the one with its id."""
         self._write(client, removed=False)
+
+    def change(
+        self, client_id: str, changed: Callable[[RegisteredClient], RegisteredClient]
+    ) -> RegisteredClient | None:
+        """Replace a client by what `changed` makes of it; None if there is none.
+
+        `changed` may take long: it runs outside the transaction, and again if another request
+        changed the client meanwhile. Raises StorageBusy if that happens each time.
+        """
+        for _ in range(_ATTEMPTS):
+            before = self.get(client_id)
+            if before is None:
+                return None
+            after = changed(before)
+            with suppress(_ChangedMeanwhile):
+                self._replace(after, before.revision)
+                return after
+        raise StorageBusy
 
     def remove(self, client_id: str) -> bool:
         """Forget a client; whether there was one."""
@@ -79,6 +106,22 @@ class RegisteredClients:
         )
         return tuple(map(_client, rows))
 
+    def _replace(self, client: RegisteredClient, revision: int) -> None:
+        """Store a client that still has this revision. Raises _ChangedMeanwhile."""
+        with self._database.transaction(TOPIC) as db:
+            done = db.execute(
+                "UPDATE registered_clients SET metadata = ?, salt = ?, secret_digest = ?,"
+                " token_key = ?,"
+                " revision = (SELECT COALESCE(MAX(revision), 0) + 1 FROM registered_clients)"
+                " WHERE id = ? AND revision = ? AND removed = 0",
+                (
+                    *(json.dumps(client.metadata), client.salt, client.secret_digest),
+                    *(client.token_key, client.id, revision),
+                ),
+            )
+            if done.rowcount != 1:
+                raise _ChangedMeanwhile
+
     def _write(self, client: RegisteredClient, *, removed: bool) -> None:
         with self._database.transaction(TOPIC) as db:
             db.execute(
@@ -95,6 +138,8 @@ class RegisteredClients:
                     *(client.token_key, client.created_at, int(removed)),
                 ),
             )
+            if removed:
+                forget_declared(db, "Client", client.id)
 
 
 def _client(row: tuple[Any, ...]) -> RegisteredClient:

@@ -6,8 +6,7 @@ list of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import Connection, Database
 
 TOPIC = "revocations"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import field
 from typing import Any
 
-from kapi.store.accounts import Ending, end_account
+from kapi.dataclass import dataclass
+from kapi.store.accounts import Ending, end_account, end_other_organizations
 from kapi.store.engine.database import Connection, Database
+from kapi.store.gateway.declared import forget_declared
 from kapi.store.revocations import TOPIC as REVOCATIONS
 
 TOPIC = "users"
@@ -29,6 +31,10 @@ class StoredUser:
     subject: str
     """Names the account for good; no other account ever gets it."""
     disabled: bool = False
+
+
+class NameTaken(Exception):
+    """Another account has this user name."""
 
 
 class UserStore:
@@ -84,15 +90,39 @@ class UserStore:
             )
             return made.rowcount == 1
 
+    def change(
+        self, username: str, changed: Callable[[StoredUser], StoredUser], ending: Ending
+    ) -> StoredUser | None:
+        """Replace profile and user name by what `changed` makes of an account.
+
+        One transaction: of parallel changes, each sees those before it. None when no account has
+        this name. Raises NameTaken. Sessions and tokens go on, but for those of organizations that
+        the account has left.
+        """
+        sql = f"SELECT {_COLUMNS} FROM users WHERE username = ?"  # noqa: S608 - a constant
+        with self._database.transaction(TOPIC, REVOCATIONS) as db:
+            row = db.execute(sql, (username,)).fetchone()
+            if row is None:
+                return None
+            before = _user(row)
+            after = changed(before)
+            if after.username != username:
+                _rename(db, username, after.username)
+            if after.profile != before.profile:
+                _change_profile(db, after, ending)
+        return after
+
     def change_password(self, username: str, digest: str, ending: Ending) -> bool:
         """Replace a digest; False when no account has this name."""
-        return self._end(
-            "UPDATE users SET digest = ? WHERE username = ?", (digest,), username, ending
-        )
+        sql = "UPDATE users SET digest = ? WHERE username = ?"
+        with self._database.transaction(TOPIC, REVOCATIONS) as db:
+            return _end(db, sql, (digest,), username, ending)
 
     def disable(self, username: str, ending: Ending) -> bool:
         """Let a person sign in no more; False when no account has this name."""
-        return self._end("UPDATE users SET disabled = ? WHERE username = ?", (1,), username, ending)
+        sql = "UPDATE users SET disabled = ? WHERE username = ?"
+        with self._database.transaction(TOPIC, REVOCATIONS) as db:
+            return _end(db, sql, (1,), username, ending)
 
     def enable(self, username: str) -> bool:
         """Let a person sign in again; False when no account has this name."""
@@ -104,16 +134,37 @@ class UserStore:
 
     def remove(self, username: str, ending: Ending) -> bool:
         """Forget a person; False when no account has this name."""
-        return self._end("DELETE FROM users WHERE username = ?", (), username, ending)
-
-    def _end(self, change: str, values: tuple[Any, ...], username: str, ending: Ending) -> bool:
         with self._database.transaction(TOPIC, REVOCATIONS) as db:
-            subject = _subject(db, username)
-            if subject is None:
-                return False
-            db.execute(change, (*values, username))
-            end_account(db, subject, ending)
-        return True
+            forget_declared(db, "User", username)
+            sql = "DELETE FROM users WHERE username = ?"
+            return _end(db, sql, (), username, ending)
+
+
+def _rename(db: Connection, username: str, new: str) -> None:
+    if _subject(db, new) is not None:
+        raise NameTaken
+    forget_declared(db, "User", username)
+    db.execute("UPDATE users SET username = ? WHERE username = ?", (new, username))
+
+
+def _change_profile(db: Connection, user: StoredUser, ending: Ending) -> None:
+    sql = "UPDATE users SET profile = ? WHERE username = ?"
+    db.execute(sql, (json.dumps(user.profile), user.username))
+    kept = set(user.profile["organizations"])
+    if not kept or user.profile["super_admin"]:
+        kept.add("")
+    end_other_organizations(db, user.subject, kept, ending)
+
+
+def _end(
+    db: Connection, change: str, values: tuple[Any, ...], username: str, ending: Ending
+) -> bool:
+    subject = _subject(db, username)
+    if subject is None:
+        return False
+    db.execute(change, (*values, username))
+    end_account(db, subject, ending)
+    return True
 
 
 def _subject(db: Connection, username: str) -> str | None:

@@ -7,10 +7,10 @@ differ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from kapi.dataclass import dataclass
 from kapi.testing.http.calls import Call, Onward, Reply
 
 _FRONT = ("authorization_endpoint", "end_session_endpoint")

@@ -17,7 +17,7 @@ from kapi.identity.provider import Provider
 from kapi.identity.wiring import make_provider
 from kapi.settings import IdentitySettings, Settings
 from kapi.store import Store
-from kapi.store.keys import ACTIVE, PUBLISHED, Keys
+from kapi.store.keys import Keys
 from kapi.testing.addresses import Addresses
 from kapi.testing.explain.errors import Explaining
 from kapi.testing.explain.token import explain_token
@@ -32,13 +32,13 @@ from kapi.testing.minting.mint import draft_of, finished, wish_of
 from kapi.testing.powers.clock import Clock
 from kapi.testing.powers.journal import Journal
 from kapi.testing.powers.keys import KeyDrills
-from kapi.testing.powers.stock import make_key, stored
+from kapi.testing.powers.stock import stored
 from kapi.testing.seed_files import read_seed, yaml_of_seed
 from kapi.testing.seeds import exported, identity_of
 from kapi.testing.stores import Stores
 from kapi.testing.strictness import Admission, with_level
 from kapi.testing.vendors.dressing import Dressing
-from kapi.testing.vendors.keys import ahead
+from kapi.testing.vendors.keys import first_keys
 from kapi.testing.vendors.vendor import CERTIFICATES, Vendor
 
 
@@ -244,12 +244,9 @@ class Issuer:
         """A new store with keys, and the provider over it."""
         old, self._store = self._store, self._stores.new()
         keys = Keys(self._store.database)
-        for algorithm in needed_algorithms(identity):
-            keys.add(stored(make_key(algorithm), ACTIVE, self.clock.now))
-        if self.vendor is not None:
-            shape = self.vendor.emulation
-            for key in ahead(shape.keys.ahead, shape.algorithm):
-                keys.add(stored(key, PUBLISHED, self.clock.now))
+        emulation = None if self.vendor is None else self.vendor.emulation
+        for key, state in first_keys(emulation, needed_algorithms(identity)):
+            keys.add(stored(key, state, self.clock.now))
         self._admission = Admission(os.urandom(16))
         self._identity = identity
         self._use(with_level(identity, level), level)

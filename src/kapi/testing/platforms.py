@@ -16,7 +16,6 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from urllib.parse import quote, urlsplit
 
 import yaml
 
+from kapi.dataclass import dataclass
 from kapi.testing.http.calls import Reply
 from kapi.testing.http.requests import request_of
 from kapi.testing.issuer import Issuer
@@ -106,6 +106,23 @@ class Gateway:
         answer = self.request("POST", url, token=self.token("apk:api_create"))
         if answer.status >= 400:
             _done(answer)
+
+    def apply(self, *files: str | Path, prune: bool = False) -> dict[str, str]:
+        """Make the platform have what files declare, as `kapi apply` does: name → status.
+
+        With `prune` the platform goes back to the files: what an earlier call created and they do
+        not declare is removed. Raises RuntimeError with all mistakes.
+        """
+        command = [sys.executable, "-m", "kapi.front.cli.main", "apply", "-o", "json"]
+        command += ["--data-dir", str(self.state["data_dir"]), *["--prune"] * prune]
+        for file in files:
+            command += ["--file", str(file)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=2 * _SECONDS, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return {item["name"]: item["status"] for item in json.loads(done.stdout)["objects"]}
 
     def trust(self, issuer: Issuer, **declaration: Any) -> None:
         """Trust a test issuer that has a socket, as `kapi issuer add` trusts one.

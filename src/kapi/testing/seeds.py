@@ -13,11 +13,10 @@ from kapi.errors import Diagnostic, SettingsError
 from kapi.settings import IdentitySettings
 from kapi.settings.identity.well_known import with_well_known
 from kapi.settings.values import REFUSED, checked, field_types
+from kapi.settings.written.documents import differing
 
 _OWN = ("issuer", "host", "workers", "enabled", "issuers", "testing")
 """Members that the issuer decides itself."""
-_NEEDED = object()
-"""The default of a member without one."""
 CHEAP_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
 
@@ -47,45 +46,7 @@ def exported(identity: IdentitySettings) -> dict[str, Any]:
     """The seed of an issuer as it is now: all members that differ from the defaults."""
     usual = IdentitySettings(algorithms=CHEAP_ALGORITHMS)
     found = {}
-    for name, value in _differing(identity, usual).items():
+    for name, value in differing(identity, usual).items():
         if name not in _OWN:
             found[name] = value
     return found
-
-
-def _differing(value: Any, usual: Any) -> dict[str, Any]:
-    """The members of a settings object that differ from those of another one."""
-    names = [item.name for item in dataclasses.fields(value)]
-    pairs = {name: (getattr(value, name), getattr(usual, name)) for name in names}
-    found = {}
-    for name, (own, other) in pairs.items():
-        if own != other:
-            found[name] = _plain(own)
-    return found
-
-
-def _plain(value: Any) -> Any:
-    """A setting as a JSON value; tables without the members that have their default."""
-    if isinstance(value, tuple):
-        return list(map(_plain, value))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        usual = _usual(type(value))
-        names = [item.name for item in dataclasses.fields(value)]
-        pairs = {name: (getattr(value, name), usual.get(name, _NEEDED)) for name in names}
-        found = {}
-        for name, (own, other) in pairs.items():
-            if own != other:
-                found[name] = _plain(own)
-        return found
-    return value
-
-
-def _usual(cls: type) -> dict[str, Any]:
-    """The defaults of a settings class."""
-    made = {}
-    for item in dataclasses.fields(cls):
-        if item.default is not dataclasses.MISSING:
-            made[item.name] = item.default
-        elif item.default_factory is not dataclasses.MISSING:
-            made[item.name] = item.default_factory()
-    return made

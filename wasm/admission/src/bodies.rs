@@ -3,6 +3,7 @@
 
 use std::cell::OnceCell;
 
+use crate::filter::plan;
 use crate::graphql::{self, Asked, Fault, Options};
 use crate::graphql_document::Fault as Invalid;
 use crate::graphql_socket::{self, Ruling, Said, Socket};
@@ -29,8 +30,6 @@ pub struct Admitted {
     pub secured: bool,
     /// What is done with the answer of the backend, if anything.
     pub answer: Option<Answer>,
-    /// Nothing else is checked at the route: neither limits of the API nor subscriptions.
-    pub alone: bool,
 }
 
 /// What is done with a request next.
@@ -52,14 +51,10 @@ fn text(prefix: &[u8], name: &str) -> Option<&'static str> {
 
 /// What the route says, if the body names the operations there.
 pub fn route() -> Option<Route<'static>> {
-    route_text().map(parsed)
+    plan().kind().map(parsed)
 }
 
-/// The text that `parsed` reads.
-pub fn route_text() -> Option<&'static str> {
-    text(OPERATIONS, "kind")
-}
-
+/// Reads the text of a route whose bodies name operations.
 pub fn parsed(text: &str) -> Route<'_> {
     operations::route(text).unwrap_or(Route { kind: "", credentials: "", options: "" })
 }
@@ -208,10 +203,7 @@ pub fn admitted(route: &Route, uses: &[Use], requests: u32) -> Next {
 /// The same with what the route says of each operation, where that was read before: each reading takes microseconds.
 pub fn admitted_by(route: &Route, uses: &[Use], requests: u32, rule: impl Fn(&str) -> Option<&'static str>) -> Next {
     match judge(uses, route, &Verified::default(), rule) {
-        Ok(allowed) => {
-            let alone = route.credentials.contains('n');
-            Next::Judged(Admitted { limits: allowed.limits, requests, secured: allowed.secured, answer: None, alone })
-        }
+        Ok(allowed) => Next::Judged(Admitted { limits: allowed.limits, requests, secured: allowed.secured, answer: None }),
         Err(refusal) => refused(route, refusal),
     }
 }
@@ -271,8 +263,13 @@ fn graphql_refusal(fault: Fault) -> Refusal<'static> {
 
 /// The challenge of a refusal (RFC 9110 §11.6.1), as in `kapi.gateway.envoy.resources.replies`.
 fn challenge(error: &str) -> String {
-    let (scheme, more) = (text(CHALLENGE, "scheme").unwrap_or("Bearer"), text(CHALLENGE, "more").unwrap_or(""));
-    format!("{scheme} realm=\"kapi\"{error}{more}")
+    let said = |name| text(CHALLENGE, name).unwrap_or("");
+    let scheme = text(CHALLENGE, "scheme").unwrap_or("Bearer");
+    let resource = match said("resource") {
+        "" => String::new(),
+        rest => format!(", resource_metadata=\"https://{}{rest}\"", header(":authority")),
+    };
+    format!("{scheme} realm=\"kapi\"{error}{}{resource}{}", said("more"), said("other"))
 }
 
 /// The caller, by the metadata of the filters before this one.
@@ -307,7 +304,7 @@ impl Caller for Verified {
         fact("certificate")
     }
 
-    /// As in `kapi.policies.scopes`: an issuer's own claim, or else the usual two.
+    /// As in `kapi.policies.callers.scopes`: an issuer's own claim, or else the usual two.
     fn has_scope(&self, scope: &str) -> bool {
         if fact("own_scopes") {
             return holds(FACTS, "scopes", scope);

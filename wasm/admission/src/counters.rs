@@ -77,13 +77,28 @@ pub fn used(shared: &impl Shared, key: &[u8], unit: u32, now: u64) -> u32 {
 ///
 /// None also when the shard is full of running counters: a flood of keys must not open the limits of others.
 pub fn add(shared: &impl Shared, key: &[u8], unit: u32, amount: u32, allowed: u32, now: u64) -> Option<u32> {
+    change(shared, key, unit, now, |before| before.checked_add(amount).filter(|count| *count <= allowed))
+}
+
+/// Take `amount` off the count of this window, if it is as high; the count afterwards, or None.
+pub fn take(shared: &impl Shared, key: &[u8], unit: u32, amount: u32, now: u64) -> Option<u32> {
+    change(shared, key, unit, now, |before| before.checked_sub(amount))
+}
+
+/// Make the count of this window at least `count`.
+pub fn raise(shared: &impl Shared, key: &[u8], unit: u32, count: u32, now: u64) {
+    change(shared, key, unit, now, |before| Some(count).filter(|count| *count > before));
+}
+
+/// Write what `after` makes of the count of this window; None if that is None, or if the shard is full.
+fn change(shared: &impl Shared, key: &[u8], unit: u32, now: u64, after: impl Fn(u32) -> Option<u32>) -> Option<u32> {
     let (key, window) = (cut(key), (now / u64::from(unit)) as u32);
     let name = shard_of(key, unit);
     loop {
         let (shard, cas) = shared.get(&name).unwrap_or((&mut [], NEW));
         let found = entries(shard).find(|(_, entry)| entry.unit == unit && entry.key == key).map(|(at, entry)| (at, entry.window, entry.count));
         let before = found.map_or(0, |(_, then, count)| if then == window { count } else { 0 });
-        let after = before.checked_add(amount).filter(|count| *count <= allowed)?;
+        let after = after(before)?;
         let done = if let Some((at, _, _)) = found {
             shard[at + 4..at + 8].copy_from_slice(&window.to_le_bytes());
             shard[at + 8..at + 12].copy_from_slice(&after.to_le_bytes());

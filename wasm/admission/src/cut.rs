@@ -8,6 +8,8 @@ const TICK_MILLISECONDS: u32 = 1000;
 const REQUEST: u32 = 0;
 const OK: u32 = 0;
 const MESSAGES: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.messages\0messages";
+const PROTOCOL: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.messages\0protocol";
+const RULES: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.stream\0rules";
 const CLAIMS: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
 const FACTS: &str = "metadata\0filter_metadata\0kapi.caller\0";
 
@@ -35,9 +37,11 @@ pub fn configure() {
 /// A call was let in by all filters before this one.
 pub fn open(context: u32) {
     let mut stream = Stream::new(credentials());
-    let upgrade = host::header(host::REQUEST_HEADERS, "upgrade").is_some();
-    if let Some(messages) = text(MESSAGES).and_then(|text| text.parse().ok()).filter(|_| upgrade) {
-        stream.limit(messages, host::now_milliseconds());
+    stream.rules = text(RULES).unwrap_or("").to_owned();
+    stream.subscriber = crate::filter::subscriber();
+    // A route that reads frames says how many may come, or nothing.
+    if let Some(messages) = text(MESSAGES).filter(|_| host::header(host::REQUEST_HEADERS, "upgrade").is_some()) {
+        stream.read_frames(messages.parse().unwrap_or(0), text(PROTOCOL) == Some("graphql"), host::now_milliseconds());
     }
     streams().open(context, stream);
 }
@@ -46,20 +50,35 @@ pub fn closed(context: u32) {
     streams().closed(context);
 }
 
+/// The backend answers the handshake.
+pub fn answered(context: u32) {
+    let Some(stream) = streams().get(context).filter(|stream| stream.reads_frames()) else { return };
+    if host::header(host::RESPONSE_HEADERS, ":status") != Some(b"101") {
+        stream.is_no_socket();
+    }
+}
+
 /// A piece from a client.
 pub fn pass(context: u32, size: usize) {
-    let Some(stream) = streams().get(context).filter(|stream| stream.is_limited()) else { return };
-    if size == 0 {
-        return;
-    }
+    let Some(stream) = streams().get(context).filter(|stream| size > 0 && stream.reads_frames()) else { return };
+    host::begin();
     if let Passed::Instead(kept) = stream.pass(host::request_body(size), host::now_milliseconds()) {
         host::set_request_body(size, &kept);
     }
 }
 
+/// A piece from the backend.
+pub fn answer(context: u32, size: usize) {
+    let Some(stream) = streams().get(context).filter(|stream| size > 0 && stream.reads_frames()) else { return };
+    host::begin();
+    if let Passed::Instead(kept) = stream.answer(host::response_body(size)) {
+        host::set_response_body(size, &kept);
+    }
+}
+
 /// End those that must end.
 pub fn tick() {
-    end(streams().due(&SharedData, host::now()));
+    end(streams().due(&SharedData, host::now(), host::begin));
 }
 
 /// This machine ends, and with it the only one that knows these calls: they end too.
@@ -86,7 +105,7 @@ fn field(namespace: &str, name: &str) -> Option<&'static str> {
     text([namespace, name].concat().as_bytes()).filter(|value| !value.is_empty())
 }
 
-/// The verified token, and the API key.
+/// The verified token, the API key, and the client certificate.
 fn credentials() -> Vec<Credential> {
     let mut found = Vec::with_capacity(1);
     if let Some(issuer) = field(CLAIMS, "iss") {
@@ -98,6 +117,9 @@ fn credentials() -> Vec<Credential> {
         let issuer = field(FACTS, "key_issuer").unwrap_or("").to_owned();
         let expires = field(FACTS, "key_expires").and_then(|text| text.parse().ok()).unwrap_or(0);
         found.push(Credential { issuer, id: id.to_owned(), expires });
+    }
+    if let Some(expires) = field(FACTS, "certificate_expires").and_then(|text| text.parse().ok()) {
+        found.push(Credential { expires, ..Credential::default() });
     }
     found
 }

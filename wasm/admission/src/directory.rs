@@ -5,6 +5,9 @@ use crate::shared_data::Shared;
 /// Name of the record that says which generation is in force.
 pub const GENERATION: &[u8] = b"g";
 
+/// How often records were written.
+const VERSION: &[u8] = b"dv";
+
 /// Between a record and the one it follows; stands between records in a request too, so that no record has it.
 const AND_BEFORE: u8 = b'\x0c';
 
@@ -44,4 +47,15 @@ fn is_of(record: &[u8], generation: &[u8]) -> bool {
 /// The generation in force; None before the control process has spoken.
 pub fn in_force(shared: &impl Shared) -> Option<&'static [u8]> {
     shared.get(GENERATION).map(|(value, _)| &*value).filter(|value| !value.is_empty())
+}
+
+/// A number that is another one after records were written.
+pub fn version(shared: &impl Shared) -> u64 {
+    shared.get(VERSION).and_then(|(value, _)| value.first_chunk().copied()).map_or(0, u64::from_le_bytes)
+}
+
+/// Records were written. Only one thread at a time writes.
+pub fn written(shared: &impl Shared) {
+    let next = version(shared) + 1;
+    shared.set(VERSION, &next.to_le_bytes(), 0);
 }

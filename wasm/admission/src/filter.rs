@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::admit::{count, Room};
+use crate::asking::{self, Passage, Waiting};
 use crate::bodies::{self, Admitted, Next};
 use crate::cut;
 use crate::directory::{in_force, record};
@@ -11,15 +12,15 @@ use crate::rules::{consumer, limits, place, tier, Consumer, Keys, Limit, Place, 
 use crate::usage::{Places, Usage};
 use crate::graphql_socket::Socket;
 use crate::mcp_requests::Answer;
+use crate::streams::Subscriber;
 use crate::model_requests;
+use crate::plan::Plan;
+use crate::prices::Prices;
 use crate::models::Target;
 use crate::replies::{self, Refusal};
 use crate::ledger;
 
-const LIMITS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0limits";
-const USAGE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0usage";
-const MODELS: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0models";
-const PLACE: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0place";
+const PLAN: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0plan";
 const ORGANIZATION: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admission\0organization";
 const CLAIMS: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
 const APPLICATION: &[u8] = b"metadata\0filter_metadata\0kapi.caller\0application_name";
@@ -28,6 +29,8 @@ const KEYS: &str = "x-kapi-limit-keys";
 const TOKENS: [&str; 3] = ["kapi.prompt_tokens", "kapi.completion_tokens", "kapi.total_tokens"];
 const CONTINUE: u32 = 0;
 const PAUSE: u32 = 1;
+/// Pause, and hold back the body too.
+const HOLD: u32 = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -39,15 +42,30 @@ enum Part {
     Model(u32),
 }
 
+/// A request whose body has not come yet.
+#[derive(Default)]
+struct Held {
+    plan: String,
+    /// As the host packs them; empty if they are many.
+    headers: Vec<u8>,
+}
+
+/// Bytes of headers that are kept until the body has come; of more, each is read again.
+const MOST_HEADERS: usize = 8 * 1024;
+
 /// What is remembered between callbacks, in the one thread that runs this module.
 struct State {
     parts: BTreeMap<u32, Part>,
     contexts: BTreeMap<u32, Part>,
     rooms: BTreeMap<u32, Room>,
     /// Requests whose body names the operations and has not come yet.
-    waiting: BTreeMap<u32, String>,
+    waiting: BTreeMap<u32, Held>,
     /// Connections whose messages name operations.
     sockets: BTreeMap<u32, Socket>,
+    /// Questions to the common count of several nodes, by their numbers; also those of calls that have ended.
+    asked: BTreeMap<u32, (u32, Waiting)>,
+    /// The calls that wait for an answer, and what is done with the backend's then.
+    counting: BTreeMap<u32, Option<(Answer, usize)>>,
     /// Answers that are read while they pass.
     usages: BTreeMap<u32, Usage>,
     /// Answers that are changed when they are complete.
@@ -62,6 +80,8 @@ static mut STATE: State = State {
     rooms: BTreeMap::new(),
     waiting: BTreeMap::new(),
     sockets: BTreeMap::new(),
+    asked: BTreeMap::new(),
+    counting: BTreeMap::new(),
     usages: BTreeMap::new(),
     answers: BTreeMap::new(),
     targets: BTreeMap::new(),
@@ -82,15 +102,20 @@ pub extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> u32 {
 #[no_mangle]
 pub extern "C" fn proxy_on_configure(root: u32, size: usize) -> u32 {
     host::begin();
-    let part = match host::configuration(size) {
-        b"admit" => Part::Admit,
-        b"keys" => Part::Keys,
+    let (name, shared) = split(host::configuration(size));
+    let part = match name {
+        b"admit" | b"keys" => {
+            if !asking::configure(shared) {
+                return 0;
+            }
+            if name == b"keys" { Part::Keys } else { Part::Admit }
+        }
         b"stream" => {
             cut::configure();
             Part::Stream
         }
         b"ledger" => Part::Ledger,
-        text => match model_requests::target(text) {
+        _ => match model_requests::target(host::configuration(size)) {
             Some(target) => {
                 state().targets.insert(root, target);
                 Part::Model(root)
@@ -100,6 +125,14 @@ pub extern "C" fn proxy_on_configure(root: u32, size: usize) -> u32 {
     };
     state().parts.insert(root, part);
     1
+}
+
+/// The name of a part, and whether its limits are shared with other nodes.
+fn split(text: &'static [u8]) -> (&'static [u8], Option<&'static str>) {
+    match text.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (&text[..end], core::str::from_utf8(&text[end + 1..]).ok()),
+        None => (text, None),
+    }
 }
 
 #[no_mangle]
@@ -122,6 +155,7 @@ pub extern "C" fn proxy_on_delete(context: u32) {
     state.rooms.remove(&context);
     state.waiting.remove(&context);
     state.sockets.remove(&context);
+    state.counting.remove(&context);
     state.usages.remove(&context);
     state.answers.remove(&context);
     state.targets.remove(&context);
@@ -147,24 +181,20 @@ pub extern "C" fn proxy_on_done(context: u32) -> u32 {
 pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u32 {
     host::begin();
     match state().contexts.get(&context) {
-        None => match bodies::route_text() {
-            None => answered(admit(context, None)),
-            Some(text) => match bodies::headers(&bodies::parsed(text), end != 0) {
-                Next::AwaitBody => {
-                    // Reading it again would take microseconds.
-                    state().waiting.insert(context, text.into());
-                    PAUSE
-                }
-                next => follow(context, next, 0),
-            },
-        },
+        None => {
+            let plan = plan();
+            match plan.kind() {
+                None => answered(admit(Call { context, waits: true }, plan, None)),
+                Some(text) => open(context, plan, text, end != 0),
+            }
+        }
         Some(Part::Keys) => count_keys(context),
         Some(Part::Model(root)) => {
             let holds = state().targets.get(root).is_some_and(|target| model_requests::headers(target, end != 0));
             if !holds {
                 return CONTINUE;
             }
-            state().waiting.insert(context, String::new());
+            state().waiting.insert(context, Held::default());
             PAUSE
         }
         Some(Part::Stream) => {
@@ -178,6 +208,20 @@ pub extern "C" fn proxy_on_request_headers(context: u32, _: u32, end: u32) -> u3
             ledger::answer(&SharedData, host::header(host::REQUEST_HEADERS, ":path").unwrap_or(b""), b"");
             PAUSE
         }
+    }
+}
+
+/// The headers of a call whose body names operations.
+fn open(context: u32, plan: Plan, kind: &str, end: bool) -> u32 {
+    let headers = host::read_headers(host::REQUEST_HEADERS);
+    match bodies::headers(&bodies::parsed(kind), end) {
+        Next::AwaitBody => {
+            // Reading plan and headers again would take microseconds.
+            let kept = if headers.len() <= MOST_HEADERS { headers } else { &[] };
+            state().waiting.insert(context, Held { plan: plan.0.into(), headers: kept.to_vec() });
+            PAUSE
+        }
+        next => follow(context, plan, next, 0),
     }
 }
 
@@ -236,8 +280,12 @@ fn take_body(context: u32, size: usize, end: bool) -> u32 {
     if !end {
         return PAUSE;
     }
-    let text = state().waiting.remove(&context).unwrap_or_default();
-    follow(context, bodies::body(&bodies::parsed(&text), host::request_body(size)), size)
+    let held = state().waiting.remove(&context).unwrap_or_default();
+    host::use_headers(host::REQUEST_HEADERS, &held.headers);
+    let plan = Plan(&held.plan);
+    let route = bodies::parsed(plan.kind().unwrap_or(""));
+    // Also what the limits hold up: the whole body has come.
+    follow(context, plan, bodies::body(&route, host::request_body(size)), size).min(PAUSE)
 }
 
 /// A piece that the client of a WebSocket sent.
@@ -247,7 +295,7 @@ fn take_frames(context: u32, size: usize) -> u32 {
     }
     if let Some(mut socket) = state().sockets.remove(&context) {
         let passed = socket.from_client(host::request_body(size), |message| {
-            bodies::message(message, |admitted| admit(context, Some(admitted)))
+            bodies::message(message, |admitted| admit(Call { context, waits: false }, plan(), Some(admitted)).map(|_| ()))
         });
         host::set_request_body(size, &passed);
         state().sockets.insert(context, socket);
@@ -255,30 +303,68 @@ fn take_frames(context: u32, size: usize) -> u32 {
     CONTINUE
 }
 
-fn follow(context: u32, next: Next, size: usize) -> u32 {
+fn follow(context: u32, plan: Plan, next: Next, size: usize) -> u32 {
     match next {
         Next::Judged(mut admitted) => {
-            let answer = admitted.answer.take();
-            let next = answered(admit(context, Some(admitted)));
-            if let (CONTINUE, Some(answer)) = (next, answer) {
-                if !answer.begin(size) {
-                    return PAUSE;
-                }
-                state().answers.insert(context, answer);
+            let answer = admitted.answer.take().map(|answer| (answer, size));
+            let next = answered(admit(Call { context, waits: true }, plan, Some(admitted)));
+            match state().counting.get_mut(&context) {
+                Some(later) => *later = answer,
+                None if next == CONTINUE && !begin(context, answer) => return PAUSE,
+                None => {}
             }
             next
         }
         Next::AwaitBody => PAUSE,
         Next::Socket(socket) => {
             state().sockets.insert(context, socket);
-            answered(admit(context, Some(Admitted { requests: 1, ..Admitted::default() })))
+            answered(admit(Call { context, waits: true }, plan, Some(Admitted { requests: 1, ..Admitted::default() })))
         }
         Next::Refused(refusal) => refuse(&refusal),
     }
 }
 
+/// Begin with an answer that is made or changed here; false if the caller has it already.
+fn begin(context: u32, answer: Option<(Answer, usize)>) -> bool {
+    let Some((answer, size)) = answer else { return true };
+    if !answer.begin(size) {
+        return false;
+    }
+    state().answers.insert(context, answer);
+    true
+}
+
 fn answered(decision: Decision) -> u32 {
-    decision.map_or_else(|refusal| refuse(&refusal), |()| CONTINUE)
+    decision.unwrap_or_else(|refusal| refuse(&refusal))
+}
+
+/// The common count of several nodes has answered, or does not.
+#[no_mangle]
+pub extern "C" fn proxy_on_http_call_response(_: u32, token: u32, _: u32, size: usize, _: u32) {
+    host::begin();
+    let ruling = asking::answer(size);
+    let Some((context, waiting)) = state().asked.remove(&token) else { return };
+    let Some(answer) = state().counting.remove(&context) else { return waiting.unused(ruling) };
+    host::in_context(context);
+    match waiting.answered(ruling) {
+        Ok(room) => {
+            show(context, room);
+            if begin(context, answer) {
+                host::continue_request();
+            }
+        }
+        Err(refusal) => {
+            state().usages.remove(&context);
+            refuse(&refusal);
+        }
+    }
+}
+
+/// The answer says what is left of the limits.
+fn show(context: u32, room: Option<Room>) {
+    if let Some(room) = room {
+        state().rooms.insert(context, room);
+    }
 }
 
 fn refuse(refusal: &Refusal) -> u32 {
@@ -289,15 +375,23 @@ fn refuse(refusal: &Refusal) -> u32 {
 #[no_mangle]
 pub extern "C" fn proxy_on_response_headers(context: u32, _: u32, end: u32) -> u32 {
     host::begin();
-    if let Some(Part::Model(root)) = state().contexts.get(&context) {
-        if let Some(target) = state().targets.get(root) {
-            model_requests::answered(target);
+    match state().contexts.get(&context) {
+        Some(Part::Model(root)) => {
+            if let Some(target) = state().targets.get(root) {
+                model_requests::answered(target);
+            }
+            return CONTINUE;
         }
-        return CONTINUE;
+        Some(Part::Stream) => {
+            cut::answered(context);
+            return CONTINUE;
+        }
+        _ => {}
     }
     if let Some(usage) = state().usages.get_mut(&context) {
+        host::read_headers(host::RESPONSE_HEADERS);
         usage.begin(|name| host::header(host::RESPONSE_HEADERS, name).and_then(|value| core::str::from_utf8(value).ok()));
-        usage.count(&SharedData, host::now());
+        usage.count(&SharedData, now());
         if end != 0 {
             say_tokens(usage);
             state().usages.remove(&context);
@@ -340,6 +434,10 @@ fn change(context: u32, size: usize, end: bool) -> u32 {
 #[no_mangle]
 pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) -> u32 {
     let state = state();
+    if state.contexts.get(&context) == Some(&Part::Stream) {
+        cut::answer(context, size);
+        return CONTINUE;
+    }
     if state.usages.is_empty() && state.answers.is_empty() && state.sockets.is_empty() {
         return CONTINUE;
     }
@@ -355,7 +453,7 @@ pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) ->
     }
     if let Some(usage) = state.usages.get_mut(&context) {
         usage.body(if size == 0 { &[] } else { host::response_body(size) }, end != 0);
-        usage.count(&SharedData, host::now());
+        usage.count(&SharedData, now());
         if end != 0 {
             say_tokens(usage);
             state.usages.remove(&context);
@@ -370,40 +468,69 @@ pub extern "C" fn proxy_on_log(context: u32) {
     if let Some(mut usage) = state().usages.remove(&context) {
         host::begin();
         usage.interrupted();
-        usage.count(&SharedData, host::now());
+        usage.count(&SharedData, now());
         say_tokens(&usage);
     }
 }
 
-/// For the access log, where the answer has some.
+/// Seconds since the epoch, by the clock of the limits.
+fn now() -> u64 {
+    if asking::is_shared() { asking::now() } else { host::now() }
+}
+
+/// For the access log, where the answer has some, and for the other nodes that count them.
 fn say_tokens(usage: &Usage) {
     let tokens = usage.tokens();
     if tokens != [0; 3] {
         for (name, number) in TOKENS.iter().zip(tokens) {
             host::set_property(name.as_bytes(), number.to_string().as_bytes());
         }
+        say_cost(usage);
+        if asking::is_shared() {
+            asking::report(&usage.shared());
+        }
     }
+}
+
+/// The same of the model and what it costs, where the route has prices.
+fn say_cost(usage: &Usage) {
+    let Some(prices) = plan().prices() else { return };
+    host::set_property(b"kapi.model", usage.model().as_bytes());
+    if let Some(cost) = usage.cost(&Prices::new(prices)) {
+        host::set_property(b"kapi.cost", cost.as_bytes());
+    }
+}
+
+/// What the route of the current call says.
+pub fn plan() -> Plan<'static> {
+    Plan(text(PLAN).unwrap_or(""))
 }
 
 fn text(path: &[u8]) -> Option<&'static str> {
     host::property(path).and_then(|value| core::str::from_utf8(value).ok())
 }
 
-/// Whether a call may pass; otherwise what it is answered.
-type Decision = Result<(), Refusal<'static>>;
+/// CONTINUE if a call may pass, HOLD if that is not known yet; otherwise what it is answered.
+type Decision = Result<u32, Refusal<'static>>;
+
+/// What is to be let in.
+#[derive(Clone, Copy)]
+struct Call {
+    context: u32,
+    /// It can be held back. A message of an open connection cannot: this node alone counts it.
+    waits: bool,
+}
 
 /// `more` is what the operations add that the body names.
-fn admit(context: u32, more: Option<Admitted>) -> Decision {
+fn admit(call: Call, plan: Plan, more: Option<Admitted>) -> Decision {
     let secured = more.as_ref().is_none_or(|more| more.secured);
-    let alone = more.as_ref().is_some_and(|more| more.alone);
-    let read = |path| if alone { None } else { text(path) };
-    let place = read(PLACE).filter(|_| secured).map(|text| place(text).ok_or(())).transpose();
-    let limits = read(LIMITS).map_or(Some(Vec::new()), limits);
+    let place = plan.place().filter(|_| secured).map(|text| place(text).ok_or(())).transpose();
+    let limits = plan.limits().map_or(Some(Vec::new()), limits);
     let (Ok(place), Some(limits)) = (place, limits) else { return Err(replies::not_ready()) };
     let more = more.unwrap_or(Admitted { requests: 1, ..Admitted::default() });
     match place {
-        Some(place) => admit_consumer(context, &place, limits, more),
-        None => judge_and_read(context, &with(limits, more)),
+        Some(place) => admit_consumer(call, plan, &place, limits, more),
+        None => judge_and_read(call, plan, &with(limits, more)),
     }
 }
 
@@ -417,23 +544,29 @@ fn with<'a>(mut limits: Vec<Limit<'a>>, more: Admitted) -> Vec<Limit<'a>> {
 }
 
 /// Judge, and read the answer where tokens are counted.
-fn judge_and_read(context: u32, limits: &[Limit]) -> Decision {
-    let usage = text(USAGE);
+fn judge_and_read(call: Call, plan: Plan, limits: &[Limit]) -> Decision {
+    let usage = plan.usage();
     if usage.is_some() {
-        if let Some(models) = text(MODELS) {
+        if let Some(models) = plan.models() {
             model_requests::choose(models)?;
         }
     }
-    judge(context, limits)?;
+    let next = judge(call, limits)?;
     if let Some(places) = usage {
-        let mut usage = Usage::new(limits, &Places::new(places));
+        host::read_headers(host::REQUEST_HEADERS);
+        let places = Places::new(places);
+        let mut usage = Usage::new(limits, &places, asking::is_shared());
+        if let Some(prices) = plan.prices() {
+            let path = host::header(host::REQUEST_HEADERS, ":path").and_then(|path| core::str::from_utf8(path).ok()).unwrap_or("");
+            usage.find_model(&places, Prices::new(prices).model_in(path));
+        }
         if sends_json() {
             usage.read_request();
         }
         ask_for_readable();
-        state().usages.insert(context, usage);
+        state().usages.insert(call.context, usage);
     }
-    Ok(())
+    Ok(next)
 }
 
 /// Whether the body of the request is JSON that can be read as it passes.
@@ -453,13 +586,22 @@ fn ask_for_readable() {
     host::set_header(host::REQUEST_HEADERS, "accept-encoding", if gzip { b"gzip" } else { b"identity" });
 }
 
-fn judge(context: u32, limits: &[Limit]) -> Decision {
+fn judge(call: Call, limits: &[Limit]) -> Decision {
+    if asking::is_shared() && call.waits && !limits.is_empty() {
+        match asking::pass(limits)? {
+            Passage::Now(room) => show(call.context, room),
+            Passage::Later(token, waiting) => {
+                state().asked.insert(token, (call.context, waiting));
+                state().counting.insert(call.context, None);
+                return Ok(HOLD);
+            }
+        }
+        return Ok(CONTINUE);
+    }
     match count(&SharedData, limits, host::now()) {
         Ok(room) => {
-            if let Some(room) = room {
-                state().rooms.insert(context, room);
-            }
-            Ok(())
+            show(call.context, room);
+            Ok(CONTINUE)
         }
         Err((limit, room)) => Err(replies::over(&limit, &room)),
     }
@@ -479,29 +621,43 @@ struct Caller {
     name: Option<&'static str>,
     issuer: &'static str,
     application: Option<Consumer<'static>>,
+    /// That of its record in the directory.
+    kind: u8,
+}
+
+/// Who opens a call at a route that demands a subscription.
+pub fn subscriber() -> Option<Subscriber> {
+    let text = plan().place()?;
+    let place = place(text).filter(|place| place.subscription)?;
+    let caller = caller(&place);
+    Some(Subscriber { place: text.to_owned(), kind: caller.kind, name: caller.name?.to_owned() })
+}
+
+/// What tells one caller from others: claims of the verified token, the application of an API key; empty where there is none.
+pub fn caller_texts() -> [&'static str; 5] {
+    let [issuer, subject, client, party] = ["iss", "sub", "client_id", "azp"].map(|name| claim(name).unwrap_or(""));
+    [issuer, subject, client, party, text(APPLICATION).unwrap_or("")]
 }
 
 fn caller(place: &Place) -> Caller {
-    let issuer = claim("iss").unwrap_or("");
-    let key = record(&SharedData, b'i', &[issuer]).and_then(|names| names.split('\t').find_map(claim));
-    let (name, found) = match key {
-        Some(key) => (Some(key), record(&SharedData, b'k', &[place.organization, key])),
+    let said = claim("iss").unwrap_or("");
+    // Of an issuer with several names, the second line is the first name: limits must not start anew with another.
+    let known = record(&SharedData, b'i', &[said]).unwrap_or("");
+    let (names, issuer) = known.split_once('\n').unwrap_or((known, said));
+    let key = names.split('\t').filter(|name| !name.is_empty()).find_map(claim);
+    let (kind, name, found) = match key {
+        Some(key) => (b'k', Some(key), record(&SharedData, b'k', &[place.organization, key])),
         // An API key names its application.
         None => {
             let name = text(APPLICATION).filter(|name| !name.is_empty());
-            (name, name.and_then(|name| record(&SharedData, b'a', &[place.organization, name])))
+            (b'a', name, name.and_then(|name| record(&SharedData, b'a', &[place.organization, name])))
         }
     };
-    let kind = if place.sandbox { "SANDBOX" } else { "PRODUCTION" };
-    let application = found.and_then(consumer).filter(|known| {
-        known.organization == place.organization
-            && (known.key_type.is_empty() || known.key_type == kind)
-            && (known.environment.is_empty() || known.environment == place.environment)
-    });
-    Caller { name, issuer, application }
+    let application = found.and_then(consumer).filter(|known| known.is_at(place));
+    Caller { name, issuer, application, kind }
 }
 
-fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>, more: Admitted) -> Decision {
+fn admit_consumer(call: Call, plan: Plan, place: &Place, own: Vec<Limit>, more: Admitted) -> Decision {
     if in_force(&SharedData).is_none() {
         return Err(replies::not_ready());
     }
@@ -514,10 +670,10 @@ fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>, more: Admitted) 
         check_subscription(subscription.as_ref(), place)?;
     }
     if !place.tiers {
-        return judge_and_read(context, &with(own, more));
+        return judge_and_read(call, plan, &with(own, more));
     }
     let application = caller.application.as_ref().map(|known| known.application).unwrap_or("");
-    let reads = text(USAGE).is_some();
+    let reads = plan.usage().is_some();
     let whole = Keys::new(format!("a/{application}"), reads);
     let subscribed = Keys::new(format!("u/{application}/{}", place.api), reads);
     let alone = Keys::new(format!("c/{}/{}/{}", place.organization, caller.issuer, caller.name.unwrap_or("")), reads);
@@ -532,14 +688,15 @@ fn admit_consumer(context: u32, place: &Place, own: Vec<Limit>, more: Admitted) 
     if read.is_none() {
         return Err(replies::not_ready());
     }
-    judge_and_read(context, &with(limits, more))
+    judge_and_read(call, plan, &with(limits, more))
 }
 
 /// Whether the subscription, or the lack of one, speaks against the call.
-fn check_subscription(subscription: Option<&Subscription>, place: &Place) -> Decision {
+fn check_subscription(subscription: Option<&Subscription>, place: &Place) -> Result<(), Refusal<'static>> {
+    if subscription.is_some_and(|subscription| subscription.is_active(place.sandbox)) {
+        return Ok(());
+    }
     match subscription.map(|subscription| subscription.status) {
-        Some("ACTIVE") => Ok(()),
-        Some("PROD_ONLY_BLOCKED") if place.sandbox => Ok(()),
         Some("BLOCKED" | "PROD_ONLY_BLOCKED") => Err(replies::blocked()),
         Some(_) => Err(replies::inactive()),
         None => Err(replies::not_subscribed()),
@@ -573,5 +730,5 @@ fn count_keys(context: u32) -> u32 {
             return refuse(&replies::not_ready());
         }
     }
-    answered(judge(context, &limits))
+    answered(judge(Call { context, waits: true }, &limits))
 }

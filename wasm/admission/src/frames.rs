@@ -1,7 +1,11 @@
 //! Frames of a WebSocket (RFC 6455 §5.2) that come in pieces: where each begins. Nothing is kept but the header of one frame.
 
 /// Close codes (RFC 6455 §7.4.1).
+pub const GOING_AWAY: u16 = 1001;
 pub const POLICY_VIOLATION: u16 = 1008;
+/// Those of graphql-transport-ws.
+pub const UNAUTHORIZED: u16 = 4401;
+pub const FORBIDDEN: u16 = 4403;
 
 const LONGEST_HEADER: usize = 14;
 
@@ -68,5 +72,13 @@ pub fn close_frame(code: u16, reason: &str) -> Vec<u8> {
     let mut frame = vec![0x88, 0x80 | (reason.len() + 2) as u8, 0, 0, 0, 0];
     frame.extend_from_slice(&code.to_be_bytes());
     frame.extend_from_slice(reason);
+    frame
+}
+
+/// A Close frame as a server sends it.
+pub fn server_close_frame(code: u16, reason: &str) -> Vec<u8> {
+    let mut frame = vec![0x88, (reason.len() + 2) as u8];
+    frame.extend_from_slice(&code.to_be_bytes());
+    frame.extend_from_slice(reason.as_bytes());
     frame
 }

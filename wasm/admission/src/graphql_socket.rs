@@ -4,7 +4,7 @@
 //! the same id. What is no message of the protocol ends the connection: a Close frame goes to the backend, and when the backend answers,
 //! the client gets one with the same code.
 
-use crate::frames::{close_frame, Frames};
+use crate::frames::{close_frame, server_close_frame, Frames};
 use crate::graphql::{self, Asked, Fault, Options, Persisted};
 use crate::strict_json;
 
@@ -141,14 +141,6 @@ impl Socket {
         self.server_is_open = is_open;
         Some(made)
     }
-}
-
-/// A Close frame as a server sends it.
-fn server_close_frame(code: u16, reason: &str) -> Vec<u8> {
-    let mut frame = vec![0x88, (reason.len() + 2) as u8];
-    frame.extend_from_slice(&code.to_be_bytes());
-    frame.extend_from_slice(reason.as_bytes());
-    frame
 }
 
 /// Note whether a message goes on after the frame that begins here. Control frames may stand within one (RFC 6455 §5.4).

@@ -1,14 +1,20 @@
-//! Finds whole numbers at known places in JSON that comes in pieces: nothing is kept but where in the text it is.
+//! Finds whole numbers at known places in JSON that comes in pieces: nothing is kept but where in the text it is, and the first short text
+//! at a place that is looked for.
 //!
 //! Text that is no JSON finds nothing. Values one after another (NDJSON), or in one array, are documents of their own.
 
-use crate::estimate::{characters, is_text};
+use std::rc::Rc;
+
+use crate::estimate::{characters, is_text, plain_run};
 
 /// A place: the names that lead to it from the outermost object. Several places may hold the same number.
 pub type Place = Vec<String>;
 
 const DEEPEST: usize = 256;
 const LONGEST_NAME: usize = 64;
+const LONGEST_TEXT: usize = 128;
+/// In place of the index of a number: the place of a text.
+const TEXT: usize = usize::MAX;
 /// Places are told apart by the bits of one number.
 pub const MOST_PLACES: usize = 32;
 
@@ -41,8 +47,7 @@ struct Inside {
 }
 
 pub struct Scanner {
-    /// For each of the numbers looked for, its places.
-    wanted: Vec<(usize, Place)>,
+    wanted: Rc<Wanted>,
     at: At,
     inside: Vec<Inside>,
     name: Vec<u8>,
@@ -57,17 +62,41 @@ pub struct Scanner {
     characters: i64,
     /// Inside an array that holds the documents.
     list: bool,
+    /// The text that was looked for.
+    kept: Vec<u8>,
+    /// It is being read.
+    keeping: bool,
+}
+
+/// What is looked for. Made once, for many documents.
+#[derive(Default)]
+pub struct Wanted {
+    /// For each of the numbers and texts looked for, its places.
+    places: Vec<(usize, Place)>,
+    numbers: usize,
+}
+
+impl Wanted {
+    /// For each number its index and one of its places; then the places of a text, of which the first is kept.
+    pub fn new(mut places: Vec<(usize, Place)>, texts: &[&[&str]]) -> Self {
+        let numbers = places.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
+        places.extend(texts.iter().map(|place| (TEXT, place.iter().map(|name| (*name).to_owned()).collect())));
+        places.truncate(MOST_PLACES);
+        Wanted { places, numbers }
+    }
 }
 
 impl Scanner {
-    /// `wanted` holds for each number its index and one of its places.
-    pub fn new(mut wanted: Vec<(usize, Place)>) -> Self {
-        wanted.truncate(MOST_PLACES);
-        let numbers = wanted.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
-        let found = vec![None; numbers];
+    pub fn new(wanted: Rc<Wanted>) -> Self {
+        let found = vec![None; wanted.numbers];
         let (text, characters, list) = (false, 0, false);
         let (at, inside, name, here) = (At::Value, Vec::new(), Vec::new(), u32::MAX);
-        Scanner { wanted, at, inside, name, here, number: None, digits: false, found, text, characters, list }
+        Scanner { wanted, at, inside, name, here, number: None, digits: false, found, text, characters, list, kept: Vec::new(), keeping: false }
+    }
+
+    /// The text that was looked for; empty if there was none, or it is longer than anything that is looked for.
+    pub fn kept(&self) -> &str {
+        if self.keeping || self.kept.len() > LONGEST_TEXT { "" } else { core::str::from_utf8(&self.kept).unwrap_or("") }
     }
 
     /// How many characters of texts have been read, in all documents.
@@ -83,11 +112,14 @@ impl Scanner {
             match self.at {
                 At::Text(is_name) => {
                     if *byte != b'"' && *byte != b'\\' {
-                        let end = rest.iter().position(|byte| *byte == b'"' || *byte == b'\\').unwrap_or(rest.len());
+                        let (end, count) = plain_run(rest);
                         if is_name {
                             self.lengthen(*byte, &rest[..end]);
                         } else if self.text {
-                            self.characters += characters(&[*byte]) + characters(&rest[..end]);
+                            self.characters += characters(&[*byte]) + count;
+                        } else if self.keeping {
+                            let left = (LONGEST_TEXT + 1).saturating_sub(self.kept.len());
+                            self.kept.extend(core::iter::once(*byte).chain(rest[..end].iter().copied()).take(left));
                         }
                         rest = &rest[end..];
                         continue;
@@ -95,13 +127,19 @@ impl Scanner {
                     self.at = match (*byte, is_name) {
                         (b'\\', _) => At::Escape(is_name),
                         (_, true) => At::Colon,
-                        _ => At::After,
+                        _ => {
+                            self.keeping = false;
+                            At::After
+                        }
                     };
                 }
                 At::Escape(is_name) => {
                     // None of the names looked for has a character that must be escaped.
                     if is_name {
                         self.lengthen(0, &[]);
+                    } else if self.keeping {
+                        // No name of a model has a character that must be escaped.
+                        self.kept.resize(LONGEST_TEXT + 1, 0);
                     } else if self.text {
                         // The four digits that follow count as characters.
                         self.characters += if *byte == b'u' { -3 } else { 1 };
@@ -176,6 +214,7 @@ impl Scanner {
             (At::Value, b'[') => self.open(false),
             (At::Value, b'"') => {
                 self.text = !self.inside.is_empty() && is_text(&self.name);
+                self.keeping = self.here != 0 && self.kept.is_empty() && self.is_at_text();
                 At::Text(false)
             }
             (At::Value, b'-') => self.begin(None),
@@ -228,19 +267,26 @@ impl Scanner {
         }
     }
 
+    /// Whether the value to come is a text that is looked for.
+    fn is_at_text(&self) -> bool {
+        let depth = self.inside.len();
+        let here = |(index, (which, place)): (usize, &(usize, Place))| *which == TEXT && self.here & 1 << index != 0 && place.len() == depth;
+        self.wanted.places.iter().enumerate().any(here)
+    }
+
     /// The places at or below the name that was just read.
     fn below(&self) -> u32 {
         let (depth, places) = self.inside.last().map_or((0, 0), |inside| (self.inside.len() - 1, inside.places));
         let fits = |place: &Place| place.get(depth).is_some_and(|name| name.as_bytes() == self.name);
-        self.wanted.iter().enumerate().filter(|(_, (_, place))| fits(place)).fold(0, |bits, (index, _)| bits | 1 << index) & places
+        self.wanted.places.iter().enumerate().filter(|(_, (_, place))| fits(place)).fold(0, |bits, (index, _)| bits | 1 << index) & places
     }
 
     /// Keep the number that was just read, where it stands at one of the places.
     fn keep(&mut self) {
         if let (At::Number, Some(number)) = (self.at, self.number) {
             let depth = self.inside.len();
-            for (index, (which, place)) in self.wanted.iter().enumerate() {
-                if self.here & 1 << index != 0 && place.len() == depth {
+            for (index, (which, place)) in self.wanted.places.iter().enumerate() {
+                if *which != TEXT && self.here & 1 << index != 0 && place.len() == depth {
                     self.found[*which] = self.found[*which].max(Some(number));
                 }
             }

@@ -25,7 +25,7 @@ impl Documents {
 
     pub fn parsed(&mut self, text: &str) -> Result<Rc<Parsed>, Fault> {
         let key = hash(text.as_bytes());
-        if let Some((_, parsed)) = self.known.get(&key).filter(|(known, _)| known == text) {
+        if let Some((_, parsed)) = self.known.get(&key).filter(|(known, _)| same(known.as_bytes(), text.as_bytes())) {
             return Ok(parsed.clone());
         }
         let parsed = Rc::new(Parsed::of(text)?);
@@ -39,6 +39,14 @@ impl Documents {
         }
         Ok(parsed)
     }
+}
+
+/// Whether two texts are the same. The comparison of the standard library takes single bytes in WebAssembly.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let (words, rest) = one.as_chunks::<8>();
+    let (other_words, other_rest) = other.as_chunks::<8>();
+    let mut pairs = words.iter().zip(other_words);
+    one.len() == other.len() && pairs.all(|(word, other)| u64::from_le_bytes(*word) == u64::from_le_bytes(*other)) && rest == other_rest
 }
 
 /// A hash for looking up; nothing relies on it.

@@ -83,5 +83,6 @@ fn direct(shared: &impl Shared, body: &[u8]) {
             crate::directory::write(shared, name, value);
         }
     }
+    crate::directory::written(shared);
     host::respond(200, "ledger", b"", &[TEXT]);
 }

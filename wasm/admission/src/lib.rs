@@ -6,6 +6,11 @@
 
 #![cfg_attr(not(feature = "bodies"), allow(dead_code))]
 
+#[path = "../../shared/src/base64.rs"]
+#[allow(dead_code)]
+pub mod base64;
+#[path = "../../shared/src/header_pairs.rs"]
+pub mod header_pairs;
 #[path = "../../shared/src/json_text.rs"]
 pub mod json_text;
 #[path = "../../shared/src/shared_data.rs"]
@@ -17,6 +22,7 @@ pub mod admit;
 pub mod counters;
 pub mod directory;
 pub mod estimate;
+pub mod event_messages;
 pub mod events;
 pub mod frames;
 pub mod graphql;
@@ -31,7 +37,10 @@ pub mod mcp_headers;
 pub mod mcp_tools;
 pub mod models;
 pub mod operations;
+pub mod permits;
 pub mod persisted;
+pub mod plan;
+pub mod prices;
 pub mod rules;
 pub mod streams;
 pub mod usage;
@@ -48,6 +57,8 @@ mod cut;
 mod filter;
 #[cfg(target_arch = "wasm32")]
 mod ledger;
+#[cfg(target_arch = "wasm32")]
+mod asking;
 #[cfg(target_arch = "wasm32")]
 mod mcp_requests;
 #[cfg(target_arch = "wasm32")]

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::base64;
 use crate::json_text::quoted;
 use crate::strict_json::{self, Json};
 
@@ -85,9 +86,28 @@ const BOTH: [&str; 8] = [
 const LEGACY_ONLY: [&str; 5] = ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 const MODERN_ONLY: [&str; 2] = ["server/discover", "subscriptions/listen"];
 
+/// The members of an object: looking for one in the text reads it again.
+#[derive(Default)]
+struct Members<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+
+impl<'a> Members<'a> {
+    fn of(object: Option<Json<'a>>) -> Self {
+        Members(object.into_iter().flat_map(Json::members).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<Json<'a>> {
+        self.0.iter().find_map(|(found, value)| (found == name).then_some(*value))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+}
+
 /// A message that may pass if its operations may.
 pub struct Message<'a> {
-    pub body: Json<'a>,
+    params: Option<Json<'a>>,
+    arguments: Option<Json<'a>>,
     /// Empty in a response of the client.
     pub method: Cow<'a, str>,
     /// As it was sent; empty in a notification and in a response.
@@ -102,7 +122,11 @@ impl<'a> Message<'a> {
     }
 
     pub fn params(&self) -> Option<Json<'a>> {
-        self.body.member("params")
+        self.params
+    }
+
+    pub fn arguments(&self) -> Option<Json<'a>> {
+        self.arguments
     }
 }
 
@@ -150,19 +174,19 @@ pub fn read<'a>(body: &'a [u8], headers: &Headers) -> Result<Message<'a>, Refuse
     if !body.is_object() {
         return Err(Refused::new(INVALID_REQUEST, "The body must be a single JSON-RPC message.", ""));
     }
-    let id = id(body)?;
-    envelope(body, id)?;
-    let method = match body.member("method") {
+    let body = Members::of(Some(body));
+    let id = id(&body)?;
+    envelope(&body, id)?;
+    let method = match body.get("method") {
         Some(method) => method.text().ok_or_else(|| Refused::new(INVALID_REQUEST, "method must be a string.", id))?,
-        None => return response(body, headers),
+        None => return response(&body, headers),
     };
-    let params = body.member("params");
-    let modern = revision(params, id, headers)?;
-    if let Some(params) = params {
-        exact_names(params, &["name", "uri", "ref", "_meta", "arguments", "notifications"], id)?;
-    }
+    let params = body.get("params");
+    let members = Members::of(params);
+    let modern = revision(&members, id, headers)?;
+    exact_names(&members, &["name", "uri", "ref", "_meta", "arguments", "notifications"], id)?;
     agreement(headers.method, Some(&method), "Mcp-Method", modern, id)?;
-    let mut message = Message { body, method, id, modern, operations: Vec::new() };
+    let mut message = Message { params, arguments: members.get("arguments"), method, id, modern, operations: Vec::new() };
     if message.id.is_empty() {
         return if message.method.starts_with("notifications/") {
             Ok(message)
@@ -171,7 +195,7 @@ pub fn read<'a>(body: &'a [u8], headers: &Headers) -> Result<Message<'a>, Refuse
         };
     }
     known(&message)?;
-    name_operations(&mut message, headers)?;
+    name_operations(&mut message, &members, headers)?;
     Ok(message)
 }
 
@@ -180,8 +204,8 @@ fn unreadable(fault: strict_json::Fault) -> Refused {
 }
 
 /// The id as it was sent: a string or an integer.
-fn id(body: Json<'_>) -> Result<&str, Refused> {
-    let Some(found) = body.member("id") else { return Ok("") };
+fn id<'a>(body: &Members<'a>) -> Result<&'a str, Refused> {
+    let Some(found) = body.get("id") else { return Ok("") };
     let raw = found.raw();
     let integer = raw.strip_prefix('-').unwrap_or(raw).bytes().all(|byte| byte.is_ascii_digit());
     if raw.len() > LONGEST_ID || !(integer || found.text().is_some()) {
@@ -190,39 +214,37 @@ fn id(body: Json<'_>) -> Result<&str, Refused> {
     Ok(raw)
 }
 
-fn envelope(body: Json, id: &str) -> Result<(), Refused> {
+fn envelope(body: &Members, id: &str) -> Result<(), Refused> {
     let fault = |text: &str| Err(Refused::new(INVALID_REQUEST, text, id));
-    for (name, _) in body.members() {
-        if !matches!(&*name, "jsonrpc" | "id" | "method" | "params" | "result" | "error") {
+    for name in body.names() {
+        if !matches!(name, "jsonrpc" | "id" | "method" | "params" | "result" | "error") {
             return fault("A JSON-RPC message has no other members than jsonrpc, id, method, params, result and error.");
         }
     }
-    if body.member("jsonrpc").and_then(Json::text).as_deref() != Some("2.0") {
+    if body.get("jsonrpc").and_then(Json::text).as_deref() != Some("2.0") {
         return fault("jsonrpc must be \"2.0\".");
     }
-    if body.member("params").is_some_and(|params| !params.is_object()) {
+    if body.get("params").is_some_and(|params| !params.is_object()) {
         return fault("params must be an object.");
     }
     Ok(())
 }
 
 /// A client answers a request of the server: sessions only.
-fn response<'a>(body: Json<'a>, headers: &Headers) -> Result<Message<'a>, Refused> {
-    let answers = ["result", "error"].iter().filter(|name| body.member(name).is_some()).count();
+fn response<'a>(body: &Members<'a>, headers: &Headers) -> Result<Message<'a>, Refused> {
+    let answers = ["result", "error"].iter().filter(|name| body.get(name).is_some()).count();
     let legacy = headers.version.is_none_or(|version| LEGACY.contains(&version)) && headers.method.is_none();
-    if answers != 1 || !legacy || body.member("id").is_none() || body.member("params").is_some() {
+    if answers != 1 || !legacy || body.get("id").is_none() || body.get("params").is_some() {
         return Err(Refused::new(INVALID_REQUEST, "The body must be a JSON-RPC request or notification.", ""));
     }
-    Ok(Message { body, method: Cow::Borrowed(""), id: "", modern: false, operations: Vec::new() })
+    Ok(Message { params: None, arguments: None, method: Cow::Borrowed(""), id: "", modern: false, operations: Vec::new() })
 }
 
 /// Whether the message is of a revision with metadata in each request. Header and body must name the same revision.
-fn revision(params: Option<Json>, id: &str, headers: &Headers) -> Result<bool, Refused> {
-    let meta = params.and_then(|params| params.member("_meta"));
-    if let Some(meta) = meta {
-        exact_names(meta, &[VERSION_MEMBER, CAPABILITIES_MEMBER], id)?;
-    }
-    let in_body = meta.and_then(|meta| meta.member(VERSION_MEMBER));
+fn revision(params: &Members, id: &str, headers: &Headers) -> Result<bool, Refused> {
+    let meta = Members::of(params.get("_meta"));
+    exact_names(&meta, &[VERSION_MEMBER, CAPABILITIES_MEMBER], id)?;
+    let in_body = meta.get(VERSION_MEMBER);
     let Some(in_body) = in_body else {
         return match headers.version {
             None => Ok(false),
@@ -240,7 +262,7 @@ fn revision(params: Option<Json>, id: &str, headers: &Headers) -> Result<bool, R
     if version != MODERN {
         return Err(unsupported(&version, id));
     }
-    let capabilities = meta.and_then(|meta| meta.member(CAPABILITIES_MEMBER));
+    let capabilities = meta.get(CAPABILITIES_MEMBER);
     if capabilities.is_none_or(|found| !found.is_object()) {
         return Err(Refused::new(INVALID_PARAMS, format!("params._meta must have {CAPABILITIES_MEMBER}."), id));
     }
@@ -263,10 +285,13 @@ fn agreement(header: Option<&str>, body: Option<&str>, name: &str, needed: bool,
 }
 
 /// Some readers ignore the case of names. What they would take for one of these names is refused.
-fn exact_names(object: Json, names: &[&str], id: &str) -> Result<(), Refused> {
-    for (name, _) in object.members() {
-        if names.iter().any(|known| *known != name && alike(known, &name)) {
-            let text = format!("The member {} must be written in small and capital letters as specified.", shortened(&name));
+fn exact_names(object: &Members, names: &[&str], id: &str) -> Result<(), Refused> {
+    for name in object.names() {
+        // A look at the lengths decides for most names.
+        let is_ascii = name.is_ascii();
+        let may_be = |known: &str| if is_ascii { known.len() == name.len() } else { true };
+        if names.iter().any(|known| may_be(known) && *known != name && alike(known, name)) {
+            let text = format!("The member {} must be written in small and capital letters as specified.", shortened(name));
             return Err(Refused::new(INVALID_REQUEST, text, id));
         }
     }
@@ -275,6 +300,9 @@ fn exact_names(object: Json, names: &[&str], id: &str) -> Result<(), Refused> {
 
 /// Equal but for case, with the two characters whose small letters are ASCII.
 fn alike(known: &str, name: &str) -> bool {
+    if known.is_ascii() && name.is_ascii() {
+        return known.eq_ignore_ascii_case(name);
+    }
     let fold = |letter: char| match letter {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
@@ -293,8 +321,8 @@ fn known(message: &Message) -> Result<(), Refused> {
     Err(Refused::unknown_method(message))
 }
 
-fn name_operations(message: &mut Message, headers: &Headers) -> Result<(), Refused> {
-    let (params, id) = (message.params(), message.id);
+fn name_operations<'a>(message: &mut Message<'a>, params: &Members<'a>, headers: &Headers) -> Result<(), Refused> {
+    let id = message.id;
     let mut operations = Vec::new();
     let mut repeated = None;
     match &*message.method {
@@ -317,29 +345,28 @@ fn name_operations(message: &mut Message, headers: &Headers) -> Result<(), Refus
     Ok(())
 }
 
-fn string<'a>(object: Option<Json<'a>>, name: &str, id: &str) -> Result<Cow<'a, str>, Refused> {
-    let found = object.and_then(|object| object.member(name)).and_then(Json::text);
+fn string<'a>(object: &Members<'a>, name: &str, id: &str) -> Result<Cow<'a, str>, Refused> {
+    let found = object.get(name).and_then(Json::text);
     found.ok_or_else(|| Refused::new(INVALID_PARAMS, format!("{name} must be a string."), id))
 }
 
 /// The prompt or resource of a request for completions.
-fn completed<'a>(params: Option<Json<'a>>, id: &str) -> Result<(Kind, Cow<'a, str>), Refused> {
-    let reference = params.and_then(|params| params.member("ref"));
-    if let Some(reference) = reference {
-        exact_names(reference, &["type", "name", "uri"], id)?;
-    }
-    match &*string(reference, "type", id)? {
-        "ref/prompt" => Ok((Kind::Prompt, string(reference, "name", id)?)),
-        "ref/resource" => Ok((Kind::Resource, string(reference, "uri", id)?)),
+fn completed<'a>(params: &Members<'a>, id: &str) -> Result<(Kind, Cow<'a, str>), Refused> {
+    let reference = Members::of(params.get("ref"));
+    exact_names(&reference, &["type", "name", "uri"], id)?;
+    match &*string(&reference, "type", id)? {
+        "ref/prompt" => Ok((Kind::Prompt, string(&reference, "name", id)?)),
+        "ref/resource" => Ok((Kind::Resource, string(&reference, "uri", id)?)),
         _ => Err(Refused::new(INVALID_PARAMS, "ref.type must be ref/prompt or ref/resource.", id)),
     }
 }
 
 /// The resources whose changes a client wants to hear of.
-fn subscriptions<'a>(params: Option<Json<'a>>, id: &str) -> Result<Vec<(Kind, Cow<'a, str>)>, Refused> {
-    let Some(wanted) = params.and_then(|params| params.member("notifications")) else { return Ok(Vec::new()) };
-    exact_names(wanted, &["resourceSubscriptions"], id)?;
-    let Some(list) = wanted.member("resourceSubscriptions").filter(|list| !list.is_null()) else { return Ok(Vec::new()) };
+fn subscriptions<'a>(params: &Members<'a>, id: &str) -> Result<Vec<(Kind, Cow<'a, str>)>, Refused> {
+    let Some(wanted) = params.get("notifications") else { return Ok(Vec::new()) };
+    let wanted = Members::of(Some(wanted));
+    exact_names(&wanted, &["resourceSubscriptions"], id)?;
+    let Some(list) = wanted.get("resourceSubscriptions").filter(|list| !list.is_null()) else { return Ok(Vec::new()) };
     let uris: Option<Vec<_>> = list.items().take(MOST_SUBSCRIPTIONS + 1).map(|item| item.text().map(|uri| (Kind::Resource, uri))).collect();
     match uris {
         Some(uris) if list.is_array() && uris.len() <= MOST_SUBSCRIPTIONS => Ok(uris),
@@ -352,26 +379,7 @@ pub fn plain(header: &str) -> Option<Cow<'_, str>> {
     let Some(encoded) = header.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
         return Some(Cow::Borrowed(header));
     };
-    let encoded = encoded.trim_end_matches('=').as_bytes();
-    let mut bytes = Vec::with_capacity(encoded.len() * 3 / 4);
-    let (mut bits, mut count) = (0u32, 0);
-    for letter in encoded {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-            bits &= (1 << count) - 1;
-        }
-    }
+    let bytes = base64::decoded(encoded.as_bytes())?;
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
@@ -459,15 +467,28 @@ fn changed(whole: Json, mut changes: Vec<(Json, String)>) -> String {
     result
 }
 
-/// The same of a stream of events (server-sent events): each `data` is a message.
-pub fn filtered_events(text: &[u8], list: List, may_use: &mut impl FnMut(&str) -> bool) -> Option<String> {
+/// Server and own name of what one of several servers has: `<server>_<name>`, of a resource `<server>+<URI>`.
+pub fn of_server(kind: Kind, name: &str) -> Option<(&str, &str)> {
+    name.split_once(if kind == Kind::Resource { '+' } else { '_' })
+}
+
+/// The result of `resources/read` with the URIs of its contents as the caller of several servers knows them.
+pub fn prefixed(text: &[u8], server: &str) -> Option<String> {
+    let body = strict_json::read(text).ok()?;
+    let contents = body.member("result").and_then(|result| result.member("contents")).filter(|contents| contents.is_array());
+    let uris = contents.into_iter().flat_map(Json::items).filter_map(|item| item.member("uri"));
+    let changes = uris.filter_map(|uri| Some((uri, quoted(&format!("{server}+{}", uri.text()?))))).collect();
+    Some(changed(body, changes))
+}
+
+/// A stream of events (server-sent events) in which each `data` is a message that `change` changes.
+pub fn in_events(text: &[u8], mut change: impl FnMut(&[u8]) -> Option<String>) -> Option<String> {
     let text = core::str::from_utf8(text).ok()?;
     let mut result = String::with_capacity(text.len());
     let mut data = String::new();
     let mut flush = |data: &mut String, result: &mut String| -> Option<()> {
         if !data.is_empty() {
-            let kept = filtered(data.as_bytes(), list, may_use)?;
-            for line in kept.split('\n') {
+            for line in change(data.as_bytes())?.split('\n') {
                 result.push_str("data: ");
                 result.push_str(line);
                 result.push('\n');

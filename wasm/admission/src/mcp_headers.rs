@@ -71,7 +71,7 @@ pub fn written(text: &str, all: Option<Json>) -> Vec<(String, String)> {
 }
 
 /// As it is if it has visible characters and inner blanks only; otherwise `=?base64?…?=`.
-fn encoded(value: &str) -> String {
+pub fn encoded(value: &str) -> String {
     let visible = value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && value.trim() == value;
     if visible && !value.is_empty() && !value.starts_with("=?base64?") {
         return value.into();

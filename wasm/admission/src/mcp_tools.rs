@@ -96,7 +96,7 @@ fn field(value: Json, argument: &str) -> Result<String, String> {
 }
 
 /// All but the unreserved characters (RFC 3986 §2.3) as escapes.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut made = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
@@ -149,22 +149,22 @@ impl Writer<'_> {
         self.result(&format!("{content}{},\"isError\":false", structured.unwrap_or_default()))
     }
 
-    /// The tools that the caller may use.
-    pub fn tools(&self, tools: &[&str]) -> String {
+    /// What the caller may use: the member of the result and its items.
+    pub fn listed(&self, member: &str, items: &[&str]) -> String {
         let cache = if self.modern { ",\"ttlMs\":60000,\"cacheScope\":\"private\"" } else { "" };
-        self.result(&format!("\"tools\":[{}]{cache}", tools.join(",")))
+        self.result(&format!("\"{member}\":[{}]{cache}", items.join(",")))
     }
 
-    /// The answer to the first request of a session.
-    pub fn initialized(&self, wanted: &str) -> String {
+    /// The answer to the first request of a session. `capabilities` as JSON.
+    pub fn initialized(&self, wanted: &str, capabilities: &str) -> String {
         let version = if wanted.starts_with("2025-") && matches!(wanted, "2025-11-25" | "2025-06-18" | "2025-03-26") { wanted } else { LATEST_SESSIONS };
-        self.result(&format!("\"protocolVersion\":\"{version}\",\"capabilities\":{{\"tools\":{{}}}},\"serverInfo\":{}", self.server))
+        self.result(&format!("\"protocolVersion\":\"{version}\",\"capabilities\":{capabilities},\"serverInfo\":{}", self.server))
     }
 
     /// The answer to `server/discover`.
-    pub fn discovered(&self) -> String {
+    pub fn discovered(&self, capabilities: &str) -> String {
         self.result(&format!(
-            "\"supportedVersions\":[\"{MODERN}\",\"2025-11-25\",\"2025-06-18\",\"2025-03-26\"],\"capabilities\":{{\"tools\":{{}}}},\"ttlMs\":60000,\"cacheScope\":\"public\""
+            "\"supportedVersions\":[\"{MODERN}\",\"2025-11-25\",\"2025-06-18\",\"2025-03-26\"],\"capabilities\":{capabilities},\"ttlMs\":60000,\"cacheScope\":\"public\""
         ))
     }
 
@@ -185,10 +185,16 @@ pub fn wanted<'a>(message: &Message<'a>) -> std::borrow::Cow<'a, str> {
 const VERSION: &str = "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"";
 const CAPABILITIES: &str = "\"io.modelcontextprotocol/clientCapabilities\":{}";
 
-/// A call for the server that has the tool under its own name, in the revision without sessions.
+/// A message for the server that has the operation under its own name, in the revision without sessions.
 pub fn forwarded(message: &Message, name: &str) -> String {
-    let members = message.params().into_iter().flat_map(Json::members).filter(|(member, _)| member != "name" && member != "_meta");
-    let mut params = format!("\"name\":{}", quoted(name));
+    let method = &*message.method;
+    let (named, value) = match method {
+        "completion/complete" => ("ref", reference(message, name)),
+        "resources/read" => ("uri", quoted(name)),
+        _ => ("name", quoted(name)),
+    };
+    let members = message.params().into_iter().flat_map(Json::members).filter(|(member, _)| member != named && member != "_meta");
+    let mut params = format!("\"{named}\":{value}");
     for (member, value) in members {
         params.push_str(&format!(",{}:{}", quoted(&member), value.raw()));
     }
@@ -200,5 +206,15 @@ pub fn forwarded(message: &Message, name: &str) -> String {
         }) + "}",
         None => format!("{{{VERSION},{CAPABILITIES}}}"),
     };
-    format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"tools/call\",\"params\":{{{params},\"_meta\":{meta}}}}}", message.id)
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":{},\"params\":{{{params},\"_meta\":{meta}}}}}", message.id, quoted(method))
+}
+
+/// What is to be completed, under the server's own name of it.
+fn reference(message: &Message, name: &str) -> String {
+    let members = message.params().and_then(|params| params.member("ref")).into_iter().flat_map(Json::members);
+    let texts = members.map(|(member, value)| match &*member {
+        "name" | "uri" => format!("{}:{}", quoted(&member), quoted(name)),
+        _ => format!("{}:{}", quoted(&member), value.raw()),
+    });
+    format!("{{{}}}", texts.collect::<Vec<_>>().join(","))
 }

@@ -119,7 +119,7 @@ pub fn judge<'a>(
     Ok(allowed)
 }
 
-/// A caller with only an API key or a certificate has no scopes and needs none, as in `kapi.policies.scopes`.
+/// A caller with only an API key or a certificate has no scopes and needs none, as in `kapi.policies.callers.scopes`.
 fn has_scopes(scopes: &str, caller: &impl Caller) -> bool {
     let has_all = |list: &str| list.split(' ').all(|scope| caller.has_scope(scope));
     scopes.is_empty() || !caller.has_token() || scopes.split('"').any(has_all)

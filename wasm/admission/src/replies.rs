@@ -119,3 +119,9 @@ pub fn not_ready() -> Refusal<'static> {
     let description = "The gateway cannot take the request now; try again.";
     Refusal::new(503, "503", "Service Unavailable", description, "kapi_admission_not_ready").with("retry-after", "1")
 }
+
+/// The common count of several nodes does not answer, and the settings say that calls are refused then.
+pub fn limits_away() -> Refusal<'static> {
+    let description = "The gateway cannot count calls now; try again.";
+    Refusal::new(503, "503", "Service Unavailable", description, "kapi_limits_away").with("retry-after", "1")
+}

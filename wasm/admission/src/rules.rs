@@ -139,6 +139,14 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 }
 
 impl<'a> Consumer<'a> {
+    /// Whether its key may be used there.
+    pub fn is_at(&self, place: &Place) -> bool {
+        let kind = if place.sandbox { "SANDBOX" } else { "PRODUCTION" };
+        self.organization == place.organization
+            && (self.key_type.is_empty() || self.key_type == kind)
+            && (self.environment.is_empty() || self.environment == place.environment)
+    }
+
     /// Its subscription to an API.
     pub fn subscription(&self, api: &str) -> Option<Subscription<'a>> {
         self.subscriptions.split('\n').find_map(|line| {
@@ -153,6 +161,11 @@ impl<'a> Consumer<'a> {
 }
 
 impl<'a> Subscription<'a> {
+    /// Whether it lets calls in.
+    pub fn is_active(&self, sandbox: bool) -> bool {
+        self.status == "ACTIVE" || (self.status == "PROD_ONLY_BLOCKED" && sandbox)
+    }
+
     pub fn limits(&self, keys: &'a Keys, code: &'a str, into: &mut Vec<Limit<'a>>) -> Option<()> {
         tier(parts(self.tier), keys, code, into)
     }

@@ -1,19 +1,27 @@
-//! Calls that last: WebSockets and server-sent events. Which of a thread's open ones must end, because their credential has expired or was
-//! revoked, and how fast a client may send. The same for every kind of API: `cut` asks at each tick.
+//! Calls that last: WebSockets, server-sent events, streams of gRPC. Which of a thread's open ones must end: because their credential has
+//! expired or was revoked, the application has no subscription any more, or the operation was removed or changed. And how fast a client may
+//! send. The same for every kind of API: `cut` asks at each tick.
+//!
+//! A module cannot send anything by itself, so a WebSocket whose frames are read is ended by a Close frame in place of the next frame of
+//! either side; from then on nothing else passes. All others are cut.
 //!
 //! The control process announces revoked credentials (`ledger`): a log of batches in shared data, of which a thread reads the new ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::directory;
+use crate::frames::{close_frame, server_close_frame, Frames, FORBIDDEN, GOING_AWAY, POLICY_VIOLATION, UNAUTHORIZED};
+use crate::rules::{consumer, place};
 use crate::shared_data::{Shared, NEW};
-use crate::frames::{close_frame, Frames, POLICY_VIOLATION};
 
 /// The number of the latest batch.
 const LATEST: &[u8] = b"v";
 /// So many batches are kept. A thread that missed one ends every call whose credential can be revoked.
 pub const BATCHES: u64 = 64;
-/// Seconds that a backend has to answer a Close frame.
+/// Seconds that either side has to send the next frame, in whose place a Close frame goes.
 const CLOSING: u64 = 5;
+/// The issuer in an announcement that names rules of a route instead of a credential.
+const RULES: &str = "kapi:rules";
 
 /// What a call was let in with. `expires` is in seconds since the epoch, 0: never. Without an `id` it cannot be revoked.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -52,7 +60,7 @@ impl Rate {
     }
 }
 
-/// What becomes of a piece that a client sent.
+/// What becomes of a piece that a side sent.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Passed {
     Whole,
@@ -60,11 +68,68 @@ pub enum Passed {
     Instead(Vec<u8>),
 }
 
+/// Why a call must end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    Expired,
+    Revoked,
+    /// The application has no subscription any more, or it is blocked.
+    Unsubscribed,
+    /// The operation was removed, or others may call it now.
+    Changed,
+}
+
+impl Why {
+    /// Code and reason of the Close frame (RFC 6455 §7.4.1, and graphql-transport-ws).
+    fn close(self, graphql: bool) -> (u16, &'static str) {
+        let code = |own: u16| if graphql { own } else { POLICY_VIOLATION };
+        match self {
+            Why::Expired => (code(UNAUTHORIZED), "the credential has expired"),
+            Why::Revoked => (code(UNAUTHORIZED), "the credential was revoked"),
+            Why::Unsubscribed => (code(FORBIDDEN), "the subscription to the API has ended"),
+            Why::Changed => (GOING_AWAY, "the API was changed or removed"),
+        }
+    }
+}
+
+/// Who opened a call at an API that demands a subscription: the place of the route, and the record of the application.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Subscriber {
+    pub place: String,
+    /// `k` for a consumer key, `a` for an application.
+    pub kind: u8,
+    pub name: String,
+}
+
+impl Subscriber {
+    fn may_call(&self, shared: &impl Shared) -> bool {
+        let Some(place) = place(&self.place) else { return false };
+        let known = directory::record(shared, self.kind, &[place.organization, &self.name]).and_then(consumer);
+        let subscription = known.filter(|known| known.is_at(&place)).and_then(|known| known.subscription(place.api));
+        subscription.is_some_and(|subscription| subscription.is_active(place.sandbox))
+    }
+}
+
+/// The frames of an open WebSocket, where they are read.
+struct Socket {
+    client: Frames,
+    backend: Frames,
+    limit: Option<Rate>,
+    graphql: bool,
+    /// The Close frame that both sides get at their next frame.
+    close: Option<(u16, &'static str)>,
+    backend_told: bool,
+    client_told: bool,
+}
+
 /// One open call.
 #[derive(Default)]
 pub struct Stream {
     credentials: Vec<Credential>,
-    limited: Option<(Frames, Rate)>,
+    /// Names who may call the operation; announced when that changes.
+    pub rules: String,
+    pub subscriber: Option<Subscriber>,
+    socket: Option<Socket>,
     /// It was told to end, and must have ended by then (seconds); 0: it was not.
     closing: u64,
 }
@@ -74,36 +139,69 @@ impl Stream {
         Stream { credentials, ..Stream::default() }
     }
 
-    /// Limit the frames that the client sends; `now` in milliseconds.
-    pub fn limit(&mut self, per_second: u32, now: u64) {
-        self.limited = Some((Frames::default(), Rate::new(per_second, now)));
+    /// Read the frames of both sides; `per_second`, if not 0, limits those of the client. `now` in milliseconds.
+    pub fn read_frames(&mut self, per_second: u32, graphql: bool, now: u64) {
+        let limit = (per_second > 0).then(|| Rate::new(per_second, now));
+        let (client, backend) = (Frames::default(), Frames::default());
+        self.socket = Some(Socket { client, backend, limit, graphql, close: None, backend_told: false, client_told: false });
     }
 
-    pub fn is_limited(&self) -> bool {
-        self.limited.is_some()
+    /// The backend did not take the upgrade.
+    pub fn is_no_socket(&mut self) {
+        self.socket = None;
     }
 
-    /// A piece from the client; `now` in milliseconds. Over the limit, the rest becomes a Close frame, which the backend answers.
+    pub fn reads_frames(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// A piece from the client; `now` in milliseconds. Over the limit, the rest becomes a Close frame.
     pub fn pass(&mut self, piece: &[u8], now: u64) -> Passed {
-        if self.closing != 0 {
+        let Some(socket) = &mut self.socket else { return Passed::Whole };
+        if socket.backend_told {
             return Passed::Instead(Vec::new());
         }
-        let Some((frames, rate)) = &mut self.limited else { return Passed::Whole };
-        let Some(at) = frames.feed(piece, |_| rate.take(now)) else { return Passed::Whole };
-        self.closing = now / 1000 + CLOSING;
-        let mut kept = piece[..at].to_vec();
-        kept.extend_from_slice(&close_frame(POLICY_VIOLATION, "too many messages"));
-        Passed::Instead(kept)
+        let (ends, limit) = (socket.close.is_some(), &mut socket.limit);
+        let next = |_| !ends && limit.as_mut().is_none_or(|rate| rate.take(now));
+        let Some(at) = socket.client.feed(piece, next) else { return Passed::Whole };
+        let (code, reason) = *socket.close.get_or_insert((POLICY_VIOLATION, "too many messages"));
+        socket.backend_told = true;
+        if !ends {
+            self.closing = now / 1000 + CLOSING;
+        }
+        Passed::Instead([&piece[..at], &close_frame(code, reason)].concat())
     }
 
-    /// Whether it must end by the clock; `now` in seconds.
-    fn is_over(&self, now: u64) -> bool {
-        let expired = self.credentials.iter().any(|item| item.expires != 0 && item.expires <= now);
-        expired || (self.closing != 0 && self.closing <= now)
+    /// A piece from the backend.
+    pub fn answer(&mut self, piece: &[u8]) -> Passed {
+        let Some(socket) = &mut self.socket else { return Passed::Whole };
+        if socket.client_told {
+            return Passed::Instead(Vec::new());
+        }
+        let ends = socket.close.is_some();
+        let (Some(at), Some((code, reason))) = (socket.backend.feed(piece, |_| !ends), socket.close) else { return Passed::Whole };
+        socket.client_told = true;
+        // The next tick ends it: nothing more passes.
+        self.closing = 1;
+        Passed::Instead([&piece[..at], &server_close_frame(code, reason)].concat())
     }
 
-    fn is_revoked(&self, revoked: &Revoked) -> bool {
-        self.credentials.iter().filter(|item| !item.id.is_empty()).any(|item| revoked.has(item))
+    /// Whether it ends at once; otherwise each side gets a Close frame at its next frame. `now` in seconds.
+    fn end(&mut self, why: Why, now: u64) -> bool {
+        let Some(socket) = &mut self.socket else { return true };
+        socket.close.get_or_insert(why.close(socket.graphql));
+        self.closing = now + CLOSING;
+        false
+    }
+
+    fn why(&self, revoked: &Revoked, now: u64) -> Option<Why> {
+        if self.credentials.iter().any(|item| item.expires != 0 && item.expires <= now) {
+            return Some(Why::Expired);
+        }
+        if self.credentials.iter().filter(|item| !item.id.is_empty()).any(|item| revoked.has(item)) {
+            return Some(Why::Revoked);
+        }
+        (!self.rules.is_empty() && revoked.has_rules(&self.rules)).then_some(Why::Changed)
     }
 }
 
@@ -122,6 +220,13 @@ impl Revoked {
             Revoked::These(all) => [&item.issuer, ""].iter().any(|issuer| all.contains(&((*issuer).to_owned(), item.id.clone()))),
         }
     }
+
+    fn has_rules(&self, rules: &str) -> bool {
+        match self {
+            Revoked::Unknown => true,
+            Revoked::These(all) => !all.is_empty() && all.contains(&(RULES.to_owned(), rules.to_owned())),
+        }
+    }
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -137,7 +242,7 @@ fn batch_name(batch: u64) -> [u8; 4] {
     [b'v', b'/', b'0' + place / 10, b'0' + place % 10]
 }
 
-/// Tell all threads about revoked credentials: lines of issuer and id with a tab between.
+/// Tell all threads about revoked credentials: lines of issuer and id with a tab between. `kapi:rules` and an id are rules of a route.
 pub fn announce(shared: &impl Shared, lines: &[u8]) {
     loop {
         let (before, cas) = latest(shared);
@@ -156,16 +261,19 @@ pub struct Streams {
     seen: u64,
     /// What the tick before saw. It counts once more: a thread may have let a call in by the list before.
     again: BTreeSet<(String, String)>,
+    /// The version of the directory that subscriptions were last compared with, and that of the tick before.
+    compared: [u64; 2],
 }
 
 impl Streams {
     pub const fn new() -> Self {
-        Streams { open: BTreeMap::new(), seen: 0, again: BTreeSet::new() }
+        Streams { open: BTreeMap::new(), seen: 0, again: BTreeSet::new(), compared: [0; 2] }
     }
 
     /// What was announced until now concerns no call of this thread.
     pub fn begin(&mut self, shared: &impl Shared) {
         self.seen = latest(shared).0;
+        self.compared = [directory::version(shared); 2];
     }
 
     pub fn open(&mut self, context: u32, stream: Stream) {
@@ -184,11 +292,35 @@ impl Streams {
         self.open.keys().copied().collect()
     }
 
-    /// Those that must end now; `now` in seconds.
-    pub fn due(&mut self, shared: &impl Shared, now: u64) -> Vec<u32> {
+    /// Those that must end now; `now` in seconds. `between` is called before each lookup of a subscription.
+    pub fn due(&mut self, shared: &impl Shared, now: u64, between: impl Fn()) -> Vec<u32> {
         let revoked = self.revoked(shared);
-        let due = self.open.iter().filter(|(_, stream)| stream.is_over(now) || stream.is_revoked(&revoked));
-        due.map(|(context, _)| *context).collect()
+        let compare = self.compares(directory::version(shared));
+        let mut due = Vec::new();
+        for (context, stream) in &mut self.open {
+            if stream.closing != 0 {
+                if stream.closing <= now {
+                    due.push(*context);
+                }
+                continue;
+            }
+            let mut why = stream.why(&revoked, now);
+            if let (None, true, Some(subscriber)) = (why, compare, &stream.subscriber) {
+                between();
+                why = (!subscriber.may_call(shared)).then_some(Why::Unsubscribed);
+            }
+            if why.is_some_and(|why| stream.end(why, now)) {
+                due.push(*context);
+            }
+        }
+        due
+    }
+
+    /// Whether subscriptions may have changed: also at the tick after, because a call may have been let in by the record before.
+    fn compares(&mut self, version: u64) -> bool {
+        let before = self.compared;
+        self.compared = [version, before[0]];
+        before != [version; 2]
     }
 
     fn revoked(&mut self, shared: &impl Shared) -> Revoked {

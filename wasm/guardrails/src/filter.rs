@@ -1,9 +1,11 @@
 //! The callbacks of Envoy: hold a body until it is whole, apply the guardrails of the route, and refuse or pass it on.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::checks::Violation;
+use crate::event_messages;
 use crate::config::{Config, Guardrail};
 use crate::host::{self, REQUEST_HEADERS, RESPONSE_HEADERS};
 use crate::json_text::quoted;
@@ -85,7 +87,7 @@ pub extern "C" fn proxy_on_request_body(context: u32, size: usize, end: u32) -> 
     let result = core::str::from_utf8(host::request_body(size))
         .map_err(|_| (&config.request[0], violation("The body is not UTF-8.")))
         .and_then(|body| config.apply(&config.request, body, Form::Json, &mut call.masked));
-    pass_on(result, REQUEST_BODY, size)
+    pass_on(result.map(|made| made.map(String::into_bytes)), REQUEST_BODY, size)
 }
 
 #[no_mangle]
@@ -115,6 +117,7 @@ pub extern "C" fn proxy_on_response_headers(context: u32, _: u32, end: u32) -> u
     call.answer = match content_type.split(';').next().unwrap_or("").trim() {
         _ if !plain => None,
         "text/event-stream" => Some(Form::Events),
+        "application/vnd.amazon.eventstream" => Some(Form::Messages),
         "application/x-ndjson" | "application/jsonl" => Some(Form::Lines),
         name if name.contains("json") => Some(Form::Json),
         _ => None,
@@ -156,23 +159,35 @@ fn answered(context: u32, size: usize) -> u32 {
     let Some(mut call) = state().calls.remove(&context) else { return CONTINUE };
     let (Some(form), config) = (call.answer, call.config.clone()) else { return CONTINUE };
     let Some(first) = config.response.first().or(config.request.first()) else { return CONTINUE };
-    let result = core::str::from_utf8(host::response_body(size))
-        .map_err(|_| (first, violation("The answer is not UTF-8.")))
+    let held: &[u8] = host::response_body(size);
+    let messages = if form == Form::Messages { event_messages::read(held) } else { Some(Vec::new()) };
+    let read = match &messages {
+        None => Err("The answer is not a stream of events of AWS."),
+        Some(messages) if form == Form::Messages => Ok(Cow::Owned(event_messages::lines(messages))),
+        Some(_) => core::str::from_utf8(held).map(Cow::Borrowed).map_err(|_| "The answer is not UTF-8."),
+    };
+    let result = read
+        .map_err(|fault| (first, violation(fault)))
         .and_then(|body| {
+            let (body, form) = (&*body, if form == Form::Messages { Form::Lines } else { form });
             let checked = config.apply(&config.response, body, form, &mut Vec::new())?;
             let now = checked.as_deref().unwrap_or(body);
             let masked = core::mem::take(&mut call.masked);
             let whole = if masked.is_empty() { None } else { unmask(now, form, &masked).map_err(|fault| (first, violation(fault)))? };
             Ok(whole.or(checked))
         });
-    pass_on(result, RESPONSE_BODY, size)
+    let written = |lines: String| match &messages {
+        Some(messages) if form == Form::Messages => event_messages::written(messages, &lines),
+        _ => lines.into_bytes(),
+    };
+    pass_on(result.map(|made| made.map(written)), RESPONSE_BODY, size)
 }
 
 fn violation(reason: &str) -> Violation {
     Violation::new(reason, reason)
 }
 
-fn pass_on(result: Result<Option<String>, (&Guardrail, Violation)>, kind: u32, size: usize) -> u32 {
+fn pass_on(result: Result<Option<Vec<u8>>, (&Guardrail, Violation)>, kind: u32, size: usize) -> u32 {
     let (map, direction) = if kind == REQUEST_BODY { (REQUEST_HEADERS, "REQUEST") } else { (RESPONSE_HEADERS, "RESPONSE") };
     match result {
         Err((guardrail, violation)) => {
@@ -189,9 +204,9 @@ fn pass_on(result: Result<Option<String>, (&Guardrail, Violation)>, kind: u32, s
                 host::remove_header(map, name);
             }
             if kind == REQUEST_BODY {
-                host::set_request_body(size, made.as_bytes());
+                host::set_request_body(size, &made);
             } else {
-                host::set_response_body(size, made.as_bytes());
+                host::set_response_body(size, &made);
             }
         }
     }

@@ -3,6 +3,8 @@
 //! A Proxy-Wasm module of its own, so that routes without guardrails do not load the regular expressions. Patterns are of the crate
 //! `regex`, whose time is linear in the text. A body is read whole; Envoy bounds its size.
 
+#[path = "../../shared/src/base64.rs"]
+mod base64;
 #[path = "../../shared/src/json_text.rs"]
 mod json_text;
 #[path = "../../shared/src/schema.rs"]
@@ -13,12 +15,17 @@ mod strict_json;
 
 mod checks;
 mod config;
+mod event_messages;
 mod masking;
 mod prompts;
 mod texts;
 
 #[cfg(target_arch = "wasm32")]
 mod filter;
+#[cfg(target_arch = "wasm32")]
+#[path = "../../shared/src/header_pairs.rs"]
+#[allow(dead_code)]
+mod header_pairs;
 #[cfg(target_arch = "wasm32")]
 #[path = "../../shared/src/host.rs"]
 #[allow(dead_code)]

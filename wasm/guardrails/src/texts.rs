@@ -22,6 +22,8 @@ pub enum Form {
     Events,
     /// A document on each line.
     Lines,
+    /// Binary messages of AWS, which are read as lines (`event_messages`).
+    Messages,
 }
 
 /// One text: a string, or the pieces of one in the documents of a stream.
@@ -59,7 +61,7 @@ pub fn documents(body: &str, form: Form) -> Result<Vec<Json<'_>>, Fault> {
     let each: Vec<&str> = match form {
         Form::Json => return Ok(vec![read(body.as_bytes())?]),
         Form::Events => body.split(['\n', '\r']).filter_map(|line| line.strip_prefix("data:")).collect(),
-        Form::Lines => body.lines().collect(),
+        Form::Lines | Form::Messages => body.lines().collect(),
     };
     let said = each.into_iter().map(str::trim).filter(|text| !text.is_empty() && *text != "[DONE]");
     said.map(|text| read(text.as_bytes()).map_err(|_| NOT_READ)).collect()

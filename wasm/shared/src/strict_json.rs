@@ -108,11 +108,11 @@ impl<'a> Check<'a> {
         self.expect(b'"')?;
         let start = self.at;
         loop {
+            self.at = end_of_run(self.text.as_bytes(), self.at);
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
-                Some(0..=0x1f) | None => return Err(NO_JSON),
-                Some(_) => self.at += 1,
+                _ => return Err(NO_JSON),
             }
         }
         self.at += 1;
@@ -195,27 +195,31 @@ impl<'a> Check<'a> {
     }
 }
 
-/// A string without its escapes.
+/// A string without its escapes. What is between them is copied in one piece.
 fn decoded(text: &str) -> Cow<'_, str> {
-    let Some(first) = text.find('\\') else { return Cow::Borrowed(text) };
+    let Some(mut next) = text.find('\\') else { return Cow::Borrowed(text) };
     let mut made = String::with_capacity(text.len());
-    made.push_str(&text[..first]);
-    let mut rest = text[first..].chars();
-    while let Some(char) = rest.next() {
-        made.push(match char {
-            '\\' => match rest.next() {
-                Some('b') => '\u{8}',
-                Some('f') => '\u{c}',
-                Some('n') => '\n',
-                Some('r') => '\r',
-                Some('t') => '\t',
-                Some('u') => unicode(&mut rest),
-                Some(other) => other,
-                None => break,
-            },
-            other => other,
+    let mut rest = text;
+    loop {
+        made.push_str(&rest[..next]);
+        let mut chars = rest[next + 1..].chars();
+        made.push(match chars.next() {
+            Some('b') => '\u{8}',
+            Some('f') => '\u{c}',
+            Some('n') => '\n',
+            Some('r') => '\r',
+            Some('t') => '\t',
+            Some('u') => unicode(&mut chars),
+            Some(other) => other,
+            None => return Cow::Owned(made),
         });
+        rest = chars.as_str();
+        next = match rest.find('\\') {
+            Some(found) => found,
+            None => break,
+        };
     }
+    made.push_str(rest);
     Cow::Owned(made)
 }
 
@@ -311,9 +315,31 @@ impl<'a> Parts<'a> {
 
 /// Where the quote is that ends the string which begins at `at`.
 fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
-    at += 1;
-    while at < bytes.len() && bytes[at] != b'"' {
-        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    at = end_of_run(bytes, at + 1);
+    while bytes.get(at) == Some(&b'\\') {
+        at = end_of_run(bytes, at + 2);
+    }
+    at
+}
+
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+const HIGH: u64 = ONES << 7;
+
+/// Where from `at` on the first quotation mark, backslash or control character is, or the end. Eight bytes at once.
+fn end_of_run(bytes: &[u8], mut at: usize) -> usize {
+    // The high bit of each byte that is below a number up to 128; bits above the first are not exact.
+    let below = |value: u64, number: u8| value.wrapping_sub(ONES * u64::from(number)) & !value & HIGH;
+    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let value = u64::from_le_bytes(*eight);
+        let quote = below(value ^ (ONES * u64::from(b'"')), 1);
+        let found = quote | below(value ^ (ONES * u64::from(b'\\')), 1) | below(value, b' ');
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+        at += 1;
     }
     at
 }

@@ -35,6 +35,10 @@ impl Body {
         Some(Body { required: flag(value, "required"), types: types.collect::<Option<Vec<_>>>()? })
     }
 
+    pub fn has_types(&self) -> bool {
+        !self.types.is_empty()
+    }
+
     /// The most specific of the definition's media types decides.
     pub fn of_type(&self, content_type: &str) -> Found<'_> {
         let given = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();

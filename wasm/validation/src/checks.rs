@@ -4,6 +4,7 @@ use regex::{Regex, RegexBuilder};
 
 use crate::bodies::Body;
 use crate::parameters::Parameter;
+use crate::responses::Responses;
 use crate::schema::Schema;
 use crate::strict_json::{read, Json};
 use crate::json_text::quoted;
@@ -18,6 +19,7 @@ pub struct Checks {
     /// Query parameters of credentials, which the definition need not have.
     pub credentials: Vec<String>,
     pub body: Option<Body>,
+    pub responses: Option<Responses>,
 }
 
 /// One thing that is wrong with a request.
@@ -48,8 +50,12 @@ impl Checks {
             Some(body) => Some(Body::read(body)?),
             None => None,
         };
+        let responses = match root.member("responses") {
+            Some(responses) => Some(Responses::read(responses)?),
+            None => None,
+        };
         let credentials = root.member("credentials").map_or(Vec::new(), |list| list.items().filter_map(Json::text).map(|name| name.into_owned()).collect());
-        Some(Checks { parameters, refuses_unknown: flag(root, "refusesUnknown"), credentials, body })
+        Some(Checks { parameters, refuses_unknown: flag(root, "refusesUnknown"), credentials, body, responses })
     }
 }
 

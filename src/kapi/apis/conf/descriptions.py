@@ -102,13 +102,21 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "policyName": "Which policy.",
     "policyVersion": "Version of the policy; v1.",
     "policyId": "Id of the policy, kept and not used.",
-    "parameters": "What the policy does.",
+    "parameters": "What the policy does: a mapping, or a list of keys and values as in APK 2.",
+    "parameters.key": "Name of the parameter.",
+    "parameters.value": "Its value: a text; JSON for what is no text.",
     "aiProvider.name": (
         f"{', '.join(dict.fromkeys(name for name, _ in BUILT_IN))}, or one of the settings."
     ),
     "aiProvider.apiVersion": (
         "Version of the provider's API: v1; for AzureAI a date such as 2024-06-01."
     ),
+    "aiProvider.prices": "What tokens of the models cost. kapi's own field.",
+    "prices.currency": "Code of the currency, such as USD.",
+    "prices.models": "Prices by model.",
+    "models.model": "Name of a model, or how its name begins; * for any other.",
+    "models.prompt": 'Price of a million tokens of prompts, such as "2.50".',
+    "models.completion": "Price of a million tokens of completions; 0 when left out.",
     "additionalProperties.name": "Name of the property.",
     "additionalProperties.value": "Value of the property.",
 }

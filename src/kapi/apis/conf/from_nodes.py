@@ -6,9 +6,9 @@ Called by `reading.py` once the file has passed every check: shapes are known he
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from kapi.apis.conf.ai_provider_rules import prices_of
 from kapi.apis.conf.nodes import endpoint_nodes, frozen, mappings_at, operation_nodes
 from kapi.apis.conf.policy_part import ConfField, Owner
 from kapi.apis.model.conf import (
@@ -30,6 +30,7 @@ from kapi.apis.model.conf import (
 )
 from kapi.apis.report import Mark, below
 from kapi.apis.yaml_positions import Mapping, mark, plain
+from kapi.dataclass import dataclass
 
 
 def api_conf(root: Mapping, claimed: Iterable[ConfField]) -> ApiConf:
@@ -222,4 +223,5 @@ def _ai_provider(root: Mapping) -> AiProviderConf | None:
     if not isinstance(node, Mapping):
         return None
     data = plain(node)
-    return AiProviderConf(data["name"], data["apiVersion"], mark(node, "#/aiProvider"))
+    place = mark(node, "#/aiProvider")
+    return AiProviderConf(data["name"], data["apiVersion"], place, prices_of(data))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from kapi.apis.conf.policy_part import HasConfPart
@@ -25,6 +25,7 @@ from kapi.apis.conf.shapes import (
     Text,
     Whole,
 )
+from kapi.dataclass import dataclass
 
 Path = tuple[str, ...]
 """Names of fields, and of the policy or authentication type where a field decides the shape."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping as Table
-from dataclasses import dataclass
 from typing import Final
 
 from kapi.apis import report as codes
@@ -15,6 +14,7 @@ from kapi.apis.conf.nodes import mappings_at, operation_nodes, text_at
 from kapi.apis.conf.policy_part import Flow, Level, ListedPolicy
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
+from kapi.dataclass import dataclass
 
 FLOWS: Final[tuple[Flow, ...]] = ("request", "response")
 FIELDS: Final[dict[Level, str]] = {"api": "apiPolicies", "operation": "operationPolicies"}
@@ -46,6 +46,11 @@ def uses(root: Mapping) -> Iterator[Use]:
     yield from _uses_at(root, "api", "#")
     for operation, pointer in operation_nodes(root):
         yield from _uses_at(operation, "operation", pointer)
+
+
+def uses_of(root: Mapping, name: str) -> list[Use]:
+    """Every use of one policy."""
+    return [use for use in uses(root) if use.name == name]
 
 
 def _uses_at(owner: Mapping, level: Level, pointer: str) -> Iterator[Use]:

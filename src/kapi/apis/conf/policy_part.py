@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol
 
 from kapi.apis.conf.nodes import frozen_node
@@ -17,6 +17,7 @@ from kapi.apis.conf.shapes import Shape
 from kapi.apis.model.conf import ApiConf
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Node
+from kapi.dataclass import dataclass
 from kapi.error_codes import ErrorCode
 
 Flow = Literal["request", "response"]

@@ -9,7 +9,6 @@ policies.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from kapi.apis.conf.from_nodes import api_conf
 from kapi.apis.conf.nodes import check_text, is_true, operation_nodes, text_at
 from kapi.apis.conf.not_enforced import refuse_excluded, refuse_unclaimed
 from kapi.apis.conf.operation_rules import check_operations
+from kapi.apis.conf.parameter_lists import take_parameter_lists
 from kapi.apis.conf.policy_lists import check_policy_lists
 from kapi.apis.conf.policy_part import HasConfPart
 from kapi.apis.conf.schema import ELSEWHERE, conf_format
@@ -37,6 +37,7 @@ from kapi.apis.model.rules import (
 )
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, key_mark, plain, read_yaml
+from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic
 
 _MAX_CONF_BYTES: Final = 2_000_000
@@ -80,6 +81,7 @@ def read(
     root = read_yaml(text, report, limit=_MAX_CONF_BYTES)
     if root is None:
         return Reading(None, report.diagnostics, None)
+    take_parameter_lists(root, form.listed, report)
     Checker(report, ELSEWHERE).check(root, form.root, "#")
     _check_texts(root, report)
     check_endpoints(root, "#", report)

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as Table
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from kapi.apis.conf.ai_provider_rules import AI_PROVIDER
 from kapi.apis.conf.descriptions import DESCRIPTIONS
 from kapi.apis.conf.not_enforced import DESCRIPTIONS as UNCLAIMED_DESCRIPTIONS
 from kapi.apis.conf.not_enforced import FIELDS as UNCLAIMED_FIELDS
 from kapi.apis.conf.not_enforced import POLICIES as UNCLAIMED_POLICIES
+from kapi.apis.conf.parameter_lists import MOST, PARAMETER
 from kapi.apis.conf.policy_part import (
     ConfField,
     ConfPart,
@@ -40,6 +41,7 @@ from kapi.apis.conf.shapes import (
     Whole,
 )
 from kapi.apis.definitions import DEFINITIONS
+from kapi.dataclass import dataclass
 
 VERSION_PATTERN: Final = r"""[^~!@#;:%^*()+={}|\\<>"',&/$\[\]\s]+"""
 GRPC_STATUSES: Final = (
@@ -209,7 +211,7 @@ class _Schema:
             "defaultVersion": FLAG,
             "environment": Text(1, 63),
             "endpointConfigurations": endpoints,
-            "aiProvider": Record({"name": NAME, "apiVersion": NAME}, ("name", "apiVersion")),
+            "aiProvider": AI_PROVIDER,
             "operations": Items(Record(operation, ("target", "verb"))),
             "apiPolicies": at_api,
             "additionalProperties": Items(
@@ -282,6 +284,8 @@ class _Schema:
                 "policyId": TEXT,
                 "parameters": parameters,
             }
+            if isinstance(parameters, Record):
+                fields["parameters"] = Either(parameters, Items(PARAMETER, MOST))
             required = ["policyName"]
             if needed:
                 required.append("parameters")

@@ -8,12 +8,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from kapi.apis import report as codes
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, type_name
+from kapi.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

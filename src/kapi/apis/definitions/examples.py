@@ -1,23 +1,27 @@
 """The answer that an OpenAPI document gives as an example of an operation. Pure.
 
-Where it gives none, a value is made that fits the schema, out of the examples, defaults and first
-values that its parts have.
+And the values of an example of its request. Where the document gives none, a value is made that
+fits the schema, out of the examples, defaults and first values that its parts have.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-from kapi.apis.definitions.loose import items, mapping
 from kapi.apis.definitions.openapi_operations import JSON, OpenApiReader
+from kapi.dataclass import dataclass
+from kapi.typed import items, mapping
 
 _MOST: Final = 2000
 """Schemas that one made value comes from."""
 _MOST_ITEMS: Final = 10
 _LONGEST_TEXT: Final = 1000
+_SUCCESS: Final = re.compile(r"2[0-9][0-9]")
+_SENT: Final = re.compile(r"[!-~][ -~]{0,199}")
+"""Names of media types that may be the value of a header."""
 _TEXTS: Final = {
     "date": "2026-01-01",
     "date-time": "2026-01-01T00:00:00Z",
@@ -54,16 +58,56 @@ def example_of(
     return Example(found, chosen, json.dumps(value, ensure_ascii=False))
 
 
+@dataclass(frozen=True, slots=True)
+class SentExample:
+    """The body of one request, as a value. The media type is empty if there is no body."""
+
+    content_type: str = ""
+    value: Any = None
+
+
+def sent_example(source: OpenApiReader, operation: Mapping[str, Any]) -> SentExample:
+    """The body that a caller of an operation may send; JSON if the operation reads it."""
+    body = mapping(source.followed(operation.get("requestBody")))
+    content = mapping(body.get("content")) or _swagger_body(source, operation)
+    chosen = _media_type(content, "")
+    if not chosen:
+        return SentExample()
+    return SentExample(chosen, _value(source, mapping(content[chosen]), "readOnly"))
+
+
+def parameter_example(source: OpenApiReader, parameter: Mapping[str, Any]) -> Any:
+    """A value of a parameter of the path, the query or a header."""
+    if "content" in parameter:
+        return _value(source, mapping(next(iter(mapping(parameter["content"]).values()), {})))
+    schema = parameter.get("schema") or source.parameter_schema(parameter)
+    return _value(source, {**parameter, "schema": schema})
+
+
+def _swagger_body(source: OpenApiReader, operation: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of Swagger 2.0 as the content of an OpenAPI 3 one."""
+    fields: dict[str, Any] = {}
+    schema: Any = None
+    for parameter in source.parameters(operation):
+        if parameter.get("in") == "body":
+            schema = parameter.get("schema")
+        elif parameter.get("in") == "formData":
+            fields[parameter["name"]] = source.parameter_schema(parameter)
+    read = list(map(str, items(operation.get("consumes"))))
+    if fields:
+        name = next(iter(read), "application/x-www-form-urlencoded")
+        return {name: {"schema": {"type": "object", "properties": fields}}}
+    if schema is None:
+        return {}
+    return {name: {"schema": schema} for name in read or ["application/json"]}
+
+
 def _response(
     source: OpenApiReader, responses: Mapping[str, Any], status: int
 ) -> tuple[int, dict[str, Any]]:
     """The status, and what the document says of it."""
-    exact = sorted(str(key) for key in responses if str(key).isdecimal())
     if not status:
-        successes = [key for key in exact if key.startswith("2")]
-        status = 200
-        if successes:
-            status = int(successes[0])
+        status = int(min(filter(_SUCCESS.fullmatch, map(str, responses)), default="200"))
     for key in (str(status), f"{status // 100}XX", f"{status // 100}xx", "default"):
         if key in responses:
             return status, mapping(source.followed(responses[key]))
@@ -94,25 +138,28 @@ def _media_type(content: Mapping[str, Any], wanted: str) -> str:
             if name.lower() == wanted.lower():
                 return name
         return ""
-    json_types = list(filter(JSON.match, content))
-    return next(iter((*json_types, *content)), "")
+    names = list(filter(_SENT.fullmatch, content))
+    json_types = list(filter(JSON.match, names))
+    return next(iter((*json_types, *names)), "")
 
 
-def _value(source: OpenApiReader, media_type: Mapping[str, Any]) -> Any:
+def _value(source: OpenApiReader, media_type: Mapping[str, Any], without: str = "writeOnly") -> Any:
+    """The value of a media type or parameter, with no made members that are marked `without`."""
     if "example" in media_type:
         return media_type["example"]
     for given in mapping(media_type.get("examples")).values():
         example = mapping(source.followed(given))
         if "value" in example:
             return example["value"]
-    return _Sampler(source).value(media_type.get("schema"))
+    return _Sampler(source, without).value(media_type.get("schema"))
 
 
 class _Sampler:
     """Makes values that fit schemas, as far as their parts say so. Bounded in depth and size."""
 
-    def __init__(self, source: OpenApiReader) -> None:
+    def __init__(self, source: OpenApiReader, without: str) -> None:
         self._source = source
+        self._without = without
         self._left = _MOST
 
     def value(self, given: Any, within: tuple[int, ...] = ()) -> Any:
@@ -147,7 +194,7 @@ class _Sampler:
     def _members(self, schema: dict[str, Any], within: tuple[int, ...]) -> dict[str, Any]:
         made = {}
         for name, item in mapping(schema.get("properties")).items():
-            if mapping(self._source.followed(item)).get("writeOnly") is not True:
+            if mapping(self._source.followed(item)).get(self._without) is not True:
                 made[name] = self.value(item, within)
         return made
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kapi.apis.report import Mark
+from kapi.dataclass import dataclass
 
 if TYPE_CHECKING:
     from kapi.apis.report import Report

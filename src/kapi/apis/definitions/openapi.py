@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis import report as codes
@@ -25,6 +25,7 @@ from kapi.apis.yaml_positions import (
     read_yaml,
     unescaped,
 )
+from kapi.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,14 +90,12 @@ def _json(content: bytes, report: Report) -> _Loaded | None:
     """A JSON document, whose places are looked up only for messages; None for anything else."""
     if content.lstrip()[:1] != b"{":
         return None
-    import orjson
-
+    pairs = _Pairs()
     try:
-        orjson.loads(content)
         text = content.decode()
-        pairs = _Pairs()
-        data = json.loads(text, object_pairs_hook=pairs)
-    except (orjson.JSONDecodeError, RecursionError):
+        data = json.loads(text, object_pairs_hook=pairs, parse_constant=_not_json)
+        _refuse_half_characters(content)
+    except (ValueError, RecursionError):
         return (
             None  # YAML in flow style looks like JSON; and its reader tells the place of a mistake
         )
@@ -111,6 +110,19 @@ def _json(content: bytes, report: Report) -> _Loaded | None:
             "The object has it already; keep one of the two.",
         )
     return _Loaded(None, text)
+
+
+def _not_json(name: str) -> None:
+    """For `NaN` and `Infinity`, which Python's reader takes."""
+    raise ValueError(name)
+
+
+def _refuse_half_characters(content: bytes) -> None:
+    """Raise ValueError for an escaped half of a character (RFC 8259 §8.2), as UTF-8 has none."""
+    if b"\\ud" in content or b"\\uD" in content:
+        import orjson
+
+        orjson.loads(content)
 
 
 class _Pairs:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
-from kapi.apis.definitions.loose import mapping, texts
 from kapi.apis.definitions.model import Definition, DefinitionOperation, Note, Server
 from kapi.apis.definitions.openapi_security import Security, scheme
 from kapi.apis.definitions.openapi_servers import server, servers_of, swagger_server
 from kapi.apis.definitions.references import MAX_REFERENCES, followed, target_of
 from kapi.apis.report import below
+from kapi.dataclass import dataclass
+from kapi.typed import mapping, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

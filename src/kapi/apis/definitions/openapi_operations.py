@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from kapi.apis.definitions.loose import items, mapping, texts
 from kapi.apis.definitions.references import followed, target_of
 from kapi.apis.model.rules import plain_target, target_key
+from kapi.dataclass import dataclass
+from kapi.typed import items, mapping, texts
 
 JSON: Final = re.compile(r"application/([\w.-]+\+)?json\b")
 """Media types whose content is JSON (RFC 6839 §3.1)."""
@@ -91,6 +91,15 @@ class OpenApiReader:
 
         A member that is `readOnly` is not required (OpenAPI 3.0.4 §4.7.24).
         """
+        return self._bundled(given, _required_of_callers)
+
+    def response_schema(self, given: Any) -> dict[str, Any]:
+        """The same for what a backend answers: `writeOnly` members are not required."""
+        return self._bundled(given, _required_of_backends)
+
+    def _bundled(
+        self, given: Any, change: Callable[[dict[str, Any], dict[str, Any]], None]
+    ) -> dict[str, Any]:
         names: dict[str, str] = {}
         definitions: dict[str, Any] = {}
 
@@ -101,7 +110,7 @@ class OpenApiReader:
                 definitions[name] = made.schema(target_of(self.document, reference))
             return {"$ref": f"#/$defs/{names[reference]}"}
 
-        made = _Translation(bundled, _required_of_callers)
+        made = _Translation(bundled, change)
         schema = made.schema(given)
         if not definitions:
             return schema
@@ -114,12 +123,21 @@ def _as_written(made: dict[str, Any], given: dict[str, Any]) -> None:
 
 def _required_of_callers(made: dict[str, Any], given: dict[str, Any]) -> None:
     """Leave out of `required` what only answers have."""
+    _not_required(made, given, "readOnly")
+
+
+def _required_of_backends(made: dict[str, Any], given: dict[str, Any]) -> None:
+    """Leave out of `required` what only requests have."""
+    _not_required(made, given, "writeOnly")
+
+
+def _not_required(made: dict[str, Any], given: dict[str, Any], mark: str) -> None:
     if not isinstance(made.get("required"), list):
         return
     members = mapping(given.get("properties"))
     needed = []
     for name in texts(made["required"]):
-        if mapping(members.get(name)).get("readOnly") is not True:
+        if mapping(members.get(name)).get(mark) is not True:
             needed.append(name)
     made["required"] = needed
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 from typing import Any, Final
 
-from kapi.apis.definitions.loose import mapping, texts
 from kapi.apis.definitions.model import Note
 from kapi.apis.report import below
+from kapi.dataclass import dataclass
+from kapi.typed import mapping, of_kind, texts
 
 _SCOPED: Final = frozenset(("oauth2", "openIdConnect"))
 _APK_SCHEMES: Final = frozenset(("default", "OAuth2Security"))
@@ -92,10 +93,7 @@ class Security:
         """
         if requirements is None:
             return _checked(own_scopes, ())
-        choices = []
-        for item in requirements:
-            if isinstance(item, dict):
-                choices.append(self._choice(item, name))
+        choices = [self._choice(item, name) for item in of_kind(requirements, dict)]
         scopes, alternatives = _combined([choice for choice in choices if choice is not None])
         if not scopes and not alternatives and own_scopes:
             return _checked(own_scopes, ())

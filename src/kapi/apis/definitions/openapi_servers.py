@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from kapi.apis.definitions.loose import items, mapping
 from kapi.apis.definitions.model import Server
 from kapi.apis.report import below
+from kapi.typed import items, mapping
 
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
 _SCHEMES: Final = (("https", "https"), ("wss", "https"), ("http", "http"), ("ws", "http"))

@@ -12,13 +12,13 @@ import lzma
 import re
 import zipfile
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kapi.apis import report as codes
 from kapi.apis.definitions.model import Definition, DefinitionOperation, Note
 from kapi.apis.report import Mark
 from kapi.apis.yaml_positions import decode
+from kapi.dataclass import dataclass
 
 if TYPE_CHECKING:
     from kapi.apis.report import Report

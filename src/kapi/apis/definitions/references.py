@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-from kapi.apis.definitions.loose import item_at, mapping
 from kapi.apis.yaml_positions import MAX_DEPTH
+from kapi.typed import item_at, mapping
 
 MAX_REFERENCES: Final = 8
 

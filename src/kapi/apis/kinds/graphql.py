@@ -7,13 +7,13 @@ of them needs.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis.definitions import graphql
 from kapi.apis.kinds.model import Kind
 from kapi.apis.kinds.warnings import not_in_definition
 from kapi.apis.model.rules import Fault
+from kapi.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +80,10 @@ def _served(content: bytes) -> tuple[str, bytes]:
     return "text/plain; charset=utf-8", content
 
 
+def _message(verb: str, target: str) -> dict[str, Any]:
+    return {"query": f"{verb.lower()} {{ {target} }}"}
+
+
 GRAPHQL: Final = Kind(
     language=graphql,
     operation=GraphQlOperation,
@@ -93,4 +97,5 @@ GRAPHQL: Final = Kind(
     },
     warnings=_warnings,
     served=_served,
+    message=_message,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis import report as codes
@@ -17,10 +17,11 @@ from kapi.apis.definitions import media_type, proto
 from kapi.apis.kinds.model import Kind
 from kapi.apis.kinds.warnings import not_in_definition, warning
 from kapi.apis.model.rules import Fault
+from kapi.dataclass import dataclass
 
 if TYPE_CHECKING:
     from kapi.apis.definitions import Definition
-    from kapi.apis.ir import Endpoint, Retry
+    from kapi.apis.ir import Endpoint, Operation, Retry
     from kapi.apis.model.conf import ApiConf, OperationConf
     from kapi.errors import Diagnostic
 
@@ -41,6 +42,8 @@ class GrpcOperation:
     production: tuple[Endpoint, ...] = ()
     sandbox: tuple[Endpoint, ...] = ()
     policies: tuple[Any, ...] = ()
+    streams: bool = False
+    """Whether a call has several requests or several answers."""
 
     @property
     def path(self) -> str:
@@ -72,6 +75,11 @@ class HostGrpcOperation:
     def host_path(self) -> str:
         """The path of a call."""
         return f"/{self.target}/{self.verb}"
+
+    @property
+    def streams(self) -> bool:
+        """Whether a call has several requests or several answers."""
+        return self.verb in {"Watch", "ServerReflectionInfo"}
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -110,6 +118,22 @@ def _operation(
     policies: tuple[Any, ...],
 ) -> GrpcOperation:
     return GrpcOperation(verb, target, _over_http2(production), _over_http2(sandbox), policies)
+
+
+def described(operations: tuple[Operation, ...], definition: Definition) -> tuple[Operation, ...]:
+    """The operations with what the definition says of their methods."""
+    streaming = set()
+    for item in definition.operations:
+        if item.streams:
+            streaming.add((item.target, item.verb))
+    made: list[Operation] = []
+    for operation in operations:
+        if isinstance(operation, GrpcOperation):
+            streams = (operation.target, operation.verb) in streaming
+            made.append(replace(operation, streams=streams))
+        else:
+            made.append(operation)
+    return tuple(made)
 
 
 def _over_http2(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:

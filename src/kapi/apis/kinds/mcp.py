@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis.definitions import mcp
 from kapi.apis.kinds.model import Kind
 from kapi.apis.kinds.warnings import not_in_definition
-from kapi.apis.mcp_servers import has_prefix, prefix_of
+from kapi.apis.mcp.servers import has_prefix, prefix_of
 from kapi.apis.model.rules import Fault
+from kapi.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -82,13 +82,25 @@ def _warnings(conf: ApiConf, definition: Definition | None) -> Iterable[Diagnost
 
 
 def _endpoints(operation: OperationConf, given: Sequence[EndpointConf]) -> Sequence[EndpointConf]:
-    """Those of the server whose prefix the tool has."""
+    """Those of the server whose prefix the operation has."""
     found = []
     for item in given:
-        if has_prefix(operation.target, prefix_of(item)):
+        if has_prefix(operation, prefix_of(item)):
             found.append(item)
     return found
 
+
+def _message(verb: str, target: str) -> dict[str, Any]:
+    method, member = _CALLS[verb]
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": {member: target}}
+
+
+_CALLS: Final = {
+    "TOOL": ("tools/call", "name"),
+    "PROMPT": ("prompts/get", "name"),
+    "RESOURCE": ("resources/read", "uri"),
+}
+"""Of each verb: the method of a call, and the member that names the target."""
 
 MCP: Final = Kind(
     language=mcp,
@@ -103,4 +115,5 @@ MCP: Final = Kind(
     },
     endpoints=_endpoints,
     warnings=_warnings,
+    message=_message,
 )

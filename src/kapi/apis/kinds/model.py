@@ -7,10 +7,11 @@ kind. A default is for a kind that has nothing of its own to add.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kapi.apis.definitions import media_type
+from kapi.dataclass import dataclass
 
 if TYPE_CHECKING:
     from kapi.apis.definitions import Definition, DefinitionFormat, DefinitionOperation
@@ -83,6 +84,14 @@ def all_endpoints(
     return given
 
 
+def no_message(
+    verb: str,  # noqa: ARG001 - the signature of `Kind.message`
+    target: str,  # noqa: ARG001
+) -> Mapping[str, Any] | None:
+    """None: no message names the operation."""
+    return None
+
+
 def as_sent(content: bytes) -> tuple[str, bytes]:
     """The definition as it was sent, with the media type of its first characters."""
     return media_type(content), content
@@ -121,6 +130,8 @@ class Kind:
     """The operations of a definition that a generated conf gets."""
     served: Callable[[bytes], tuple[str, bytes]] = as_sent
     """Media type and body with which callers get the definition."""
+    message: Callable[[str, str], Mapping[str, Any] | None] = no_message
+    """The JSON body of a call of a verb and target, None if no body names the operation."""
     first_version: str = "1.0.0"
     """The version of a generated conf whose definition has none."""
     more_fields: Callable[[Definition, Mapping[str, Any]], Mapping[str, Any]] = no_more_fields

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kapi.apis import report as codes
@@ -11,6 +11,7 @@ from kapi.apis.disguises import weaker_siblings
 from kapi.apis.kinds.model import Kind
 from kapi.apis.kinds.warnings import not_in_definition, warning
 from kapi.apis.model.rules import Fault, operation_key, plain_target, target_fault, target_key
+from kapi.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,11 +6,13 @@ hashable. A default here is what APK does when the field is not there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, Literal
 
-from kapi.apis.ir import Unit
+from kapi.apis.balancing import Balancing
+from kapi.apis.ir import AiPrices, Unit
 from kapi.apis.report import NO_MARK, Mark
+from kapi.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,10 @@ class EndpointConf:
     """Values of the fields that policies claim, by their names in the conf."""
     mark: Mark = NO_MARK
 
+    def field(self, name: str, default: Any = None) -> Any:
+        """The value of a field that a policy claims, or the default."""
+        return self.fields.get(name, default)
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyConf:
@@ -145,6 +151,16 @@ class PolicyConf:
         return default
 
 
+def policies_named(policies: Iterable[PolicyConf], *names: str) -> tuple[PolicyConf, ...]:
+    """The items of a list with one of these names, in the order of the file."""
+    return tuple(item for item in policies if item.name in names)
+
+
+def policy_named(policies: Iterable[PolicyConf], *names: str) -> PolicyConf | None:
+    """The first item of a list with one of these names."""
+    return next(iter(policies_named(policies, *names)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class PoliciesConf:
     """`apiPolicies` or `operationPolicies`, in the order of the file."""
@@ -160,6 +176,7 @@ class AiProviderConf:
     name: str
     api_version: str
     mark: Mark = NO_MARK
+    prices: AiPrices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +228,11 @@ class ApiConf:
     def field(self, name: str, default: Any = None) -> Any:
         """The value of a field that a policy claims, or the default."""
         return self.fields.get(name, default)
+
+    def balancing_of(self, operation: OperationConf) -> Balancing | None:
+        """How one of several endpoints is chosen; None where each call goes by weights alone."""
+        found = operation.field("loadBalancing") or self.field("loadBalancing")
+        return found if isinstance(found, Balancing) else None
 
     def policies_of(self, operation: OperationConf) -> PoliciesConf:
         """The policies of an operation, or those of the API when it has none.

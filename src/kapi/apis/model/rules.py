@@ -9,12 +9,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from kapi.addresses import is_label
 from kapi.apis.ir import Endpoint
+from kapi.dataclass import dataclass
 
 MAX_OPERATIONS: Final = 2000
 _UNRESERVED_SEGMENT: Final = re.compile(r"[A-Za-z0-9._~-]+")

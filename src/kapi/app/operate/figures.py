@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
 from kapi import __version__
 from kapi.app.control_parts import Control, kept_counters
+from kapi.app.operate.followed_calls import followed_calls
+from kapi.app.operate.processes import process_figures
 from kapi.figures import Family, counter, gauge
 from kapi.front.web.operate.health import Checks
 from kapi.front.web.operate.metrics import Source
-from kapi.gateway.calls.call_figures import CallFigures
-from kapi.gateway.calls.following import Following
 from kapi.gateway.envoy.process.figures import envoy_figures
 from kapi.gateway.envoy.process.process import admin
 from kapi.identity.figures import PATH, ProviderFigures
 from kapi.identity.issuers.figures import issuer_figures
 from kapi.policies.admission import TOTALS
-from kapi.run_files import admin_socket, identity_socket, log_path
+from kapi.run_files import admin_socket, identity_socket
 from kapi.settings import Settings
 from kapi.store.gateway.counters import Counters
 
@@ -33,10 +33,11 @@ def sources(control: Control, checks: Checks) -> list[Source]:
     return [
         lambda: _platform(control, checks),
         lambda: [control.deployments.family()],
-        *_calls(settings),
+        *followed_calls(settings, control.calls),
         partial(envoy_figures, admin_socket(settings)),
         partial(provider_figures, settings),
         partial(issuer_figures, control.trust, time.time),
+        partial(process_figures, settings),
         lambda: [_ai_tokens(kept_counters(settings, control.store.database))],
     ]
 
@@ -46,22 +47,6 @@ def _platform(control: Control, checks: Checks) -> Iterator[Family]:
     passed = [({"check": item.name}, float(not item.fault)) for item in checks.results()]
     yield gauge("kapi_health_check", "1 if a check of /readyz passes.", passed)
     yield gauge("kapi_apis", "Deployed APIs.", [({}, len(control.deployer.deployed))])
-
-
-def _calls(settings: Settings) -> Iterator[Source]:
-    """Nothing without the access log."""
-    if not settings.gateway.access_log:
-        return
-    figures = CallFigures(settings)
-    following = Following(log_path(settings, "access"), figures.count)
-    following.start()
-
-    def unread() -> Iterable[Family]:
-        text = "Lines of the access log that could not be counted."
-        yield counter("kapi_access_log_unread_lines_total", text, [({}, following.unread)])
-
-    yield figures.families
-    yield unread
 
 
 def provider_figures(settings: Settings) -> Iterator[Family]:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from kapi.app.control_parts import Control
+from kapi.errors import StorageError
 from kapi.front.web.operate.health import Check, Checks
 from kapi.gateway.envoy.process.process import answers, ready
-from kapi.run_files import admin_socket, identity_socket
+from kapi.run_files import admin_socket, identity_socket, limits_socket
 from kapi.settings import Settings
+from kapi.store.nodes import Nodes
 
+TOLERATED_SECONDS = 5
+"""Seconds by which the clocks of nodes may differ (`clock_skew` of the inbuilt issuer)."""
 LEAST_FREE = 64 * 1024**2
 """Bytes that must be free for the data directory."""
 
@@ -31,6 +37,12 @@ def health_checks(control: Control) -> Checks:
     ]
     if settings.identity.enabled:
         found.append(Check("provider", partial(_provider, settings)))
+    if control.store.database.has_nodes:
+        clock = partial(clock_fault, Nodes(control.store.database).now, time.time)
+        # All nodes would fail it if the clock of the database is the wrong one.
+        found.append(Check("clock", clock, required=False))
+    if settings.limits.redis:
+        found.append(Check("limits", partial(_limits, settings), required=False))
     return Checks(found)
 
 
@@ -39,7 +51,10 @@ def _store(control: Control) -> str:
     if lost_at is not None:
         moment = dt.datetime.fromtimestamp(int(lost_at), dt.UTC).isoformat()
         return f"the database has not answered since {moment}; what is known is served"
-    control.store.database.version("health")
+    try:
+        control.store.database.version("health")
+    except StorageError as error:
+        return f"the database does not answer: {error.title}"
     return ""
 
 
@@ -65,6 +80,23 @@ def _configuration(control: Control) -> str:
     if not control.counters.ready:
         return "Envoy does not have the rate limit counters and the consumers yet"
     return ""
+
+
+def _limits(settings: Settings) -> str:
+    if answers(limits_socket(settings), "/redis", 1.0):
+        return ""
+    return f"Redis does not answer; limits.away = {settings.limits.away} holds"
+
+
+def clock_fault(of_database: Callable[[], int], own: Callable[[], float]) -> str:
+    """Whether tokens of other nodes are refused because the clocks differ."""
+    apart = own() - of_database()
+    # The time of the database is in whole seconds.
+    if -TOLERATED_SECONDS <= apart <= TOLERATED_SECONDS + 1:
+        return ""
+    which = "late" if apart < 0 else "early"
+    seconds = round(abs(apart))
+    return f"the clock of this node is {seconds} s {which}, compared with that of the database"
 
 
 def disk(folder: Path, least: int = LEAST_FREE) -> str:

@@ -14,6 +14,7 @@ from kapi.front.cli.output import say
 
 if TYPE_CHECKING:
     from kapi.apis.compile import Compiled
+    from kapi.settings import Settings
 
 ConfFile = Annotated[
     str, typer.Argument(metavar="CONF", help="An apk-conf file, or - for standard input.")
@@ -35,11 +36,17 @@ def compiled(
 
     Raises InvalidInput with the mistakes.
     """
+    return compiled_with(conf_name, definition_name, settings_of(None, config))
+
+
+def compiled_with(
+    conf_name: str, definition_name: str | None, settings: Settings
+) -> tuple[Compiled, bytes, bytes]:
+    """The same, with settings that were read."""
     from kapi.apis.compile import compiler
     from kapi.front.cli.generating import named, refuse_size
     from kapi.policies import POLICIES
 
-    settings = settings_of(None, config)
     conf = read_input(conf_name)
     chosen = definition_name or find_definition(conf_name)
     definition = refuse_size(read_input(chosen), chosen, settings)

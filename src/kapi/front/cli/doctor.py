@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from kapi.dataclass import dataclass
 from kapi.errors import KapiError
 from kapi.front.cli.client import Client
+from kapi.front.cli.server.local import LocalServer
 from kapi.run_files import as_running, database_path, log_path, read_state
 from kapi.settings import Settings
 
@@ -139,7 +140,7 @@ def _platform(settings: Settings) -> Finding:
     if read_state(settings.data_dir) is None:
         return Finding("platform answers", "note", "not running", "Start it with `kapi up`.")
     try:
-        client = Client(settings)
+        client = Client(settings, server=LocalServer(settings))
         if not client.ready():
             return Finding(
                 "platform answers", "fail", "not ready", f"See {settings.data_dir / 'logs'}."
@@ -167,12 +168,11 @@ def _names(settings: Settings) -> Finding:
             unknown.append(name)
     if not unknown:
         return Finding("host names", "ok", "resolve")
-    return Finding(
-        "host names",
-        "note",
-        f"{' '.join(unknown)} do not resolve here",
-        f"curl --resolve, or in /etc/hosts: 127.0.0.1 {' '.join(names)}",
-    )
+    hint = f"curl --resolve, or in /etc/hosts: 127.0.0.1 {' '.join(names)}"
+    if settings.gateway.localhost_names:
+        others = f"idp.localhost, api.localhost and default.{settings.gateway.domains[-1]}"
+        hint = f"Browsers and curl find {others} without it; for other programs: {hint}"
+    return Finding("host names", "note", f"{' '.join(unknown)} do not resolve here", hint)
 
 
 def _backends(settings: Settings) -> Finding:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kapi import error_codes
 from kapi.apis import report as codes
 from kapi.apis.definitions import detected_type
 from kapi.apis.generate import NO_CHOICES, Choices, Generated, generated, place_in_definition
 from kapi.apis.kinds import DEFAULT
+from kapi.dataclass import dataclass
 from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid, Problem
-from kapi.front.cli.asking import asked
 from kapi.front.cli.output import InvalidInput, explain
+from kapi.front.cli.terminal.asking import asked
 from kapi.settings import Settings
 
 _OPTIONS = {
@@ -75,6 +77,9 @@ class Source:
         return made
 
     def _made(self) -> Generated:
+        # What is made of a document lives until it is answered; looking for garbage meanwhile takes
+        # as long as reading it.
+        gc.disable()
         try:
             return generated(
                 self.content, self.api_type, self.name.rpartition("/")[2], self.choices
@@ -83,6 +88,8 @@ class Source:
             raise named(
                 error, {item.source: (self.name, self.content) for item in error.diagnostics}
             ) from error
+        finally:
+            gc.enable()
 
     def _tell(self, warnings: Iterable[Diagnostic]) -> None:
         """Write warnings with the line of the definition that each is about."""

@@ -13,6 +13,7 @@ import typer
 from kapi.banner import place
 from kapi.errors import KapiError
 from kapi.front.cli.output import Exit, Format, usage, use_place
+from kapi.front.cli.server.choice import use_local
 
 if TYPE_CHECKING:
     from kapi.settings import Settings
@@ -34,27 +35,33 @@ Config = Annotated[
 ]
 Output = Annotated[Format, typer.Option("-o", "--output", help="Output format.")]
 ApiType = Annotated[str, typer.Option("--type", help="REST, GRAPHQL or GRPC; else by its content.")]
+ApiName = Annotated[
+    str | None,
+    typer.Option("--name", help="For a definition alone: the name.", show_default=False),
+]
+ApiVersion = Annotated[
+    str | None,
+    typer.Option("--version", help="For a definition alone: the version.", show_default=False),
+]
+SandboxEndpoint = Annotated[
+    str | None, typer.Option("--sandbox-endpoint", help="The sandbox backend.", show_default=False)
+]
 
 
 def settings_of(data_dir: Path | None = None, config: Path | None = None, **flags: Any) -> Settings:
     """The settings a command runs with. `flags` are dotted names with `__` for the dot."""
-    return sourced_settings(data_dir, config, **flags)[0]
-
-
-def sourced_settings(
-    data_dir: Path | None = None, config: Path | None = None, **flags: Any
-) -> tuple[Settings, dict[str, str]]:
-    """The settings, and where each came from."""
     from kapi.identity.settings import read_settings
     from kapi.settings import default_data_dir
 
+    if data_dir is not None or config is not None:
+        use_local()
     given = {
         "data_dir": data_dir,
         **{name.replace("__", "."): value for name, value in flags.items()},
     }
-    settings, sources = read_settings(given, os.environ, Path.cwd(), config)
+    settings = read_settings(given, os.environ, Path.cwd(), config)
     use_place(place(settings.data_dir, default_data_dir(os.environ)))
-    return settings, sources
+    return settings
 
 
 def read_input(path: str) -> bytes:
@@ -113,14 +120,16 @@ def is_definition(content: bytes, name: str) -> bool:
 
 
 __all__ = [
+    "ApiName",
     "ApiType",
+    "ApiVersion",
     "Config",
     "DataDir",
     "Exit",
     "Output",
+    "SandboxEndpoint",
     "find_definition",
     "is_definition",
     "read_input",
     "settings_of",
-    "sourced_settings",
 ]

@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
 from kapi import error_codes
+from kapi.dataclass import dataclass
 from kapi.errors import (
     Diagnostic,
     EnvoyNotFound,
@@ -26,6 +27,7 @@ from kapi.errors import (
     SettingsError,
     StorageError,
 )
+from kapi.front.cli.tables import lines_of
 
 _WIDEST = 160
 """Characters of a source line that are shown: a JSON document may be one line."""
@@ -64,14 +66,15 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-_PLAIN = "up|call|down|status|logs|why|audit|deploy|apis|undeploy|token|ca|doctor|config show"
-_GROUPS = "api-key|secret|app|subscription|key|user|client|issuer"
+_PLAIN = (
+    "up|call|down|reload|status|logs|why|audit|deploy|apis|undeploy|get|delete|token|ca|doctor"
+    "|config show"
+)
+_GROUPS = "api-key|secret|app|subscription|key|user|client|session|consent|issuer"
 _COMMAND = re.compile(
     rf"\bkapi (?:{_PLAIN}|(?:{_GROUPS}) [a-z-]+)\b(?![^`\n]*--data-dir)(?! --help)"
 )
 """Commands that find a platform by its data directory."""
-_NARROWEST = 8
-"""A column is not cut to less."""
 _place = {"option": ""}
 
 
@@ -85,6 +88,46 @@ def with_place(text: str) -> str:
     return _COMMAND.sub(lambda found: found[0] + _place["option"], text)
 
 
+@dataclass(slots=True)
+class _Messages:
+    """How this process talks: to people at once, or to a program, with one object at the end."""
+
+    as_json: bool = False
+    failed: bool = False
+    """Whether the object was written."""
+    notes: list[str] = field(default_factory=list)
+    warnings: list[tuple[Diagnostic, Sequence[str]]] = field(default_factory=list)
+
+
+_messages = _Messages()
+_MOST_KEPT = 1000
+
+
+def use_json_errors() -> None:
+    """Write errors as JSON objects, and keep other messages until the end."""
+    _messages.as_json = True
+
+
+def ended(code: int) -> int:
+    """Write the messages that were kept; to be called at the end. Returns the exit code.
+
+    If the command failed without an error, the last of them is the error.
+    """
+    if not _messages.as_json:
+        return code
+    notes, warnings = _messages.notes, _messages.warnings
+    if code and not _messages.failed and notes:
+        last = notes.pop()
+        return fail(KapiError("failed", last), code=code)
+    _messages.as_json = False
+    if not _messages.failed:
+        for item, lines in warnings:
+            explain(item, lines)
+        for note in notes:
+            say(note)
+    return code
+
+
 class InvalidInput(Exception):
     """Mistakes in files, with the files' texts for the source line under each."""
 
@@ -95,7 +138,11 @@ class InvalidInput(Exception):
 
 
 def say(text: str) -> None:
-    """Write a message for people, to standard error."""
+    """Write a message for people, to standard error; with JSON errors, at the end."""
+    if _messages.as_json:
+        _messages.notes.append(text)
+        del _messages.notes[:-_MOST_KEPT]
+        return
     print(with_place(text), file=sys.stderr)  # noqa: T201 - this is the terminal
 
 
@@ -154,68 +201,54 @@ def show(
 
 def table(rows: Sequence[Mapping[str, Any]], fit: Sequence[str] = ()) -> None:
     """Write rows in columns; nothing at all when there are none."""
-    if not rows:
-        return
-    columns = list(rows[0])
-    lines = [[column.upper() for column in columns]]
-    lines += [[_cell(row.get(column)) for column in columns] for row in rows]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    fitted = []
-    for number, column in enumerate(columns):
-        if column in fit:
-            fitted.append(number)
-    _narrow(widths, fitted)
-    for line in lines:
-        put("  ".join(map(_padded, line, widths)).rstrip())
+    for line in lines_of(rows, fit):
+        put(line)
 
 
-def _narrow(widths: list[int], fit: Sequence[int]) -> None:
-    """Make the columns of `fit` narrower until a line fits the terminal, the widest first."""
-    if not fit:
-        return
-    for _ in range(_excess(widths)):
-        widest = max(fit, key=widths.__getitem__)
-        widths[widest] = max(widths[widest] - 1, _NARROWEST)
-
-
-def _padded(text: str, width: int) -> str:
-    if len(text) <= width:
-        return text.ljust(width)
-    return text[: width - 1] + "…"
-
-
-def _excess(widths: Sequence[int]) -> int:
-    """By how many columns a line is longer than the terminal; 0 without a terminal."""
-    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
-        return 0
-    return max(0, sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return " ".join(map(str, value))
-    if value is None:
-        return ""
-    return str(value)
-
-
-def fail(error: KapiError, sources: Mapping[str, str] | None = None) -> int:
-    """Explain an error, and return its exit code.
+def fail(error: KapiError, sources: Mapping[str, str] | None = None, *, code: int = 0) -> int:
+    """Explain an error, and return its exit code, which is `code` if that is not 0.
 
     `sources` are the texts that the diagnostics are about, by the names that they use.
     """
+    code = code or exit_code(error)
+    if _messages.as_json:
+        _fail_as_json(error, code)
+        return code
     if isinstance(error, Invalid | SettingsError) and error.diagnostics:
         texts = {name: text.splitlines() for name, text in (sources or {}).items()}
         for item in error.diagnostics:
             explain(item, texts.get(item.source, []))
-        return exit_code(error)
+        return code
     detail = ""
     if error.detail not in {"", error.title}:
         detail = f"\n  {error.detail}"
     say(f"{_red('error: ')}{error.title}{detail}")
     if error.hint:
         say(f"hint: {error.hint}")
-    return exit_code(error)
+    return code
+
+
+def _fail_as_json(error: KapiError, code: int) -> None:
+    """Write an error as one line of JSON, with what was kept before it."""
+    from kapi.front.cli.terminal.machine_errors import error_object
+
+    warnings = [item for item, _ in _messages.warnings]
+    value = error_object(error, code, _messages.notes, warnings)
+    _messages.failed = True
+    _messages.notes.clear()
+    _messages.warnings.clear()
+    # Commands in hints name this platform, as in messages for people.
+    print(json.dumps(_placed(value), ensure_ascii=True), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _placed(value: Any) -> Any:
+    if isinstance(value, str):
+        return with_place(value)
+    if isinstance(value, list):
+        return list(map(_placed, value))
+    if isinstance(value, dict):
+        return {name: _placed(item) for name, item in value.items()}
+    return value
 
 
 def exit_of_status(status: int) -> Exit:
@@ -243,12 +276,17 @@ def exit_code(error: KapiError) -> int:
 
 def usage(message: str, hint: str) -> NoReturn:
     """Stop with a usage error."""
+    if _messages.as_json:
+        raise SystemExit(fail(KapiError("usage", message, hint=hint), code=Exit.USAGE))
     say(f"{_red('error: ')}{message}\nhint: {hint}")
     raise SystemExit(Exit.USAGE)
 
 
 def explain(item: Diagnostic, lines: Sequence[str]) -> None:
     """Write a diagnostic: its place, message, source line with a caret, and hint."""
+    if _messages.as_json:
+        _messages.warnings.append((item, lines))
+        return
     word = "warning: "
     if item.severity == "error":
         word = _red("error: ")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from kapi.dataclass import dataclass
 
 _MODULES = "kapi.front.cli.commands"
 _AS_IT_IS = "\b\n"
@@ -52,8 +53,9 @@ class Row:
     """The heading of the help that it is below."""
     name: str
     module: str
+    """A module of `front/cli/commands`: room and name, with a dot."""
     attribute: str
-    """The function of a command, or the group, in a module of `front/cli/commands`."""
+    """The function of a command, or the group."""
     help: str = ""
     """What a group is about. That of a command is its docstring."""
 

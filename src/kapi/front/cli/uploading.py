@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from kapi.apis.generate import NO_CHOICES, Choices
+from kapi.dataclass import dataclass
 from kapi.errors import Invalid
 from kapi.front.cli.generating import Source, named, refuse_size
 from kapi.front.cli.options import find_definition, is_definition, read_input

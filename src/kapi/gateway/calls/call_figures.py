@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any, Final
 
@@ -10,6 +12,7 @@ from kapi import error_codes
 from kapi.error_codes import ErrorCode
 from kapi.figures import Counter, Family, Histogram
 from kapi.settings import Settings
+from kapi.typed import of_kind
 
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Upper bounds of the buckets of durations, in seconds."""
@@ -70,11 +73,17 @@ _LIMITS: Final = (
     "Calls that a rate limit refused, by API and code of the limit.",
     (*_API, "code"),
 )
+_COSTS: Final = (
+    "kapi_ai_cost_total",
+    "What calls of AI models cost by the prices of the conf, by API, application and currency.",
+    (*_API, "application", "currency"),
+)
+_TRILLION: Final = 10**12
 
 
 def _titles() -> dict[str, str]:
     """The text of each code: the reasons of single calls contain names."""
-    codes = [item for item in vars(error_codes).values() if isinstance(item, ErrorCode)]
+    codes = list(of_kind(vars(error_codes).values(), ErrorCode))
     return {item.number: item.text for item in reversed(codes)}
 
 
@@ -92,6 +101,7 @@ class CallFigures:
         self._refusals = made(*_REFUSALS)
         self._failures = made(*_FAILURES)
         self._limits = made(*_LIMITS)
+        self._costs = made(*_COSTS)
 
     def count(self, call: dict[str, Any]) -> None:
         """Count one line of the access log."""
@@ -108,8 +118,15 @@ class CallFigures:
             self._bytes.add((*here, "received"), int(received))
         if sent := get("bytes_out"):
             self._bytes.add((*here, "sent"), int(sent))
+        if cost := get("cost"):
+            self._count_cost(cost, (*api, get("application") or ""))
         if get("decision") != "allowed":
             self._count_stopped(call, api, code, status)
+
+    def _count_cost(self, cost: str, of: tuple[str, ...]) -> None:
+        """Count an amount with its currency: `0.0125 USD`. Sums are whole trillionths."""
+        amount, _, currency = cost.partition(" ")
+        self._costs.add((*of, currency), int(Decimal(amount) * _TRILLION))
 
     def _count_stopped(
         self, call: dict[str, Any], api: tuple[str, str, str], code: str, status: str
@@ -133,6 +150,9 @@ class CallFigures:
         yield self._refusals.family()
         yield self._failures.family()
         yield self._limits.family()
+        costs = self._costs.family()
+        samples = [(suffix, of, number / _TRILLION) for suffix, of, number in costs.samples]
+        yield replace(costs, samples=samples)
 
 
 def _seconds(microseconds: Any) -> float:
@@ -142,19 +162,20 @@ def _seconds(microseconds: Any) -> float:
 def _kind_of_host(settings: Settings) -> Any:
     """A function from a host to its kind. Callers choose hosts, so few are remembered."""
     gateway, identity = settings.gateway, settings.identity
-    system = {gateway.api_host.lower(), "localhost"}
-    provider = identity.host.lower() if identity.enabled else ""
-    sandbox, domain = f".sandbox.{gateway.domain}".lower(), f".{gateway.domain}".lower()
+    system = {*gateway.api_hosts, *settings.console_hosts}
+    provider = settings.provider_hosts if identity.enabled else ()
+    production = tuple(f".{domain}" for domain in gateway.domains)
+    sandbox = tuple(f".sandbox{domain}" for domain in production)
 
     @lru_cache(1024)
     def kind(host: str) -> str:
         name = host.partition(":")[0].lower()
         if name in system:
             return "system"
-        if name == provider:
+        if name in provider:
             return "provider"
         if name.endswith(sandbox):
             return "sandbox"
-        return "production" if name.endswith(domain) else "other"
+        return "production" if name.endswith(production) else "other"
 
     return kind

@@ -9,10 +9,10 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kapi.dataclass import dataclass
 from kapi.gateway.calls.lines import Call, read_line
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -52,7 +52,7 @@ class CallLog:
         """At most `most` calls, the newest last, and the place after them."""
         place, found, left = self._end(), [], _MOST_BYTES
         for path in (self._path, self._older):
-            for line in _backwards(path, left):
+            for line in newest_lines(path, left):
                 left -= len(line)
                 if (call := _read(line)) is not None and wanted.takes(call):
                     found.append(call)
@@ -117,14 +117,19 @@ def _read(line: bytes) -> Call | None:
         return None  # Envoy is writing it.
 
 
-def _backwards(path: Path, most: int) -> Iterator[bytes]:
-    """The whole lines of a file, the last one first, of its last `most` bytes."""
+def newest_lines(path: Path, most: int, until: int | None = None) -> Iterator[bytes]:
+    """The whole lines of a file, the last one first, of its last `most` bytes.
+
+    `until` is the offset of its end, if what is written later does not count.
+    """
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return
     with file:
         end = file.seek(0, 2)
+        if until is not None:
+            end = min(end, until)
         first = max(0, end - most)
         rest = b""
         while end > first:

@@ -46,6 +46,8 @@ def _sentences(call: Call) -> Iterator[str]:
         yield f"needed scopes: {call['needed_scopes']}; the token has: {has}"
     if call.get("upstream"):
         yield _backend(call)
+    if call.get("answer_fault"):
+        yield f"warning: {call['answer_fault']}"
 
 
 def _caller(call: Call) -> str:

@@ -1,5 +1,7 @@
 """Reads a line of the access log. Pure; the one place that knows how empty fields are written.
 
+Also what a line tells of a refusal, for all that count these.
+
 Lines of calls that passed have `null` or `-` in them, since it costs Envoy less than to leave a
 field out (`gateway/envoy/resources/logs/access_log.py`).
 """
@@ -12,6 +14,7 @@ import orjson
 
 Call = dict[str, Any]
 _EMPTY: Final = (None, "-", "")
+_ALLOWED: Final = "allowed"
 
 
 def read_line(line: bytes) -> Call:
@@ -24,3 +27,10 @@ def read_line(line: bytes) -> Call:
         if content not in _EMPTY:
             call[name] = content
     return call
+
+
+def why_refused(call: Call) -> str:
+    """Why the gateway did not let a call pass; empty if it did."""
+    if call.get("decision", _ALLOWED) == _ALLOWED:
+        return ""
+    return str(call.get("reason") or call.get("code") or "refused")

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kapi.apis.ir import Api
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.context import RenderContext
-from kapi.gateway.envoy.resources.names import CLUSTER, NOTHING, SCOPE, Names, names_in
-from kapi.gateway.envoy.resources.render import render_backends, render_scope
+from kapi.gateway.envoy.resources.names import (
+    CLUSTER,
+    NOTHING,
+    SCOPE,
+    SECRET,
+    Names,
+    names_in,
+)
+from kapi.gateway.envoy.resources.render import (
+    render_backends,
+    render_credentials,
+    render_scope,
+)
 from kapi.gateway.envoy.resources.resource import Resource, resource
 from kapi.gateway.envoy.stream.encode import encode
 from kapi.store import Rendered
 
-_TYPE_URLS = {"scope": SCOPE, "cluster": CLUSTER}
+_TYPE_URLS = {"scope": SCOPE, "cluster": CLUSTER, "secret": SECRET}
 _KINDS = {type_url: kind for kind, type_url in _TYPE_URLS.items()}
 
 Key = tuple[str, str]
@@ -27,6 +38,8 @@ ApisBySegment = Mapping[str, Sequence[Api]]
 class Change:
     """The difference between the current state and the state after a deployment."""
 
+    apis: ApisBySegment
+    """The APIs of each touched segment afterwards."""
     changed: tuple[Resource, ...]
     """Resources that Envoy must hold afterwards."""
     removed: tuple[Key, ...]
@@ -65,8 +78,9 @@ def change_of(
     """
     scopes = _encoded_scopes(apis, context)
     names = {segment: _names(scopes.get(segment)) for segment in sorted(apis)}
-    clusters = _clusters(apis, _backends(names.values()), context)
-    unused = _unused_backends(names_before, names)
+    beside = _beside(apis, names.values(), context)
+    clusters = _unused(names_before, names, _backends)
+    secrets = _unused(names_before, names, _credentials)
     # A scope without an API contains system routes only. These are rendered at each start.
     without_api = []
     for segment in names:
@@ -81,11 +95,16 @@ def change_of(
         if segment not in scopes:
             gone.append(segment)
     return Change(
-        changed=(*clusters, *scopes.values()),
-        removed=(*_keys(SCOPE, gone), *_keys(CLUSTER, unused)),
+        apis=apis,
+        changed=(*beside, *scopes.values()),
+        removed=(*_keys(SCOPE, gone), *_keys(CLUSTER, clusters), *_keys(SECRET, secrets)),
         names=names,
-        rendered=rendered_of((*clusters, *with_api), fingerprint),
-        dropped=(*_keys("scope", without_api), *_keys("cluster", unused)),
+        rendered=rendered_of((*beside, *with_api), fingerprint),
+        dropped=(
+            *_keys("scope", without_api),
+            *_keys("cluster", clusters),
+            *_keys("secret", secrets),
+        ),
     )
 
 
@@ -99,8 +118,12 @@ def all_resources(apis: ApisBySegment, context: RenderContext) -> tuple[Resource
     for segment, here in apis.items():
         if here:
             occupied[segment] = here
-    clusters = render_backends(_distinct(occupied), context)
-    return (*_encoded_clusters(clusters), *_encoded_scopes(occupied, context).values())
+    there = tuple(_distinct(occupied))
+    return (
+        *_encoded(CLUSTER, render_backends(there, context)),
+        *_encoded(SECRET, render_credentials(there, context)),
+        *_encoded_scopes(occupied, context).values(),
+    )
 
 
 def rendered_of(resources: Iterable[Resource], fingerprint: str) -> tuple[Rendered, ...]:
@@ -133,19 +156,22 @@ def _encoded_scopes(apis: ApisBySegment, context: RenderContext) -> dict[str, Re
     return encoded
 
 
-def _clusters(
-    apis: ApisBySegment, used: frozenset[str], context: RenderContext
+def _beside(
+    apis: ApisBySegment, names: Iterable[Names], context: RenderContext
 ) -> tuple[Resource, ...]:
-    clusters = _encoded_clusters(render_backends(_distinct(apis), context))
-    found = []
-    for cluster in clusters:
-        if cluster.name in used:
-            found.append(cluster)
-    return tuple(found)
+    """The clusters and credentials that scopes with these names use."""
+    names = tuple(names)
+    backends, credentials = _backends(names), _credentials(names)
+    there = tuple(_distinct(apis))
+    made = [*_encoded(CLUSTER, render_backends(there, context))]
+    if credentials:
+        made += _encoded(SECRET, render_credentials(there, context))
+    used = backends | credentials
+    return tuple(item for item in made if item.name in used)
 
 
-def _encoded_clusters(clusters: Iterable[dict[str, Any]]) -> tuple[Resource, ...]:
-    return tuple(encode(CLUSTER, cluster) for cluster in clusters)
+def _encoded(type_url: str, resources: Iterable[dict[str, Any]]) -> tuple[Resource, ...]:
+    return tuple(encode(type_url, item) for item in resources)
 
 
 def _distinct(apis: ApisBySegment) -> Iterable[Api]:
@@ -163,8 +189,18 @@ def _backends(names: Iterable[Names]) -> frozenset[str]:
     return frozenset().union(*(item.backends for item in names))
 
 
-def _unused_backends(before: Mapping[str, Names], changed: Mapping[str, Names]) -> tuple[str, ...]:
-    """Backends that a touched segment named before and that no segment names afterwards."""
-    named_before = _backends(before.get(segment, NOTHING) for segment in changed)
-    named_after = _backends({**before, **changed}.values())
-    return tuple(sorted(named_before - named_after))
+def _credentials(names: Iterable[Names]) -> frozenset[str]:
+    return frozenset().union(*(item.credentials for item in names))
+
+
+def _unused(
+    before: Mapping[str, Names],
+    changed: Mapping[str, Names],
+    of: Callable[[Iterable[Names]], frozenset[str]],
+) -> tuple[str, ...]:
+    """What a touched segment named before and no segment names afterwards."""
+    left = of(before.get(segment, NOTHING) for segment in changed) - of(changed.values())
+    if not left:
+        return ()
+    elsewhere = (names for segment, names in before.items() if segment not in changed)
+    return tuple(sorted(left - of(elsewhere)))

@@ -12,16 +12,18 @@ from kapi import error_codes
 from kapi.addresses import is_loopback
 from kapi.apis import report as codes
 from kapi.apis.ir import Api
-from kapi.apis.secrets import Secrets, secret_mistakes
-from kapi.errors import Diagnostic, Invalid
+from kapi.apis.secrets import SecretId, Secrets, secret_mistakes
+from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.render import segments
 from kapi.gateway.envoy.resources.routes.system import system_routes
 from kapi.policies.authentication.conf import SUBSCRIPTION_HINT
-from kapi.policies.lua_scripts import LuaScripts, Script
+from kapi.policies.callers.browser_sign_in.node import is_at_inbuilt_provider
+from kapi.policies.callers.subscriptions import has_callers_without_application
+from kapi.policies.kinds.grpc import GrpcCalls
+from kapi.policies.mediation.lua_scripts import LuaScripts, Script
+from kapi.policies.mediation.wasm_modules import Module, WasmModules
 from kapi.policies.streams import endless_flows
-from kapi.policies.subscriptions import has_callers_without_application
-from kapi.policies.wasm_modules import Module, WasmModules
 from kapi.settings import GatewaySettings, SubscriptionsSettings
 
 
@@ -40,6 +42,17 @@ def raise_unusable_value(apis: Iterable[Api], secrets: Secrets) -> None:
         raise Invalid(tuple(found), error_codes.VALUE_UNUSABLE)
 
 
+def secret_in_use(secret: SecretId) -> Problem:
+    """Why a secret is not removed: a deployed API would have no credentials."""
+    _, name, key = secret
+    return Problem.of(
+        error_codes.VALUE_UNUSABLE,
+        f"deployed APIs use the secret {name} with the key {key}",
+        hint="Undeploy these APIs first, or set another value.",
+        status=409,
+    )
+
+
 def deploy_mistakes(api: Api, context: RenderContext) -> tuple[Diagnostic, ...]:
     """All reasons in the settings, the secrets and the gateway not to deploy the API."""
     return (
@@ -47,6 +60,7 @@ def deploy_mistakes(api: Api, context: RenderContext) -> tuple[Diagnostic, ...]:
         *_host(api, context),
         *_callers(api, context.subscriptions),
         *_streams(api, context.gateway),
+        *_provider(api, context),
         *secret_mistakes(api, context.secrets),
     )
 
@@ -121,6 +135,20 @@ def code_mistakes(api: Api, gateway: GatewaySettings) -> tuple[Diagnostic, ...]:
     )
 
 
+def needs_check_alone(api: Api) -> bool:
+    """Whether a process of its own must load the API before Envoy does.
+
+    Scripts and modules run when they are loaded: one that does not end would stop Envoy. What
+    Envoy makes of descriptors depends on all of their content.
+    """
+    nodes = [node for operation in api.operations for node in operation.policies]
+    return any(
+        isinstance(node, LuaScripts | WasmModules)
+        or (isinstance(node, GrpcCalls) and node.transcoding)
+        for node in nodes
+    )
+
+
 def _code(node: object) -> Iterator[tuple[str, tuple[Script, ...] | tuple[Module, ...]]]:
     if isinstance(node, LuaScripts):
         yield "the script", node.scripts
@@ -144,6 +172,15 @@ def _streams(api: Api, gateway: GatewaySettings) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 codes.COMBINATION, message, hint, "#/operations", source="apkConfiguration"
             )
+
+
+def _provider(api: Api, context: RenderContext) -> Iterator[Diagnostic]:
+    """A sign-in that names no provider is at the inbuilt one."""
+    if not context.provider.enabled and is_at_inbuilt_provider(api):
+        message = "BrowserSignIn names no provider, and the inbuilt one is off"
+        hint = "Add authorizationEndpoint and tokenEndpoint."
+        place = "#/apiPolicies"
+        yield Diagnostic(codes.COMBINATION, message, hint, place, source="apkConfiguration")
 
 
 def _callers(api: Api, subscriptions: SubscriptionsSettings) -> Iterator[Diagnostic]:

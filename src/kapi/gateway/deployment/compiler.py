@@ -8,12 +8,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.ir import Api
 from kapi.apis.secrets import secret_mistakes
+from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic, KapiError
 from kapi.gateway.deployment.checks import code_mistakes, deploy_mistakes, raise_mistakes
 from kapi.gateway.deployment.modules import Modules

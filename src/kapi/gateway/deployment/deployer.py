@@ -9,32 +9,39 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from kapi import error_codes
 from kapi.apis.compile import Compiled
 from kapi.apis.ir import Api
-from kapi.apis.merge import Placement, conflicts, host_paths, taken_calls
-from kapi.apis.secrets import SecretId, Secrets
-from kapi.errors import Diagnostic, GatewayError, GatewayRejected, Problem, StorageBusy
+from kapi.apis.secrets import SecretId, Secrets, secret_mistakes
+from kapi.errors import Diagnostic, GatewayRejected, Problem, StorageBusy
 from kapi.gateway.deployment.change import Change, Key, change_of, scopes_in
-from kapi.gateway.deployment.checks import raise_mistakes, raise_unusable_value
+from kapi.gateway.deployment.checks import (
+    needs_check_alone,
+    raise_mistakes,
+    raise_unusable_value,
+    secret_in_use,
+)
 from kapi.gateway.deployment.compiler import ApiCompiler
 from kapi.gateway.deployment.deployed_apis import DeployedApis
+from kapi.gateway.deployment.deployment import AlsoOf, Deployment, nothing_else_of
 from kapi.gateway.deployment.fingerprint import fingerprint
 from kapi.gateway.deployment.modules import pins
 from kapi.gateway.deployment.other_changes import OtherChanges
+from kapi.gateway.deployment.planning import Planning, conflicts_beside, placement_of
+from kapi.gateway.deployment.publishing import (
+    ResourcePublisher,
+    publish_change,
+    publish_previous,
+)
 from kapi.gateway.deployment.restore import restored
 from kapi.gateway.deployment.shared_resources import SharedResources
 from kapi.gateway.envoy.resources.names import names_in, secret_id
-from kapi.gateway.envoy.resources.render import segments
-from kapi.gateway.envoy.resources.resource import Resource
-from kapi.gateway.envoy.resources.routes.paths import first_segment
 from kapi.gateway.issuers import TrustedIssuer
-from kapi.store import Rendered, Store, StoredApi, StoreMoved
+from kapi.store import Also, Rendered, Store, StoredApi, StoreMoved, nothing_else
 
 _LOG = logging.getLogger("kapi.gateway")
 Result = TypeVar("Result")
@@ -42,36 +49,6 @@ Keep = Callable[[Sequence[Rendered], Sequence[Key], int], None]
 """Stores a secret with what is rendered and dropped. The newest change must have this number."""
 _MOST_TURNS = 20
 """How often a change is tried while other nodes are faster."""
-
-
-class ResourcePublisher(Protocol):
-    """The part of the configuration stream that the deployer uses; see `envoy.stream.server`."""
-
-    def set_initial(self, resources: Iterable[Resource]) -> None:
-        """Replace the desired state by these resources."""
-
-    def publish(self, changed: Sequence[Resource], removed: Sequence[Key] = ()) -> None:
-        """Return when Envoy confirmed; raise GatewayError with nothing changed."""
-
-    def wanted(self, keys: Iterable[Key]) -> dict[Key, Resource | None]:
-        """The desired state of these resources; None for those that must not exist."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """The result of a deployment."""
-
-    id: str
-    conf_text: str
-    """The conf with the id of the API."""
-    warnings: tuple[Diagnostic, ...] = ()
-    stored: StoredApi | None = None
-    before: StoredApi | None = None
-    """The API that had the same id before, if there was one."""
-    unchanged: bool = False
-    """Whether conf and definition are the same as before."""
-    change: int = 0
-    """The number of the change in the store; nodes confirm it."""
 
 
 class Deployer:
@@ -103,7 +80,9 @@ class Deployer:
         self.fingerprint = fingerprint(shared.context)
         """Of what this node renders; nodes with other settings have another."""
         self._lock = threading.Lock()
-        self._apis = DeployedApis(self._compile_stored)
+        self._apis = DeployedApis(
+            self._compile_stored, version_routing=shared.context.gateway.version_routing
+        )
         self._changes = OtherChanges(store, self._apis)
 
     def restore(self) -> None:
@@ -113,28 +92,44 @@ class Deployer:
         has changed.
         """
         with self._lock:
-            self._changes.begin()
-            resources = restored(self._store, self._apis, self._context, self.fingerprint)
+            newest = self._changes.newest()
+            self._take_up_secrets()
+            self._changes.begin(newest)
+            place = (self._context, self.fingerprint, newest)
+            resources = restored(self._store, self._apis, *place)
             scopes = scopes_in(resources)
             for segment, scope in scopes.items():
                 self._apis.use(segment, names_in(scope.body))
             self._shared = self._shared.extended_for(scope.body for scope in scopes.values())
             self._publisher.set_initial([*self._shared.initial(scopes), *resources])
 
-    def deploy(self, conf: bytes, definition: bytes, organization: str) -> Deployment:
-        """Compile, check, publish, wait for Envoy, store.
+    def deploy(
+        self,
+        conf: bytes,
+        definition: bytes,
+        organization: str,
+        also: AlsoOf = nothing_else_of,
+    ) -> Deployment:
+        """Compile, check, publish, wait for Envoy, store; `also` writes in the same transaction.
 
         Raises Invalid with all mistakes, or GatewayError; then nothing has changed.
         """
-        compiled, mistakes = self._compiler.new(conf, definition, organization, self._context)
+        if self._changes.newest() != self._changes.known:
+            self.follow()  # The API may name a secret that another node has stored.
+        context = self._context
+        compiled, mistakes = self._compiler.new(conf, definition, organization, context)
         api = compiled.api
         raise_mistakes((*self._conflicts(api), *mistakes))
-        self._compiler.check_alone(api, self._context)
+        if needs_check_alone(api):
+            self._compiler.check_alone(api, context)
 
         def work() -> Deployment:
-            # Again: another deployment may have come first while Envoy checked this one.
-            raise_mistakes(self._conflicts(api))
-            return self._deploy(compiled, conf.decode("utf-8-sig"), definition)
+            # Again: another change may have come first while this API was compiled.
+            found = self._conflicts(api)
+            if self._context is not context:
+                found += secret_mistakes(api, self._context.secrets)
+            raise_mistakes(found)
+            return self._deploy(compiled, conf.decode("utf-8-sig"), definition, also)
 
         done, change = self._in_turn(work)
         self._changed()
@@ -142,12 +137,16 @@ class Deployer:
             _LOG.warning("API %s %s, line %d: %s", api.name, api.version, item.line, item.message)
         return dataclasses.replace(done, change=change)
 
-    def undeploy(self, api_id: str, organization: str) -> int:
-        """Remove an API; returns the number of the change.
+    def planning(self, secrets: Mapping[SecretId, str]) -> Planning:
+        """Says what changes would do, once these secrets are set. Changes nothing."""
+        return Planning(self._apis, self._compiler, self._context, secrets, self._lock)
+
+    def undeploy(self, api_id: str, organization: str, also: Also = nothing_else) -> int:
+        """Remove an API; returns the number of the change. `also` writes in its transaction.
 
         Raises Problem 404 when the organization has none with that id.
         """
-        _, change = self._in_turn(lambda: self._undeploy(api_id, organization))
+        _, change = self._in_turn(lambda: self._undeploy(api_id, organization, also))
         self._changed()
         return change
 
@@ -174,6 +173,11 @@ class Deployer:
         """All deployed APIs."""
         return self._apis.all()
 
+    def revision(self, api_id: str) -> int | None:
+        """The revision of a deployed API; None if it is not deployed."""
+        stored = self._apis.get(api_id)
+        return None if stored is None else stored.revision
+
     def trust(self, issuers: Sequence[TrustedIssuer]) -> None:
         """Accept the tokens of these issuers only, cached tokens included."""
         with self._lock:
@@ -187,21 +191,17 @@ class Deployer:
 
     @property
     def counts(self) -> bool:
-        """Whether Envoy has the filter that counts requests, and its listener."""
-        return bool(self._shared.filters)
+        """Whether Envoy has a filter that counts requests, and its listener."""
+        return self._shared.counts
 
     def use_secret(self, changed: SecretId, value: str | None, keep: Keep) -> None:
         """Render again whatever names a secret; `keep` stores the secret and the result.
 
         `value` is None for a secret that is removed. Raises Invalid when an API cannot use the new
-        value, or GatewayError; then nothing has changed.
+        value, Problem 409 for the removal of one that an API names, or GatewayError; then nothing
+        has changed.
         """
         self._in_turn(lambda: self._use_secret(changed, value, keep))
-
-    def uses_secret(self, changed: SecretId) -> bool:
-        """Whether a deployed API names this secret."""
-        with self._lock:
-            return bool(self._apis.segments_with(secret_id(changed)))
 
     def _in_turn(self, work: Callable[[], Result]) -> tuple[Result, int]:
         """Do `work` on the state of all nodes, again if another node was faster.
@@ -220,8 +220,10 @@ class Deployer:
 
     def _catch_up(self) -> None:
         """Publish what other nodes stored since. What Envoy refuses is tried again later."""
-        if self._changes.read():
+        newest = self._changes.newest()
+        if newest != self._changes.known:
             self._take_up_secrets()
+            self._changes.read(newest)
         due = self._changes.due()
         try:
             self._take_up(due)
@@ -240,6 +242,7 @@ class Deployer:
             _LOG.error("/%s of another node is refused by Envoy here: %s", segment, error.detail)
 
     def _take_up_secrets(self) -> None:
+        """Before the APIs are read: a stored API without its secret does not compile."""
         if self._read_secrets is None:
             return
         before, secrets = self._context.secrets.values, self._read_secrets()
@@ -248,16 +251,18 @@ class Deployer:
             if before.get(name) != secrets.values.get(name):
                 self._changes.add(self._apis.segments_with(secret_id(name)))
 
-    def _undeploy(self, api_id: str, organization: str) -> None:
+    def _undeploy(self, api_id: str, organization: str, also: Also) -> None:
         stored = self._apis.get(api_id)
         if stored is None or stored.organization != organization:
-            hint = "See the deployed APIs: kapi apis."
+            hint = "See the deployed APIs: kapi apis. With a name: kapi delete api NAME."
             raise Problem.of(error_codes.NOT_FOUND, f"{api_id} not found", hint=hint)
         change = self._change(self._apis.segments_of(api_id), without=api_id)
         after = self._changes.known
         self._apply(
             change,
-            lambda: self._store.delete_api(api_id, change.rendered, change.dropped, after=after),
+            lambda: self._store.delete_api(
+                api_id, change.rendered, change.dropped, after=after, also=also
+            ),
         )
         self._apis.remove(api_id)
         self._changes.forget(api_id)
@@ -272,6 +277,8 @@ class Deployer:
         self._context = dataclasses.replace(before, secrets=secrets)
         try:
             touched = self._apis.segments_with(secret_id(changed))
+            if touched and value is None:
+                raise secret_in_use(changed)
             if touched:
                 self._check_again(touched)
             change = self._change(touched)
@@ -280,13 +287,20 @@ class Deployer:
             self._context = before
             raise
 
-    def _deploy(self, compiled: Compiled, conf: str, definition: bytes) -> Deployment:
+    def _deploy(
+        self,
+        compiled: Compiled,
+        conf: str,
+        definition: bytes,
+        also: AlsoOf,
+    ) -> Deployment:
         api = compiled.api
         before, stored = self._apis.get(api.id), self._stored(api)
         unchanged = before is not None and self._store.api_source(api.id) == (conf, definition)
-        touched = self._apis.segments_of(api.id) | segments(api)
+        touched = self._apis.segments_of(api.id) | self._apis.segments(api)
         change = self._change(touched, without=api.id, new=api)
         pinned = self._compiler.pinned_modules(api.id)
+        done = Deployment(api.id, compiled.conf_text, compiled.warnings, stored, before, unchanged)
         self._apply(
             change,
             lambda: self._store.save_api(
@@ -297,12 +311,13 @@ class Deployer:
                 change.dropped,
                 modules=pins(api),
                 after=self._changes.known,
+                also=lambda db: also(db, done),
             ),
         )
         self._apis.put(stored, api)
         self._changes.forget(api.id)
         self._compiler.clean_modules(pinned)
-        return Deployment(api.id, compiled.conf_text, compiled.warnings, stored, before, unchanged)
+        return done
 
     def _check_again(self, touched: Iterable[str]) -> None:
         """Raise when APIs of these segments can no longer be rendered with the current secrets."""
@@ -312,12 +327,7 @@ class Deployer:
         self._compiler.check_with_envoy(apis, self._context)
 
     def _conflicts(self, api: Api) -> tuple[Diagnostic, ...]:
-        deployed = [_placement(item) for item in self._apis.all()]
-        new = _placement(api)
-        beside = [
-            other for path in host_paths(api) for other in self._apis.irs(first_segment(path))
-        ]
-        return (*conflicts(new, deployed), *taken_calls(api, beside))
+        return conflicts_beside(api, map(placement_of, self._apis.rivals(api)), self._apis)
 
     def _stored(self, api: Api) -> StoredApi:
         before = self._apis.get(api.id)
@@ -344,7 +354,7 @@ class Deployer:
         self._changes.refuse_unreadable(touched, api_id=without)
         apis = {segment: self._apis.irs(segment, without=without) for segment in touched}
         if new is not None:
-            for segment in segments(new):
+            for segment in self._apis.segments(new):
                 apis[segment].append(new)
         return change_of(apis, self._apis.names, self._context, self.fingerprint)
 
@@ -352,15 +362,18 @@ class Deployer:
         """Publish, then store. If the store fails, publish the previous state again."""
         self._prepare(change)
         before = self._publisher.wanted(change.keys)
-        self._publisher.publish(change.changed, change.removed)
+        publish_change(self._publisher, change, lambda: self._check_change(change))
         try:
             keep()
         except Exception:
-            self._publish_previous(before)
+            publish_previous(self._publisher, before)
             raise
         for segment, names in change.names.items():
             self._apis.use(segment, names)
         self._changes.published(change.names)
+
+    def _check_change(self, change: Change) -> None:
+        self._compiler.check_with_envoy(change.apis, self._context)
 
     def _prepare(self, change: Change) -> None:
         """Publish the token requirements and filters that the routes name, before the routes.
@@ -380,18 +393,5 @@ class Deployer:
         self._publisher.publish(shared.token_filters())
         self._shared = shared
 
-    def _publish_previous(self, before: dict[Key, Resource | None]) -> None:
-        changed = [item for item in before.values() if item is not None]
-        removed = [key for key, item in before.items() if item is None]
-        try:
-            self._publisher.publish(changed, removed)
-        except GatewayError as error:
-            _LOG.error("could not publish the previous state again: %s", error.detail)
-
     def _compile_stored(self, stored: StoredApi) -> Api | None:
         return self._compiler.stored(stored, self._store.api_source(stored.id), self._context)
-
-
-def _placement(api: Api | StoredApi) -> Placement:
-    place = (api.id, api.organization, api.name, api.version, api.environment)
-    return Placement(*place, api.base_paths)

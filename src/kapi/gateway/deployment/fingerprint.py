@@ -22,6 +22,7 @@ SOURCES = (
     "addresses.py",
     "apis",
     "client_certificates.py",
+    "dataclass.py",
     "error_codes.py",
     "errors.py",
     "gateway",
@@ -29,6 +30,7 @@ SOURCES = (
     "json_reading.py",
     "policies",
     "settings",
+    "typed.py",
 )
 """Modules and packages of kapi that rendering runs through."""
 _SUFFIXES = (".py", ".lua")

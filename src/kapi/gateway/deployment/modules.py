@@ -18,9 +18,10 @@ from kapi.addresses import is_loopback
 from kapi.apis import report as codes
 from kapi.apis.ir import Api
 from kapi.errors import Diagnostic, KapiError, Problem
-from kapi.policies.wasm_modules import Module, WasmModules
+from kapi.policies.mediation.wasm_modules import Module, WasmModules
 from kapi.settings import Settings
 from kapi.store.gateway.modules import PinnedModules
+from kapi.typed import of_kind
 
 _MAGIC = b"\x00asm\x01\x00\x00\x00"
 
@@ -197,10 +198,7 @@ def with_modules(api: Api, change: Callable[[Module], Module]) -> Api:
 
 def _modules(api: Api) -> tuple[Module, ...]:
     nodes = (
-        node
-        for operation in api.operations
-        for node in operation.policies
-        if isinstance(node, WasmModules)
+        node for operation in api.operations for node in of_kind(operation.policies, WasmModules)
     )
     return tuple(item for node in nodes for item in node.modules)
 

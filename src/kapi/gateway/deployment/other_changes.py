@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from kapi.errors import GatewayUnavailable
 from kapi.gateway.deployment.deployed_apis import DeployedApis
-from kapi.store import Store
+from kapi.store import Store, StoredApi
 
 
 class OtherChanges:
@@ -30,19 +30,20 @@ class OtherChanges:
         Envoy keeps what it has below them.
         """
 
-    def begin(self) -> None:
+    def newest(self) -> int:
+        """The newest change in the store: `begin` or `read` it once its secrets are known."""
+        return self._store.change()
+
+    def begin(self, newest: int) -> None:
         """Read all APIs, at the start of the process. Envoy gets them before it is asked."""
-        self.known = self.confirmed = self._store.change()
+        self.known = self.confirmed = newest
         for api in self._store.apis():
             self._apis.put(api)
 
-    def read(self) -> bool:
-        """Read what was stored since; whether there was something."""
-        newest = self._store.change()
-        if newest == self.known:
-            return False
-        changed, ids = self._store.apis_since(self.known)
-        gone = [api.id for api in self._apis.all() if api.id not in ids]
+    def read(self, newest: int) -> None:
+        """Read what was stored since."""
+        changed = self._store.apis_since(self.known)
+        gone = self._gone(changed, newest)
         for api_id in (*gone, *(api.id for api in changed)):
             self._missing |= self._apis.segments_of(api_id)
             self._unreadable.pop(api_id, None)
@@ -56,7 +57,12 @@ class OtherChanges:
                 self._unreadable[api.id] = here
         self.known = newest
         self._settle()
-        return True
+
+    def _gone(self, changed: Iterable[StoredApi], newest: int) -> list[str]:
+        """The known APIs that are not stored any more."""
+        known = frozenset(api.id for api in self._apis.all())
+        stored = self._store.api_ids_or(known.union(api.id for api in changed), newest)
+        return sorted(known - stored)
 
     def add(self, segments: Iterable[str]) -> None:
         """Envoy does not have these segments as they are stored."""

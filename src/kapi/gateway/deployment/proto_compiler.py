@@ -24,6 +24,7 @@ from kapi.apis.model.conf import ApiConf
 from kapi.errors import Diagnostic
 from kapi.policies import cors
 from kapi.policies.kinds.grpc import GrpcCalls, Transcoding
+from kapi.typed import of_kind
 
 _SECONDS: Final = 20.0
 _LARGEST: Final = 512 * 1024
@@ -67,7 +68,7 @@ def _transcoded(
 ) -> Iterator[TranscodedOperation]:
     if not isinstance(operation, GrpcOperation):
         return
-    calls = next(node for node in operation.policies if isinstance(node, GrpcCalls))
+    calls = next(of_kind(operation.policies, GrpcCalls))
     service = calls.service(operation.target)
     for http_method, template in rules.get(f"{service}/{operation.verb}", ()):
         node = Transcoding(service, operation.verb, http_method, template, descriptors)

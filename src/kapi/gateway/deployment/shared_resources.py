@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.process.tls import Certificate
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.names import EXTENSION, SCOPE
-from kapi.gateway.envoy.resources.on_demand import on_demand, used_on_demand
+from kapi.gateway.envoy.resources.on_demand import any_counts, on_demand, used_on_demand
 from kapi.gateway.envoy.resources.render import (
     render_base,
     render_issuers,
@@ -42,6 +42,11 @@ class SharedResources:
     """Token requirements that the routes name."""
     filters: frozenset[str] = frozenset()
     """Names of the filters on demand that the routes use."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether Envoy has a filter that counts requests, and its listener."""
+        return any_counts(self.filters)
 
     def extended_for(self, scopes: Iterable[bytes]) -> SharedResources:
         """With the requirements and filters that these encoded scopes name besides."""

@@ -11,10 +11,11 @@ import base64
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from kapi import error_codes
+from kapi.dataclass import dataclass
 from kapi.errors import Problem
 from kapi.jose import base64url
 from kapi.jose.claim_names import client_of

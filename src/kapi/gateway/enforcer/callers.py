@@ -1,4 +1,4 @@
-"""The application that a call comes from, for backend JWTs. Called by `app/system_apis.py`."""
+"""The application that a call comes from, for backend JWTs. Called by `app/system`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from kapi import error_codes
 from kapi.client_certificates import Authorities, in_time, last_second
+from kapi.dataclass import dataclass
 from kapi.errors import Problem
 from kapi.json_reading import NotJson, read_json
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import field
 from typing import Any
 
 from kapi.apis.ir import Endpoint
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.clusters import backend_address, is_ip
 from kapi.gateway.kubernetes.context import ExportContext
 from kapi.gateway.kubernetes.names import Manifest, object_name
@@ -25,10 +26,26 @@ class Backends:
     objects: list[Manifest] = field(default_factory=list)
     faults: list[NotPossible] = field(default_factory=list)
 
-    def reference(self, endpoint: Endpoint) -> dict[str, Any]:
+    def references(self, endpoints: Iterable[Endpoint]) -> list[dict[str, Any]]:
+        """What a rule calls its backends; each address of a pool is one."""
+        made = []
+        for endpoint in endpoints:
+            levels = [0]
+            if endpoint.pool is not None:
+                levels = [item.priority for item in endpoint.pool.members]
+            for item, level in zip(endpoint.addresses, levels, strict=True):
+                named = self.reference(item, is_fallback=level > 0)
+                made.append({**named, "weight": item.weight})
+        if len(made) == 1:
+            del made[0]["weight"]
+        return made
+
+    def reference(self, endpoint: Endpoint, *, is_fallback: bool = False) -> dict[str, Any]:
         """What a route calls it, without a weight."""
         host, port = backend_address(endpoint, self.context.settings.gateway)
         spec: dict[str, Any] = {"endpoints": [address(host, port)]}
+        if is_fallback:
+            spec["fallback"] = True
         if endpoint.http2 and endpoint.scheme == "http":
             spec["appProtocols"] = ["gateway.envoyproxy.io/h2c"]
         certificate = endpoint.certificate

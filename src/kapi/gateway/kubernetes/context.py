@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from kapi.apis.secrets import NO_SECRETS, Secrets
+from kapi.dataclass import dataclass
 from kapi.policies.kubernetes import KeyAddress
 from kapi.settings import Settings
 

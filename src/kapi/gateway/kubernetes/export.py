@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from typing import Final
 
 from kapi import error_codes
 from kapi.apis.ir import Api
 from kapi.apis.kinds.grpc import GRPC
+from kapi.dataclass import dataclass
 from kapi.errors import Problem
 from kapi.gateway.kubernetes.attached import attached, split_counts
 from kapi.gateway.kubernetes.backends import Backends

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kapi.apis.ir import Api
+from kapi.dataclass import dataclass
 from kapi.gateway.kubernetes.names import MANAGED_BY, OWNER, Manifest, labels_of
 
 CORE: Final = "v1"

@@ -41,7 +41,7 @@ SUCCESS, WRONG, TOO_MANY = "success", "wrong password", "too many tries"
 
 
 def _tell_nobody(outcome: str, username: str, address: str) -> None:
-    """Nobody asks."""
+    """Do nothing: there is no listener."""
 
 
 def sign_in_event(outcome: str, username: str, place: str) -> Event:

@@ -6,12 +6,14 @@ Called by the login page, and for claims about a person.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, cached_property
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.identity.accounts.passwords import password_digest, password_matches
 from kapi.settings import UserSettings
+from kapi.store.accounts import Ending
 from kapi.store.users import StoredUser, UserStore
 
 
@@ -30,6 +32,24 @@ class User:
     """Put into access tokens about the person."""
     disabled: bool = False
     """The person cannot sign in."""
+
+    def belongs_to(self, organization: str) -> bool:
+        """Whether the person may act in an organization, or in none if that is empty.
+
+        In none act people who belong to none, and super admins.
+        """
+        if not organization:
+            return self.super_admin or not self.organizations
+        return organization in self.organizations
+
+    def is_of(self, organization: str) -> bool:
+        """Whether operators of an organization decide about the person; those of "" about all.
+
+        They do about people who belong to it and to no other.
+        """
+        if not organization:
+            return True
+        return not self.super_admin and self.organizations == (organization,)
 
 
 class Users:
@@ -54,7 +74,7 @@ class Users:
         stored = self._stored.get(username)
         if user is not None or stored is None:
             return user
-        return _from_store(stored)
+        return stored_user(stored)
 
     def all(self) -> tuple[User, ...]:
         """All people, also those whose accounts are disabled."""
@@ -62,7 +82,7 @@ class Users:
         for item in self._stored.all():
             if item.username not in self._users:
                 stored.append(item)
-        return (*self._users.values(), *map(_from_store, stored))
+        return (*self._users.values(), *map(stored_user, stored))
 
     @property
     def of_settings(self) -> tuple[User, ...]:
@@ -83,11 +103,21 @@ class Users:
             return None
         return user
 
+    def may_change_password(self, username: str) -> bool:
+        """Whether the password can change while running: that of a stored account."""
+        return username not in self._users and self._stored.get(username) is not None
+
+    def change_password(self, username: str, password: str, ending: Ending) -> bool:
+        """Another password for a stored account, which ends. Slow: call it in a thread."""
+        if username in self._users:
+            return False
+        return self._stored.change_password(username, password_digest(password), ending)
+
     def _usable(self, stored: StoredUser | None) -> User | None:
         """None for an account that is disabled, or hidden by one of the settings."""
         if stored is None or stored.disabled or stored.username in self._users:
             return None
-        return _from_store(stored)
+        return stored_user(stored)
 
     @cached_property
     def _digests(self) -> Mapping[str, str]:
@@ -125,7 +155,8 @@ def profile_of(user: User) -> dict[str, Any]:
     }
 
 
-def _from_store(stored: StoredUser) -> User:
+def stored_user(stored: StoredUser) -> User:
+    """A person of the store, also when the account is disabled."""
     profile = stored.profile
     return User(
         stored.subject,

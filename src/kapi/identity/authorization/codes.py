@@ -5,8 +5,7 @@ A code is bound to client, redirect URI and PKCE challenge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from kapi.dataclass import dataclass
 from kapi.identity.clients.clients import Client
 from kapi.identity.people.authorized import Authorization, authorization_of
 from kapi.identity.provider import Provider

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import Form

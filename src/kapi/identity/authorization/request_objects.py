@@ -18,6 +18,7 @@ from kapi.jose.algorithms import ASYMMETRIC
 from kapi.jose.jwt import InvalidJwt, check_signature, check_times, numeric_date, read_jwt
 from kapi.json_reading import is_texts
 from kapi.settings.identity.profiles import accepted_algorithms
+from kapi.typed import listed
 
 LONGEST_SECONDS = 3600
 _TYPES = ("", "jwt", "oauth-authz-req+jwt")
@@ -37,8 +38,8 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
             raise InvalidJwt("client_id in it must be the one outside (RFC 9101 5.2)")
         if claims.get("iss", client.id) != client.id:
             raise InvalidJwt("iss must be the client id")
-        if "aud" in claims and not is_audience(claims["aud"], provider.settings.identity.issuer):
-            raise InvalidJwt(f"aud must be the issuer, {provider.settings.identity.issuer}")
+        if "aud" in claims and not is_audience(claims["aud"], provider.issuer):
+            raise InvalidJwt(f"aud must be the issuer, {provider.issuer}")
         if settings.require_request_object_lifetime:
             _check_lifetime(claims)
         if "exp" in claims or "nbf" in claims:
@@ -63,9 +64,7 @@ def _check_lifetime(claims: Mapping[str, Any]) -> None:
 
 def is_audience(audience: Any, issuer: str) -> bool:
     """Whether `aud` names the issuer, alone or in a list."""
-    if isinstance(audience, list):
-        return issuer in audience
-    return bool(audience == issuer)
+    return issuer in listed(audience)
 
 
 def form_of(claims: Mapping[str, Any]) -> Form:
@@ -87,9 +86,7 @@ def form_of(claims: Mapping[str, Any]) -> Form:
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:
     """The values of a parameter that may repeat."""
-    items = value
-    if not isinstance(value, list):
-        items = [value]
+    items = listed(value)
     if not is_texts(items):
         raise InvalidJwt(f"{name} must be text or a list of texts")
     return tuple(items)

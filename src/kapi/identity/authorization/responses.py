@@ -30,7 +30,7 @@ def respond(
     sent = dict(parameters)
     if request.state is not None:
         sent["state"] = request.state
-    sent["iss"] = provider.settings.identity.issuer
+    sent["iss"] = provider.issuer
     return RESPONSE_MODES[request.response_mode](provider, request, sent)
 
 

@@ -67,7 +67,7 @@ def _verified(provider: Provider, client: Client, signed: str, registered: str, 
     claims = jwt.claims
     if claims.get("iss") != client.id:
         raise InvalidJwt("iss must be the client id")
-    issuer = provider.settings.identity.issuer
+    issuer = provider.issuer
     if not is_audience(claims.get("aud"), issuer):
         raise InvalidJwt(f"aud must be the issuer, {issuer}")
     for name in ("iat", "nbf"):

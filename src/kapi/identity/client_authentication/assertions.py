@@ -28,6 +28,7 @@ from kapi.jose.jwt import (
 )
 from kapi.settings.identity.profiles import accepted_algorithms
 from kapi.store.records import Record, key_of
+from kapi.typed import listed
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST_SECONDS = 3600
@@ -97,15 +98,13 @@ def _check_claims(provider: Provider, client: Client, claims: Mapping[str, Any],
 
 
 def _check_audience(provider: Provider, client: Client, audience: Any) -> None:
-    issuer = provider.settings.identity.issuer
+    issuer = provider.issuer
     if audience == issuer:
         return
     if client.settings.client_assertion_audience == "issuer":
         raise InvalidJwt(f"aud must be the issuer as one string, {issuer}")
     # With the name of another server in the list, the assertion could be replayed there.
-    names = audience
-    if not isinstance(names, list):
-        names = [audience]
+    names = listed(audience)
     if not names or not all(_is_ours(provider, item) for item in names):
         raise InvalidJwt(f"aud must be the issuer, {issuer}, or the address of the token endpoint")
 
@@ -113,7 +112,7 @@ def _check_audience(provider: Provider, client: Client, audience: Any) -> None:
 def _is_ours(provider: Provider, item: Any) -> bool:
     if not isinstance(item, str):
         return False
-    return item == provider.settings.identity.issuer or item.startswith(f"{provider.base_url}/")
+    return item == provider.issuer or item.startswith(f"{provider.base_url}/")
 
 
 def _refused(error: InvalidJwt) -> OAuthError:

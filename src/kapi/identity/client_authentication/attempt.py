@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 
 CHALLENGE = 'Basic realm="kapi", charset="UTF-8"'

@@ -6,8 +6,8 @@ Registration, discovery, the settings and the profiles read the facts.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from kapi.dataclass import dataclass
 from kapi.identity.client_authentication.attempt import Attempt
 from kapi.identity.clients.clients import Client
 from kapi.identity.provider import Provider

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from kapi import error_codes
+from kapi.dataclass import dataclass
 from kapi.errors import Problem
 from kapi.jose import base64url
 from kapi.jose.compact import sign_jwt

@@ -11,8 +11,9 @@ import hashlib
 import hmac
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kapi.dataclass import dataclass
 from kapi.settings import ClientSettings
 from kapi.settings.identity.client_checks import LINKS
 from kapi.settings.identity.profiles import with_profile
@@ -43,6 +44,11 @@ class Client:
     def is_public(self) -> bool:
         """Whether it cannot authenticate (RFC 6749 §2.1)."""
         return self.settings.is_public
+
+    @property
+    def title(self) -> str:
+        """What people read about it: its name, or its id if it has none."""
+        return self.settings.name or self.id
 
     def allows(self, scope: str) -> bool:
         """Whether it may request this scope."""

@@ -9,6 +9,7 @@ from kapi.identity.clients.clients import Client
 from kapi.identity.clients.remote_documents import RemoteDocuments, Unavailable, plain
 from kapi.jose.jwt import MOST_KEYS, InvalidJwt
 from kapi.json_reading import NotJson, read_json
+from kapi.typed import of_kind
 
 
 def keys_of(
@@ -35,11 +36,7 @@ def keys_in(value: Any) -> tuple[Mapping[str, Any], ...]:
     """The keys of a JWK Set. Raises InvalidJwt."""
     if not isinstance(value, dict) or not isinstance(value.get("keys"), list | tuple):
         raise InvalidJwt("the client's keys are not a JWK Set")
-    found = []
-    for key in value["keys"][:MOST_KEYS]:
-        if isinstance(key, dict):
-            found.append(key)
-    return tuple(found)
+    return tuple(of_kind(value["keys"][:MOST_KEYS], dict))
 
 
 def _read(content: bytes) -> tuple[Mapping[str, Any], ...]:

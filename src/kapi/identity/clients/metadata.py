@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.clients.response_types import normal_form
 from kapi.json_reading import is_texts
@@ -19,7 +19,7 @@ from kapi.settings.identity.client_checks import LINKS, ClientFacts, client_mist
 from kapi.settings.values import REFUSED, checked, field_types
 from kapi.store.registered_clients import RegisteredClient
 
-_OURS = {"client_name": "name", "grant_types": "grants", "scope": "scopes"}
+OURS = {"client_name": "name", "grant_types": "grants", "scope": "scopes"}
 """Members that have another name in the settings."""
 _OWN = frozenset(
     {
@@ -58,7 +58,7 @@ _OWN = frozenset(
     }
 )
 """Settings that a client may choose. Those about the contents of its tokens are not among them."""
-_ACCEPTED = _OWN | frozenset(_OURS)
+_ACCEPTED = _OWN | frozenset(OURS)
 _FIELDS = {item.name: item for item in dataclasses.fields(ClientSettings)}
 _AUTHORIZATION_GRANTS = frozenset({"authorization_code", "implicit"})
 """Grants with a response type (RFC 7591 §2.1)."""
@@ -122,8 +122,8 @@ def checked_metadata(sent: Any, policy: Policy) -> dict[str, Any]:
     values["scopes"] = _scopes(values.get("scopes"), policy)
     settings = ClientSettings("new", **values)
     mistakes += client_mistakes(settings, policy.facts)
-    mistakes += _more_mistakes(settings, policy)
-    mistakes += _application_mistakes(sent.get("application_type"), settings)
+    mistakes += more_mistakes(settings, policy)
+    mistakes += application_mistakes(sent.get("application_type"), settings)
     about = {name: sent[name] for name in _ABOUT if name in sent}
     for name, value in about.items():
         if not _is_about(value, _ABOUT[name]):
@@ -167,15 +167,15 @@ def _settings(sent: Mapping[str, Any], mistakes: list[str]) -> dict[str, Any]:
             continue
         found = _setting(member, value, mistakes)
         if found is not REFUSED:
-            values[_OURS.get(member, member)] = found
+            values[OURS.get(member, member)] = found
     return values
 
 
 def _setting(member: str, value: Any, mistakes: list[str]) -> Any:
     """The value of one member as its setting has it, or REFUSED."""
-    name = _OURS.get(member, member)
+    name = OURS.get(member, member)
     if member == "scope":
-        value = _scope_words(value)
+        value = scope_words(value)
     if _is_too_long(value):
         mistakes.append(f"{member} is too long")
         return REFUSED
@@ -198,7 +198,7 @@ def _is_too_long(value: Any) -> bool:
     return isinstance(value, list) and len(value) > _MOST
 
 
-def _scope_words(value: Any) -> Any:
+def scope_words(value: Any) -> Any:
     """`scope` as a list of scopes; any other type is returned unchanged, for the check of types."""
     if isinstance(value, str) and value.strip(" "):
         return value.strip(" ").split(" ")
@@ -271,7 +271,8 @@ def _scopes(wanted: tuple[str, ...] | None, policy: Policy) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def _more_mistakes(settings: ClientSettings, policy: Policy) -> Iterator[str]:
+def more_mistakes(settings: ClientSettings, policy: Policy) -> Iterator[str]:
+    """What no stored client may have, by the policy."""
     method = settings.token_endpoint_auth_method
     if method not in policy.methods:
         yield f"token_endpoint_auth_method must be one of {', '.join(policy.methods)}"
@@ -285,7 +286,7 @@ def _more_mistakes(settings: ClientSettings, policy: Policy) -> Iterator[str]:
                 yield f"a public client may not use {grant}"
 
 
-def _application_mistakes(kind: Any, settings: ClientSettings) -> Iterator[str]:
+def application_mistakes(kind: Any, settings: ClientSettings) -> Iterator[str]:
     """Of the kind of application (OpenID Connect Dynamic Client Registration §2)."""
     if kind is None:
         return

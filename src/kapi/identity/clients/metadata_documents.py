@@ -9,8 +9,8 @@ from __future__ import annotations
 import posixpath
 import re
 from functools import lru_cache
-from urllib.parse import urlsplit
 
+from kapi.addresses import url_parts
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.clients.metadata import Policy, checked_metadata
@@ -29,11 +29,7 @@ def is_document_id(client_id: str) -> bool:
     """Whether a client id is such an address: a path, no dot segments, fragment or user name."""
     if len(client_id) > _LONGEST or not _ADDRESS.fullmatch(client_id):
         return False
-    try:
-        parts = urlsplit(client_id)
-        _ = parts.port
-    except ValueError:
-        return False
+    parts = url_parts(client_id)
     if not parts.hostname or parts.username is not None:
         return False
     return _is_normal_path(parts.path)

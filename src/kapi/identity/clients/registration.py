@@ -10,9 +10,10 @@ import dataclasses
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.identity.clients.metadata import Policy, RegistrationError, checked_metadata
 from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.clients.sectors import sector_mistake
@@ -51,9 +52,9 @@ def register(
 ) -> Registration:
     """Store a new client. Raises RegistrationError."""
     metadata = checked_metadata(sent, policy)
-    _check_sector(metadata, documents, now)
+    check_sector(metadata["settings"], documents, now)
     token = _secret(random_bytes)
-    salt, secret, digest = _credentials(_needs_secret(metadata, policy), random_bytes)
+    salt, secret, digest = credentials(random_bytes, needed=_needs_secret(metadata, policy))
     client = RegisteredClient(new_id(), metadata, salt, digest, key_of(token), now)
     store.put(client)
     return Registration(client, secret, token)
@@ -68,34 +69,48 @@ def change(
     documents: RemoteDocuments,
     random_bytes: Callable[[int], bytes],
     now: int,
-) -> Registration:
+) -> Registration | None:
     """Replace the metadata of a client (RFC 7592 §2.2). Raises RegistrationError.
 
-    The client keeps its secret, or gets one if its new method needs one.
+    The client keeps its secret, or gets one if its new method needs one. None if it was removed.
     """
     if isinstance(sent, dict):
         _check_update(before, sent)
     metadata = checked_metadata(sent, policy)
-    _check_sector(metadata, documents, now)
-    salt, secret, digest = before.salt, "", before.secret_digest
-    if _needs_secret(metadata, policy) != bool(digest):
-        salt, secret, digest = _credentials(_needs_secret(metadata, policy), random_bytes)
-    client = dataclasses.replace(before, metadata=metadata, salt=salt, secret_digest=digest)
-    store.put(client)
+    check_sector(metadata["settings"], documents, now)
+    needed = _needs_secret(metadata, policy)
+    secret = ""
+
+    def changed(current: RegisteredClient) -> RegisteredClient:
+        nonlocal secret
+        client, secret = with_credentials(current, random_bytes, needed=needed)
+        return dataclasses.replace(client, metadata=metadata)
+
+    client = store.change(before.id, changed)
+    if client is None:
+        return None
     return Registration(client, secret)
 
 
 def rotate_secret(
     store: RegisteredClients,
-    before: RegisteredClient,
+    client_id: str,
     random_bytes: Callable[[int], bytes],
-) -> Registration:
-    """Give a client another secret; the one before is refused. Raises RegistrationError."""
-    if not before.secret_digest:
-        raise RegistrationError("invalid_client_metadata", "this client has no secret")
-    salt, secret, digest = _credentials(True, random_bytes)  # noqa: FBT003 - needed
-    client = dataclasses.replace(before, salt=salt, secret_digest=digest)
-    store.put(client)
+) -> Registration | None:
+    """Give a client another secret; the one before is refused. Raises RegistrationError.
+
+    None if there is no client with this id.
+    """
+    salt, secret, digest = credentials(random_bytes, needed=True)
+
+    def changed(before: RegisteredClient) -> RegisteredClient:
+        if not before.secret_digest:
+            raise RegistrationError("invalid_client_metadata", "this client has no secret")
+        return dataclasses.replace(before, salt=salt, secret_digest=digest)
+
+    client = store.change(client_id, changed)
+    if client is None:
+        return None
     return Registration(client, secret)
 
 
@@ -111,15 +126,15 @@ def _check_update(before: RegisteredClient, sent: Mapping[str, Any]) -> None:
             "invalid_client_metadata",
             f"{', '.join(sorted(forbidden))} must not be sent (RFC 7592 2.2)",
         )
-    if "client_secret" in sent and not _is_secret(before, sent["client_secret"]):
+    if "client_secret" in sent and not is_secret(before, sent["client_secret"]):
         raise RegistrationError(
             "invalid_client_metadata",
             "client_secret is not the one of this client; it cannot be chosen",
         )
 
 
-def _check_sector(metadata: Mapping[str, Any], documents: RemoteDocuments, now: int) -> None:
-    settings = metadata["settings"]
+def check_sector(settings: Mapping[str, Any], documents: RemoteDocuments, now: int) -> None:
+    """Fetch the redirect URIs of the client's sector. Raises RegistrationError."""
     uri, redirect_uris = settings["sector_identifier_uri"], settings["redirect_uris"]
     mistake = sector_mistake(uri, redirect_uris, lambda url: documents.fetch_new(url, now))
     if mistake:
@@ -130,10 +145,7 @@ def _needs_secret(metadata: Mapping[str, Any], policy: Policy) -> bool:
     return policy.facts.has_secret(metadata["settings"]["token_endpoint_auth_method"])
 
 
-def _credentials(
-    needed: bool,  # noqa: FBT001 - read at two places
-    random_bytes: Callable[[int], bytes],
-) -> tuple[bytes, str, bytes]:
+def credentials(random_bytes: Callable[[int], bytes], *, needed: bool) -> tuple[bytes, str, bytes]:
     """Salt, secret and digest; empty when the client's method uses no secret."""
     if not needed:
         return b"", "", b""
@@ -141,7 +153,18 @@ def _credentials(
     return salt, secret, hashlib.sha256(salt + secret.encode()).digest()
 
 
-def _is_secret(client: RegisteredClient, secret: Any) -> bool:
+def with_credentials(
+    client: RegisteredClient, random_bytes: Callable[[int], bytes], *, needed: bool
+) -> tuple[RegisteredClient, str]:
+    """The client with a secret if its method needs one, and the secret if it is a new one."""
+    if needed == bool(client.secret_digest):
+        return client, ""
+    salt, secret, digest = credentials(random_bytes, needed=needed)
+    return dataclasses.replace(client, salt=salt, secret_digest=digest), secret
+
+
+def is_secret(client: RegisteredClient, secret: Any) -> bool:
+    """Whether this is the secret of a client."""
     if not isinstance(secret, str) or not client.secret_digest:
         return False
     digest = hashlib.sha256(client.salt + secret.encode("utf-8", "surrogatepass")).digest()

@@ -12,11 +12,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from kapi.addresses import is_loopback
+from kapi.dataclass import dataclass
 from kapi.errors import Problem
 from kapi.identity.clients.fetch_places import FetchPlaces, NoPlace
 from kapi.settings import Settings

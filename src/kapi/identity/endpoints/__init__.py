@@ -9,6 +9,7 @@ every OAuthError with its JSON.
 from __future__ import annotations
 
 from kapi.identity.endpoints.browser import (
+    account,
     approvals,
     authorize,
     callback,
@@ -56,6 +57,7 @@ _ENDPOINTS: tuple[Endpoint, ...] = (
     device,
     backchannel_authentication,
     approvals,
+    account,
     home,
 )
 _DISCOVERY = Discovery((*_ENDPOINTS, OpenapiDocument(())))

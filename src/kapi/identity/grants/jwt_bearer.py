@@ -103,7 +103,7 @@ def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mappin
 def _check_claims(
     provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any], now: int
 ) -> None:
-    ours = (provider.settings.identity.issuer, f"{provider.base_url}/oauth2/token")
+    ours = (provider.issuer, f"{provider.base_url}/oauth2/token")
     audience = listed(claims.get("aud"))
     if not any(name in audience for name in ours):
         raise InvalidJwt(f"aud must be {ours[0]}")

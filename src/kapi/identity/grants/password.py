@@ -73,10 +73,11 @@ def _authenticated(provider: Provider, request: TokenRequest) -> User:
 
 def _organization(user: User, named: str | None) -> str:
     """The named organization, else the only one of the person. Raises OAuthError."""
-    if named:
-        if named not in user.organizations:
-            raise OAuthError("invalid_grant", "The person does not belong to this organization")
-        return named
-    if len(user.organizations) == 1:
+    if not named and len(user.organizations) == 1:
         return user.organizations[0]
-    return ""
+    if user.belongs_to(named or ""):
+        return named or ""
+    if named:
+        raise OAuthError("invalid_grant", "The person does not belong to this organization")
+    detail = "The person belongs to several organizations: send organization"
+    raise OAuthError("invalid_grant", detail)

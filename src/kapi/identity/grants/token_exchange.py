@@ -133,7 +133,7 @@ def _named(
     """Whether `may_act` names the actor. Without `iss` it is of the subject token's issuer."""
     if not isinstance(may_act, Mapping) or not may_act:
         return False
-    ours = provider.settings.identity.issuer
+    ours = provider.issuer
     own: dict[str, Any] = {"sub": client.id, "client_id": client.id, "iss": ours}
     if actor is not None:
         own = {**actor.claims, "client_id": actor.client_id, "iss": ours, **actor.named}
@@ -180,7 +180,7 @@ def _id_token(
         raise OAuthError("invalid_request", "An ID token is about a person, but the subject is not")
     client, now = request.client, request.now
     said = {
-        "iss": provider.settings.identity.issuer,
+        "iss": provider.issuer,
         "sub": subject.subject,
         "aud": client.id,
         "azp": client.id,

@@ -8,6 +8,7 @@ from typing import Any
 from kapi.addresses import is_label
 from kapi.identity.issuers.declaration import ORGANIZATION_CLAIMS, Issuer
 from kapi.jose.claim_names import find
+from kapi.typed import texts
 
 
 def as_scopes(claims: Mapping[str, Any], names: Sequence[str]) -> frozenset[str]:
@@ -17,8 +18,7 @@ def as_scopes(claims: Mapping[str, Any], names: Sequence[str]) -> frozenset[str]
         value = find(claims, name)
         if isinstance(value, str):
             found.update(value.split(" "))
-        elif isinstance(value, list):
-            found.update(item for item in value if isinstance(item, str))
+        found.update(texts(value))
     found.discard("")
     return frozenset(found)
 

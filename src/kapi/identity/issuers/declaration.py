@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from kapi import error_codes
-from kapi.addresses import is_label
+from kapi.addresses import is_label, url_parts
 from kapi.apis.reserved_headers import may_hold_claim
+from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic, Invalid
 from kapi.fetch import is_on_this_machine
 from kapi.identity.issuers.preset import ANY_ORGANIZATION, ASYMMETRIC, Preset
@@ -71,7 +71,13 @@ class Issuer:
     id_tokens: bool = False
     """Whether its ID tokens are accepted where access tokens are."""
     audience_needed: bool = False
+    more_names: tuple[str, ...] = ()
+    """Further `iss` of its tokens: the inbuilt provider has one for each of its hosts."""
     advice: tuple[str, ...] = ()
+
+    def is_named(self, iss: object) -> bool:
+        """Whether tokens with this `iss` are of this issuer."""
+        return iss == self.issuer or iss in self.more_names
 
     @property
     def fetches(self) -> bool:
@@ -376,11 +382,7 @@ def _check_mappings(issuer: Issuer, wrong: Wrong) -> None:
 
 
 def _is_url(url: str, hosts: Mapping[str, str]) -> bool:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
+    parts = url_parts(url)
     if not parts.hostname or parts.username is not None:
         return False
     if len(url) > _LONGEST or not _VISIBLE.fullmatch(url):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,6 +49,8 @@ def _fetched(url: str) -> Mapping[str, Any]:
         raise ValueError(f"{url[:200]!r} is not a web address")
     # Whom a client trusts is its own matter: only what is said is compared.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001
+    import urllib.request
+
     opened = urllib.request.urlopen(url, timeout=_SECONDS, context=context)  # noqa: S310
     with opened as answer:
         value = json.loads(answer.read(_LARGEST))

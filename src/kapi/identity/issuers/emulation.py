@@ -11,8 +11,10 @@ text; a claim without a value is left out. Names are the parameters of the prese
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from kapi.dataclass import dataclass
 
 NEVER, ALWAYS, WITHOUT_AUDIENCE = "never", "always", "without-audience"
 """When an access token is opaque."""
@@ -53,6 +55,8 @@ class PublishedKeys:
     """Whether the key before stays in the JWKS until its tokens have expired."""
     certificates: bool = False
     """Whether keys have `x5c` and `x5t` (RFC 7517 §4.7, §4.8)."""
+    kid_is_thumbprint: bool = False
+    """Whether `kid` is the `x5t` of the key's certificate."""
     certificate_maps: tuple[str, ...] = ()
     """Addresses of the same keys as `{kid: certificate}`."""
     copies: tuple[str, ...] = ()

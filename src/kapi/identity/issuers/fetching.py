@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from kapi.dataclass import dataclass
 from kapi.errors import Unfetched
 from kapi.fetch import Document, FetchOptions, is_on_this_machine
 from kapi.identity.issuers.declaration import Issuer

@@ -26,7 +26,7 @@ def issuer_figures(trust: Trust, now: Callable[[], float]) -> Iterator[Family]:
     yield counter("kapi_issuer_fetch_failures_total", "Times that failed.", failures)
     refused = [
         ({"issuer": name, "reason": reason.replace(" ", "_")}, count)
-        for (name, reason), count in sorted(dict(trust.refusals).items())
+        for (name, reason), count in sorted(trust.refused_tokens.counts().items())
     ]
     text = "Refused tokens by issuer and reason; no issuer means one that is not known."
     yield counter("kapi_issuer_refused_tokens_total", text, refused)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from kapi.dataclass import dataclass
 from kapi.errors import Unfetched
 from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.fetching import Fetched

@@ -6,6 +6,7 @@ by any process: what the issuers API has answered holds for the next token. It f
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import threading
@@ -20,6 +21,17 @@ from kapi.settings.values import built
 from kapi.store.issuers import IssuerStore, StoredKeys
 
 _LOG = logging.getLogger("kapi.issuers")
+
+
+def declaration_text(settings: IssuerSettings) -> str:
+    """A declaration as it is stored: the same text for the same members."""
+    return json.dumps(dataclasses.asdict(settings), sort_keys=True)
+
+
+def declared(text: str) -> IssuerSettings:
+    """A stored declaration. Raises KapiError, TypeError, ValueError if it is not readable."""
+    settings: IssuerSettings = built(IssuerSettings, json.loads(text))
+    return settings
 
 
 def stored_declarations(
@@ -39,7 +51,7 @@ def stored_declarations(
             )
             continue
         try:
-            yield declare(built(IssuerSettings, json.loads(stored.declaration)), hosts)
+            yield declare(declared(stored.declaration), hosts)
         except (KapiError, TypeError, ValueError) as error:
             _LOG.error("issuer %s is left out: %s", stored.name, error)
 
@@ -90,5 +102,5 @@ class KeptIssuers:
         names = frozenset(item.name for item in fixed)
         for issuer in (*fixed, *stored_declarations(self._store, names, hosts)):
             keys = kept_keys(issuer, self._store.keys(issuer.name))
-            if keys is not None and keys.keys and issuer.issuer != identity.issuer:
+            if keys is not None and keys.keys and issuer.issuer not in self._settings.own_issuers:
                 yield IssuerKeys(issuer, keys)

@@ -9,8 +9,9 @@ parameters.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kapi.dataclass import dataclass
 from kapi.identity.issuers.emulation import Emulation
 
 ASYMMETRIC = (

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from cryptography import x509
+from typing import TYPE_CHECKING
+
 from cryptography.hazmat.primitives import serialization
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _PEM = serialization.Encoding.PEM
 _LARGEST = 256 * 1024
@@ -31,6 +35,9 @@ def trusted_certificates(text: str) -> list[x509.Certificate]:
     """The certificates in the text, at least one. Raises ValueError, also for a private key."""
     if "PRIVATE KEY" in text:
         raise ValueError("there is a private key in it: give the certificate alone")
+    # Takes a tenth of the start of a provider for tests.
+    from cryptography import x509
+
     try:
         return x509.load_pem_x509_certificates(_bytes(text))
     except ValueError as error:

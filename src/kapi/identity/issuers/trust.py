@@ -7,24 +7,23 @@ callers, the issuers API and the metrics.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from kapi import error_codes
 from kapi.addresses import is_loopback
-from kapi.errors import GatewayError, GatewayRejected, Problem
+from kapi.errors import GatewayError, GatewayRejected, Problem, StorageError
 from kapi.fetch import FetchOptions
+from kapi.identity.issuers.conflicts import exists, refuse_conflict
 from kapi.identity.issuers.declaration import Issuer, declare
 from kapi.identity.issuers.fetching import LARGEST_DOCUMENT, SECONDS, Get, fetch_keys
 from kapi.identity.issuers.following import Followed, Pace
-from kapi.identity.issuers.kept import stored_declarations
-from kapi.identity.issuers.trial import Step, trial
+from kapi.identity.issuers.kept import declaration_text, declared, stored_declarations
+from kapi.identity.issuers.refused_tokens import RefusedTokens
+from kapi.identity.issuers.trials.issuer import Step, trial
 from kapi.identity.issuers.verify import INBUILT, IssuerKeys
 from kapi.settings import IssuerSettings, Settings
 from kapi.store.engine.database import StoreClosed
@@ -32,6 +31,7 @@ from kapi.store.issuers import IssuerStore, StoredIssuer, StoredKeys
 
 _LOG = logging.getLogger("kapi.issuers")
 _MOST_PAUSE = 30.0
+_MOST_TRIES = 5
 Publish = Callable[[Sequence[IssuerKeys]], None]
 """Makes the gateway trust these; raises GatewayError with nothing changed."""
 
@@ -60,13 +60,11 @@ class Trust:
         self._lock = threading.RLock()
         self._one_publish = threading.RLock()
         self._dirty, self._stopped = threading.Event(), threading.Event()
-        self.refusals: Counter[tuple[str, str]] = Counter()
-        """Refused tokens by issuer's name, empty for none that is known, and reason."""
-        self._logged: Counter[tuple[str, str]] = Counter()
+        self.refused_tokens = RefusedTokens()
         self.fixed = frozenset(item.name for item in identity.issuers)
         """Names of the issuers of the settings, which cannot be changed while running."""
-        declared = [declare(item, gateway.hosts) for item in identity.issuers]
-        self._followed = {item.name: self._follow(item) for item in declared}
+        fixed = [declare(item, gateway.hosts) for item in identity.issuers]
+        self._followed = {item.name: self._follow(item) for item in fixed}
         self._load()
         for item in self.followed():
             for warning in item.issuer.warnings:
@@ -168,17 +166,17 @@ class Trust:
     def name_of(self, issuer: str) -> str:
         """The name of the issuer with this `iss`; empty when there is none."""
         for item in self.issuers():
-            if item.issuer.issuer == issuer:
+            if item.issuer.is_named(issuer):
                 return item.issuer.name
         return ""
 
     def publish_inbuilt(self, inbuilt: IssuerKeys | None) -> None:
-        """The same, after the gateway confirmed it. Raises GatewayError with nothing changed."""
+        """The same, after the gateway confirmed it. Raises its error with nothing changed."""
         with self._one_publish:
             before, self._inbuilt = self._inbuilt, inbuilt
             try:
                 self._tell(self.issuers())
-            except GatewayError:
+            except Exception:
                 self._inbuilt = before
                 raise
 
@@ -186,7 +184,7 @@ class Trust:
         """Count a rejected token. If no key fits it, fetch its issuer's keys."""
         with self._lock:
             followed = self._followed.get(name)
-            self.refusals[name if followed or name == INBUILT else "", reason] += 1
+        self.refused_tokens.add(name if followed or name == INBUILT else "", reason)
         # The key may be new, or its kid may be an old one's.
         if followed and reason in {"unknown key", "signature"}:
             followed.unknown_key()
@@ -196,33 +194,35 @@ class Trust:
         for followed in self.followed():
             followed.unknown_key()
 
-    def refusals_of(self, name: str) -> dict[str, int]:
-        """Refused tokens of one issuer, by reason."""
-        with self._lock:
-            found = {}
-            for (issuer, reason), count in self.refusals.items():
-                if issuer == name:
-                    found[reason] = count
-            return found
-
-    def log_refusals(self) -> None:
-        """Say what was refused since the last time, a line for each issuer."""
-        with self._lock:
-            new = self.refusals - self._logged
-            self._logged = Counter(self.refusals)
-        for name in sorted({issuer for issuer, _ in new}):
-            counts = ", ".join(
-                f"{reason} {count}"
-                for (issuer, reason), count in sorted(new.items())
-                if issuer == name
-            )
-            _LOG.info("issuer %s: refused tokens: %s", name or "(unknown)", counts)
+    def change(self, name: str, changed: Callable[[IssuerSettings], IssuerSettings]) -> Followed:
+        """Change an issuer that was added. Raises what `add` and `changed` do, or Problem 404."""
+        for _ in range(_MOST_TRIES):
+            self._refuse_fixed(name)
+            followed, before = self.find(name), self._stored.get(name)
+            if before is None:
+                return followed  # Another request is about to remove it.
+            settings = changed(declared(before))
+            try:
+                return self._added(settings, replace=True, before=before)
+            except _OutdatedError:
+                self.take_up_stored()
+        raise Problem.of(
+            error_codes.ISSUER_EXISTS,
+            f"others change the issuer {name} at the same time",
+            hint="Send the request again.",
+        )
 
     def add(self, settings: IssuerSettings, *, replace: bool = False) -> Followed:
         """Trust another issuer from now on; its keys are fetched first, but need not arrive.
 
         Raises Invalid, Problem 409, or GatewayError with nothing changed.
         """
+        return self._added(settings, replace=replace)
+
+    def _added(
+        self, settings: IssuerSettings, *, replace: bool, before: str | None = None
+    ) -> Followed:
+        """The same. Raises _OutdatedError if the stored declaration is not `before`."""
         issuer = declare(settings, self._options.hosts)
         followed = self._follow(issuer)
         self._refuse_conflicts(issuer, replace=replace)
@@ -231,22 +231,43 @@ class Trust:
         with self._one_publish:
             with self._lock:
                 self._refuse_conflicts(issuer, replace=replace)
-                before = self._followed.get(issuer.name)
+                earlier = self._followed.get(issuer.name)
                 self._followed[issuer.name] = followed
             try:
                 self._tell(self.issuers())
-                declaration = json.dumps(dataclasses.asdict(settings), sort_keys=True)
-                self._store.save(StoredIssuer(issuer.name, declaration, int(self._now())))
-                self._stored[issuer.name] = declaration
+                self._keep(settings, replace=replace, before=before)
             except Exception:
-                self._put_back(issuer.name, before)
+                self._put_back(issuer.name, earlier)
                 raise
         self._save_keys(followed)
-        if before:
-            before.stop()
+        if earlier:
+            earlier.stop()
         followed.start()
         _LOG.info("issuer %s: trusted from now on: %s", issuer.name, issuer.issuer)
         return followed
+
+    def _keep(self, settings: IssuerSettings, *, replace: bool, before: str | None) -> None:
+        declaration = declaration_text(settings)
+        stored = StoredIssuer(settings.name, declaration, int(self._now()))
+        if not self._store.save(stored, replace=replace, before=before):
+            # Another node was faster.
+            raise exists(settings.name) if before is None else _OutdatedError
+        self._stored[settings.name] = declaration
+
+    def check(self, settings: IssuerSettings) -> None:
+        """Raise what `add` would raise, but for what the gateway says."""
+        self._refuse_conflicts(declare(settings, self._options.hosts), replace=True)
+
+    def declaration(self, name: str) -> IssuerSettings | None:
+        """What is stored of an issuer, as it was declared; None if nothing is."""
+        text = self._stored.get(name)
+        if text is None:
+            return None
+        return declared(text)
+
+    def stored(self, name: str) -> str:
+        """The declaration of an issuer as it is stored now; empty if none is."""
+        return self._store.declaration(name)
 
     def remove(self, name: str) -> None:
         """Remove an issuer. Raises Problem 404 or 409, or GatewayError with nothing changed."""
@@ -266,7 +287,7 @@ class Trust:
         _LOG.info("issuer %s: no longer trusted", name)
 
     def test(self, followed: Followed, token: str) -> tuple[Step, ...]:
-        """Everything a token of this issuer depends on, step by step; see `trial.py`."""
+        """Everything a token of this issuer depends on, step by step; see `trials/issuer.py`."""
         return trial(followed, token, self._get, self._options, self._now())
 
     def _put_back(self, name: str, before: Followed | None) -> None:
@@ -282,35 +303,18 @@ class Trust:
             raise Problem.of(
                 error_codes.ISSUER_EXISTS,
                 f"{name} is declared in the settings",
-                hint="Change it in kapi.toml and start again.",
+                hint="Change it in kapi.toml, then: kapi reload.",
             )
 
     def _refuse_conflicts(self, issuer: Issuer, *, replace: bool) -> None:
         self._refuse_fixed(issuer.name)
-        if self._inbuilt and issuer.issuer == self._inbuilt.issuer.issuer:
+        if self._inbuilt and self._inbuilt.issuer.is_named(issuer.issuer):
             raise Problem.of(
                 error_codes.ISSUER_EXISTS,
                 f"{issuer.issuer} is the inbuilt provider",
                 hint="Give the other provider's issuer.",
             )
-        for other in self.followed():
-            if other.issuer.name == issuer.name:
-                if not replace:
-                    raise Problem.of(
-                        error_codes.ISSUER_EXISTS,
-                        f"there is an issuer {issuer.name} already",
-                        hint="Remove it first, or say --replace.",
-                    )
-            elif other.issuer.issuer == issuer.issuer and (
-                other.issuer.in_organization(issuer.organization)
-                or issuer.in_organization(other.issuer.organization)
-            ):
-                detail = f"{other.issuer.name} is the same issuer for the same organization"
-                raise Problem.of(
-                    error_codes.ISSUER_EXISTS,
-                    detail,
-                    hint="Change that one, or give this one another organization.",
-                )
+        refuse_conflict(issuer, [item.issuer for item in self.followed()], replace=replace)
 
     def _changed(self, followed: Followed) -> None:
         with self._lock:
@@ -350,7 +354,9 @@ class Trust:
                 with self._one_publish:
                     self._tell_each()
                 pause = 1.0
-            except GatewayError as error:
+            except StoreClosed:
+                return  # The platform stops.
+            except (GatewayError, StorageError) as error:
                 _LOG.warning("the gateway did not take the issuers' keys: %s", error.detail)
                 self._stopped.wait(pause)
                 pause = min(_MOST_PAUSE, pause * 2)
@@ -374,6 +380,10 @@ class Trust:
         if self._publish is not None:
             self._publish(issuers)
         self._accepted = {item.issuer.name: item for item in issuers}
+
+
+class _OutdatedError(Exception):
+    """The declaration was changed or removed since it was read."""
 
 
 __all__ = ["INBUILT", "Publish", "Trust"]

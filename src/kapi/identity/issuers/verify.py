@@ -8,10 +8,10 @@ same checks for deployed APIs (`gateway/envoy/resources/tokens/jwt.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kapi import error_codes
+from kapi.dataclass import dataclass
 from kapi.errors import Problem
 from kapi.identity.issuers.claims import as_scopes, has_audience, organization_of
 from kapi.identity.issuers.declaration import Issuer
@@ -56,11 +56,14 @@ class IssuerKeys:
     keys: KeySet
 
     @classmethod
-    def inbuilt(cls, issuer: str, keys: Sequence[SigningKey]) -> IssuerKeys:
-        """The inbuilt provider as an issuer."""
+    def inbuilt(
+        cls, issuer: str, keys: Sequence[SigningKey], more_names: Sequence[str] = ()
+    ) -> IssuerKeys:
+        """The inbuilt provider as an issuer; `more_names` are further `iss` of its tokens."""
         algorithms = tuple(dict.fromkeys(key.algorithm for key in keys))
         declared = Issuer(
             *(INBUILT, INBUILT, issuer, "", ""),
+            more_names=tuple(more_names),
             algorithms=algorithms,
             scopes_claims=("scope",),
             types=OWN_TOKENS.types,
@@ -80,6 +83,8 @@ class Principal:
     issuer: str = INBUILT
     token: str = ""
     """`jti` of the access token."""
+    expires_at: int = 0
+    """When the access token expires, in seconds since the epoch."""
 
 
 class _Refused(Exception):
@@ -194,7 +199,7 @@ def _accepted(
     jwt = parse_jwt(token)
     trusted = []
     for item in issuers:
-        if item.issuer.issuer == jwt.claims.get("iss"):
+        if item.issuer.is_named(jwt.claims.get("iss")):
             trusted.append(item)
     if not trusted:
         raise _Refused("unknown issuer")
@@ -289,6 +294,7 @@ def _principal(issuer: Issuer, claims: Mapping[str, Any]) -> Principal:
         organization=organization,
         issuer=issuer.name,
         token=str(claims.get("jti", "")),
+        expires_at=int(_time(claims, "exp", 0)),
     )
 
 

@@ -17,8 +17,6 @@ from dataclasses import replace
 
 from kapi import error_codes
 from kapi.errors import GatewayError, GatewayUnavailable, Problem, StorageError
-from kapi.identity.issuers.trust import Trust
-from kapi.identity.issuers.verify import IssuerKeys
 from kapi.identity.keys.keyring import (
     Keyring,
     load_keyring,
@@ -41,7 +39,7 @@ _EVERY_SECONDS = 1.0
 
 
 def _tell_nobody(event: str, kid: str) -> None:
-    """Nobody asks."""
+    """Do nothing: there is no listener."""
 
 
 class Rotation:
@@ -234,7 +232,7 @@ class Rotation:
 def rotating(
     identity: IdentitySettings,
     keys: Keys,
-    trust: Trust,
+    publish: Callable[[Keyring], None],
     connected: Callable[[], bool],
     *,
     turn: Callable[[], AbstractContextManager[object]],
@@ -242,12 +240,8 @@ def rotating(
 ) -> Rotation:
     """The rotation of the inbuilt provider's keys, with a thread that does what is due.
 
-    `trust` publishes the keys to the gateway. Nothing is done while the gateway is not connected.
+    `publish` publishes the keys to the gateway. Nothing is done while the gateway is not connected.
     """
-
-    def publish(keyring: Keyring) -> None:
-        trust.publish_inbuilt(IssuerKeys.inbuilt(identity.issuer, keyring.keys))
-
     rotation = Rotation(
         keys=keys,
         identity=identity,

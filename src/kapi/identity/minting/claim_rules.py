@@ -7,9 +7,9 @@ grant replaces that of a rule.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.identity.accounts.users import User, Users
 from kapi.identity.clients.clients import Client
 from kapi.identity.minting.minter import AccessToken

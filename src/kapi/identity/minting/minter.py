@@ -6,12 +6,15 @@ The encoded header is cached for each key, so that the signature is nearly all o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+import orjson
+
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.keys.keyring import Keyring
-from kapi.jose.compact import protected_header, signed
+from kapi.jose.compact import protected_header, signed, signed_bytes
 from kapi.jose.signing_keys import SigningKey
 from kapi.settings import DEFAULT_ALGORITHM
 
@@ -37,6 +40,31 @@ class AccessToken:
     """The subject of the person's account; needed if `subject` is pairwise."""
     readable: bool = False
     """A JWT even if tokens are opaque, because the request asked for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A token but for its `jti`, its times and its signature."""
+
+    key: SigningKey
+    header: bytes
+    lifetime: int
+    before: bytes
+    """The claims before the times, as JSON without the closing brace."""
+    after: bytes
+    """The others, without the opening brace."""
+
+    def mint(self, now: int, jti: str) -> bytes:
+        """A token; `jti` is a UUID."""
+        claims = b'%b,"exp":%d,"nbf":%d,"iat":%d,"jti":"%b",%b' % (
+            self.before,
+            now + self.lifetime,
+            now,
+            now,
+            jti.encode("ascii"),
+            self.after,
+        )
+        return signed_bytes(self.key, self.header, claims)
 
 
 class Minter:
@@ -65,23 +93,41 @@ class Minter:
         with stored claims. Raises OAuthError when there is no key for the algorithm.
         """
         jti = token.jti or self._new_id()
-        audience = token.audience
-        claims: dict[str, Any] = {"iss": self._issuer, "sub": token.subject}
-        if form == "at+jwt":
-            # RFC 9068 §3: a default when the request named no resource.
-            audience = audience or (self._issuer,)
-        if len(audience) == 1:
-            claims["aud"] = audience[0]
-        elif audience:
-            claims["aud"] = list(audience)
-        claims |= {"exp": now + token.lifetime, "nbf": now, "iat": now, "jti": jti}
-        if form == "at+jwt":
-            claims["client_id"] = token.client_id
-        claims |= {"clientId": token.client_id, "scope": token.scope, **token.claims}
+        before, after = self._claims(token, form)
+        times = {"exp": now + token.lifetime, "nbf": now, "iat": now, "jti": jti}
+        claims = {**before, **times, **after}
         if form == "opaque":
             return self._keep(claims), jti
         key, header = self._signers.get((form, algorithm)) or self._signer(form, algorithm)
         return signed(key, header, claims), jti
+
+    def template(self, token: AccessToken, form: str, algorithm: str) -> Template:
+        """What is the same in all tokens with these contents; `form` is not `opaque`."""
+        before, after = self._claims(token, form)
+        key, header = self._signers.get((form, algorithm)) or self._signer(form, algorithm)
+        return Template(
+            key,
+            header.encode("ascii"),
+            token.lifetime,
+            orjson.dumps(before)[:-1],
+            orjson.dumps(after)[1:],
+        )
+
+    def _claims(self, token: AccessToken, form: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The claims before and after those that differ in each token."""
+        audience = token.audience
+        before: dict[str, Any] = {"iss": self._issuer, "sub": token.subject}
+        after: dict[str, Any] = {}
+        if form == "at+jwt":
+            # RFC 9068 §3: a default when the request named no resource.
+            audience = audience or (self._issuer,)
+            after["client_id"] = token.client_id
+        if len(audience) == 1:
+            before["aud"] = audience[0]
+        elif audience:
+            before["aud"] = list(audience)
+        after |= {"clientId": token.client_id, "scope": token.scope, **token.claims}
+        return before, after
 
     def _signer(self, form: str, algorithm: str) -> tuple[SigningKey, str]:
         try:

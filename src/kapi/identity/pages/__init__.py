@@ -24,6 +24,7 @@ LOGIN_PATH = "/authenticationEndpoint/login"
 SELECT_PATH = "/authenticationEndpoint/select"
 CONSENT_PATH = "/authenticationEndpoint/consent"
 ERROR_PATH = "/authenticationEndpoint/error"
+ACCOUNT_PATH = "/authenticationEndpoint/account"
 STYLE_PATH = "/authenticationEndpoint/style.css"
 POST_LOGIN_PATH = "/commonauth/login"
 CALLBACK_PATH = "/oauth2/auth-callback"
@@ -78,7 +79,7 @@ def page(
     known = {
         "style": style_link(),
         "submit": SUBMIT,
-        "host": provider.settings.identity.host,
+        "host": urlsplit(provider.base_url).hostname,
         "logo": logo,
     }
     body = templates().get_template(template).render(**known, **values).encode("utf-8")
@@ -93,8 +94,10 @@ def page(
     return Answer(status, (*sent, *_set(cookies)), body)
 
 
-def error_page(provider: Provider, error: OAuthError) -> Answer:
-    """An error that must not, or cannot, be sent to the client."""
+def error_page(
+    provider: Provider, error: OAuthError, facts: Sequence[tuple[str, str]] = ()
+) -> Answer:
+    """An error that must not, or cannot, be sent to the client. `facts` are names and values."""
     status, headers = error.status, NO_HEADERS
     if status == 401:
         status = 400
@@ -107,6 +110,7 @@ def error_page(provider: Provider, error: OAuthError) -> Answer:
         headers=headers,
         error=error.error,
         description=error.detail,
+        facts=facts,
     )
 
 

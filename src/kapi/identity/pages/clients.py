@@ -32,7 +32,7 @@ def about_client(identity: IdentitySettings, client: Client) -> dict[str, Any]:
     logo = ""
     if _may_show_logo(identity, client):
         logo = settings.logo_uri
-    return {"client": settings.name or client.id, "links": links, "logo": logo}
+    return {"client": client.title, "links": links, "logo": logo}
 
 
 def _may_show_logo(identity: IdentitySettings, client: Client) -> bool:

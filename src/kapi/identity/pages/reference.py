@@ -10,11 +10,12 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from kapi.dataclass import dataclass
 from kapi.identity.pages import SHUT, style, templates
 from kapi.identity.protocol.http import Headers
 

@@ -6,11 +6,16 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from kapi.dataclass import dataclass
+from kapi.identity.accounts.users import User
 from kapi.identity.clients.clients import Client
+from kapi.identity.people.listing import Page, People, Sought, walk
 from kapi.identity.protocol.scopes import DEFAULT_SCOPE
+from kapi.identity.provider import Provider
 from kapi.store.records import Record, Records
 
-_KIND = "consent"
+KIND = "consent"
+"""Kind of records."""
 _SECONDS = 365 * 24 * 3600
 WORDS: Mapping[str, str] = {
     "openid": "Know who you are",
@@ -30,7 +35,7 @@ def consented(
     records: Records, client: Client, user: str, scopes: frozenset[str], now: int
 ) -> bool:
     """Whether the person allowed the client all of these scopes."""
-    record = records.get(_KIND, _key(client, user), now)
+    record = records.get(KIND, _key(client, user), now)
     return record is not None and scopes <= set(record.payload["scopes"])
 
 
@@ -38,7 +43,7 @@ def keep_consent(
     records: Records, client: Client, user: str, scopes: frozenset[str], now: int
 ) -> None:
     """Store that the person allowed the client these scopes, besides those allowed before."""
-    record = records.get(_KIND, _key(client, user), now)
+    record = records.get(KIND, _key(client, user), now)
     if record is not None:
         scopes = scopes.union(record.payload["scopes"])
     payload: dict[str, Any] = {
@@ -46,7 +51,76 @@ def keep_consent(
         "client_id": client.id,
         "scopes": sorted(scopes),
     }
-    records.put(_KIND, Record(_key(client, user), "", payload, now + _SECONDS))
+    records.put(KIND, Record(_key(client, user), "", payload, now + _SECONDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person allowed a client. Times are in seconds since the epoch."""
+
+    id: str
+    """A digest of client and person."""
+    person: User
+    client_id: str
+    client_name: str
+    scopes: tuple[str, ...]
+    given_at: int
+    """When it was given last."""
+    expires_at: int
+
+
+def consents(provider: Provider, sought: Sought, now: int) -> Page[Consent]:
+    """The consents that are wanted; those of an organization are those of its members.
+
+    A consent belongs to a person, not to an organization: a caller of one sees those of people who
+    belong to no other.
+    """
+    people = People(provider)
+
+    def wanted(record: Record) -> Consent | None:
+        person = people.get(record.payload["user"])
+        if person is None or sought.client not in {"", record.payload["client_id"]}:
+            return None
+        if sought.organization and sought.organization not in person.organizations:
+            return None
+        if not person.is_of(sought.caller):
+            return None
+        return _consent(provider, person, record)
+
+    return walk(provider, KIND, sought, now, wanted)
+
+
+def consent_of(provider: Provider, consent_id: str, now: int) -> Consent | None:
+    """The consent with this id, or None."""
+    record = provider.records.get(KIND, consent_id, now)
+    if record is None:
+        return None
+    person = provider.users.get(record.payload["user"])
+    if person is None:
+        return None
+    return _consent(provider, person, record)
+
+
+def revoke_consent(provider: Provider, consent_id: str, now: int) -> None:
+    """End a consent and all that the person authorized the client to; it must ask again."""
+    record = provider.records.get(KIND, consent_id, now)
+    if record is not None:
+        issuer = provider.settings.identity.issuer
+        provider.families.revoke_consent(record, issuer, now, "the consent was revoked")
+
+
+def _consent(provider: Provider, person: User, record: Record) -> Consent:
+    client_id = str(record.payload["client_id"])
+    client = provider.known_client(client_id)
+    return Consent(
+        record.key,
+        person,
+        client_id,
+        "" if client is None else client.settings.name,
+        tuple(record.payload["scopes"]),
+        record.expires_at - _SECONDS,
+        record.expires_at,
+    )
 
 
 def in_words(descriptions: Mapping[str, str], scope: str) -> list[tuple[str, str]]:

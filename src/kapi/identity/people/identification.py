@@ -6,8 +6,8 @@ Called by the login page of authorization requests, and by other pages (`page_se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from kapi.dataclass import dataclass
 from kapi.identity.accounts.attempts import TooManyTries
 from kapi.identity.accounts.users import User
 from kapi.identity.people.one_click import one_click_choices
@@ -66,9 +66,8 @@ def _one_click(provider: Provider, chosen: str) -> Identified | str:
 
 def _wrong_organization(user: User, organization: str) -> str:
     """APK's rule: a person with organizations names one of them; a super admin need not."""
+    if user.belongs_to(organization):
+        return ""
     if organization:
-        if organization not in user.organizations:
-            return "100173"
-    elif user.organizations and not user.super_admin:
-        return "100172"
-    return ""
+        return "100173"
+    return "100172"

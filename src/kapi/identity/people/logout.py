@@ -1,20 +1,30 @@
 """Ends a session: its cookie, its authorizations without `offline_access`, and its clients.
 
+Its clients are told also when the account of its person ends (`store/accounts.py`).
+
+The console, a client of the platform itself, is signed out with it.
+
 OpenID Connect RP-Initiated, Back-Channel and Front-Channel Logout 1.0.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from urllib.parse import urlencode
 
+from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
-from kapi.identity.people.sessions import Session, sign_out
+from kapi.identity.clients.console_client import CONSOLE_CLIENT, CONSOLE_SESSION
+from kapi.identity.people.sessions import Session, no_cookie, session_in
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.forms import with_query
 from kapi.identity.provider import Provider
+from kapi.store.accounts import ENDED_SESSION
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _TOKEN_SECONDS = 120
+_LOG = logging.getLogger("kapi.identity")
 
 
 def end_session(provider: Provider, session: Session, now: int) -> tuple[str, tuple[str, ...]]:
@@ -23,27 +33,76 @@ def end_session(provider: Provider, session: Session, now: int) -> tuple[str, tu
     Returns the Set-Cookie value that removes its cookie, and the addresses that a page must load
     (front-channel logout).
     """
-    cookie = sign_out(provider.records, session)
-    for family in provider.families.of_session(session.sid, now):
-        if "offline_access" not in str(family.payload.get("scope", "")).split(" "):
-            provider.revoke_family(family.key, now, "the session ended")
+    issuer = provider.settings.identity.issuer
+    provider.families.revoke_session(session, issuer, now, "the session ended")
+    if CONSOLE_CLIENT in session.clients:
+        provider.records.delete_held(CONSOLE_SESSION, session.user)
+    clients = _clients(provider, session, now)
+    _tell_clients(provider, session, clients, now)
     frames = []
+    for client in clients:
+        if client.settings.frontchannel_logout_uri:
+            frames.append(_front_channel(provider.issuer, client, session))
+    return no_cookie(), tuple(frames)
+
+
+def tell_of_ended_accounts(provider: Provider, now: int) -> None:
+    """Send logout tokens for the sessions that ended with their account or their organization.
+
+    Each session is told by one worker. Its tokens ended with it.
+    """
+    if not provider.records.any(ENDED_SESSION):
+        return
+    for record in provider.records.pop_all(ENDED_SESSION, now):
+        session = session_in(record)
+        of_host = _of_session(provider, session)
+        _tell_clients(of_host, session, _clients(of_host, session, now), now)
+
+
+def _clients(provider: Provider, session: Session, now: int) -> list[Client]:
+    """The clients of a session that exist and can be read."""
+    found = []
     for client_id in session.clients:
-        client = provider.client(client_id, now)
-        if client is None:
+        try:
+            client = provider.client(client_id, now)
+        except OAuthError as error:
+            _LOG.warning("a client is not told that a session ended: %s", error.detail)
             continue
+        if client is not None:
+            found.append(client)
+    return found
+
+
+def _tell_clients(
+    provider: Provider, session: Session, clients: Iterable[Client], now: int
+) -> None:
+    """Send logout tokens to the clients with a back channel (Back-Channel Logout §2.5)."""
+    for client in clients:
         if client.settings.backchannel_logout_uri:
             form = urlencode({"logout_token": logout_token(provider, client, session, now)})
             provider.notices.send(client.settings.backchannel_logout_uri, form.encode("ascii"))
-        if client.settings.frontchannel_logout_uri:
-            frames.append(_front_channel(provider.settings.identity.issuer, client, session))
-    return cookie, tuple(frames)
+
+
+def _of_session(provider: Provider, session: Session) -> Provider:
+    """The provider under the host name at which the person signed in."""
+    for other in provider.by_host.values():
+        if other.issuer == session.issuer:
+            return other
+    return provider
+
+
+def revoke_session(provider: Provider, session: Session, now: int) -> None:
+    """End a session from outside its browser, as a logout does.
+
+    Its clients are notified over the back channel; the front channel needs the browser.
+    """
+    end_session(_of_session(provider, session), session, now)
 
 
 def logout_token(provider: Provider, client: Client, session: Session, now: int) -> str:
     """A logout token (Back-Channel Logout §2.4): without a nonce, which an ID token may have."""
     claims = {
-        "iss": provider.settings.identity.issuer,
+        "iss": provider.issuer,
         "sub": subject_for(provider, client, session.user),
         "aud": client.id,
         "iat": now,

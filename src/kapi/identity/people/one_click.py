@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.identity.accounts.users import User
 from kapi.identity.provider import Provider
 from kapi.settings.identity.well_known import published_users
@@ -24,6 +25,16 @@ class Choice:
         if self.organization:
             return f"{self.user.username}@{self.organization}"
         return self.user.username
+
+
+def offers(provider: Provider) -> dict[str, Any]:
+    """What the login page offers: buttons, and the organizations of the users behind them.
+
+    The page does not tell which other organizations there are.
+    """
+    choices = one_click_choices(provider)
+    organizations = dict.fromkeys(choice.organization for choice in choices)
+    return {"choices": choices, "organizations": tuple(filter(None, organizations))}
 
 
 def one_click_choices(provider: Provider) -> tuple[Choice, ...]:

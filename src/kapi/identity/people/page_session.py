@@ -1,4 +1,4 @@
-"""Sign-in on pages that a person opens without a client: the device and the approvals page."""
+"""Sign-in on pages that a person opens without a client, such as the account page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from kapi.errors import OAuthError
 from kapi.identity.pages import page, see_other
 from kapi.identity.people.identification import FAILURES, identify
-from kapi.identity.people.one_click import one_click_choices
+from kapi.identity.people.one_click import offers
 from kapi.identity.people.sessions import (
     BROWSER,
     Session,
@@ -95,5 +95,5 @@ def _page(
         action=path,
         key=carried[:64],
         token=form_token(browser, f"sign in at {path}"),
-        choices=one_click_choices(provider),
+        **offers(provider),
     )

@@ -10,10 +10,11 @@ import dataclasses
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.identity.people.authorized import Authorization
+from kapi.identity.people.listing import Page, People, Sought, walk
 from kapi.identity.protocol.http import Request
 from kapi.identity.provider import Provider
 from kapi.settings.values import built
@@ -21,7 +22,8 @@ from kapi.store.records import Record, Records, key_of
 
 SESSION, BROWSER = "__Host-kapi-session", "__Host-kapi-browser"
 """Names of cookies: of the session, and of the browser, with or without a session."""
-_KIND = "session"
+KIND = "session"
+"""Kind of records."""
 _BROWSER_SECONDS = 365 * 24 * 3600
 
 
@@ -42,6 +44,8 @@ class Session:
     """Clients that got tokens about the person."""
     username: str = ""
     """The user name, for pages; set when the session is read."""
+    issuer: str = ""
+    """The `iss` of its tokens if the person signed in at another host name of the provider."""
 
     def authorization(self, client_id: str, scope: str) -> Authorization:
         """The authorization of a client in this session."""
@@ -62,13 +66,15 @@ def session_of(provider: Provider, request: Request) -> Session | None:
     secret = request.cookies.get(SESSION)
     if secret is None:
         return None
-    record = provider.records.get(_KIND, key_of(secret), request.now)
+    record = provider.records.get(KIND, key_of(secret), request.now)
     if record is None:
         return None
-    session = _session(record)
+    session = session_in(record)
     user = provider.users.get(session.user)
     # The account may have ended during the sign-in.
     if user is None or session.auth_time < provider.accounts.ended_at(session.user):
+        return None
+    if not user.belongs_to(session.organization):
         return None
     return dataclasses.replace(session, username=user.username)
 
@@ -98,12 +104,13 @@ def sign_in(
         amr=amr,
         acr=acr,
         organization=organization,
+        issuer="" if provider.issuer == provider.settings.identity.issuer else provider.issuer,
     )
     if before is not None and (before.user, before.organization) == (user, organization):
         session = dataclasses.replace(session, sid=before.sid, clients=before.clients)
-    provider.records.put(_KIND, _record(session))
+    provider.records.put(KIND, _record(session))
     if before is not None:
-        provider.records.delete(_KIND, before.key)
+        provider.records.delete(KIND, before.key)
     return session, _cookie(SESSION, secret, lifetime)
 
 
@@ -118,13 +125,38 @@ def remember_client(records: Records, session: Session, client_id: str, now: int
             return None
         return {**record.payload, "clients": [*known, client_id]}
 
-    records.update(_KIND, session.key, now, with_client)
+    records.update(KIND, session.key, now, with_client)
 
 
-def sign_out(records: Records, session: Session) -> str:
-    """End a session; the Set-Cookie value that removes its cookie."""
-    records.delete(_KIND, session.key)
+def no_cookie() -> str:
+    """The Set-Cookie value that removes the cookie of a session."""
     return _cookie(SESSION, "", 0)
+
+
+def sessions(provider: Provider, sought: Sought, now: int) -> Page[Session]:
+    """The sessions that are wanted, each with the user name."""
+    people = People(provider)
+
+    def wanted(record: Record) -> Session | None:
+        session = session_in(record)
+        person = people.get(session.user)
+        if person is None or sought.organization not in {"", session.organization}:
+            return None
+        if sought.client and sought.client not in session.clients:
+            return None
+        return dataclasses.replace(session, username=person.username)
+
+    return walk(provider, KIND, sought, now, wanted)
+
+
+def session_with_id(provider: Provider, sid: str, now: int) -> Session | None:
+    """The session with this id, or None."""
+    for record in provider.records.family(KIND, sid, now):
+        session = session_in(record)
+        person = provider.users.get(session.user)
+        if person is not None:
+            return dataclasses.replace(session, username=person.username)
+    return None
 
 
 def browser_of(provider: Provider, request: Request) -> tuple[str, tuple[str, ...]]:
@@ -156,9 +188,12 @@ def _cookie(name: str, value: str, seconds: int) -> str:
 
 def _record(session: Session) -> Record:
     payload = dataclasses.asdict(session)
+    if not session.issuer:
+        del payload["issuer"]  # older nodes do not know it
     return Record(session.key, session.sid, payload, session.expires_at)
 
 
-def _session(record: Record) -> Session:
+def session_in(record: Record) -> Session:
+    """The session of a record."""
     made: Session = built(Session, dict(record.payload))
     return made

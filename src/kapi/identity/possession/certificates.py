@@ -7,7 +7,6 @@ authentication and sender constraint.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
@@ -15,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kapi.client_certificates import Authorities as Named
+from kapi.dataclass import dataclass
 from kapi.jose import base64url
 
 HEADER = "x-kapi-client-certificate"

@@ -9,19 +9,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.jose import base64url
 from kapi.jose.algorithms import ASYMMETRIC
 from kapi.jose.jwk import thumbprint
 from kapi.jose.jwt import (
+    KEY_REFERENCES,
     InvalidJwt,
     Jwt,
-    check_embedded_key,
     check_signature,
+    embedded_key,
     numeric_date,
     read_jwt,
     text_claim,
@@ -105,8 +106,10 @@ def _signed_proof(proofs: Sequence[str], algorithms: Sequence[str]) -> tuple[Jwt
     """The proof, signed with the key in its header, and the thumbprint of that key."""
     if len(proofs) != 1 or len(proofs[0]) > LARGEST_PROOF:
         raise InvalidJwt("there must be exactly one DPoP header, with one JWT")
-    proof = read_jwt(proofs[0], algorithms=algorithms, types=("dpop+jwt",), embedded_key=True)
-    key = check_embedded_key(proof.header["jwk"])
+    proof = read_jwt(
+        proofs[0], algorithms=algorithms, types=("dpop+jwt",), forbidden=KEY_REFERENCES
+    )
+    key = embedded_key(proof.header)
     check_signature(proof, [key])
     return proof, thumbprint(key)
 

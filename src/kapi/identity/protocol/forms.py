@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.protocol.http import Request
 

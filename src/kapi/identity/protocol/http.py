@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import IPv6Network
 from typing import Any
 
 import orjson
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 
 Headers = tuple[tuple[str, str], ...]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from kapi.dataclass import dataclass
 from kapi.settings.identity import IdentitySettings
 
 
@@ -12,6 +11,7 @@ class Published:
     """What endpoints state their paths and their members of the discovery document by."""
 
     identity: IdentitySettings
+    issuer: str
     base_url: str
     """The URL of the provider's root, without a slash at the end."""
     algorithms: tuple[str, ...]

@@ -6,8 +6,8 @@ Called by the authorization and token endpoints, and for each access token.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import Form

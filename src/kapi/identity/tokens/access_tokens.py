@@ -6,9 +6,9 @@ The rule for the kind of token is the one of the gateway (`jose/token_kinds.py`)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.clients.metadata_documents import is_document_id
 from kapi.identity.minting.opaque import opaque_claims

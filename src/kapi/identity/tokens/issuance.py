@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.identity.clients.clients import Client
 from kapi.identity.minting.minter import AccessToken
 from kapi.identity.possession.confirmation import UNBOUND, Confirmation

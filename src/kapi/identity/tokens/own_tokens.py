@@ -7,7 +7,7 @@ from typing import Any
 
 from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ALGORITHMS, verifies
-from kapi.jose.jwt import InvalidJwt, Jwt, media_type, read_jwt
+from kapi.jose.jwt import InvalidJwt, Jwt, media_type, read_jwt_of_any_type
 
 _REMEMBERED = 2000
 """Verified tokens in memory: a resource server asks about the same token many times."""
@@ -36,13 +36,13 @@ def own_jwt(provider: Provider, token: str) -> Jwt | None:
 
 def _verified(provider: Provider, token: str) -> Jwt | None:
     try:
-        jwt = read_jwt(token, algorithms=tuple(ALGORITHMS), types=None)
+        jwt = read_jwt_of_any_type(token, tuple(ALGORITHMS))
     except InvalidJwt:
         return None
     key = provider.keyring.find(jwt.header.get("kid"))
     if key is None or key.algorithm != jwt.header["alg"]:
         return None
-    if jwt.claims.get("iss") != provider.settings.identity.issuer:
+    if jwt.claims.get("iss") not in provider.issuers:
         return None
     if not verifies(key.algorithm, key.public, jwt.signing_input, jwt.signature):
         return None

@@ -130,6 +130,8 @@ def issuance(
     user = provider.users.get(authorization.user)
     if user is None or authorization.auth_time < provider.accounts.ended_at(authorization.user):
         raise OAuthError("invalid_grant", "The person does not exist any more")
+    if not user.belongs_to(authorization.organization):
+        raise OAuthError("invalid_grant", "The person does not belong to the organization any more")
     access = access_token(provider, client, authorization, user, issue)
     identify: Callable[[str], Mapping[str, Any]] | None = None
     if "openid" in authorization.scope.split(" "):
@@ -202,7 +204,7 @@ def id_token(
     """
     identity, algorithm = provider.settings.identity, client.settings.id_token_signed_response_alg
     claims: dict[str, Any] = {
-        "iss": identity.issuer,
+        "iss": provider.issuer,
         "sub": subject_for(provider, client, user.subject),
         "aud": client.id,
         "azp": client.id,

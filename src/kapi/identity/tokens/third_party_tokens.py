@@ -22,6 +22,7 @@ from kapi.identity.provider import Provider
 from kapi.identity.tokens.presented import Presented, listed
 from kapi.jose.claim_names import client_of
 from kapi.jose.jwt import Jwt, parse_jwt
+from kapi.typed import of_kind
 
 _LONGEST_SUBJECT = 255
 _DEEPEST = 20
@@ -129,11 +130,7 @@ def _is_known_here(provider: Provider, subject: str) -> bool:
 
 
 def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    found = []
-    for item in listed(claims.get("aud", ())):
-        if isinstance(item, str):
-            found.append(item)
-    return tuple(found)
+    return tuple(of_kind(listed(claims.get("aud", ())), str))
 
 
 def _presented(issuer: Issuer, claims: Mapping[str, Any]) -> Presented:

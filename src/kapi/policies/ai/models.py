@@ -11,7 +11,7 @@ model of the call. With all models suspended: 503.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Final, Literal
 
 from kapi.apis import report as codes
@@ -26,15 +26,16 @@ from kapi.apis.conf.nodes import (
     text_at,
     whole_at,
 )
-from kapi.apis.conf.policy_lists import uses
+from kapi.apis.conf.policy_lists import uses_of
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import Items, Record, Text, Whole
 from kapi.apis.endpoints import endpoints
 from kapi.apis.ir import Endpoint, Model
-from kapi.apis.model.conf import ApiConf, EndpointConf, OperationConf, PolicyConf
+from kapi.apis.model.conf import ApiConf, EndpointConf, OperationConf, PolicyConf, policy_named
 from kapi.apis.model.rules import Fault, endpoint_of
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, key_mark, mark, plain
+from kapi.dataclass import dataclass
 from kapi.policies.admission import ADMIT, FILTER, ON
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.endpoint_security import header_credential
@@ -70,16 +71,16 @@ class AiModels:
 
 def compile(conf: ApiConf, operation: OperationConf) -> AiModels | None:
     """The models of the one policy of this name."""
-    for item in conf.policies_of(operation).request:
-        if item.name == POLICY:
-            production = (*conf.production, *operation.production)
-            sandbox = (*conf.sandbox, *operation.sandbox)
-            return AiModels(
-                item.parameter("selection", "weighted"),
-                _models(conf, "production", item, production),
-                _models(conf, "sandbox", item, sandbox),
-            )
-    return None
+    item = policy_named(conf.policies_of(operation).request, POLICY)
+    if item is None:
+        return None
+    production = (*conf.production, *operation.production)
+    sandbox = (*conf.sandbox, *operation.sandbox)
+    return AiModels(
+        item.parameter("selection", "weighted"),
+        _models(conf, "production", item, production),
+        _models(conf, "sandbox", item, sandbox),
+    )
 
 
 def _models(
@@ -234,9 +235,7 @@ def _url_fault(url: str) -> Fault | None:
 
 def _check(root: Mapping, report: Report) -> None:
     """What the policy needs of the rest of the conf."""
-    for use in uses(root):
-        if use.name != POLICY:
-            continue
+    for use in uses_of(root, POLICY):
         place = mark(use.node, use.pointer)
         if "aiProvider" not in root.entries:
             hint = "Name the provider in aiProvider: it says how requests and answers are read."

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from kapi.apis import report as codes
@@ -24,6 +23,7 @@ from kapi.apis.ir import AiLimits, Unit
 from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark, mark
+from kapi.dataclass import dataclass
 from kapi.policies.admission import ADMIT, FILTER, ON, limit, usage
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible

@@ -2,16 +2,18 @@
 
 The module in Envoy reads the answers while they pass (`wasm/admission/src/usage.rs`). A stream that
 does not say its tokens is counted by an estimate. The totals of an API are counters of the day in
-UTC (`TOTALS`); `/api/metrics` shows them.
+UTC (`TOTALS`); `/api/metrics` shows them. Where the conf has prices, the module also computes what
+each call costs (`wasm/admission/src/prices.rs`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from kapi.apis.conf.policy_part import NOTHING
+from kapi.apis.ir import AiPrices, AiProvider
 from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.dataclass import dataclass
 from kapi.policies.admission import ADMIT, FILTER, ON, usage
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
@@ -41,7 +43,18 @@ def envoy(node: AiUsage, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the poli
     provider = place.api.ai_provider
     if provider is None:
         return EnvoyRoute()
-    return EnvoyRoute({FILTER: ON}, metadata={FILTER: {"usage": usage(provider, place.api.id)}})
+    fields = {"usage": usage(provider, place.api.id)}
+    if place.api.ai_prices:
+        fields["prices"] = _prices(place.api.ai_prices, provider)
+    return EnvoyRoute({FILTER: ON}, metadata={FILTER: fields})
+
+
+def _prices(prices: AiPrices, provider: AiProvider) -> str:
+    """Currency, where a path names a model, then each model with its prices, between tabs."""
+    texts = [prices.currency, *(provider.model_in_path or ("", ""))]
+    for item in prices.models:
+        texts += [item.model, str(item.prompt), str(item.completion)]
+    return "\t".join(texts)
 
 
 def kubernetes(node: AiUsage | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001

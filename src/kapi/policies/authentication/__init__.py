@@ -44,11 +44,11 @@ from kapi.policies.authentication.trust import (
     Need,
 )
 from kapi.policies.authentication.unchecked import CLAIMS_FILTER, TOKEN_FILTER, no_token
-from kapi.policies.callers.rbac import JWT_FILTER as FILTER
-from kapi.policies.callers.rbac import per_route, rules
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 from kapi.policies.lua import script
+from kapi.policies.rbac import JWT_FILTER as FILTER
+from kapi.policies.rbac import per_route, rules
 from kapi.policies.streams.conf import is_web_socket
 
 name = NAME

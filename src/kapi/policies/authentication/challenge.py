@@ -22,23 +22,22 @@ RESOURCES = "/.well-known/oauth-protected-resource"
 def challenge(place: Place, dpop: str, *, tokens: bool) -> dict[str, str]:
     """The metadata.
 
-    `dpop` is as in the conf; without `tokens` the API takes no access tokens, so nobody need be
+    `dpop` is as in the conf; without `tokens` the API takes no access tokens, so no caller is
     asked for one.
     """
-    scheme = "Bearer"
+    made = {"scheme": "Bearer"}
     if dpop == "mandatory":
-        scheme = "DPoP"
-    more = [
-        *([ALGS] if dpop == "mandatory" else []),
-        *([resource(place)] if tokens else []),
+        made = {"scheme": "DPoP", "more": f", {ALGS}"}
+    if tokens:
+        made["resource"] = resource(place)
+    if dpop == "optional":
         # The other scheme comes last: what is before it belongs to the first (RFC 9110 §11.6.1).
-        *([f"DPoP {REALM}, {ALGS}"] if dpop == "optional" else []),
-    ]
-    return {"scheme": scheme, **({"more": "".join(f", {part}" for part in more)} if more else {})}
+        made["other"] = f", DPoP {REALM}, {ALGS}"
+    return made
 
 
 def resource(place: Place) -> str:
-    """The parameter that leads to the API's metadata."""
-    return (
-        f'resource_metadata="{place.gateway.origin(place.host)}{RESOURCES}{quote(place.base_path)}"'
-    )
+    """What follows the host in the URL of the API's metadata; the host is the one in the call."""
+    origin = place.gateway.origin(place.host)
+    port = origin.removeprefix(f"https://{place.host}")
+    return f"{port}{RESOURCES}{quote(place.base_path)}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from kapi import error_codes
@@ -22,6 +21,7 @@ from kapi.apis.model.conf import ApiConf, OperationConf, SecretKey
 from kapi.apis.report import NO_MARK, Mark, Report, below
 from kapi.apis.reserved_headers import may_hold_credential
 from kapi.apis.yaml_positions import Mapping, Node, Sequence, key_mark, mark, plain
+from kapi.dataclass import dataclass
 
 AuthType = Literal["OAuth2", "JWT", "APIKey", "mTLS"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from kapi.policies.authentication.challenge import ALGS, REALM, resource
 from kapi.policies.authentication.trust import MOVED_JWT_HEADER
-from kapi.policies.callers.rbac import CLAIMS
 from kapi.policies.contract import HttpFilter, Phase, Place
 from kapi.policies.lua import script
+from kapi.policies.rbac import CLAIMS
 
 FILTER = "kapi.filters.http.dpop"
 HEADER = "dpop"
@@ -41,6 +41,7 @@ def per_route(place: Place, *, mandatory: bool) -> dict[str, Any]:
         "payload": CLAIMS,
         "other": MOVED_JWT_HEADER,
         "realm": REALM,
-        "more": f"{ALGS}, {resource(place)}",
+        "more": ALGS,
+        "resource": resource(place),
     }
     return {"@type": f"{_LUA}PerRoute", "filter_context": context}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from kapi.apis.ir import ClientCertificates
+from kapi.dataclass import dataclass
 from kapi.policies.authentication.dpop import HEADER as DPOP_HEADER
 
 NAME = "authentication"

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Any
 
 from kapi.policies.authentication.trust import MOVED_JWT_HEADER, MOVED_QUERY_HEADER
-from kapi.policies.callers.rbac import FACTS
+from kapi.policies.rbac import FACTS
 
 TOKEN_MARKER = "kapi.token"  # noqa: S105 - a name
 KEY_MARKER = "kapi.apikey"

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from kapi import error_codes
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.authentication.trust import MOVED_JWT_HEADER
-from kapi.policies.callers.rbac import (
+from kapi.policies.contract import Place
+from kapi.policies.rbac import (
     FACTS,
     PRESENT,
     TRUE,
@@ -24,7 +25,6 @@ from kapi.policies.callers.rbac import (
     negated,
     text,
 )
-from kapi.policies.contract import Place
 
 TOKEN: Principal = claim("iss", PRESENT)
 """A caller with an access token."""
@@ -66,8 +66,8 @@ def _own_audiences(node: Authentication, place: Place) -> tuple[str, ...]:
     """The resource as its metadata name it (RFC 9728 §2)."""
     if not node.bound:
         return ()
-    origin = place.gateway.origin(place.host)
-    return tuple(f"{origin}{quote(path)}" for path in place.api.base_paths)
+    origins = map(place.gateway.origin, place.hosts)
+    return tuple(f"{origin}{quote(path)}" for origin in origins for path in place.api.base_paths)
 
 
 def _refused_certificates(node: Authentication) -> dict[str, Principal]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from kapi.dataclass import dataclass
 
 _NAME = re.compile(rb"kapi:([bdmjko]+):([a-z0-9-]*):([a-z0-9-]*);")
 BEARER = "b"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from kapi.policies.callers.rbac import JWT_FILTER
+from kapi.policies.rbac import JWT_FILTER
 
 CLAIMS_FILTER = "kapi.filters.http.claims"
 TOKEN_FILTER = "kapi.filters.http.token"  # noqa: S105 - a filter's name
@@ -21,3 +21,12 @@ _FILTERS: Final = (JWT_FILTER, CLAIMS_FILTER, TOKEN_FILTER, REVOKED_FILTER)
 def no_token() -> dict[str, dict[str, Any]]:
     """Per-route configurations by filter name."""
     return {name: dict(_OFF) for name in _FILTERS}
+
+
+def answered_here() -> dict[str, dict[str, Any]]:
+    """The same for a route whose requests do not go to a backend.
+
+    Such a call may cost more, and the configurations of four filters take 3 kB of Envoy's memory.
+    The others do nothing without a verified token.
+    """
+    return {JWT_FILTER: dict(_OFF)}

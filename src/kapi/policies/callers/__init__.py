@@ -1,1 +1,1 @@
-"""Envoy's rules about claims of the caller's token. Used by policies."""
+"""Policies that decide who may call, besides the credentials themselves (`authentication`)."""

@@ -7,7 +7,6 @@ The check comes before tokens, so that a refused address costs nothing more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -16,12 +15,13 @@ from kapi.apis import report as codes
 from kapi.apis.conf.nodes import items_at
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import Items, Record, Text
-from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.apis.model.conf import ApiConf, OperationConf, policy_named
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, Scalar, mark
-from kapi.policies.callers.rbac import Principal, any_of, negated, per_route, rbac, rules
+from kapi.dataclass import dataclass
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
+from kapi.policies.rbac import Principal, any_of, negated, per_route, rbac, rules
 
 name = "ip_restriction"
 phase = Phase.ADDRESSES
@@ -46,11 +46,11 @@ class IpRestriction:
 
 def compile(conf: ApiConf, operation: OperationConf) -> IpRestriction | None:
     """The lists of the one policy; reading the conf has checked them."""
-    for item in conf.policies_of(operation).request:
-        if item.name == POLICY:
-            allow, deny = (_networks(item.parameter(key, ())) for key in ("allow", "deny"))
-            return IpRestriction(allow, deny)
-    return None
+    item = policy_named(conf.policies_of(operation).request, POLICY)
+    if item is None:
+        return None
+    allow, deny = (_networks(item.parameter(key, ())) for key in ("allow", "deny"))
+    return IpRestriction(allow, deny)
 
 
 def _networks(texts: Iterable[str]) -> tuple[str, ...]:

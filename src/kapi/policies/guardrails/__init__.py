@@ -14,11 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kapi.apis.conf.policy_part import ConfPart
 from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PolicyConf
+from kapi.dataclass import dataclass
 from kapi.policies.admission import ON
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.guardrails import counts, json_schema, pii, prompts, regex, urls

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as Table
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kapi.apis.conf.policy_part import ListedPolicy
 from kapi.apis.conf.shapes import FLAG, Shape, Text
 from kapi.apis.model.conf import Fields
+from kapi.dataclass import dataclass
 
 PATH_HINT: Final = "Write names and numbers, such as $.messages[-1].content or $.items[*].text."
 _PATH: Final = r"\$(\.[A-Za-z0-9_-]{1,64}|\.\*|\[(-?[0-9]{1,4}|\*)\]){1,16}"

@@ -19,6 +19,7 @@ from kapi.apis.yaml_positions import Mapping, key_mark
 from kapi.apis.yaml_positions import plain as plain_node
 from kapi.policies.guardrails.common import COMMON, DESCRIPTIONS, Check
 from kapi.policies.guardrails.patterns import pattern_fault
+from kapi.typed import items, mapping
 
 _TYPES: Final = {"object", "array", "string", "number", "integer", "boolean", "null"}
 _ONE: Final = ("additionalProperties", "items", "not")
@@ -48,28 +49,16 @@ def _faults(schema: Any, defs: Table[str, Any], place: str, depth: int = 0) -> I
         if name in schema:
             yield from _faults(schema[name], defs, f"{place}/{name}", depth + 1)
     for name in _MANY:
-        for number, item in enumerate(_list(schema.get(name))):
+        for number, item in enumerate(items(schema.get(name))):
             yield from _faults(item, defs, f"{place}/{name}/{number}", depth + 1)
     for name in _NAMED:
-        for key, item in _mapping(schema.get(name)).items():
+        for key, item in mapping(schema.get(name)).items():
             yield from _faults(item, defs, f"{place}/{name}/{key}", depth + 1)
-
-
-def _list(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    return []
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    return {}
 
 
 def _value_faults(schema: Table[str, Any], defs: Table[str, Any], place: str) -> Iterator[str]:
     types = schema.get("type", "object")
-    names = _list(types) or [types]
+    names = items(types) or [types]
     for name in names:
         if name not in _TYPES:
             yield f"{place} has the unknown type {name}"
@@ -110,7 +99,7 @@ def _check(parameters: Mapping, pointer: str, report: Report) -> None:
         except (ValueError, RecursionError):
             report.add(codes.FORMAT, "schema is not JSON", place, "Write a JSON Schema.")
             return
-    known = _mapping(_mapping(schema).get("$defs"))
+    known = mapping(mapping(schema).get("$defs"))
     hint = f"Keywords that are checked: {', '.join(sorted(KEYWORDS - _NOTES))}."
     for fault in list(_faults(schema, known, "#"))[:10]:
         report.add(codes.FORMAT, f"schema: {fault}", place, hint)

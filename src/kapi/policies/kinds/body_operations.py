@@ -7,22 +7,20 @@ the route is refused. `wasm/admission/src/operations.rs` reads the texts.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from kapi.apis.ir import Operation
 from kapi.apis.model.conf import ApiConf, OperationConf
-from kapi.policies import scopes
+from kapi.dataclass import dataclass
 from kapi.policies.admission import FILTER, ON, limit
 from kapi.policies.authentication.conf import needs_caller
 from kapi.policies.authentication.node import Authentication
+from kapi.policies.callers import scopes
 from kapi.policies.contract import EnvoyRoute, Place
 from kapi.policies.limits import rate_limit
 
 METADATA = "kapi.operations"
-"""Route metadata: a text for each operation by its name, and one for the whole route as `kind`."""
-NOTHING_ELSE = "n"
-"""Among the letters of the credentials: the route has no other metadata for the filter."""
+"""Route metadata: a text for each operation by its name."""
 IN_BODY = ("scopes", "rate_limit")
 """Policies whose nodes of an operation are checked with the body."""
 
@@ -97,12 +95,12 @@ def envoy(
 
     `needs` are the letters of `credentials`; `options` are the kind's own.
     """
-    texts: dict[str, Any] = {"kind": f"{kind}\t{needs}\t{options}"}
+    texts: dict[str, Any] = {}
     for item in operations:
         texts[f"{item.verb.lower()} {item.target}"] = _text(item, place)
     return EnvoyRoute(
         {FILTER: ON},
-        metadata={METADATA: texts},
+        metadata={METADATA: texts, FILTER: {"kind": f"{kind}\t{needs}\t{options}"}},
         route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes},
     )
 

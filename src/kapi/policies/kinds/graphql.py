@@ -8,7 +8,7 @@ inside each other, complexity all fields that are selected, with fragments put i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from kapi.apis import report as codes
@@ -17,6 +17,7 @@ from kapi.apis.conf.shapes import FLAG, Record, Whole
 from kapi.apis.kinds.graphql import GRAPHQL
 from kapi.apis.model.conf import ApiConf, Fields, OperationConf
 from kapi.apis.report import Report
+from kapi.dataclass import dataclass
 from kapi.policies import authentication
 from kapi.policies.admission import ADMIT
 from kapi.policies.contract import EnvoyRoute, Phase, Place

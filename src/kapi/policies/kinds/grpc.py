@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Final
 
 from kapi.apis import report as codes
@@ -23,11 +23,15 @@ from kapi.apis.kinds.grpc import FIELD, GRPC, HostGrpcOperation, package_of
 from kapi.apis.model.conf import ApiConf, Fields, OperationConf
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, key_mark
-from kapi.policies import authentication, endpoint_security, subscriptions
+from kapi.dataclass import dataclass
+from kapi.policies import authentication, endpoint_security
 from kapi.policies.admission import ON
+from kapi.policies.callers import subscriptions
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 from kapi.policies.limits import rate_limit
+from kapi.policies.streams import FILTER as ENDED_WITH_CALLER
+from kapi.policies.streams import ended_with_caller
 
 name = "grpc"
 phase = Phase.TRANSFORM
@@ -161,14 +165,17 @@ def envoy(node: GrpcCalls | Transcoding, place: Place) -> EnvoyRoute:
     longest = {"grpc_timeout_header_max": f"{seconds}s"}
     if seconds:
         longest["max_stream_duration"] = f"{seconds}s"
-    per_route = {}
+    per_route, metadata = {}, {}
     if node.web:
         per_route = {WEB_FILTER: ON}
+    if getattr(place.operation, "streams", False):
+        per_route[ENDED_WITH_CALLER] = ON
+        metadata = ended_with_caller(place)
     action: dict[str, Any] = {"timeout": "0s", "max_stream_duration": longest}
     if place.endpoint.idle_timeout is None:
         # A stream may be silent as long as it may last.
         action["idle_timeout"] = f"{seconds}s"
-    return EnvoyRoute(per_route, action=action)
+    return EnvoyRoute(per_route, action=action, metadata=metadata)
 
 
 def kubernetes(node: GrpcCalls | Transcoding, at: KubernetesPlace) -> KubernetesRoute:

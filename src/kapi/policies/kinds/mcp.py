@@ -8,16 +8,17 @@ from lists what the caller may not use.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import Text
 from kapi.apis.ir import Api
 from kapi.apis.kinds.mcp import MCP
-from kapi.apis.mcp_servers import FIELD, server_of
+from kapi.apis.mcp.servers import FIELD, server_of
 from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.dataclass import dataclass
 from kapi.policies import authentication
 from kapi.policies.admission import ADMIT
 from kapi.policies.contract import EnvoyRoute, Phase, Place
@@ -67,14 +68,13 @@ def envoy(node: Mcp, place: Place) -> EnvoyRoute:
 
     Targets with patterns are options: the filter looks for the first that matches.
     """
-    options = [with_origins("o" * any(item.open for item in node.operations), place)]
-    for item in node.operations:
-        if "*" in item.target or "{" in item.target:
-            options += [item.verb.lower(), item.target]
+    headers = header_texts(place.api)
+    flags = "o" * any(item.open for item in node.operations) + "h" * bool(headers)
+    options = with_patterns(with_origins(flags, place), node.operations)
     operations = (*node.operations, HANDSHAKE)
-    made = body_operations.envoy("mcp", "\t".join(options), node.credentials, operations, place)
+    made = body_operations.envoy("mcp", options, node.credentials, operations, place)
     metadata = dict(made.metadata)
-    if headers := header_texts(place.api):
+    if headers:
         metadata[METADATA] = headers
     # Checked here: a server on a local network would compare it with its own address.
     return replace(made, action=times(place), metadata=metadata, remove_request_headers=("origin",))
@@ -85,7 +85,16 @@ def with_origins(flags: str, place: Place) -> str:
 
     The transport demands it: a server that any page could reach would trust its network.
     """
-    return " ".join((flags, place.gateway.origin(place.host), *allowed_origins(place)))
+    return " ".join((flags, *map(place.gateway.origin, place.hosts), *allowed_origins(place)))
+
+
+def with_patterns(options: str, operations: Iterable[BodyOperation]) -> str:
+    """The options, then verb and target of each operation whose target is a pattern."""
+    parts = [options]
+    for item in operations:
+        if "*" in item.target or "{" in item.target:
+            parts += [item.verb.lower(), item.target]
+    return "\t".join(parts)
 
 
 def header_texts(api: Api) -> dict[str, str]:
@@ -124,8 +133,8 @@ conf_part = ConfPart(
             shape=Text(1, 32, pattern="[A-Za-z0-9-]+"),
             descriptions={
                 FIELD: (
-                    "Of several MCP servers behind one: tools named <prefix>_<name> are of this"
-                    " server. kapi's own field."
+                    "Of several MCP servers behind one: tools and prompts named <prefix>_<name> and"
+                    " resources <prefix>+<URI> are of this server. kapi's own field."
                 )
             },
         ),

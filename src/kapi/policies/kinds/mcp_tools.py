@@ -9,20 +9,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG
-from kapi.apis.ir import McpTool
-from kapi.apis.mcp_servers import FORWARD
-from kapi.apis.mcp_tools import FIELD
+from kapi.apis.ir_mcp import McpListed, McpTool
+from kapi.apis.mcp.servers import FORWARD
+from kapi.apis.mcp.tools import FIELD
 from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.dataclass import dataclass
 from kapi.policies.admission import ADMIT
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.kinds import body_operations
 from kapi.policies.kinds.body_operations import BodyOperation
-from kapi.policies.kinds.mcp import HANDSHAKE, METADATA, header_texts, with_origins
+from kapi.policies.kinds.mcp import (
+    HANDSHAKE,
+    METADATA,
+    header_texts,
+    with_origins,
+    with_patterns,
+)
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 
 name = "mcp_tools"
@@ -39,6 +45,10 @@ class McpTools:
     operations: tuple[BodyOperation, ...]
     credentials: str = "t"
     """Letters; see `body_operations.credentials`."""
+    listed: tuple[McpListed, ...] = ()
+    """What several servers have besides tools."""
+    several: bool = False
+    """Whether the operations are those of several servers."""
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> None:
@@ -47,11 +57,15 @@ def compile(conf: ApiConf, operation: OperationConf) -> None:
 
 def envoy(node: McpTools, place: Place) -> EnvoyRoute:
     """What the admission filter must know: the operations, and the tools that name them."""
-    flags = "r" + "o" * any(item.open for item in node.operations)
+    headers = header_texts(place.api)
+    flags = "r" + "s" * node.several + "o" * any(item.open for item in node.operations)
+    flags += "h" * bool(headers)
     options = with_origins(flags, place)
+    if node.several:
+        options = with_patterns(options, node.operations)
     operations = (*node.operations, HANDSHAKE)
     made = body_operations.envoy("mcp", options, node.credentials, operations, place)
-    texts = {**_texts(node.tools, place), **header_texts(place.api)}
+    texts = {**_texts(node.tools, place), **_lists(node.listed), **headers}
     metadata = {**made.metadata, METADATA: texts}
     return EnvoyRoute(made.per_route, metadata=metadata, route=made.route)
 
@@ -75,6 +89,18 @@ def _texts(tools: Sequence[McpTool], place: Place) -> dict[str, str]:
         texts[f"operation {tool.name}"] = f"{tool.verb.lower()} {tool.target}"
         texts[f"call {tool.name}"] = "\t".join((verb, path, *rest))
         texts[f"list {tool.name}"] = f'{{"name":{json.dumps(tool.name)},{tool.shown[1:]}'
+    return texts
+
+
+def _lists(listed: Sequence[McpListed]) -> dict[str, str]:
+    """Names by the member that lists them, and each item."""
+    texts: dict[str, str] = {}
+    for item in listed:
+        before = texts.get(item.member)
+        texts[item.member] = item.name
+        if before is not None:
+            texts[item.member] = f"{before}\t{item.name}"
+        texts[f"list {item.member} {item.name}"] = item.shown
     return texts
 
 

@@ -12,12 +12,12 @@ policy that brings interceptors by itself adds `route(place)`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote
 
 from kapi.apis.conf.policy_part import NOTHING
 from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.dataclass import dataclass
 from kapi.policies.admission import FILTER, ON, part
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible

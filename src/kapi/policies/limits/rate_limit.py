@@ -7,7 +7,6 @@ API is deployed again. Over the limit: 429 with code 900800 (API) or 900802.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
 from kapi import error_codes
@@ -19,6 +18,7 @@ from kapi.apis.ir import Unit
 from kapi.apis.model.conf import ApiConf, Fields, OperationConf
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, key_mark
+from kapi.dataclass import dataclass
 from kapi.policies.admission import ADMIT, FILTER, ON, limit
 from kapi.policies.contract import EnvoyRoute, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute

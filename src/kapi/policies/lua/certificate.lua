@@ -14,7 +14,7 @@ local function ask(handle, context, sent, dates)
   }, question, context:get("timeout"))
   local digest, word, till = (text or ""):match("^(%x+) (%a+) (%d+)$")
   if head[":status"] ~= "200" or not digest then error("the enforcer answered " .. tostring(head[":status"]), 0) end
-  return {digest = digest, accepted = word == "accepted", till = tonumber(till)}
+  return {digest = digest, accepted = word == "accepted", till = tonumber(till), dated = dates}
 end
 
 local function verdict(handle, digest, sent, dates)
@@ -69,5 +69,8 @@ function envoy_on_request(handle)
   if not found then return end
   local facts = handle:streamInfo():dynamicMetadata()
   facts:set(FACTS, found.accepted and "certificate" or "bad_certificate", true)
-  if found.accepted then facts:set(FACTS, "certificate_digest", found.digest) end
+  if not found.accepted then return end
+  facts:set(FACTS, "certificate_digest", found.digest)
+  -- Ends a call that lasts (`wasm/admission/src/cut.rs`).
+  if found.dated then facts:set(FACTS, "certificate_expires", string.format("%d", found.till)) end
 end

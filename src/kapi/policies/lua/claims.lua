@@ -1,4 +1,4 @@
--- Right after the token filter, for the few tokens that need it: scopes that stand in a claim of the issuer's own (SCOPES: issuer ->
+-- Right after the token filter, for the few tokens that need it: scopes in a claim of the issuer's own (SCOPES: issuer ->
 -- for each claim the paths that its name may mean), and tokens that are bound to the client's certificate (RFC 8705 section 3.1).
 local FACTS = "kapi.caller"
 local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

@@ -1,5 +1,5 @@
 -- Whether the caller holds the key that the token is bound to (RFC 9449 section 7): the enforcer judges the proof, for each call anew.
--- The route's filter context: {mandatory, cluster, path, timeout, payload, other, realm, more}. The required key is in the claims that
+-- The route's filter context: {mandatory, cluster, path, timeout, payload, other, realm, more, resource}. The required key is in the claims that
 -- jwt_authn has verified. A bound token for which this script says nothing is refused by the next filter.
 
 local VERIFIED = "envoy.filters.http.jwt_authn"
@@ -11,7 +11,8 @@ local function refuse(handle, error, why, nonce)
   local of = handle:filterContext()
   handle:respond({
     [":status"] = "401", ["content-type"] = "application/json; charset=UTF-8",
-    ["www-authenticate"] = "DPoP " .. of:get("realm") .. ', error="' .. error .. '", ' .. of:get("more"),
+    ["www-authenticate"] = "DPoP " .. of:get("realm") .. ', error="' .. error .. '", ' .. of:get("more")
+      .. ', resource_metadata="https://' .. handle:headers():get(":authority") .. of:get("resource") .. '"',
     ["dpop-nonce"] = nonce, ["access-control-expose-headers"] = nonce and "DPoP-Nonce, WWW-Authenticate",
   }, json.encode({error_message = "Invalid Credentials", code = "900901", error_description = "Invalid Credentials. " .. (why or ADVICE)}))
 end

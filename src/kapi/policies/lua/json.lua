@@ -125,44 +125,46 @@ local function blank(text, at)
   return text:find("[^ \t\r\n]", at) or #text + 1
 end
 
-local function members_at(text, at, depth)
-  local out = {}
+-- The name of a member, and where its value begins.
+local function member_name(text, at)
+  if text:sub(at, at) ~= '"' then error("a member without a name", 0) end
+  local name
+  name, at = string_at(text, at + 1)
   at = blank(text, at)
-  if text:sub(at, at) == "}" then return out, at + 1 end
+  if text:sub(at, at) ~= ":" then error("a member without a value", 0) end
+  return name, blank(text, at + 1)
+end
+
+-- What an array or object holds, up to `close`: `read` puts one part into `out` and answers where it ends.
+local function parts_at(text, at, depth, close, read, out)
+  at = blank(text, at)
+  if text:sub(at, at) == close then return out, at + 1 end
   while true do
-    if text:sub(at, at) ~= '"' then error("a member without a name", 0) end
-    local name
-    name, at = string_at(text, at + 1)
-    at = blank(text, at)
-    if text:sub(at, at) ~= ":" then error("a member without a value", 0) end
-    out[name], at = value_at(text, blank(text, at + 1), depth)
-    at = blank(text, at)
+    at = blank(text, read(text, at, depth, out))
     local char = text:sub(at, at)
-    if char == "}" then return out, at + 1 end
-    if char ~= "," then error("an object does not end", 0) end
+    if char == close then return out, at + 1 end
+    if char ~= "," then error(close == "}" and "an object does not end" or "an array does not end", 0) end
     at = blank(text, at + 1)
   end
 end
 
-local function items_at(text, at, depth)
-  local out = setmetatable({}, json.array)
-  at = blank(text, at)
-  if text:sub(at, at) == "]" then return out, at + 1 end
-  while true do
-    out[#out + 1], at = value_at(text, at, depth)
-    at = blank(text, at)
-    local char = text:sub(at, at)
-    if char == "]" then return out, at + 1 end
-    if char ~= "," then error("an array does not end", 0) end
-    at = blank(text, at + 1)
-  end
+local function member_at(text, at, depth, out)
+  local name
+  name, at = member_name(text, at)
+  out[name], at = value_at(text, at, depth)
+  return at
+end
+
+local function item_at(text, at, depth, out)
+  out[#out + 1], at = value_at(text, at, depth)
+  return at
 end
 
 function value_at(text, at, depth)
   if depth > DEEPEST then error("too deep", 0) end
   local char = text:sub(at, at)
-  if char == "{" then return members_at(text, at + 1, depth + 1) end
-  if char == "[" then return items_at(text, at + 1, depth + 1) end
+  if char == "{" then return parts_at(text, at + 1, depth + 1, "}", member_at, {}) end
+  if char == "[" then return parts_at(text, at + 1, depth + 1, "]", item_at, setmetatable({}, json.array)) end
   if char == '"' then return string_at(text, at + 1) end
   local word = text:match("^%a+", at)
   if word == "true" then return true, at + 4 end

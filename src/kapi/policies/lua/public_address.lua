@@ -31,14 +31,17 @@ local function public_url(url, context)
   -- A backend that knows its public path by `X-Forwarded-Prefix` has written it already.
   if not whole and below(path, context.prefix) then return nil end
   local public = public_path(path, context)
-  return public and (whole and context.public or "") .. public
+  if not public or not whole then return public end
+  -- Without the origin, two slashes would begin the name of another host (RFC 3986 §4.2).
+  if context.public == "" and (public == "" or public:find("^//")) then return "/." .. public end
+  return context.public .. public
 end
 
 local function public_cookie(cookie, context)
   -- A browser takes a cookie of this name only with the path `/`.
   if cookie:find("^%s*__Host%-") then return cookie end
   return (cookie:gsub("(;%s*[Pp][Aa][Tt][Hh]%s*=%s*)([^;]*)", function(name, path)
-    local bare = path:gsub("%s+$", "")
+    local bare = path:match("^.*%S") or ""
     if below(bare, context.prefix) then return nil end
     if bare == "/" then return name .. context.prefix end
     local public = bare:find("^/") and public_path(bare, context)
@@ -58,13 +61,22 @@ local function public_cookies(headers, context)
   for _, cookie in ipairs(cookies) do headers:add("set-cookie", cookie) end
 end
 
+-- Origins with a blank between them, base path of the backend, public one, public origin; tabs between these.
+local function context_of(place)
+  local origins, base, prefix, public = place:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$")
+  local context = { origins = {}, base = base, prefix = prefix, public = public }
+  for origin in origins:gmatch("[^ ]+") do context.origins[#context.origins + 1] = origin end
+  return context
+end
+
 function envoy_on_response(handle)
   local headers = handle:headers()
   local location = headers:get("location")
   local has_cookie = headers:get("set-cookie")
   if not location and not has_cookie then return end
-  local context = handle:metadata():get("place")
-  if not context then return end
+  local place = handle:metadata():get("place")
+  if not place then return end
+  local context = context_of(place)
   local url = location and public_url(location, context)
   if url then headers:replace("location", url) end
   if has_cookie then public_cookies(headers, context) end

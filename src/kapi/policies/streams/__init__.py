@@ -2,30 +2,33 @@
 
 A WebSocket (RFC 6455) is upgraded only on operations that say so; elsewhere the gateway answers
 403. The handshake is an ordinary call: authentication, scopes, subscriptions and rate limits are
-checked there. A part of the admission module knows the open calls and ends those whose token has
-expired or was revoked. Times are in seconds.
+checked there. A part of the admission module knows the open calls and ends those whose credential
+has expired or was revoked, whose application has no subscription any more, or whose operation was
+removed or changed (`rules.py`). Times are in seconds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kapi.apis.conf.policy_part import Flow
 from kapi.apis.ir import Operation
 from kapi.apis.model.conf import ApiConf, Fields, OperationConf
+from kapi.dataclass import dataclass
 from kapi.policies.admission import ADMIT, ADMIT_BY_HEADERS, HEADERS_MODULE, ON, part
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 from kapi.policies.streams import conf as in_conf
-from kapi.policies.streams.conf import FIELD, LONG_POLLING, WEB_SOCKET, Kind
+from kapi.policies.streams.conf import CLOSE_FRAMES, FIELD, LONG_POLLING, WEB_SOCKET, Kind
+from kapi.policies.streams.rules import rules
+from kapi.typed import of_kind
 
 name = "stream"
 phase = Phase.STREAM
 FILTER = "kapi.stream"
-"""Ends a call when the token expires or is revoked."""
+"""Ends a call whose caller may not call any more; also the name of its route metadata."""
 MESSAGES_FILTER = "kapi.messages"
-"""The same, and limits the frames of a client; also the name of the route metadata for
+"""The same for WebSockets, whose frames it reads; also the name of the route metadata for
 `wasm/admission/src/cut.rs`."""
 _SWITCHES: Final[Any] = {"disabled": True, "on_demand": True, "counts": True}
 filters = (
@@ -56,13 +59,14 @@ class Stream:
     max_duration: int = 0
     messages_per_second: int = 0
     """Frames that the client of a WebSocket may send."""
+    close_frames: bool = False
+    """Whether a WebSocket ends with a Close frame, for which its frames are read."""
 
 
 def endless_flows(operation: Operation) -> tuple[Flow, ...]:
     """The flows of an operation whose messages have no end, so that no filter may wait for it."""
-    for node in operation.policies:
-        if isinstance(node, Stream):
-            return in_conf.ENDLESS[node.kind]
+    for node in of_kind(operation.policies, Stream):
+        return in_conf.ENDLESS[node.kind]
     return ()
 
 
@@ -80,6 +84,7 @@ def compile(conf: ApiConf, operation: OperationConf) -> Stream | None:  # noqa: 
         field.get("idleTimeout", IDLE_SECONDS),
         field.get("maxDuration", 0),
         field.get("messagesPerSecond", 0),
+        field.get(CLOSE_FRAMES, default=False),
     )
 
 
@@ -98,11 +103,33 @@ def envoy(node: Stream, place: Place) -> EnvoyRoute:
             action["timeout"] = "0s"
     if node.max_duration:
         action["max_stream_duration"] = {"max_stream_duration": f"{node.max_duration}s"}
-    replaces = _admission(node, place)
-    if not node.messages_per_second:
-        return EnvoyRoute({FILTER: ON}, action=action, replaces=replaces)
-    messages = {MESSAGES_FILTER: {"messages": str(node.messages_per_second)}}
-    return EnvoyRoute({MESSAGES_FILTER: ON}, action=action, metadata=messages, replaces=replaces)
+    messages = _messages(node, place)
+    metadata = ended_with_caller(place)
+    switched = FILTER
+    if messages:
+        switched, metadata = MESSAGES_FILTER, {**metadata, MESSAGES_FILTER: messages}
+    return EnvoyRoute(
+        {switched: ON}, action=action, metadata=metadata, replaces=_admission(node, place)
+    )
+
+
+def ended_with_caller(place: Place) -> dict[str, dict[str, str]]:
+    """The metadata of a route whose calls end when others may call it; its filter is `FILTER`."""
+    return {FILTER: {"rules": rules(place)}}
+
+
+def _messages(node: Stream, place: Place) -> dict[str, str]:
+    """How the frames of a WebSocket are read; empty if they are not."""
+    if node.kind != WEB_SOCKET:
+        return {}
+    limit = ""
+    if node.messages_per_second:
+        limit = str(node.messages_per_second)
+    if any(item.policy == "graphql" for item in place.operation.policies):
+        return {"messages": limit, "protocol": "graphql"}
+    if limit or node.close_frames:
+        return {"messages": limit}
+    return {}
 
 
 def kubernetes(node: Stream, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001

@@ -8,12 +8,13 @@ from typing import Final, Literal
 from kapi.apis import report as codes
 from kapi.apis.conf.nodes import operation_nodes, text_at
 from kapi.apis.conf.policy_part import ConfField, ConfPart, Flow
-from kapi.apis.conf.shapes import TEXT, ByField, Record, Shape, Whole
+from kapi.apis.conf.shapes import FLAG, TEXT, ByField, Record, Shape, Whole
 from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PolicyConf
 from kapi.apis.report import Mark, Report
 from kapi.apis.yaml_positions import Mapping, key_mark
 
 FIELD: Final = "stream"
+CLOSE_FRAMES: Final = "closeFrames"
 WEB_SOCKET: Final = "WebSocket"
 EVENTS: Final = "ServerSentEvents"
 LONG_POLLING: Final = "LongPolling"
@@ -87,12 +88,17 @@ _TIMES: Final[dict[str, Shape]] = {
     "idleTimeout": Whole(1, _DAY),
     "maxDuration": Whole(1, _LONGEST),
 }
-_WEB_SOCKET: Final[dict[str, Shape]] = {**_TIMES, "messagesPerSecond": Whole(1, 1_000_000)}
+_WEB_SOCKET: Final[dict[str, Shape]] = {
+    **_TIMES,
+    "messagesPerSecond": Whole(1, 1_000_000),
+    CLOSE_FRAMES: FLAG,
+}
 _DESCRIPTIONS: Final = {
     "operations.stream": "Calls of this operation last long. Only in kapi.",
     "type": "WebSocket, ServerSentEvents or LongPolling.",
     "idleTimeout": "Seconds without a byte in either direction. 300 when left out.",
     "messagesPerSecond": "Frames that a client may send in a second; no limit when left out.",
+    CLOSE_FRAMES: "true ends a WebSocket with a Close frame that says why.",
     "maxDuration": "Seconds that a call may last. Left out: no limit; 120 for LongPolling.",
 }
 conf_part = ConfPart(

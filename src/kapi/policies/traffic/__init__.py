@@ -1,1 +1,1 @@
-"""Policies about the messages themselves: their path, size and faults for tests."""
+"""Policies about the messages themselves: their path, size, backend and faults for tests."""

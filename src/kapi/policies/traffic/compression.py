@@ -7,12 +7,12 @@ become weak ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import Items, Record, Text
-from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.apis.model.conf import ApiConf, OperationConf, policy_named
+from kapi.dataclass import dataclass
 from kapi.policies.admission import ON
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
@@ -85,11 +85,11 @@ class Compression:
 
 def compile(conf: ApiConf, operation: OperationConf) -> Compression | None:
     """The one policy of the list."""
-    for item in conf.policies_of(operation).response:
-        if item.name == POLICY:
-            named = item.parameter("encodings", ENCODINGS)
-            return Compression(tuple(encoding for encoding in ENCODINGS if encoding in named))
-    return None
+    item = policy_named(conf.policies_of(operation).response, POLICY)
+    if item is None:
+        return None
+    named = item.parameter("encodings", ENCODINGS)
+    return Compression(tuple(encoding for encoding in ENCODINGS if encoding in named))
 
 
 def envoy(node: Compression, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract

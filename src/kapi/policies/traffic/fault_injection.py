@@ -6,15 +6,15 @@ and limits, so that only accepted calls get them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kapi.apis import report as codes
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import Record, Whole
-from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.apis.model.conf import ApiConf, OperationConf, policy_named
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, mark
+from kapi.dataclass import dataclass
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 
@@ -42,15 +42,15 @@ class FaultInjection:
 
 def compile(conf: ApiConf, operation: OperationConf) -> FaultInjection | None:
     """The one policy of the list."""
-    for item in conf.policies_of(operation).request:
-        if item.name == POLICY:
-            return FaultInjection(
-                item.parameter("delayMillis", 0),
-                item.parameter("delayPercent", _ALL),
-                item.parameter("statusCode", 0),
-                item.parameter("statusPercent", _ALL),
-            )
-    return None
+    item = policy_named(conf.policies_of(operation).request, POLICY)
+    if item is None:
+        return None
+    return FaultInjection(
+        item.parameter("delayMillis", 0),
+        item.parameter("delayPercent", _ALL),
+        item.parameter("statusCode", 0),
+        item.parameter("statusPercent", _ALL),
+    )
 
 
 def envoy(node: FaultInjection, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract

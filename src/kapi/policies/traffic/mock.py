@@ -7,7 +7,6 @@ come first. Not Envoy's direct response: its CORS filter does nothing on routes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
@@ -15,8 +14,9 @@ from kapi.apis.conf.shapes import Record, Text, Whole
 from kapi.apis.definitions.examples import example_of
 from kapi.apis.definitions.openapi_operations import OpenApiReader
 from kapi.apis.ir import Operation
-from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.apis.model.conf import ApiConf, OperationConf, policy_named
 from kapi.apis.model.rules import target_key
+from kapi.dataclass import dataclass
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
 
@@ -62,14 +62,14 @@ class Mock:
 
 def compile(conf: ApiConf, operation: OperationConf) -> Mock | None:
     """The one policy of the list; `completed` adds what the definition says."""
-    for item in conf.policies_of(operation).request:
-        if item.name == POLICY:
-            return Mock(
-                item.parameter("statusCode", 0),
-                item.parameter("contentType", ""),
-                item.parameter("body"),
-            )
-    return None
+    item = policy_named(conf.policies_of(operation).request, POLICY)
+    if item is None:
+        return None
+    return Mock(
+        item.parameter("statusCode", 0),
+        item.parameter("contentType", ""),
+        item.parameter("body"),
+    )
 
 
 def completed(node: Mock, operation: Operation, source: OpenApiReader) -> Mock:

@@ -1,5 +1,7 @@
 """Requests that the definition does not describe are refused (kapi's own `RequestValidation`).
 
+Answers that it does not describe are told to the access log, if the conf asks for that.
+
 Parameters of path, query, headers and cookies, the media type and JSON bodies are compared with the
 OpenAPI document by a WebAssembly module inside Envoy (`wasm/validation`). An operation that the
 definition does not have is not checked. They act after authentication and scopes, and before
@@ -11,22 +13,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import FLAG, Record
-from kapi.apis.definitions.loose import mapping
 from kapi.apis.definitions.openapi_operations import JSON, OpenApiReader
 from kapi.apis.ir import Operation
-from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.apis.model.conf import ApiConf, OperationConf, policy_named
 from kapi.apis.model.rules import target_key
+from kapi.dataclass import dataclass
 from kapi.policies.admission import ON
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.guardrails.patterns import pattern_fault
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 from kapi.policies.own_modules import built, module_filter
+from kapi.typed import mapping, of_kind
 
 name = "request_validation"
 phase = Phase.GUARD
@@ -64,15 +67,18 @@ class RequestValidation:
     checks: str = ""
     unchecked: tuple[str, ...] = ()
     """Which of the parameters of the policy are false."""
+    responses: bool = False
+    """Whether answers are compared too."""
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> RequestValidation | None:
     """The wishes of the conf; `completed` adds what the definition says."""
-    for item in conf.policies_of(operation).request:
-        if item.name == POLICY:
-            unchecked = tuple(key for key in _FLAGS if item.parameter(key) is False)
-            return RequestValidation("", unchecked)
-    return None
+    item = policy_named(conf.policies_of(operation).request, POLICY)
+    if item is None:
+        return None
+    unchecked = tuple(key for key in _FLAGS if item.parameter(key) is False)
+    responses = item.parameter("responses", default=False)
+    return RequestValidation("", unchecked, responses)
 
 
 def completed(
@@ -88,8 +94,41 @@ def completed(
         checks["refusesUnknown"] = "unknownQuery" in node.unchecked
     if "body" not in node.unchecked and (body := _body(source, found)):
         checks["body"] = body
-    text = json.dumps(checks, ensure_ascii=False, separators=(",", ":"))
+    text = _text(checks)
+    if node.responses and mapping(found.get("responses")):
+        both = _text(checks | {"responses": {"statuses": list(_statuses(source, found))}})
+        # Schemas of answers must not be the reason why requests are not checked.
+        text = both if len(both) <= LARGEST else text
     return replace(node, checks=text if len(text) <= LARGEST else "")
+
+
+def _text(checks: Mapping[str, Any]) -> str:
+    return json.dumps(checks, ensure_ascii=False, separators=(",", ":"))
+
+
+def _statuses(source: OpenApiReader, operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The answers of the definition: status, class of statuses or `default`, and media types."""
+    for status, given in mapping(operation.get("responses")).items():
+        answer = mapping(source.followed(given))
+        content = mapping(answer.get("content"))
+        if not content and isinstance(answer.get("schema"), dict):
+            content = {name: {"schema": answer["schema"]} for name in _produced(source, operation)}
+        types = [_answer_type(source, name, item) for name, item in content.items()]
+        yield {"status": str(status), "types": types}
+
+
+def _produced(source: OpenApiReader, operation: Mapping[str, Any]) -> list[str]:
+    """The media types of answers in Swagger 2.0."""
+    given = operation.get("produces") or source.document.get("produces") or ["application/json"]
+    return [str(item) for item in given] if isinstance(given, list) else ["application/json"]
+
+
+def _answer_type(source: OpenApiReader, media_type: str, item: Any) -> dict[str, Any]:
+    bare = str(media_type).partition(";")[0].strip()
+    schema = mapping(item).get("schema")
+    if not JSON.match(bare) or not isinstance(schema, dict):
+        return {"type": bare}
+    return {"type": bare, "schema": _without_other_patterns(source.response_schema(schema))}
 
 
 def _parameters(source: OpenApiReader, operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -208,8 +247,10 @@ def envoy(node: RequestValidation, place: Place) -> EnvoyRoute:
     for parameter in checks["parameters"]:
         if "segment" in parameter:
             parameter["segment"] += before
+    if "responses" in checks:
+        checks["responses"]["most"] = place.gateway.enforcer.max_body_bytes
     checks["credentials"] = _query_credentials(place.operation)
-    config = json.dumps(checks, ensure_ascii=False, separators=(",", ":"))
+    config = _text(checks)
     digest = hashlib.sha256(config.encode()).hexdigest()[:32]
     return EnvoyRoute(
         {FILTER: ON},
@@ -220,7 +261,7 @@ def envoy(node: RequestValidation, place: Place) -> EnvoyRoute:
 
 def _query_credentials(operation: Operation) -> list[str]:
     """Query parameters that hold a token or a key."""
-    nodes = (node for node in operation.policies if isinstance(node, Authentication))
+    nodes = of_kind(operation.policies, Authentication)
     return [item.query for node in nodes for item in node.credentials if item.query]
 
 
@@ -237,10 +278,11 @@ conf_part = ConfPart(
         ListedPolicy(
             POLICY,
             flows=("request",),
-            parameters=Record({"parameters": FLAG, "body": FLAG, "unknownQuery": FLAG}),
+            parameters=Record({**dict.fromkeys(_FLAGS, FLAG), "responses": FLAG}),
             descriptions={
                 "parameters": "Whether path, query, headers and cookies are checked; true.",
                 "body": "Whether the media type and the body are checked; true.",
+                "responses": "Whether answers are compared and told to the access log; false.",
                 "unknownQuery": "Whether other query parameters are let through; true.",
             },
             example={"unknownQuery": False},

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from kapi.apis import report as codes
 from kapi.apis.conf.nodes import operation_nodes, text_at
-from kapi.apis.conf.policy_lists import uses
+from kapi.apis.conf.policy_lists import uses_of
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import Record, Text
 from kapi.apis.ir import Operation
-from kapi.apis.model.conf import ApiConf, OperationConf
+from kapi.apis.model.conf import ApiConf, OperationConf, policy_named
 from kapi.apis.model.rules import Fault, target_fault
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, mark
+from kapi.dataclass import dataclass
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute
+from kapi.typed import of_kind
 
 name = "url_rewrite"
 phase = Phase.TRANSFORM
@@ -43,18 +44,17 @@ class UrlRewrite:
 
 def backend_path(operation: Operation) -> str:
     """The path that an operation has at its backend, if a policy says one; else empty."""
-    for node in operation.policies:
-        if isinstance(node, UrlRewrite):
-            return node.path
+    for node in of_kind(operation.policies, UrlRewrite):
+        return node.path
     return ""
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> UrlRewrite | None:
     """The one policy; reading the conf has checked it."""
-    for item in conf.policies_of(operation).request:
-        if item.name == POLICY:
-            return UrlRewrite(item.parameter("path"))
-    return None
+    item = policy_named(conf.policies_of(operation).request, POLICY)
+    if item is None:
+        return None
+    return UrlRewrite(item.parameter("path"))
 
 
 def envoy(node: UrlRewrite, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
@@ -69,9 +69,9 @@ def kubernetes(node: UrlRewrite, at: KubernetesPlace) -> KubernetesRoute:  # noq
 
 def _check(root: Mapping, report: Report) -> None:
     targets = {pointer: text_at(node, "target") for node, pointer in operation_nodes(root)}
-    for use in uses(root):
+    for use in uses_of(root, POLICY):
         operation = use.owner.rsplit("/", 2)[0]
-        if use.name != POLICY or use.parameters is None or operation not in targets:
+        if use.parameters is None or operation not in targets:
             continue
         fault = _fault(text_at(use.parameters, "path"), targets[operation])
         if fault is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.settings.addresses import check_host, is_issuer
 from kapi.settings.checks import Mistake, check_text
 from kapi.settings.identity.claims import claim_mistakes

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
-from kapi.settings.checks import Mistake
+from kapi.addresses import NO_URL, url_parts
+from kapi.dataclass import dataclass
+from kapi.settings.checks import Mistake, below
 from kapi.settings.identity.clients import ClientSettings
 from kapi.settings.identity.profiles import profile_mistakes
 
@@ -27,7 +28,7 @@ LINKS = ("client_uri", "policy_uri", "tos_uri", "logo_uri")
 
 _NAMES = ("subject_dn", "san_dns", "san_uri", "san_ip", "san_email")
 """What a certificate may name a client by: `tls_client_auth_…` (RFC 8705 §2.1.2)."""
-_FORBIDDEN = frozenset(' "<>\\^`{|}')
+_PLAIN = re.compile(rf'[^\x00-\x20\x7f-\U0010ffff"<>\\^`{{|}}]{{0,{_LONGEST_URI}}}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,7 @@ def unknown_names(clients: Any, facts: ClientFacts) -> Iterator[Mistake]:
     if not isinstance(clients, list | tuple):
         return
     for number, item in enumerate(clients):
-        for mistake in _unknown_names_of(item, facts):
-            yield mistake.below(f"[{number}]")
+        yield from below(f"[{number}]", _unknown_names_of(item, facts))
 
 
 def _unknown_names_of(client: Any, facts: ClientFacts) -> Iterator[Mistake]:
@@ -85,13 +85,12 @@ def _unknown(where: str, value: Any, known: tuple[str, ...]) -> Iterator[Mistake
 def clients_mistakes(clients: tuple[ClientSettings, ...], facts: ClientFacts) -> Iterator[Mistake]:
     """Each mistake in the clients of the settings."""
     for number, client in enumerate(clients):
-        for mistake in _secret_mistakes(client, facts):
-            yield mistake.below(f"[{number}]")
-        for what in client_mistakes(client, facts):
-            yield Mistake(what, where=f"[{number}]")
+        yield from below(f"[{number}]", secret_mistakes(client, facts))
+        yield from below(f"[{number}]", map(Mistake, client_mistakes(client, facts)))
 
 
-def _secret_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[Mistake]:
+def secret_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[Mistake]:
+    """Each mistake of a client's secret."""
     method = client.token_endpoint_auth_method
     public_hint = 'Public clients say token_endpoint_auth_method = "none".'
     if not client.secret:
@@ -203,9 +202,8 @@ def _sector_mistakes(client: ClientSettings) -> Iterator[str]:
     """Redirect URIs on several hosts do not name one sector (OpenID Connect Core §8.1)."""
     uri = client.sector_identifier_uri
     if uri:
-        wrong = uri_mistake(uri) or link_mistake(uri)
-        if wrong:
-            yield f"sector_identifier_uri: {wrong}"
+        wrong = _first_mistake(uri, (uri_mistake, link_mistake))
+        yield from _told("sector_identifier_uri", wrong)
         if client.sector_identifier:
             yield "sector_identifier and sector_identifier_uri exclude each other"
         return
@@ -214,7 +212,7 @@ def _sector_mistakes(client: ClientSettings) -> Iterator[str]:
     hosts = set()
     for item in client.redirect_uris:
         if not uri_mistake(item):
-            hosts.add(urlsplit(item).hostname)
+            hosts.add(url_parts(item).hostname)
     if len(hosts) > 1:
         what = "subject_type pairwise with redirect URIs on several hosts"
         yield f"{what} needs a sector_identifier_uri (OpenID Connect Core 8.1)"
@@ -223,17 +221,16 @@ def _sector_mistakes(client: ClientSettings) -> Iterator[str]:
 def _address_mistakes(client: ClientSettings) -> Iterator[str]:
     for name, mistake_of in _ADDRESS_LISTS:
         for uri in getattr(client, name):
-            wrong = mistake_of(uri)
-            if wrong:
-                yield f"{name}: {uri[:200]!r}: {wrong}"
+            yield from _told(f"{name}: {uri[:200]!r}", mistake_of(uri))
     for name, mistake_of in _ADDRESSES:
-        uri = getattr(client, name)
-        wrong = ""
-        if uri:
-            wrong = mistake_of(uri)
-        if wrong:
-            yield f"{name}: {wrong}"
+        for uri in filter(None, (getattr(client, name),)):
+            yield from _told(name, mistake_of(uri))
     yield from _logout_mistakes(client)
+
+
+def _told(subject: str, mistake: str) -> Iterator[str]:
+    if mistake:
+        yield f"{subject}: {mistake}"
 
 
 def _logout_mistakes(client: ClientSettings) -> Iterator[str]:
@@ -245,30 +242,55 @@ def _logout_mistakes(client: ClientSettings) -> Iterator[str]:
 
 def link_mistake(uri: str) -> str:
     """What is wrong with an address that pages link to; empty if nothing. Fragments are allowed."""
-    if not _is_web(uri):
-        return "it must be a web address"
-    wrong = uri_mistake(uri.partition("#")[0])
-    if wrong or (uri.isascii() and uri.isprintable()):
-        return wrong
-    return "it must be printable ASCII"
+    return _first_mistake(uri, _LINK_RULES)
+
+
+def _first_mistake(uri: str, rules: Iterable[Callable[[str], str]]) -> str:
+    return next(filter(None, (mistake_of(uri) for mistake_of in rules)), "")
 
 
 def _image_mistake(uri: str) -> str:
-    wrong = link_mistake(uri)
-    if wrong or uri.startswith("https://"):
-        return wrong
-    return "it must be an https address: pages may not load images over http"
+    return _first_mistake(uri, (link_mistake, _must(_is_https, _HTTPS_IMAGES)))
 
 
 def _logout_uri_mistake(uri: str) -> str:
-    wrong = uri_mistake(uri)
-    if wrong or _is_web(uri):
-        return wrong
-    return "it must be a web address"
+    return _first_mistake(uri, (uri_mistake, _must(_is_web, _WEB_ADDRESS)))
+
+
+def _must(accepts: Callable[[str], bool], mistake: str) -> Callable[[str], str]:
+    """A rule for an address, with the mistake if it is not kept."""
+
+    def mistake_of(uri: str) -> str:
+        if accepts(uri):
+            return ""
+        return mistake
+
+    return mistake_of
+
+
+def _mistake_before_fragment(uri: str) -> str:
+    return uri_mistake(uri.partition("#")[0])
+
+
+def _is_printable(uri: str) -> bool:
+    return uri.isascii() and uri.isprintable()
+
+
+def _is_https(uri: str) -> bool:
+    return uri.startswith("https://")
 
 
 def _is_web(uri: str) -> bool:
     return uri.startswith(("https://", "http://"))
+
+
+_WEB_ADDRESS = "it must be a web address"
+_HTTPS_IMAGES = "it must be an https address: pages may not load images over http"
+_LINK_RULES = (
+    _must(_is_web, _WEB_ADDRESS),
+    _mistake_before_fragment,
+    _must(_is_printable, "it must be printable ASCII"),
+)
 
 
 def _origin(uri: str) -> str:
@@ -278,11 +300,7 @@ def _origin(uri: str) -> str:
 
 def uri_mistake(uri: str) -> str:
     """What is wrong with an address that a client wants people sent to; empty if nothing."""
-    try:
-        parts = urlsplit(uri)
-        _ = parts.port
-    except ValueError:
-        return "it is malformed"
+    parts = url_parts(uri)
     for is_broken, message in _URI_RULES:
         if is_broken(uri, parts):
             return message
@@ -290,8 +308,7 @@ def uri_mistake(uri: str) -> str:
 
 
 def _is_not_plain(uri: str, _parts: SplitResult) -> bool:
-    is_plain = uri.isascii() and uri.isprintable() and _FORBIDDEN.isdisjoint(uri)
-    return not is_plain or len(uri) > _LONGEST_URI
+    return not _PLAIN.fullmatch(uri)
 
 
 def _leads_to_no_client(_uri: str, parts: SplitResult) -> bool:
@@ -306,6 +323,7 @@ def _has_bad_host(_uri: str, parts: SplitResult) -> bool:
 
 
 _URI_RULES: tuple[tuple[Callable[[str, SplitResult], bool], str], ...] = (
+    (lambda uri, parts: bool(uri) and parts is NO_URL, "it is malformed"),
     (
         _is_not_plain,
         f"it must be a URI of at most {_LONGEST_URI} printable ASCII characters",

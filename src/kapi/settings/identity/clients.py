@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.settings.identity.claims import claim_mistakes
 from kapi.settings.words import ACCESS_TOKEN_FORMATS, DEFAULT_ALGORITHM, SIGNING_ALGORITHMS
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from dataclasses import field
 
+from kapi.addresses import url_parts
+from kapi.dataclass import dataclass
 from kapi.settings.checks import Mistake
 from kapi.settings.words import ACCESS_TOKEN_FORMATS, SIGNING_ALGORITHMS
 
 LONGEST = 2048
 """Characters of a resource indicator."""
+_FORM = re.compile(rf'[^\x00-\x20\x7f-\U0010ffff#"\\]{{1,{LONGEST}}}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,7 @@ def resource_mistakes(resources: Iterable[ResourceSettings]) -> Iterator[Mistake
 
 def is_resource(text: str) -> bool:
     """Whether it is a resource indicator: an absolute URI without a fragment (RFC 8707 §2)."""
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return False
+    parts = url_parts(text)
     if not parts.scheme or not (parts.netloc or parts.path):
         return False
-    if len(text) > LONGEST or not text.isascii() or not text.isprintable():
-        return False
-    return not {"#", " ", '"', "\\"} & set(text)
+    return bool(_FORM.fullmatch(text))

@@ -7,12 +7,13 @@ write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kapi.errors import StorageNewer
+from kapi.store.engine.conditions import check_condition, condition_met
 from kapi.store.engine.interface import Connection, ConstraintViolated, Engine, StoreClosed
 from kapi.store.engine.migrations import migrate
 from kapi.store.engine.sqlite.engine import SqliteEngine, newer_step
@@ -51,17 +52,21 @@ class Database:
         """Close the connections. The database cannot be used afterwards."""
         self.engine.close()
 
-    def transaction(
-        self, *topics: str, parallel: bool = False
-    ) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def transaction(self, *topics: str, parallel: bool = False) -> Iterator[Connection]:
         """One transaction. Processes and nodes that watch `topics` are notified.
 
         No other transaction runs at the same time, on any node, unless both are `parallel`. A
         parallel one must be correct beside others like it at the isolation level READ COMMITTED.
-        Raises StorageBusy if others hold the lock for too long, StorageFull, StorageUnavailable:
-        nothing has changed then.
+        Raises StorageBusy if others hold the lock for too long, StorageFull, StorageUnavailable,
+        and the error of the caller's condition (`conditions.py`): nothing has changed then.
         """
-        return self.engine.transaction(topics, parallel=parallel)
+        with self.engine.transaction(topics, parallel=parallel) as db:
+            if not parallel:
+                check_condition()
+            yield db
+        if not parallel:
+            condition_met()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query. In a transaction of this thread, the query sees its changes."""

@@ -27,17 +27,25 @@ class Watch:
         self._callbacks: dict[str, list[Callable[[], None]]] = {}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._seen: Mapping[str, int] = {}
+        self._seen: dict[str, int] = {}
+        self._latest: Mapping[str, int] = {}
         self.lost_at: float | None = None
         """When the database stopped to answer, in seconds since the epoch; None while it does."""
 
     def on(self, topic: str, callback: Callable[[], None]) -> None:
-        """Call `callback` after each change of `topic`, by any process. Call it before `start`."""
+        """Call `callback` after each change of `topic`, by any process.
+
+        Call it before `start`, unless what was changed before does not matter.
+        """
         self._callbacks.setdefault(topic, []).append(callback)
 
+    def begin(self) -> None:
+        """Note the current versions. Call it before anything is loaded that `start` watches."""
+        self._latest = self._changes.open()
+        self._seen = dict(self._latest)
+
     def start(self) -> None:
-        """Note the current versions, and call back for later changes."""
-        self._seen = self._changes.open()
+        """Call back for changes since `begin`."""
         self._thread = threading.Thread(target=self._run, name="store-watch", daemon=True)
         self._thread.start()
 
@@ -58,19 +66,31 @@ class Watch:
                 self._stopped.wait(_AGAIN_SECONDS)
             else:
                 self._find()
-                if versions is not None:
-                    self._tell(versions)
+                self._tell(self._latest if versions is None else versions)
         self._changes.close()
 
     def _tell(self, versions: Mapping[str, int]) -> None:
-        changed = [topic for topic, number in versions.items() if self._seen.get(topic) != number]
-        self._seen = versions
-        for topic in changed:
-            for callback in self._callbacks.get(topic, ()):
-                try:
-                    callback()
-                except Exception:
-                    _LOG.exception("a change of %s could not be taken up", topic)
+        """Call back for what changed. A topic with a callback that fails is told again."""
+        self._latest = versions
+        if versions == self._seen:
+            return
+        for topic, number in versions.items():
+            if self._seen.get(topic) != number and self._call_back(topic):
+                self._seen[topic] = number
+
+    def _call_back(self, topic: str) -> bool:
+        """Whether all callbacks took up the change."""
+        done = True
+        for callback in self._callbacks.get(topic, ()):
+            try:
+                callback()
+            except StorageError as error:
+                _LOG.warning("a change of %s is taken up later: %s", topic, error.title)
+                self._stopped.wait(_AGAIN_SECONDS)
+                done = False
+            except Exception:
+                _LOG.exception("a change of %s could not be taken up", topic)
+        return done
 
     def _lose(self, why: str) -> None:
         if self.lost_at is None:

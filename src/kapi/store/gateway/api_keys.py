@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import Database
 
 TOPIC = "api_keys"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import ConstraintViolated, Database
+from kapi.store.gateway.declared import forget_declared
 
 TOPIC = "applications"
 
@@ -110,7 +111,29 @@ class ApplicationStore:
 
     def remove(self, application_id: str) -> None:
         """Forget an application with all that belongs to it."""
-        self._delete("DELETE FROM applications WHERE id = ?", (application_id,))
+        with self._database.transaction(TOPIC) as db:
+            own = "SELECT id FROM subscriptions WHERE application_id = ?"
+            for (subscription,) in db.execute(own, (application_id,)).fetchall():
+                forget_declared(db, "Subscription", subscription)
+            forget_declared(db, "Application", application_id)
+            db.execute("DELETE FROM applications WHERE id = ?", (application_id,))
+
+    def update(self, item: Application, name: str | None, tier: str | None) -> None:
+        """Replace name and tier of an application; what is None stays as another node has it.
+
+        Raises Taken for a name that another one of its organization has.
+        """
+        same_name = "SELECT 1 FROM applications WHERE organization = ? AND name = ? AND id <> ?"
+        sql = (
+            "UPDATE applications SET name = COALESCE(?, name), tier = COALESCE(?, tier)"
+            " WHERE id = ?"
+        )
+        with self._database.transaction(TOPIC) as db:
+            if name is not None:
+                others = db.execute(same_name, (item.organization, name, item.id))
+                if others.fetchone():
+                    raise Taken
+            db.execute(sql, (name, tier, item.id))
 
     def add_key(self, application: Application, key: ConsumerKey) -> None:
         """Give an application a key."""
@@ -153,16 +176,19 @@ class ApplicationStore:
         )
         self._insert(sql, values)
 
-    def change(self, item: Subscription) -> None:
-        """Replace status and tier of a subscription."""
+    def change(self, subscription_id: str, status: str | None, tier: str | None) -> None:
+        """Replace status and tier of a subscription; what is None stays as another node has it."""
         self._delete(
-            "UPDATE subscriptions SET status = ?, tier = ? WHERE id = ?",
-            (item.status, item.tier, item.id),
+            "UPDATE subscriptions SET status = COALESCE(?, status), tier = COALESCE(?, tier)"
+            " WHERE id = ?",
+            (status, tier, subscription_id),
         )
 
     def unsubscribe(self, subscription_id: str) -> None:
         """Forget a subscription."""
-        self._delete("DELETE FROM subscriptions WHERE id = ?", (subscription_id,))
+        with self._database.transaction(TOPIC) as db:
+            forget_declared(db, "Subscription", subscription_id)
+            db.execute("DELETE FROM subscriptions WHERE id = ?", (subscription_id,))
 
     def _insert(self, sql: str, values: tuple[object, ...]) -> None:
         try:

@@ -6,8 +6,8 @@ Only `gateway.rate_limit_counters` writes them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import Database
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kapi.dataclass import dataclass
 from kapi.store.engine.database import Database
 
 _COLUMNS = "kid, private_pem, created_at"

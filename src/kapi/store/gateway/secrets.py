@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from kapi.dataclass import dataclass
 from kapi.store import DEPLOYMENTS, Rendered, keep_rendered, next_change
 from kapi.store.engine.database import Database
+from kapi.store.gateway.declared import forget_declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +64,4 @@ class SecretStore:
                 "DELETE FROM secrets WHERE organization = ? AND name = ? AND secret_key = ?",
                 (organization, name, key),
             )
+            forget_declared(db, "Secret", f"{organization}/{name}/{key}")

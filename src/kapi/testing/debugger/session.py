@@ -7,10 +7,11 @@ import hashlib
 import json
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.testing.http.calls import Call, Reply
 
 _MOST_SESSIONS = 100

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+
+from kapi.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Reason:
 @cache
 def reasons() -> tuple[Reason, ...]:
     """All rows in their order."""
+    import tomllib
+
     text = resources.files(__package__).joinpath("reasons.toml").read_text("utf-8")
     return tuple(Reason(**row) for row in tomllib.loads(text)["reasons"])
 

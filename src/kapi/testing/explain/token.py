@@ -1,6 +1,6 @@
 """Explains a token of an issuer: what it is, and each check of a verifier.
 
-The checks are those of `kapi issuer test` (`identity/issuers/trial_of_token.py`), with the issuer's
+The checks are those of `kapi issuer test` (`identity/issuers/trials/token.py`), with the issuer's
 own keys.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kapi.identity.issuers.declaration import Issuer
-from kapi.identity.issuers.trial_of_token import Step, token_steps
+from kapi.identity.issuers.trials.token import Step, token_steps
 from kapi.identity.issuers.verify import IssuerKeys
 from kapi.identity.provider import Provider
 from kapi.testing.explain.contents import contents_of
@@ -22,7 +22,7 @@ def explain_token(
 
     `trusted` is the issuer as a verifier declares it, if it is not the inbuilt one.
     """
-    inbuilt = IssuerKeys.inbuilt(provider.settings.identity.issuer, provider.keyring.keys)
+    inbuilt = IssuerKeys.inbuilt(provider.issuer, provider.keyring.keys, provider.issuers)
     steps = token_steps(token, trusted or inbuilt.issuer, inbuilt.keys, now)
     return {
         **contents_of(token),

@@ -103,7 +103,7 @@ KINDS = (
     ),
     Kind(
         "delay",
-        "the answer, so many seconds late",
+        "the answer, late by this number of seconds",
         "RFC 9110 §15.5.9",
         _delay,
         value=5,

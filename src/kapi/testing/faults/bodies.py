@@ -85,7 +85,7 @@ KINDS = (
     Kind("array", "a JSON array around the object", "RFC 6749 §5.1", _array),
     Kind(
         "huge",
-        "a member with so many characters",
+        "a member with this number of characters",
         "RFC 9110 §15.5.14",
         _huge,
         value=5_000_000,

@@ -133,7 +133,7 @@ KINDS = (
     Kind("strange-key", "a further key of an unknown kty, first", _SET, _keys(_strange_key), _JWKS),
     Kind(
         "many-keys",
-        "so many further keys",
+        "number of further keys",
         _SET,
         _keys(_many),
         _JWKS,

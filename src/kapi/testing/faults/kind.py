@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.identity.provider import Provider
 from kapi.jose.signing_keys import SigningKey
 from kapi.testing.http.calls import Call, Reply

@@ -7,9 +7,10 @@ import itertools
 import random
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.identity.provider import Provider
 from kapi.testing.faults.catalogue import kind_of
 from kapi.testing.faults.kind import Kind, Scene
@@ -32,7 +33,7 @@ class Fault:
     nth: int = 0
     """Only the nth matching call, counted from 1; 0 is every one."""
     times: int = 0
-    """At most so many times; 0 is without end."""
+    """The greatest number of times; 0 is without end."""
     share: float = 1.0
     """The part of the matching calls, at random, from 0 to 1."""
     id: int = 0

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication.secrets import basic_credentials
 from kapi.jose.jwt import InvalidJwt, Jwt, parse_jwt

@@ -9,11 +9,12 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 
+from kapi.dataclass import dataclass
 from kapi.jose import base64url
 from kapi.jose.algorithms import ALGORITHMS
 from kapi.jose.signing_keys import SigningKey, load_key

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.identity.accounts.users import User
 from kapi.identity.clients.clients import Client
 from kapi.identity.minting.minter import AccessToken

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.jose import base64url
 from kapi.testing.minting.draft import Draft
 
@@ -208,9 +208,12 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     Recipe("wrong-key", "another key under the kid of the issuer's", _SIGNATURE, _wrong_key),
     Recipe(
-        "unknown-kid", "a kid that is in no JWKS", "RFC 7515 §4.1.4", _header(kid="unknown-kid")
+        "unknown-kid",
+        "a kid that is in no JWKS",
+        "RFC 7515 §4.1.4",
+        _header(kid="unknown-kid", x5t=None),
     ),
-    Recipe("no-kid", "kid is missing", "RFC 7515 §4.1.4", _header(kid=None)),
+    Recipe("no-kid", "kid is missing", "RFC 7515 §4.1.4", _header(kid=None, x5t=None)),
     Recipe(
         "kid-path",
         "kid is ../../../../dev/null",

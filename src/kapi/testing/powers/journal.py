@@ -10,8 +10,10 @@ import hashlib
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any
+
+from kapi.dataclass import dataclass
 
 MOST_ENTRIES = 10_000
 """Older entries are dropped."""

@@ -14,6 +14,7 @@ from kapi.identity.keys.keyring import load_keyring
 from kapi.identity.provider import Provider
 from kapi.jose.signing_keys import SigningKey
 from kapi.store.keys import ACTIVE, IN_JWKS, PUBLISHED, RETIRED, STAGED, Keys, StoredKey
+from kapi.testing.powers.certificates import named
 from kapi.testing.powers.clock import Clock
 from kapi.testing.powers.private_jwk import private_key
 from kapi.testing.powers.stock import make_key, stored
@@ -52,7 +53,7 @@ class KeyDrills:
 
     def stage(self, algorithm: str = "RS256") -> str:
         """Make a key that is not in the JWKS yet. Returns its kid. Raises KeyError."""
-        key = make_key(algorithm)
+        key = named(make_key(algorithm), self._habit)
         self._keys().add(stored(key, STAGED, self._clock.now))
         return key.kid
 
@@ -68,7 +69,7 @@ class KeyDrills:
         return key.kid
 
     def publish(self, kid: str, activate_after: int | None = None) -> None:
-        """Put a staged key into the JWKS; it signs after so many seconds, or by `activate`."""
+        """Put a staged key into the JWKS; it signs after a delay in seconds, or by `activate`."""
         due = None
         if activate_after is not None:
             due = self._clock.now + activate_after

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
-from kapi.identity.issuers.emulation import Emulation
+from kapi.identity.issuers.emulation import Emulation, PublishedKeys
 from kapi.identity.keys.keyring import Keyring
-from kapi.jose import base64url
 from kapi.jose.signing_keys import SigningKey
+from kapi.store.keys import ACTIVE, PUBLISHED
 from kapi.testing.http.calls import Reply, json_reply
+from kapi.testing.powers.certificates import certificate_of, named, thumbprint
 from kapi.testing.powers.stock import make_key
-
-_YEARS = 10
-
-
-@cache
-def certificate_of(key: SigningKey) -> x509.Certificate:
-    """A certificate of the key, signed by itself (RFC 5280 §3.2)."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, key.kid)])
-    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name)
-    made = made.public_key(key.public).serial_number(x509.random_serial_number())
-    made = made.not_valid_before(start).not_valid_after(start + dt.timedelta(days=365 * _YEARS))
-    private: Any = key.private
-    return made.sign(private, hashes.SHA256())
-
-
-def thumbprint(key: SigningKey) -> str:
-    """`x5t` of the key's certificate (RFC 7517 §4.8)."""
-    der = certificate_of(key).public_bytes(serialization.Encoding.DER)
-    return base64url.encode(hashlib.sha1(der, usedforsecurity=False).digest())
 
 
 def published(keyring: Keyring, emulation: Emulation) -> list[SigningKey]:
@@ -91,6 +68,14 @@ def _cached(value: Any, max_age: int) -> Reply:
     return reply.with_header("access-control-allow-origin", "*")
 
 
-def ahead(count: int, algorithm: str) -> Iterable[SigningKey]:
-    """Keys that are published before they sign."""
-    return (make_key(algorithm) for _ in range(count))
+def first_keys(
+    emulation: Emulation | None, algorithms: Iterable[str]
+) -> Iterator[tuple[SigningKey, str]]:
+    """New keys of an issuer with their states: those that sign, those that are published ahead."""
+    shape = PublishedKeys()
+    if emulation is not None:
+        shape = emulation.keys
+        for _ in range(shape.ahead):
+            yield named(make_key(emulation.algorithm), shape), PUBLISHED
+    for algorithm in algorithms:
+        yield named(make_key(algorithm), shape), ACTIVE

@@ -21,8 +21,8 @@ from kapi.jose import base64url
 from kapi.jose.jwt import InvalidJwt, parse_jwt
 from kapi.jose.signing_keys import SigningKey
 from kapi.testing.minting.draft import Draft
+from kapi.testing.powers.certificates import thumbprint
 from kapi.testing.vendors.facts import Facts, filled
-from kapi.testing.vendors.keys import thumbprint
 from kapi.testing.vendors.vendor import Vendor
 
 _MOST = 10_000

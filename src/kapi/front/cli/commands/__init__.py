@@ -1,1 +1,1 @@
-"""The commands, one module for each group, named for what they are about."""
+"""The commands: a room for each heading of the help, a module for each group of commands."""

@@ -1,1 +1,1 @@
-"""A platform for one test run, and the end of a platform."""
+"""The start of a platform and its end, and a platform for one test run."""

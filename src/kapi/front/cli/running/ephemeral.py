@@ -17,8 +17,8 @@ from typing import Any
 
 from kapi.errors import KapiError
 from kapi.front.cli.output import put
+from kapi.front.cli.running.starting import checked_settings, given, start
 from kapi.front.cli.running.stopping import stop
-from kapi.front.cli.starting import checked_settings, given, start
 from kapi.run_files import lock_holder
 from kapi.settings import Settings
 

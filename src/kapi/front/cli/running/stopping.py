@@ -1,4 +1,4 @@
-"""Stops the platform of a data directory: `kapi down`, and the end of an ephemeral one."""
+"""Signals to the platform of a data directory, and its end: `kapi down`, an ephemeral one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stop(settings: Settings) -> bool:
         if holder is None:
             return True
         if holder and holder != asked:  # 0: it is starting, and has not said its process id yet
-            _ask_to_stop(settings, holder)
+            send(settings, holder, signal.SIGTERM)
             asked = holder
         time.sleep(0.02)
     raise KapiError(
@@ -32,10 +32,10 @@ def stop(settings: Settings) -> bool:
     )
 
 
-def _ask_to_stop(settings: Settings, holder: int) -> None:
-    """Send SIGTERM to the process that holds the lock, not to a later one with its id."""
+def send(settings: Settings, holder: int, number: signal.Signals) -> None:
+    """Send a signal to the process that holds the lock, not to a later one with its id."""
     if not hasattr(os, "pidfd_open"):  # not Linux
-        os.kill(holder, signal.SIGTERM)
+        os.kill(holder, number)
         return
     try:
         process = os.pidfd_open(holder)
@@ -43,7 +43,7 @@ def _ask_to_stop(settings: Settings, holder: int) -> None:
         return
     try:
         if lock_holder(settings.data_dir) == holder:
-            signal.pidfd_send_signal(process, signal.SIGTERM)
+            signal.pidfd_send_signal(process, number)
     except ProcessLookupError:
         return
     finally:

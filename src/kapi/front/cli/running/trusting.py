@@ -10,10 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
+
+from kapi.dataclass import dataclass
 
 Result = Literal["trusted", "removed", "failed", "absent"]
 

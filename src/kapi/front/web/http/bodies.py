@@ -14,10 +14,14 @@ LARGEST_BODY = 64 * 1024
 """The default limit, in bytes."""
 
 
-async def read_body(request: Request, most: int = LARGEST_BODY) -> bytes:
-    """The whole body. Raises Problem 413 when it has more than `most` bytes."""
+async def read_body(request: Request, most: int = LARGEST_BODY, *, at_once: bool = True) -> bytes:
+    """The whole body. Raises Problem 413 when it has more than `most` bytes.
+
+    It does so `at_once` if the request declares that many, or else after `most` bytes: a caller
+    who is still sending a large body may not see an answer that comes at once.
+    """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and len(declared) < 20 and int(declared) > most:
+    if at_once and declared.isdigit() and len(declared) < 20 and int(declared) > most:
         raise too_large(most)
     content = bytearray()
     async for chunk in request.stream():

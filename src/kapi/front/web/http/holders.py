@@ -31,17 +31,23 @@ class Holders:
         random_bytes: Callable[[int], bytes],
         now: Callable[[], float],
     ) -> None:
-        self._origin = settings.gateway.origin(settings.gateway.api_host)
+        self._gateway = settings.gateway
         self._records = Records(database)
         self._wants_nonce = settings.identity.dpop_nonce
         self._keys = PlatformKeys(database)
         self._random_bytes = random_bytes
         self._now = now
 
-    @property
-    def metadata_url(self) -> str:
+    def metadata_url(self, request: Request) -> str:
         """Where the metadata of the system APIs are (RFC 9728)."""
-        return f"{self._origin}/.well-known/oauth-protected-resource"
+        return f"{self._origin(request)}/.well-known/oauth-protected-resource"
+
+    def _origin(self, request: Request) -> str:
+        """The system APIs under the name that the caller used."""
+        host = request.headers.get("host", "").partition(":")[0].lower()
+        if host not in self._gateway.api_hosts:
+            host = self._gateway.api_host
+        return self._gateway.origin(host)
 
     def of(self, request: Request) -> Holder:
         """The check for the tokens of one request."""
@@ -78,7 +84,7 @@ class Holders:
         return verify_proof(
             proofs,
             request.method,
-            f"{self._origin}{path}",
+            f"{self._origin(request)}{path}",
             now,
             seen,
             token=token,

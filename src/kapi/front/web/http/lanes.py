@@ -22,6 +22,7 @@ from kapi import error_codes
 from kapi.callers import CALLER, Caller, CallerLeft
 from kapi.error_codes import ErrorCode
 from kapi.errors import Problem
+from kapi.front.web.http.addresses import address_of
 from kapi.identity.protocol.http import network_of
 
 _RETRY_SECONDS = "5"
@@ -44,7 +45,7 @@ class Lane:
 
         Raises what it raises, Problem 429 or 503, or ClientDisconnect.
         """
-        name = _network(request)
+        name = network_of(address_of(request.headers.raw))
         self._admit(name)
         caller = Caller()
         job = asyncio.ensure_future(self._turn(name, caller, partial(work, *arguments)))
@@ -85,10 +86,6 @@ class Lane:
         async with own:
             CALLER.set(caller)
             return await anyio.to_thread.run_sync(work, limiter=self._limiter)
-
-
-def _network(request: Request) -> str:
-    return network_of(request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip())
 
 
 async def _closed(request: Request) -> None:

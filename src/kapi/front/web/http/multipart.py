@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
@@ -13,11 +12,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from kapi import error_codes
+from kapi.dataclass import dataclass
 from kapi.errors import Problem
 from kapi.front.web.http.bodies import too_large
 from kapi.openapi import MULTIPART
 
 _ROOM_FOR_HEADERS = 64 * 1024
+_FIELDS = 16
 _BROKEN = (
     MultiPartException,
     HTTPException,
@@ -58,7 +59,8 @@ async def read_form(request: Request, limits: Mapping[str, int]) -> dict[str, Pa
     limited = Request(request.scope, _capped(request, sum(limits.values()) + _ROOM_FOR_HEADERS))
     most = max(limits.values())
     try:
-        async with limited.form(max_files=16, max_fields=16, max_part_size=most) as form:
+        fields = max(_FIELDS, len(limits))
+        async with limited.form(max_files=16, max_fields=fields, max_part_size=most) as form:
             return await _parts(form, limits)
     except _BROKEN as error:
         detail = getattr(error, "message", "") or getattr(error, "detail", "") or str(error)

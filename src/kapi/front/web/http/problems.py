@@ -28,7 +28,7 @@ _LOG = logging.getLogger("kapi.system_api")
 
 def answer(request: Request, error: Exception) -> Response:
     """The response to any error. An unexpected one is logged with its trace, and gives 500."""
-    problem = _as_problem(error)
+    problem = problem_of(error)
     if problem.status >= 500:
         _LOG.error(
             "%s %s: %s",
@@ -76,7 +76,8 @@ def body_of(problem: Problem) -> dict[str, Any]:
     return body
 
 
-def _as_problem(error: Exception) -> Problem:
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error is for the caller."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, StorageError):
@@ -87,7 +88,7 @@ def _as_problem(error: Exception) -> Problem:
             error.status, error.code, error.title, error.detail, error.hint, headers=headers
         )
     if isinstance(error, OSError) and error.errno in FULL:
-        return _as_problem(StorageFull())
+        return problem_of(StorageFull())
     if isinstance(error, GatewayRejected):
         return Problem(400, error.code, error.title, error.detail, error.hint)
     if isinstance(error, GatewayUnavailable):

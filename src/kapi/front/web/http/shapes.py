@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 from starlette.requests import Request
 
+from kapi.dataclass import dataclass
 from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid
 from kapi.front.web.http.bodies import json_object, read_body

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from kapi.errors import FULL, OAuthError, StorageBusy, StorageError, StorageFull
+from kapi.front.web.http.addresses import address_of
 from kapi.front.web.http.draining import App, Message, Receive, Send, discard_body
 from kapi.front.web.identity.failures import tell_failure
 from kapi.identity.clients.fetch_places import PLACES
@@ -101,10 +102,37 @@ def token_endpoint_of(provider: Provider) -> TokenEndpoint:
     return TokenEndpoint(provider, token_grants(provider.settings.identity))
 
 
+class TokenEndpoints:
+    """The token endpoint under each name of the provider's host."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._main = token_endpoint_of(provider)
+        self._others = {
+            host.encode("ascii"): token_endpoint_of(other)
+            for host, other in provider.by_host.items()
+        }
+
+    def of(self, headers: Sequence[tuple[bytes, bytes]]) -> TokenEndpoint:
+        """That of the host that a request names."""
+        return self._others.get(_host_in(headers), self._main)
+
+
+def _host_in(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The host without port, in small letters. Envoy has checked that there is one."""
+    for name, value in headers:
+        if name == b"host":
+            return value.partition(b":")[0].lower()
+    return b""
+
+
 def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:
     """The ASGI application of an identity worker. `now` gives seconds since the epoch."""
-    token_endpoint = token_endpoint_of(provider)
-    table = _Table(provider, ENDPOINTS)
+    token_endpoints = TokenEndpoints(provider)
+    main = (provider, _Table(provider, ENDPOINTS))
+    others = {
+        host.encode("ascii"): (other, _Table(other, ENDPOINTS))
+        for host, other in provider.by_host.items()
+    }
     token_paths = frozenset(TOKEN_PATHS)
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="identity")
 
@@ -112,11 +140,13 @@ def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:
         if scope["type"] != "http":
             return
         path = scope["path"]
+        named, table = others.get(_host_in(scope["headers"]), main)
         try:
             if path in token_paths:
-                await _token(token_endpoint, now, threads, scope, receive, send)
+                endpoint_of_host = token_endpoints.of(scope["headers"])
+                await _token(endpoint_of_host, now, threads, scope, receive, send)
             elif (endpoint := table.find(path)) is not None:
-                await _endpoint(endpoint, provider, now, threads, scope, receive, send)
+                await _endpoint(endpoint, named, now, threads, scope, receive, send)
             else:
                 await discard_body(receive)
                 await _send(send, _NOT_FOUND)
@@ -196,19 +226,8 @@ def checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Creden
             certificate = value.decode("latin-1")
     check_media_type(content_type)
     # The network is needed for the quota of DPoP proofs only.
-    network = caller_network(headers) if proofs else ""
+    network = network_of(address_of(headers)) if proofs else ""
     return Credentials(authorization, proofs, certificate, "POST", path, network)
-
-
-def caller_network(headers: Sequence[tuple[bytes, bytes]]) -> str:
-    """The network of the last `X-Forwarded-For` entry, as in `Request.network`."""
-    found = []
-    for name, value in headers:
-        if name == b"x-forwarded-for":
-            found.append(value)
-    if not found:
-        return ""
-    return network_of(found[-1].rpartition(b",")[2].strip().decode("latin-1"))
 
 
 async def _endpoint(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kapi.errors import OAuthError
+from kapi.front.web.http.addresses import address_of
 from kapi.identity.provider import Provider
 from kapi.store.audit import FAILURE, Event
 
@@ -15,14 +16,12 @@ def tell_failure(
     """Record the error if a client was not authenticated; without waiting for the store."""
     if error.error != "invalid_client":
         return
-    found = [value for name, value in headers if name == b"x-forwarded-for"]
-    address = found[-1].rpartition(b",")[2].strip().decode("latin-1") if found else ""
     provider.record_later(
         Event(
             "client.authenticate",
             FAILURE,
             detail=error.detail,
             client=error.client,
-            address=address,
+            address=address_of(headers),
         )
     )

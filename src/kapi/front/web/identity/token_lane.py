@@ -8,19 +8,25 @@ response are handled by ASGI. Both give the same responses;
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from kapi.errors import OAuthError
-from kapi.front.web.identity.app import LARGEST_FORM, TOKEN_HEADERS, checked_headers
+from kapi.front.web.identity.app import (
+    LARGEST_FORM,
+    TOKEN_HEADERS,
+    TokenEndpoints,
+    checked_headers,
+)
 from kapi.front.web.identity.failures import tell_failure
+from kapi.front.web.identity.repeated_requests import RepeatedRequests
 from kapi.identity.protocol.forms import parse_form
 from kapi.identity.protocol.http import error_answer
-from kapi.identity.token_endpoint import PATHS, TokenEndpoint
+from kapi.identity.token_endpoint import PATHS
 
 Lane = Callable[[bytes, Sequence[tuple[bytes, bytes]], bytes], bytes | None]
 """Path, headers and body of a POST; the whole answer, or None when it must take the usual way."""
@@ -32,22 +38,31 @@ _HEAD = (
 )
 
 
-def token_lane(endpoint: TokenEndpoint, now: Callable[[], float]) -> Lane:
-    """The short way to this endpoint. `now` gives seconds since the epoch."""
+def token_lane(endpoints: TokenEndpoints, now: Callable[[], float]) -> Lane:
+    """The short way to these endpoints. `now` gives seconds since the epoch."""
+    repeated = RepeatedRequests(os.urandom(32))
 
     def answer(path: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes | None:
+        content = repeated.again(headers, body, int(now()))
+        if content is not None:
+            return _granted(content)
+        endpoint = endpoints.of(headers)
         try:
             credentials = checked_headers(headers, _PATHS[path])
             form = parse_form(body)
             if not endpoint.quick(form, credentials):
                 return None
-            content = orjson.dumps(endpoint.answer(form, credentials, int(now())))
+            asked = (form, credentials)
+            return _granted(repeated.first(endpoint, headers, body, asked, int(now())))
         except OAuthError as error:
             tell_failure(endpoint.provider, error, headers)
             return _refusal(error)
-        return _HEAD + str(len(content)).encode("ascii") + b"\r\n\r\n" + content
 
     return answer
+
+
+def _granted(content: bytes) -> bytes:
+    return b"%b%d\r\n\r\n%b" % (_HEAD, len(content), content)
 
 
 def _refusal(error: OAuthError) -> bytes:

@@ -6,20 +6,22 @@ with `about`; the parts of its path are named anyway. Nothing of a body is recor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.routing import Route
 
 from kapi.audit import Record
 from kapi.front.web.http.access import PRINCIPAL
+from kapi.front.web.http.addresses import address_of
 from kapi.front.web.http.draining import App, Message, Receive, Send
 from kapi.identity.issuers.verify import Principal
 from kapi.store.audit import FAILURE, SUCCESS, Event
+from kapi.store.engine.database import Connection
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _NAMES: Final = {
@@ -29,23 +31,32 @@ _NAMES: Final = {
     "DELETE /api/secrets/{name}/{key}": "secret.remove",
     "POST /api/issuers": "issuer.add",
     "PUT /api/issuers/{name}": "issuer.change",
+    "PATCH /api/issuers/{name}": "issuer.change",
     "DELETE /api/issuers/{name}": "issuer.remove",
     "POST /api/users": "user.add",
+    "PATCH /api/users/{username}": "user.change",
     "DELETE /api/users/{username}": "user.remove",
     "PUT /api/users/{username}/password": "user.password",
     "PUT /api/users/{username}/disabled": "user.disabled",
+    "DELETE /api/sessions/{session}": "session.revoke",
+    "DELETE /api/consents/{consent}": "consent.revoke",
     "POST /api/clients": "client.add",
+    "PATCH /api/clients/{client_id}": "client.change",
     "DELETE /api/clients/{client_id}": "client.remove",
     "POST /api/clients/{client_id}/secret": "client.rotate_secret",
     "POST /api/api-keys": "api_key.add",
     "DELETE /api/api-keys/{id}": "api_key.revoke",
     "POST /api/applications": "application.add",
+    "PATCH /api/applications/{id}": "application.change",
     "DELETE /api/applications/{id}": "application.remove",
     "POST /api/applications/{id}/keys": "application.add_key",
     "DELETE /api/applications/{id}/keys/{key:path}": "application.remove_key",
     "POST /api/subscriptions": "subscription.add",
     "PATCH /api/subscriptions/{id}": "subscription.change",
     "DELETE /api/subscriptions/{id}": "subscription.remove",
+    "POST /api/apply": "apply",
+    "POST /api/dump": "dump",
+    "POST /api/restore": "restore",
     "POST /api/keys": "key.add",
     "POST /api/keys/rotate": "key.rotate",
     "POST /api/keys/{kid}/activate": "key.activate",
@@ -60,7 +71,11 @@ _NOT_CHANGES: Final = frozenset(
     }
 )
 _REFUSED: Final = "access.refused"
-_TARGET, _DETAIL = "audit_target", "audit_detail"
+_TARGET, _DETAIL, _CHANGES = "audit_target", "audit_detail", "audit_changes"
+_ENTRY, _WRITTEN = "audit_entry", "audit_written"
+
+RecordWithin = Callable[[Connection, Event], Callable[[], None]]
+"""`kapi.audit.Audit.record_within`."""
 
 
 def about(request: Request, target: str, detail: str = "") -> None:
@@ -69,12 +84,61 @@ def about(request: Request, target: str, detail: str = "") -> None:
     setattr(request.state, _DETAIL, detail)
 
 
+def changes(request: Request, made: Sequence[tuple[str, str]]) -> None:
+    """Name the events of a request that makes several changes, each with its target."""
+    setattr(request.state, _CHANGES, tuple(made))
+
+
+class Entry:
+    """The entry of a request whose work writes it in its own transaction.
+
+    That saves a wait for the disk, and the work is never without its entry.
+    """
+
+    def __init__(
+        self, record: RecordWithin, event: Callable[[], Event | None], state: dict[str, Any]
+    ) -> None:
+        """`event` returns what is known then: call `about` before."""
+        self._record = record
+        self._event = event
+        self._state = state
+        self._write: list[Callable[[], None]] = []
+
+    def store(self, db: Connection) -> None:
+        """Write it within a transaction that may still fail."""
+        event = self._event()
+        if event is not None:
+            self._write = [self._record(db, event)]
+
+    def stored(self) -> None:
+        """Call this after the transaction. Without it, the response decides what is recorded."""
+        for write in self._write:
+            write()
+            self._state[_WRITTEN] = True
+
+
+def entry_of(request: Request) -> Entry | None:
+    """The entry of a request, for work that writes it itself; None if there is no audit log."""
+    found: Entry | None = getattr(request.state, _ENTRY, None)
+    return found
+
+
 class Auditing:
     """Around an application with these routes."""
 
-    def __init__(self, record: Record, organization: str, routes: Sequence[Route]) -> None:
-        """`organization` is the owner if a token names none."""
+    def __init__(
+        self,
+        record: Record,
+        organization: str,
+        routes: Sequence[Route],
+        record_within: RecordWithin | None = None,
+    ) -> None:
+        """`organization` is the owner if a token names none.
+
+        With `record_within`, work can write its entry in its own transaction (`entry_of`).
+        """
         self._record = record
+        self._record_within = record_within
         self._organization = organization
         self._paths: dict[Any, str] = {}
         for route in routes:
@@ -87,13 +151,17 @@ class Auditing:
             if not scope.get("path", "").startswith("/api/"):
                 await app(scope, receive, send)
                 return
-            scope["state"] = {}
+            state: dict[str, Any] = {}
+            scope["state"] = state
+            if self._record_within:
+                done = partial(self.event_of, scope, 200)
+                state[_ENTRY] = Entry(self._record_within, done, state)
 
             async def recording_send(message: Message) -> None:
-                if message["type"] == "http.response.start":
+                if message["type"] == "http.response.start" and _WRITTEN not in state:
                     event = self.event_of(scope, message["status"])
-                    if event is not None:
-                        await run_in_threadpool(self._record, event)
+                    for item in _each(event, scope["state"].get(_CHANGES)):
+                        await run_in_threadpool(self._record, item)
                 await send(message)
 
             await app(scope, receive, recording_send)
@@ -117,7 +185,7 @@ class Auditing:
             outcome,
             target=state.get(_TARGET) or parts,
             detail=detail,
-            address=_address(scope),
+            address=address_of(scope["headers"]),
             organization=self._organization,
         )
         principal = state.get(PRINCIPAL)
@@ -134,10 +202,19 @@ class Auditing:
         return _NAMES.get(known, known)
 
 
-def _address(scope: Mapping[str, Any]) -> str:
-    """The address of the caller, which the gateway adds as the last one."""
-    found = Headers(scope=dict(scope)).get("x-forwarded-for", "")
-    return found.rpartition(",")[2].strip()
+def _each(event: Event | None, made: Sequence[tuple[str, str]] | None) -> list[Event]:
+    """The entries of a request: one, or one for each of its changes. A failure has its own."""
+    if event is None:
+        return []
+    if made is None:
+        return [event]
+    entries = [
+        replace(event, event=name, outcome=SUCCESS, target=target, detail="apply")
+        for name, target in made
+    ]
+    if event.outcome == FAILURE:
+        entries.append(event)
+    return entries
 
 
 def _of(event: Event, principal: Principal) -> Event:

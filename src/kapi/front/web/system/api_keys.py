@@ -20,6 +20,7 @@ from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.shapes import Member, Rule, Shape, one_of, read_members
 from kapi.front.web.operate.auditing import about
 from kapi.front.web.system.apis import DEPLOY_SCOPE
+from kapi.front.web.system.unknown_apis import Deployed, warnings_of
 from kapi.identity.clients.api_keys import ApiKeyIssuer, Wanted
 from kapi.store.gateway.api_keys import StoredApiKey
 
@@ -118,9 +119,18 @@ _KEY = Shape(
 class ApiKeysApi:
     """The endpoints of this API."""
 
-    def __init__(self, issuer: ApiKeyIssuer, access: Access) -> None:
+    def __init__(
+        self,
+        issuer: ApiKeyIssuer,
+        access: Access,
+        deployed: Deployed,
+        in_force: Callable[[], object],
+    ) -> None:
+        """`in_force` returns when the gateway of this node has the current keys, or gives up."""
         self._issuer = issuer
+        self._deployed = deployed
         self._access = access
+        self._in_force = in_force
 
     def routes(self) -> list[Route]:
         """The routes of this API."""
@@ -136,11 +146,13 @@ class ApiKeysApi:
         principal = self._access.principal(request, DEPLOY_SCOPE)
         wanted = _wanted(await read_members(request, _KEY, _HINT))
         subject = principal.subject or principal.client_id
-        made = await run_in_threadpool(
-            self._issuer.issue, wanted, self._access.organization(principal), subject
-        )
+        organization = self._access.organization(principal)
+        made = await run_in_threadpool(self._issuer.issue, wanted, organization, subject)
         about(request, made.key.id)
-        answer = json_answer({"apiKey": made.text, **_shown(made.key)}, 201)
+        if wanted.kind == "opaque":
+            await run_in_threadpool(self._in_force)
+        warnings = warnings_of((api[0] for api in wanted.apis), self._deployed(organization))
+        answer = json_answer({"apiKey": made.text, **_shown(made.key), **warnings}, 201)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import orjson
@@ -23,6 +23,7 @@ from kapi import error_codes
 from kapi.addresses import is_loopback
 from kapi.apis.generate import Choices
 from kapi.apis.kinds import DEFAULT
+from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic, KapiError, Problem
 from kapi.figures import Counter
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
@@ -31,10 +32,12 @@ from kapi.front.web.http.draining import App, draining
 from kapi.front.web.http.lanes import Lane
 from kapi.front.web.http.multipart import read_form
 from kapi.front.web.http.problems import answer
-from kapi.front.web.operate.auditing import about
-from kapi.gateway.deployment.deployer import Deployer, Deployment
+from kapi.front.web.operate.auditing import about, entry_of
+from kapi.gateway.deployment.deployer import Deployer
+from kapi.gateway.deployment.deployment import Deployment
 from kapi.settings import Settings
 from kapi.store import StoredApi
+from kapi.store.engine.database import Connection
 
 DEPLOY_SCOPE = "apk:api_create"
 DEPLOYMENT_HEADER = "Kapi-Deployment"
@@ -68,12 +71,17 @@ class Lanes:
     fetching: Lane
     generating: Lane
     deploying: Lane
+    state: Lane
+    """Dumps and restores: the key of a passphrase takes 64 MiB, so one is made at a time."""
 
     @classmethod
     def of(cls, places: int) -> Lanes:
         """`places`: documents of one kind that are read at a time. Deployments wait for Envoy."""
         return cls(
-            Lane(16, 32, 8), Lane(places, 16, max(1, places // 2)), Lane(4 * places, 64, 4 * places)
+            fetching=Lane(16, 32, 8),
+            generating=Lane(places, 16, max(1, places // 2)),
+            deploying=Lane(4 * places, 64, 4 * places),
+            state=Lane(1, 8, 1),
         )
 
 
@@ -180,15 +188,29 @@ class SystemApi:
         organization = self._access.organization(principal)
         try:
             deployed = await self._lanes.deploying.run(
-                request, self._deployer.deploy, conf, definition, organization
+                request, self._deploy, request, conf, definition, organization
             )
         except KapiError:
             self._deployments.add(("refused",))
             raise
         headers = self._change_headers(deployed)
-        about(request, _named(deployed), headers[DEPLOYMENT_HEADER])
         self._deployments.add((headers[DEPLOYMENT_HEADER],))
         return Response(deployed.conf_text, 200, headers, "application/yaml")
+
+    def _deploy(
+        self, request: Request, conf: bytes, definition: bytes, organization: str
+    ) -> Deployment:
+        entry = entry_of(request)
+
+        def recorded(db: Connection, deployed: Deployment) -> None:
+            about(request, _named(deployed), _outcome(deployed))
+            if entry:
+                entry.store(db)
+
+        deployed = self._deployer.deploy(conf, definition, organization, recorded)
+        if entry:
+            entry.stored()
+        return deployed
 
     async def undeploy(self, request: Request) -> Response:
         """Take an API away: query parameter `apiId`."""
@@ -202,7 +224,7 @@ class SystemApi:
         organization = self._access.organization(principal)
         about(request, ids[0])
         change = await self._lanes.deploying.run(
-            request, self._deployer.undeploy, ids[0], organization
+            request, self._undeploy, request, ids[0], organization
         )
         self._deployments.add(("removed",))
         return Response(
@@ -212,6 +234,14 @@ class SystemApi:
             media_type="text/plain",
         )
 
+    def _undeploy(self, request: Request, api_id: str, organization: str) -> int:
+        entry = entry_of(request)
+        if entry is None:
+            return self._deployer.undeploy(api_id, organization)
+        change = self._deployer.undeploy(api_id, organization, entry.store)
+        entry.stored()
+        return change
+
     async def list_apis(self, request: Request) -> Response:
         """The caller's organization's APIs, with the addresses they answer on."""
         principal = self._access.principal(request, DEPLOY_SCOPE)
@@ -220,9 +250,11 @@ class SystemApi:
 
     def _change_headers(self, deployed: Deployment) -> dict[str, str]:
         """Headers that state what a deployment changed, and its warnings."""
-        headers = {DEPLOYMENT_HEADER: "created", CHANGE_HEADER: str(deployed.change)}
+        headers = {
+            DEPLOYMENT_HEADER: _outcome(deployed),
+            CHANGE_HEADER: str(deployed.change),
+        }
         if deployed.before is not None and deployed.stored is not None:
-            headers[DEPLOYMENT_HEADER] = "unchanged" if deployed.unchanged else "replaced"
             current = self._urls(deployed.stored)
             gone = [url for url in self._urls(deployed.before) if url not in current]
             if gone:
@@ -251,6 +283,15 @@ class SystemApi:
             "deployedAt": api.deployed_at,
             "urls": self._urls(api),
         }
+
+
+def _outcome(deployed: Deployment) -> str:
+    """The value of DEPLOYMENT_HEADER."""
+    if deployed.before is None or deployed.stored is None:
+        return "created"
+    if deployed.unchanged:
+        return "unchanged"
+    return "replaced"
 
 
 def _named(deployed: Deployment) -> str:

@@ -5,7 +5,7 @@ All need a token with the scope apk:api_create. They concern the organization of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -14,10 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kapi import error_codes
+from kapi.errors import Problem
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
+from kapi.front.web.http.preconditions import guarded, tag_of, tagged
 from kapi.front.web.http.shapes import Member, Shape, read_members
 from kapi.front.web.operate.auditing import about
 from kapi.front.web.system.apis import DEPLOY_SCOPE
+from kapi.front.web.system.unknown_apis import Deployed, warnings_of
 from kapi.gateway.applications import Applications
 from kapi.store.gateway.applications import Application, ConsumerKey, Subscription
 
@@ -37,14 +40,16 @@ _SUBSCRIPTION = _shape(
     "subscription",
     {"application": _TEXT, "api": _API, "tier": _TEXT, "status": Member(str, "ACTIVE")},
 )
+_UPDATE = _shape("application", {"name": Member(str), "tier": Member(str)})
 _CHANGE = _shape("subscription", {"status": Member(str), "tier": Member(str)})
 
 
 class ApplicationsApi:
     """The endpoints of this API."""
 
-    def __init__(self, applications: Applications, access: Access) -> None:
+    def __init__(self, applications: Applications, access: Access, deployed: Deployed) -> None:
         self._applications = applications
+        self._deployed = deployed
         self._access = access
 
     def routes(self) -> list[Route]:
@@ -52,11 +57,14 @@ class ApplicationsApi:
         table: tuple[Row, ...] = (
             ("GET", "/api/applications", "", self.list),
             ("POST", "/api/applications", "", self.create),
+            ("GET", "/api/applications", "/{id}", self.show),
+            ("PATCH", "/api/applications", "/{id}", self.update),
             ("DELETE", "/api/applications", "/{id}", self.remove),
             ("POST", "/api/applications", "/{id}/keys", self.add_key),
             ("DELETE", "/api/applications", "/{id}/keys/{key:path}", self.remove_key),
             ("GET", "/api/subscriptions", "", self.subscriptions),
             ("POST", "/api/subscriptions", "", self.subscribe),
+            ("GET", "/api/subscriptions", "/{id}", self.show_subscription),
             ("PATCH", "/api/subscriptions", "/{id}", self.change),
             ("DELETE", "/api/subscriptions", "/{id}", self.unsubscribe),
         )
@@ -75,13 +83,28 @@ class ApplicationsApi:
         values = (body["name"], body["tier"], body["id"])
         about(request, str(body["name"]))
         made = await run_in_threadpool(self._applications.create, organization, *values)
-        return json_answer(_shown(made), 201)
+        return tagged(request, _shown(made), 201)
+
+    async def show(self, request: Request) -> Response:
+        """An application, by id or name."""
+        organization, name = self._organization(request), request.path_params["id"]
+        found = await run_in_threadpool(self._applications.get, organization, name)
+        return tagged(request, _shown(found))
+
+    async def update(self, request: Request) -> Response:
+        """`{name?, tier?}`; 200 with the application."""
+        organization = self._organization(request)
+        body = await read_members(request, _UPDATE)
+        wanted, members = request.path_params["id"], {"name": body["name"], "tier": body["tier"]}
+        tag, update = self._tag(organization, wanted), self._applications.update
+        changed = await guarded(request, tag, update, organization, wanted, **members)
+        return tagged(request, _shown(changed))
 
     async def remove(self, request: Request) -> Response:
         """By id or name; 204."""
-        await run_in_threadpool(
-            self._applications.remove, self._organization(request), request.path_params["id"]
-        )
+        organization, name = self._organization(request), request.path_params["id"]
+        tag = self._tag(organization, name)
+        await guarded(request, tag, self._applications.remove, organization, name)
         return Response(status_code=204)
 
     async def add_key(self, request: Request) -> Response:
@@ -89,17 +112,17 @@ class ApplicationsApi:
         organization = self._organization(request)
         body = await read_members(request, _KEY)
         key = ConsumerKey(body["consumerKey"], body["type"], body["environment"])
-        changed = await run_in_threadpool(
-            self._applications.add_key, organization, request.path_params["id"], key
-        )
-        return json_answer(_shown(changed), 201)
+        name = request.path_params["id"]
+        tag = self._tag(organization, name)
+        changed = await guarded(request, tag, self._applications.add_key, organization, name, key)
+        return tagged(request, _shown(changed), 201)
 
     async def remove_key(self, request: Request) -> Response:
         """Remove a consumer key; 204."""
         organization, names = self._organization(request), request.path_params
-        await run_in_threadpool(
-            self._applications.remove_key, organization, names["id"], names["key"]
-        )
+        tag = self._tag(organization, names["id"])
+        remove = self._applications.remove_key
+        await guarded(request, tag, remove, organization, names["id"], names["key"])
         return Response(status_code=204)
 
     async def subscriptions(self, request: Request) -> Response:
@@ -113,6 +136,12 @@ class ApplicationsApi:
             }
         )
 
+    async def show_subscription(self, request: Request) -> Response:
+        """A subscription."""
+        organization, wanted = self._organization(request), request.path_params["id"]
+        found = await run_in_threadpool(self._applications.subscription, organization, wanted)
+        return tagged(request, _subscription(found))
+
     async def subscribe(self, request: Request) -> Response:
         """`{application, api: {name, version?}, tier?, status?}`; 201."""
         organization = self._organization(request)
@@ -122,30 +151,50 @@ class ApplicationsApi:
         wanted = Subscription("", api["name"], api["version"], body["status"], body["tier"])
         made = await run_in_threadpool(self._applications.subscribe, organization, name, wanted)
         owner = await run_in_threadpool(self._applications.get, organization, name)
-        return json_answer(_subscription(made, owner), 201)
+        warnings = warnings_of([wanted.api_name], self._deployed(organization))
+        more = {"application": owner.name, "applicationId": owner.id, **warnings}
+        return tagged(request, _subscription(made), 201, more=more)
 
     async def change(self, request: Request) -> Response:
         """`{status?, tier?}`; 200."""
         organization = self._organization(request)
         body = await read_members(request, _CHANGE)
-        made = await run_in_threadpool(
-            self._applications.change,
-            organization,
-            request.path_params["id"],
-            body["status"],
-            body["tier"],
-        )
-        return json_answer(_subscription(made))
+        changed, wanted = (body["status"], body["tier"]), request.path_params["id"]
+        tag = self._subscription_tag(organization, wanted)
+        change = self._applications.change
+        made = await guarded(request, tag, change, organization, wanted, *changed)
+        return tagged(request, _subscription(made))
 
     async def unsubscribe(self, request: Request) -> Response:
         """Delete a subscription; 204."""
-        await run_in_threadpool(
-            self._applications.unsubscribe, self._organization(request), request.path_params["id"]
-        )
+        organization, wanted = self._organization(request), request.path_params["id"]
+        tag = self._subscription_tag(organization, wanted)
+        await guarded(request, tag, self._applications.unsubscribe, organization, wanted)
         return Response(status_code=204)
+
+    def _tag(self, organization: str, name_or_id: str) -> Callable[[], str]:
+        """Reads the tag of an application."""
+        return _tag_of(lambda: _shown(self._applications.get(organization, name_or_id)))
+
+    def _subscription_tag(self, organization: str, subscription_id: str) -> Callable[[], str]:
+        """Reads the tag of a subscription."""
+        find = self._applications.subscription
+        return _tag_of(lambda: _subscription(find(organization, subscription_id)))
 
     def _organization(self, request: Request) -> str:
         return self._access.organization(self._access.principal(request, DEPLOY_SCOPE))
+
+
+def _tag_of(read: Callable[[], Mapping[str, Any]]) -> Callable[[], str]:
+    def tag() -> str:
+        try:
+            return tag_of(read())
+        except Problem as problem:
+            if problem.status == 404:
+                return ""
+            raise
+
+    return tag
 
 
 def _shown(item: Application) -> dict[str, Any]:

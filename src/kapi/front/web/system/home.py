@@ -7,9 +7,10 @@ The gateway sends requests here only if their Accept header prefers HTML
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from kapi.identity.clients.console_client import START_PATH
 from kapi.identity.pages.home import home_page
 from kapi.settings import Settings
 
@@ -44,7 +45,8 @@ class HomePages:
     """The endpoint, bound to the names of the hosts."""
 
     def __init__(self, settings: Settings) -> None:
-        self._system_hosts = {settings.gateway.api_host.lower(), "localhost"}
+        self._console_hosts = settings.console_hosts
+        self._system_hosts = settings.gateway.api_hosts
 
     def routes(self) -> list[Route]:
         """The path of the endpoint."""
@@ -53,5 +55,7 @@ class HomePages:
     async def show(self, request: Request) -> Response:
         """The page of the host."""
         host = request.headers.get("host", "").partition(":")[0].lower()
+        if host in self._console_hosts:
+            return RedirectResponse(START_PATH, 303)
         headers, body = home_page(*(_SYSTEM if host in self._system_hosts else _GATEWAY))
         return Response(body, headers=dict(headers))

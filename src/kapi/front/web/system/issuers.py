@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -20,14 +21,18 @@ from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.web.http.access import Access, json_answer
 from kapi.front.web.http.bodies import json_object, read_body
 from kapi.front.web.http.lanes import Lane
-from kapi.front.web.http.shapes import Member, Shape
+from kapi.front.web.http.merging import merged
+from kapi.front.web.http.preconditions import guarded, tag_of, tagged
+from kapi.front.web.http.shapes import DOCUMENT_HINT, Member, Shape
 from kapi.front.web.operate.auditing import about
 from kapi.identity.issuers.following import Followed
-from kapi.identity.issuers.trial import Step
+from kapi.identity.issuers.kept import declaration_text
+from kapi.identity.issuers.trials.issuer import Step
 from kapi.identity.issuers.trust import Trust
 from kapi.identity.issuers.verify import Principal
 from kapi.settings import IssuerSettings
 from kapi.settings.values import REFUSED, checked
+from kapi.settings.written.documents import differing
 
 ISSUER_SCOPE = "kapi:issuers"
 LARGEST_BODY = 1024 * 1024
@@ -36,6 +41,7 @@ _TEST = Shape(
     error_codes.INVALID_ISSUER,
     {"token": Member(str, "", hint='Send {"token": "…"}, or nothing.')},
 )
+_USUAL = IssuerSettings("")
 _FIELDS = {field.name for field in dataclasses.fields(IssuerSettings)}
 
 
@@ -55,6 +61,7 @@ class IssuersApi:
             Route("/api/issuers", self.add, methods=["POST"]),
             Route(one, self.show, methods=["GET"]),
             Route(one, self.replace, methods=["PUT"]),
+            Route(one, self.change, methods=["PATCH"]),
             Route(one, self.remove, methods=["DELETE"]),
             Route(f"{one}/test", self.test, methods=["POST"]),
         ]
@@ -73,15 +80,19 @@ class IssuersApi:
         )
 
     async def show(self, request: Request) -> Response:
-        """An issuer."""
-        return json_answer(self._shown(self._mine(request)))
+        """An issuer. Its ETag is that of the declaration; the state of its keys is not in it."""
+        tag = await run_in_threadpool(self._tag(request.path_params["name"]))
+        shown = self._shown(self._mine(request))
+        if not tag:
+            return json_answer(shown)
+        return tagged(request, shown, tag=tag)
 
     async def add(self, request: Request) -> Response:
         """Trust an issuer. Its keys are fetched before the answer; a failure is not an error."""
         principal = self._access.principal(request, ISSUER_SCOPE)
         settings = _declared(await _body(request))
         about(request, settings.name)
-        return await self._add(principal, settings, replace=False)
+        return await self._add(request, principal, settings, replace=False)
 
     async def replace(self, request: Request) -> Response:
         """Create or replace an issuer."""
@@ -91,26 +102,41 @@ class IssuersApi:
         existing = next((item for item in self._trust.followed() if item.issuer.name == name), None)
         if existing is not None:
             self._refuse_others(principal, existing)
-        return await self._add(principal, settings, replace=True)
+        return await self._add(request, principal, settings, replace=True)
+
+    async def change(self, request: Request) -> Response:
+        """Change members of an issuer that was added (RFC 7396); null is the preset's value."""
+        name = self._mine(request).issuer.name
+        principal, sent = self._access.principal(request, ISSUER_SCOPE), await _body(request)
+        about(request, name, ", ".join(sorted(sent))[:255])
+
+        made = ""
+
+        def changed(before: IssuerSettings) -> IssuerSettings:
+            nonlocal made
+            settings = changed_issuer(before, sent)
+            _refuse_foreign(principal, settings)
+            made = declaration_text(settings)
+            return settings
+
+        followed = await guarded(request, self._tag(name), self._trust.change, name, changed)
+        return tagged(request, self._shown(followed), tag=_tag_of(made))
 
     async def _add(
-        self, principal: Principal, settings: IssuerSettings, *, replace: bool
+        self, request: Request, principal: Principal, settings: IssuerSettings, *, replace: bool
     ) -> Response:
-        if not _may(principal, settings.organization):
-            own = principal.organization
-            detail = f"callers of {own} may declare issuers for {own} only"
-            raise Problem.of(
-                error_codes.OTHER_ORGANIZATION,
-                detail=detail,
-                hint=f'Say "organization": "{principal.organization}".',
-            )
-        followed = await run_in_threadpool(self._trust.add, settings, replace=replace)
-        return json_answer(self._shown(followed), 200 if replace else 201)
+        _refuse_foreign(principal, settings)
+        tag = self._tag(settings.name)
+        followed = await guarded(request, tag, self._trust.add, settings, replace=replace)
+        status = 200 if replace else 201
+        declared = declaration_text(settings)
+        return tagged(request, self._shown(followed), status, tag=_tag_of(declared))
 
     async def remove(self, request: Request) -> Response:
         """Remove an issuer."""
         followed = self._mine(request)
-        await run_in_threadpool(self._trust.remove, followed.issuer.name)
+        name = followed.issuer.name
+        await guarded(request, self._tag(name), self._trust.remove, name)
         return Response(status_code=204)
 
     async def test(self, request: Request) -> Response:
@@ -123,6 +149,10 @@ class IssuersApi:
         return json_answer(
             {"issuer": followed.issuer.name, "steps": list(map(dataclasses.asdict, steps))}
         )
+
+    def _tag(self, name: str) -> Callable[[], str]:
+        """Reads the tag of a stored issuer; empty for one of the settings."""
+        return lambda: _tag_of(self._trust.stored(name))
 
     def _mine(self, request: Request) -> Followed:
         principal = self._access.principal(request, ISSUER_SCOPE)
@@ -174,7 +204,7 @@ class IssuersApi:
                 "fetches": state.fetches,
                 "failures": state.failures,
                 "error": state.error or None,
-                "refusals": self._trust.refusals_of(issuer.name),
+                "refusals": self._trust.refused_tokens.of(issuer.name),
             },
             "advice": list(issuer.advice),
             "warnings": list(issuer.warnings),
@@ -193,8 +223,25 @@ def _signature_validation(followed: Followed) -> dict[str, Any]:
     }
 
 
+def _tag_of(declaration: str) -> str:
+    if not declaration:
+        return ""
+    return tag_of({"declaration": declaration})
+
+
 def _may(principal: Principal, organization: str) -> bool:
     return principal.organization in {"", organization}
+
+
+def _refuse_foreign(principal: Principal, settings: IssuerSettings) -> None:
+    """Raise Problem 403 for an issuer that the caller may not declare."""
+    if not _may(principal, settings.organization):
+        own = principal.organization
+        raise Problem.of(
+            error_codes.OTHER_ORGANIZATION,
+            detail=f"callers of {own} may declare issuers for {own} only",
+            hint=f'Say "organization": "{own}".',
+        )
 
 
 async def _body(request: Request, empty: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -202,6 +249,18 @@ async def _body(request: Request, empty: dict[str, Any] | None = None) -> dict[s
     if not content and empty is not None:
         return empty
     return json_object(content, "/openapi.html on this host shows one.")
+
+
+def changed_issuer(before: IssuerSettings, sent: Mapping[str, Any]) -> IssuerSettings:
+    """A declared issuer with the members of a merge patch. Raises Invalid."""
+    members = {_camel(name): value for name, value in differing(before, _USUAL).items()}
+    for name, value in sent.items():
+        if isinstance(value, list):
+            members.pop(name, None)  # APK's list of claim mappings replaces them.
+    if sent.get("name", before.name) != before.name:
+        mistake = Diagnostic("issuer", "name: cannot be changed", DOCUMENT_HINT, "#/name")
+        raise Invalid((mistake,), error_codes.INVALID_ISSUER)
+    return _declared(merged(members, {**_flattened(dict(sent)), "name": before.name}))
 
 
 def _declared(body: dict[str, Any]) -> IssuerSettings:

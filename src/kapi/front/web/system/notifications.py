@@ -7,7 +7,7 @@ disabled without a key in the settings.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -34,8 +34,16 @@ class _Refused(Exception):
 class Notifications:
     """The endpoint, bound to the table of revoked tokens."""
 
-    def __init__(self, key: str, revocations: Revocations, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        key: str,
+        revocations: Revocations,
+        now: Callable[[], float],
+        own_issuers: Sequence[str] = (),
+    ) -> None:
+        """`own_issuers` are all `iss` of the inbuilt provider; the store names the first."""
         self._key = key.encode()
+        self._own_issuers = own_issuers
         self._revocations = revocations
         self._now = now
 
@@ -57,6 +65,8 @@ class Notifications:
                 raise _Refused("Token is already expired")
         except _Refused as error:
             return json_answer({"error": str(error)}, 400)
+        if issuer in self._own_issuers:
+            issuer = self._own_issuers[0]
         await run_in_threadpool(
             self._revocations.revoke, jti, expiry, "notification", issuer=issuer
         )

@@ -28,6 +28,7 @@ from kapi.policies.authentication.challenge import RESOURCES as PATH
 from kapi.settings import Settings
 from kapi.settings.words import PROOF_ALGORITHMS
 from kapi.store import Store, StoredApi
+from kapi.typed import of_kind
 
 _MOST_KEPT = 2000
 SYSTEM_SCOPES = (
@@ -38,6 +39,7 @@ SYSTEM_SCOPES = (
     "kapi:metrics",
     "kapi:logs",
     "kapi:audit",
+    "kapi:backup",
     "kapi:users",
 )
 
@@ -65,8 +67,8 @@ class ProtectedResources:
         """The metadata of the resource that the host and the rest of the path name."""
         host = request.headers.get("host", "").partition(":")[0].lower()
         path = f"/{request.path_params.get('rest', '')}".rstrip("/")
-        if host in {self._settings.gateway.api_host.lower(), "localhost"}:
-            found = self._system(path)
+        if host in self._settings.gateway.api_hosts:
+            found = self._system(host, path)
         else:
             found = await run_in_threadpool(self._deployed, host, path)
         if found is None:
@@ -74,7 +76,7 @@ class ProtectedResources:
         headers = {"Cache-Control": "max-age=60", "Access-Control-Allow-Origin": "*"}
         return Response(orjson.dumps(found), 200, headers, "application/json")
 
-    def _system(self, path: str) -> dict[str, Any] | None:
+    def _system(self, host: str, path: str) -> dict[str, Any] | None:
         if path and path != "/api" and not path.startswith("/api/"):
             return None
         trusted: Sequence[IssuerKeys] = self._issuers()
@@ -82,8 +84,7 @@ class ProtectedResources:
         accepted = []
         for item in issuers:
             if item.in_organization(SYSTEM_ORGANIZATION):
-                accepted.append(item.issuer)
-        host = self._settings.gateway.api_host
+                accepted += self._own_name(host, (item.issuer, *item.more_names))
         bound = {
             "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
             "tls_client_certificate_bound_access_tokens": True,
@@ -95,12 +96,22 @@ class ProtectedResources:
         if api is None:
             return None
         scopes, dpop = self._conf_members(api)
-        trusted = []
+        names: dict[str, list[str]] = {}
         for item in self._deployer.issuers:
             issues_tokens = not item.api_keys
             if issues_tokens and item.serves(api.organization, api.environment):
-                trusted.append(item.issuer)
+                names.setdefault(item.same_as or item.issuer, []).append(item.issuer)
+        trusted = [name for each in names.values() for name in self._own_name(host, each)]
         return {**self._document(host, path, trusted, scopes, api.name), **dpop}
+
+    def _own_name(self, host: str, names: Sequence[str]) -> list[str]:
+        """The name of an issuer that a caller of this host can reach: the second with the second.
+
+        The inbuilt provider has several; others have one.
+        """
+        if len(names) > 1 and self._settings.gateway.is_second_name(host):
+            return [names[1]]
+        return [names[0]]
 
     def _api_at(self, host: str, path: str) -> StoredApi | None:
         apis = self._store.apis()
@@ -126,8 +137,9 @@ class ProtectedResources:
 
     def _hosts(self, api: StoredApi) -> tuple[str, ...]:
         label = f"{api.organization}-{api.environment}" if api.environment else api.organization
-        domain = self._settings.gateway.domain
-        return (f"{label}.{domain}".lower(), f"{label}.sandbox.{domain}".lower())
+        domains = self._settings.gateway.domains
+        found = [(f"{label}.{name}", f"{label}.sandbox.{name}") for name in domains]
+        return tuple(host.lower() for pair in found for host in pair)
 
     def _conf_members(self, api: StoredApi) -> tuple[tuple[str, ...], dict[str, Any]]:
         """The scopes, and the members about DPoP. A conf is read once for each revision."""
@@ -157,7 +169,7 @@ def _scopes(conf: Mapping[str, Any]) -> tuple[str, ...]:
             continue
         alternatives = operation.get("scopeAlternatives") or ()
         for scopes in (operation.get("scopes") or (), *alternatives):
-            found |= dict.fromkeys(scope for scope in scopes if isinstance(scope, str))
+            found |= dict.fromkeys(of_kind(scopes, str))
     return tuple(found)
 
 

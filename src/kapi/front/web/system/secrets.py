@@ -7,6 +7,7 @@ DELETE removes it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 
 from starlette.concurrency import run_in_threadpool
@@ -18,10 +19,11 @@ from kapi import error_codes
 from kapi.errors import Problem
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.bodies import read_body
+from kapi.front.web.http.preconditions import guarded, tag_of
 from kapi.front.web.system.apis import DEPLOY_SCOPE
 from kapi.gateway.secrets import NamedSecrets
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
 class SecretsApi:
@@ -58,28 +60,46 @@ class SecretsApi:
                 "the value is not UTF-8 text",
                 hint="Encode binary values, such as in PEM form.",
             ) from None
-        if not value or "\x00" in value:
-            raise Problem.of(
-                error_codes.INVALID_REQUEST,
-                "the value is empty or has a null character",
-                hint="Send the value as the body.",
-            )
-        await run_in_threadpool(self._secrets.set, organization, name, key, value)
+        fault = value_fault(value)
+        if fault:
+            hint = "Send the value as the body."
+            raise Problem.of(error_codes.INVALID_REQUEST, f"the value {fault}", hint=hint)
+        tag = self._tag(organization, name, key)
+        await guarded(request, tag, self._secrets.set, organization, name, key, value)
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
         """Remove a secret that no API uses."""
         organization, (name, key) = self._organization(request), _names(request)
-        await run_in_threadpool(self._secrets.remove, organization, name, key)
+        tag = self._tag(organization, name, key)
+        await guarded(request, tag, self._secrets.remove, organization, name, key)
         return Response(status_code=204)
+
+    def _tag(self, organization: str, name: str, key: str) -> Callable[[], str]:
+        """Reads the tag of a secret. No answer contains it: `*` is all that can match."""
+
+        def tag() -> str:
+            for item in self._secrets.list(organization):
+                if (item.name, item.key) == (name, key):
+                    return tag_of({"name": name, "key": key})
+            return ""
+
+        return tag
 
     def _organization(self, request: Request) -> str:
         return self._access.organization(self._access.principal(request, DEPLOY_SCOPE))
 
 
+def value_fault(value: str) -> str:
+    """What is wrong with the text of a secret; empty if nothing is."""
+    if not value or "\x00" in value:
+        return "is empty or has a null character"
+    return ""
+
+
 def _names(request: Request) -> tuple[str, str]:
     name, key = request.path_params["name"], request.path_params["key"]
-    if not _NAME.fullmatch(name) or not _NAME.fullmatch(key):
+    if not SECRET_NAME.fullmatch(name) or not SECRET_NAME.fullmatch(key):
         raise Problem.of(
             error_codes.INVALID_REQUEST,
             "name and key of a secret",

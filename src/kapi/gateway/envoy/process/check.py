@@ -1,13 +1,16 @@
 """Asks Envoy whether it accepts a configuration: `envoy --mode validate`, about 70 ms.
 
-Called by the deployer before anything is published, because a rejected scope damages those in the
-same message.
+A process of its own, so what does not end or ends Envoy does no harm. Called by the deployer for
+APIs with code of their own before anything is published, and for the reason of a rejection: on the
+stream Envoy cuts it off behind the rejected message.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import re
+import resource
+import signal
 import subprocess
 import tempfile
 import threading
@@ -17,8 +20,9 @@ from typing import Any
 
 from kapi.errors import GatewayRejected, GatewayUnavailable
 from kapi.gateway.envoy.process.process import RUNTIME
+from kapi.gateway.envoy.reasons import sentence
 from kapi.gateway.envoy.resources.listener import router
-from kapi.gateway.envoy.resources.names import typed
+from kapi.gateway.envoy.resources.names import IDENTITY, typed
 from kapi.gateway.envoy.resources.routes.claim_headers import claim_headers_filter
 from kapi.gateway.envoy.resources.tokens.api_keys import credentials_filter
 from kapi.gateway.envoy.resources.tokens.claims import claims_filter
@@ -28,18 +32,28 @@ from kapi.gateway.envoy.resources.tokens.token_checks import token_checks
 from kapi.policies import HttpFilter, http_filters
 from kapi.policies.contract import PLACEHOLDER
 
-_PREFIXES = re.compile(r"^(?:\[[^\]]*\]\s*)+")
-_INTRODUCTION = re.compile(r"^error initializing configuration '[^']*': *")
-_DUMP = re.compile(r": \{\"static_resources\".*$", re.DOTALL)
-_LONGEST = 600
+_ADS: dict[str, Any] = {
+    "api_type": "DELTA_GRPC",
+    "transport_api_version": "V3",
+    "grpc_services": [{"envoy_grpc": {"cluster_name": IDENTITY}}],
+}
 
 
 class EnvoyCheck:
     """Validates with one binary, a few at a time."""
 
-    def __init__(self, binary: Path, *, at_once: int = 2, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        binary: Path,
+        *,
+        at_once: int = 2,
+        processor_seconds: int = 10,
+        timeout: float = 60.0,
+    ) -> None:
+        """`timeout` are the seconds of a machine with other work; only Linux limits the former."""
         self._binary = binary
         self._free = threading.BoundedSemaphore(at_once)
+        self._processor_seconds = processor_seconds
         self._timeout = timeout
 
     def __call__(
@@ -60,24 +74,42 @@ class EnvoyCheck:
                 "--disable-hot-restart",
             ]
             try:
-                done = subprocess.run(
-                    command, capture_output=True, timeout=self._timeout, check=False
-                )
+                status, output = self._run(command)
             except subprocess.TimeoutExpired as error:
-                what = (
-                    f"Envoy did not finish checking the configuration within {self._timeout:.0f} s"
-                )
-                raise GatewayUnavailable(f"{what}; a module of the API may not end.") from error
+                raise _unfinished(self._timeout) from error
             except OSError as error:
                 raise GatewayUnavailable(
                     f"Envoy could not check the configuration: {type(error).__name__}."
                 ) from error
-        if done.returncode != 0:
-            raise GatewayRejected(
-                sentence(
-                    done.stderr.decode("utf-8", "replace") or done.stdout.decode("utf-8", "replace")
-                )
-            )
+        if status == -signal.SIGXCPU:
+            raise _unfinished(self._processor_seconds)
+        if status != 0:
+            raise GatewayRejected(sentence(output.decode("utf-8", "replace")))
+
+    def _run(self, command: list[str]) -> tuple[int, bytes]:
+        """The exit status of Envoy and what it wrote. Raises OSError and TimeoutExpired."""
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            _limit_processor_time(process.pid, self._processor_seconds)
+            try:
+                out, errors = process.communicate(timeout=self._timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return process.returncode, errors or out
+
+
+def _limit_processor_time(pid: int, seconds: int) -> None:
+    """Let a process end by SIGXCPU, and if it ignores that, by SIGKILL."""
+    prlimit = getattr(resource, "prlimit", None)
+    if prlimit is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        prlimit(pid, resource.RLIMIT_CPU, (seconds, seconds + 5))
+
+
+def _unfinished(seconds: float) -> GatewayUnavailable:
+    what = f"Envoy did not finish checking the configuration within {seconds:.0f} s"
+    return GatewayUnavailable(f"{what}; a module of the API may not end.")
 
 
 def static_bootstrap(
@@ -86,10 +118,13 @@ def static_bootstrap(
     """The resources as a static configuration, with a listener for each scope."""
     filters = _filters()
     return {
+        # Filters name secrets of a stream; nothing connects to it.
+        "node": {"id": "check", "cluster": "check"},
+        "dynamic_resources": {"ads_config": _ADS},
         "layered_runtime": RUNTIME,
         "static_resources": {
             "listeners": [_listener(scope, filters) for scope in scopes],
-            "clusters": list(clusters),
+            "clusters": [*clusters, {"name": IDENTITY}],
         },
     }
 
@@ -102,7 +137,7 @@ def _filters() -> list[dict[str, Any]]:
             jwt_filter((), TokenCache(1, 1, 1)),
             claim_headers_filter(()),
             claims_filter(()),
-            token_checks((), "check"),
+            token_checks((), ("check",)),
             credentials_filter(),
             empty_deny_list(),
         )
@@ -138,16 +173,3 @@ def _manager(routes: dict[str, Any], filters: list[dict[str, Any]]) -> dict[str,
         route_config={**routes, "validate_clusters": False},
         http_filters=filters,
     )
-
-
-def sentence(output: str) -> str:
-    """Envoy's reason in its log, without time stamps, file names and the configuration."""
-    lines = [_PREFIXES.sub("", line) for line in output.splitlines()]
-    # A message that fails its constraints is printed whole, over many lines, before the reason.
-    text = next(
-        (line.removeprefix(": ") for line in lines if line.startswith(": ")),
-        next((line for line in lines if line.strip()), ""),
-    )
-    text = _INTRODUCTION.sub("", text).strip()
-    text = _DUMP.sub("", text)
-    return text[:_LONGEST] or "Envoy gave no reason."

@@ -1,4 +1,4 @@
-"""Envoy's own figures that are of use to operators, from its admin interface."""
+"""Envoy's own figures for operators, from its admin interface."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import re
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
+from kapi.dataclass import dataclass
 from kapi.log_files import open_log
 
 _REMOVED = "[removed]"
@@ -26,6 +26,8 @@ _HEADER = re.compile(r"^(?P<start>.*?')(?P<name>:?[A-Za-z0-9_.-]+)', '(?P<value>
 _TO_THE_END = re.compile(
     r"((?:contents|current_header_field_|current_header_value_|completed header): ).*$"
 )
+_SIGN_IN = re.compile(r"(Responding with \d+ \w+\. Cause: [^:]*: ).*$")
+"""The filter that signs browsers in ends the cause with what a browser has sent."""
 _TOKENS = re.compile(
     r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|kapi_[0-9a-f]+_[\w-]+"
     r"|(?i:\b(?:bearer|basic|dpop)[ +][^\s'\",;\]]+)"
@@ -33,6 +35,7 @@ _TOKENS = re.compile(
 _QUERY = re.compile(r"(?<=[\w/%.~-])\?[^\s'\"]+")
 _HEADER_PAIR = re.compile(r"(OnHeaderForStream\(\d+, \[[^\]]*\], \[).*(\]\))")
 _ROUTE = re.compile(r"getRouteName\(\): (\S+)")
+_TRIES_AGAIN = re.compile(r"(\S+ gRPC config stream to \S+ closed since \d*?)\d?s ago: ")
 _STUCK = "Watchdog AbortAction terminating thread"
 _CAUGHT = re.compile(r"Caught ([A-Z][A-Za-z ]+), suspect")
 
@@ -75,6 +78,7 @@ def cleaned(line: str) -> str:
             value = _REMOVED
         line = f"{found['start']}{found['name']}', '{value}'"
     line = _TO_THE_END.sub(rf"\g<1>{_REMOVED}", line)
+    line = _SIGN_IN.sub(rf"\g<1>{_REMOVED}", line)
     line = _HEADER_PAIR.sub(rf"\g<1>{_REMOVED}\g<2>", line)
     line = _QUERY.sub(f"?{_REMOVED}", line)
     return _TOKENS.sub(_REMOVED, line)
@@ -87,6 +91,7 @@ class Output:
         self._path = path
         self._thread: threading.Thread | None = None
         self._death: dict[str, str] = {}
+        self._tried = ""
 
     def begin(self) -> int:
         """A descriptor for a new process; the caller closes its own copy after the start."""
@@ -127,6 +132,7 @@ class Output:
             self._write([rest.decode("utf-8", "replace")])
 
     def _write(self, lines: list[str]) -> None:
+        lines = [line for line in lines if not self._is_again(line)]
         if not lines:
             return
         for line in lines:
@@ -134,6 +140,17 @@ class Output:
         # Opened each time: the file may have been moved away.
         with os.fdopen(open_log(self._path), "ab") as log:
             log.write("".join(f"{cleaned(line)}\n" for line in lines).encode())
+
+    def _is_again(self, line: str) -> bool:
+        """Whether Envoy has said within these ten seconds that it has no control process.
+
+        It tries ten times a second, and each time writes half a kilobyte.
+        """
+        found = _TRIES_AGAIN.search(line)
+        if found is None:
+            return False
+        before, self._tried = self._tried, found[1]
+        return before == self._tried
 
     def _remember(self, line: str) -> None:
         if _STUCK in line:

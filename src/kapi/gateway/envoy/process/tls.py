@@ -13,7 +13,7 @@ import ipaddress
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from cryptography import x509
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from kapi.dataclass import dataclass
 from kapi.errors import KapiError
 from kapi.run_files import write_private
 from kapi.settings import Settings
@@ -87,17 +88,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _hosts(settings: Settings) -> tuple[str, ...]:
-    domain = settings.gateway.domain
-    names = (
-        settings.identity.host,
-        settings.gateway.api_host,
-        f"*.{domain}",
-        f"*.sandbox.{domain}",
-        "localhost",
-        "127.0.0.1",
-        "::1",
-    )
-    return tuple(dict.fromkeys(name.lower() for name in names))
+    names = [*settings.provider_hosts, *settings.gateway.api_hosts, *settings.console_hosts]
+    for domain in settings.gateway.domains:
+        names += [f"*.{domain}", f"*.sandbox.{domain}"]
+    return tuple(dict.fromkeys((*names, "127.0.0.1", "::1")))
 
 
 def _authority(

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.process.process import responds
 from kapi.run_files import admin_socket, counters_socket
 from kapi.settings import Settings

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kapi.apis.balancing import Member
 from kapi.apis.ir import CircuitBreaker, Endpoint
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.models import model_filters
 from kapi.gateway.envoy.resources.names import (
     CONTROL,
     IDENTITY,
+    LIMITS,
     REJECTED_TOKENS,
     backend_name,
     typed,
 )
 from kapi.policies.admission import MODULE
+from kapi.policies.traffic.load_balancing import cluster_fields
 from kapi.settings import GatewaySettings
 
 CONNECT_TIMEOUT = "20s"
@@ -27,6 +30,7 @@ _HTTP2 = {
         _PROTOCOLS: typed(_PROTOCOLS, explicit_http_config={"http2_protocol_options": {}})
     }
 }
+_TLS_BY_HOST = "envoy.transport_socket_match"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -80,13 +84,11 @@ def backend_cluster(
 def _content(
     endpoint: Endpoint, context: RenderContext, organization: str, *, module: str = MODULE
 ) -> dict[str, Any]:
-    address, port = backend_address(endpoint, context.gateway)
+    places = [backend_address(item, context.gateway) for item in endpoint.addresses]
     cluster: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT,
-        "type": "STATIC" if is_ip(address) else "STRICT_DNS",
-        "load_assignment": _members(
-            "", [{"socket_address": {"address": address, "port_value": port}}]
-        ),
+        "type": "STATIC" if all(is_ip(address) for address, _ in places) else "STRICT_DNS",
+        "load_assignment": _members("", [_socket(*place) for place in places]),
         "circuit_breakers": {
             "thresholds": [_thresholds(endpoint, context.gateway.max_connections)]
         },
@@ -96,6 +98,12 @@ def _content(
     if endpoint.scheme == "https":
         trusted = _trusted(endpoint, context, organization)
         cluster["transport_socket"] = _tls(*trusted, http2=endpoint.http2)
+    if endpoint.pool is not None:
+        cluster |= cluster_fields(endpoint.pool.balancing, grpc=endpoint.http2)
+        cluster["load_assignment"] = _pool(endpoint.pool.members, endpoint, places)
+        if endpoint.scheme == "https":
+            del cluster["transport_socket"]
+            cluster["transport_socket_matches"] = _tls_of_each(endpoint, context, organization)
     if endpoint.http2:
         cluster |= _HTTP2
     filters = model_filters(endpoint, context, organization, module)
@@ -106,6 +114,44 @@ def _content(
         options = typed(_PROTOCOLS, explicit_http_config={protocol: {}}, http_filters=filters)
         cluster["typed_extension_protocol_options"] = {_PROTOCOLS: options}
     return cluster
+
+
+def _socket(address: str, port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": address, "port_value": port}}
+
+
+def _pool(
+    members: Sequence[Member], endpoint: Endpoint, places: Sequence[tuple[str, int]]
+) -> dict[str, Any]:
+    """The hosts of a pool by their priorities; each with the Host header that it expects."""
+    levels: dict[int, list[dict[str, Any]]] = {}
+    for member, item, place in zip(members, endpoint.addresses, places, strict=True):
+        host = authority(item)
+        made: dict[str, Any] = {
+            "endpoint": {
+                "address": _socket(*place),
+                "hostname": host,
+                "health_check_config": {"hostname": host},
+            },
+            "load_balancing_weight": member.weight,
+        }
+        if endpoint.scheme == "https":
+            made["metadata"] = {"filter_metadata": {_TLS_BY_HOST: {"host": item.host}}}
+        levels.setdefault(member.priority, []).append(made)
+    groups = [{"priority": level, "lb_endpoints": levels[level]} for level in sorted(levels)]
+    return {"cluster_name": "", "endpoints": groups}
+
+
+def _tls_of_each(
+    endpoint: Endpoint, context: RenderContext, organization: str
+) -> list[dict[str, Any]]:
+    """TLS for each host of a pool, which must prove its own name."""
+    found = {}
+    for item in endpoint.addresses:
+        socket = _tls(*_trusted(item, context, organization), http2=endpoint.http2)
+        found[item.host] = {"name": item.host, "match": {"host": item.host}}
+        found[item.host]["transport_socket"] = socket
+    return list(found.values())
 
 
 def _thresholds(endpoint: Endpoint, limit: int) -> dict[str, int]:
@@ -136,6 +182,8 @@ def system_clusters(context: RenderContext) -> tuple[dict[str, Any], ...]:
         clusters.insert(0, _pipes(IDENTITY, context.identity_sockets))
     if context.rejected_tokens_socket:
         clusters.append(_grpc(REJECTED_TOKENS, context.rejected_tokens_socket))
+    if context.shared_limits:
+        clusters.append(_pipes(LIMITS, (context.shared_limits.socket,)))
     return tuple(clusters)
 
 

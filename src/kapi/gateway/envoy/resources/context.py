@@ -8,13 +8,16 @@ rendered from another input is not used again.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from kapi import run_files
 from kapi.apis.secrets import NO_SECRETS, Secrets
+from kapi.dataclass import dataclass
 from kapi.settings import GatewaySettings, Settings, SubscriptionsSettings, TracesSettings
 
+_BESIDES_REDIS = 100
+"""Milliseconds for the process between Envoy and Redis."""
 _CA_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -28,10 +31,22 @@ class Provider:
     """The inbuilt identity provider, as far as routes lead to it."""
 
     enabled: bool
-    host: str
+    hosts: tuple[str, ...]
+    """The names of its host; the configured one is the first."""
     issuer: str
     testing: bool = False
     """Whether the powers of a test and further issuers are behind its host."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLimits:
+    """The process of this node that counts limits with other nodes."""
+
+    socket: str
+    away: str
+    """What happens while the count of all nodes is away (settings `limits.away`)."""
+    milliseconds: int
+    """How long an answer may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +68,19 @@ class RenderContext:
     """File of the log of https backends that are not believed; empty means none."""
     counters_socket: str = ""
     """Where Envoy answers the control process about its counters; empty means nowhere."""
+    loopback_socket: str = ""
+    """Where the control process reaches backends by the routes of APIs; empty means nowhere."""
     rejected_tokens_socket: str = ""
     """Where refused tokens are told; empty means nowhere."""
+    shared_limits: SharedLimits | None = None
+    """Where limits are counted with other nodes; None means that each node counts alone."""
     secrets: Secrets = NO_SECRETS
     traces: TracesSettings = field(default_factory=TracesSettings)
     """Where spans go."""
     threads: int = 1
     """Worker threads of Envoy."""
+    console_hosts: tuple[str, ...] = ()
+    """The names of the console's host; none if there is no console."""
 
     def host(self, organization: str, environment: str, *, sandbox: bool = False) -> str:
         """Where the APIs of an organization answer."""
@@ -94,9 +115,20 @@ def render_context(settings: Settings, secrets: Secrets = NO_SECRETS) -> RenderC
         if settings.gateway.access_log
         else "",
         counters_socket=str(run_files.counters_socket(settings)),
+        loopback_socket=str(run_files.loopback_socket(settings)),
         rejected_tokens_socket=str(run_files.rejected_tokens_socket(settings)),
+        shared_limits=_shared_limits(settings),
         secrets=secrets,
     )
+
+
+def _shared_limits(settings: Settings) -> SharedLimits | None:
+    limits = settings.limits
+    if not limits.redis:
+        return None
+    # Envoy waits a little longer than the process does for Redis.
+    milliseconds = int(limits.timeout * 1000) + _BESIDES_REDIS
+    return SharedLimits(str(run_files.limits_socket(settings)), limits.away, milliseconds)
 
 
 def render_context_from(
@@ -108,7 +140,9 @@ def render_context_from(
     access_log: str = "",
     backend_log: str = "",
     counters_socket: str = "",
+    loopback_socket: str = "",
     rejected_tokens_socket: str = "",
+    shared_limits: SharedLimits | None = None,
     secrets: Secrets = NO_SECRETS,
 ) -> RenderContext:
     """A context with these settings; the other arguments are fields of `RenderContext`."""
@@ -116,7 +150,9 @@ def render_context_from(
     return RenderContext(
         gateway=settings.gateway,
         subscriptions=settings.subscriptions,
-        provider=Provider(identity.enabled, identity.host, identity.issuer, identity.testing),
+        provider=Provider(
+            identity.enabled, settings.provider_hosts, identity.issuer, identity.testing
+        ),
         organization=settings.apis.organization,
         ca_file=ca_file,
         control_socket=control_socket,
@@ -124,10 +160,13 @@ def render_context_from(
         access_log=access_log,
         backend_log=backend_log,
         counters_socket=counters_socket,
+        loopback_socket=loopback_socket,
         rejected_tokens_socket=rejected_tokens_socket,
+        shared_limits=shared_limits,
         secrets=secrets,
         traces=settings.traces,
         threads=settings.gateway.threads,
+        console_hosts=settings.console_hosts,
     )
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from kapi.apis.reserved_headers import CALLER, CALLER_PREFIXES, GATEWAY_PREFIXES
 from kapi.gateway.envoy.resources.names import PATH_HEADER, typed
-from kapi.policies.contract import literal_header
 from kapi.settings import GatewaySettings
 
 _FORWARDED: Final = "x-forwarded-.*"
@@ -68,21 +67,29 @@ def removed_at_edge(name: str) -> bool:
     return _REMOVED.fullmatch(name) is not None
 
 
-def public_address(host: str, gateway: GatewaySettings) -> list[dict[str, Any]]:
+def public_address(names: Sequence[str], gateway: GatewaySettings) -> list[dict[str, Any]]:
     """Headers with the public address of a virtual host (RFC 7239 §5), for its backends.
+
+    Of several `names`, it is the one that the caller used; the virtual host has no others.
 
     Envoy adds X-Forwarded-Proto.
 
     A header of the conf wins, so these are added only where there is none.
     """
     port = gateway.public_port or gateway.port
-    authority = urlsplit(gateway.origin(host)).netloc
+    authority = urlsplit(gateway.origin(names[0])).netloc
+    if len(names) > 1:
+        # Without the port: `strip_any_host_port`.
+        authority = f"%REQ(:AUTHORITY)%{authority.removeprefix(names[0])}"
     values = {
         "x-forwarded-host": authority,
         "x-forwarded-port": str(port),
         "forwarded": f'host="{authority}";proto=https',
     }
-    return [literal_header(name, value, "ADD_IF_ABSENT") for name, value in values.items()]
+    return [
+        {"header": {"key": name, "value": value}, "append_action": "ADD_IF_ABSENT"}
+        for name, value in values.items()
+    ]
 
 
 def front_ranges(gateway: GatewaySettings) -> list[dict[str, Any]]:

@@ -40,9 +40,22 @@ def http3_listener(context: RenderContext, manager: dict[str, Any]) -> dict[str,
         "enable_reuse_port": True,
         "udp_listener_config": {"quic_options": {}},
         "filter_chains": [
-            {"filters": [{"name": "http", "typed_config": over_quic}], "transport_socket": _quic()}
+            {
+                "filters": [_most(gateway), {"name": "http", "typed_config": over_quic}],
+                "transport_socket": _quic(),
+            }
         ],
     }
+
+
+def _most(gateway: GatewaySettings) -> dict[str, Any]:
+    """At most as many connections as over TCP: Envoy's count of all does not see those of QUIC."""
+    config = typed(
+        "envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit",
+        stat_prefix="http3",
+        max_connections=gateway.max_connections,
+    )
+    return {"name": "limit", "typed_config": config}
 
 
 def _quic() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from kapi.gateway.envoy.resources.names import (
     CERTIFICATE,
     COUNTERS,
     EDGE,
+    LOOPBACK,
     PATH_HEADER,
     ROUTER_FILTER,
     typed,
@@ -60,6 +61,8 @@ def listeners(context: RenderContext) -> list[dict[str, Any]]:
     made = [listener(context)]
     if context.gateway.http3:
         made.append(http3_listener(context, connection_manager(context)))
+    if context.loopback_socket:
+        made.append(_loopback_listener(context))
     return made
 
 
@@ -135,6 +138,27 @@ def counters_listener(context: RenderContext) -> dict[str, Any]:
         "address": {"pipe": {"path": context.counters_socket, "mode": 0o600}},
         "ignore_global_conn_limit": True,
         "per_connection_buffer_limit_bytes": 16 * 1024 * 1024,
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+
+
+def _loopback_listener(context: RenderContext) -> dict[str, Any]:
+    """Where the control process reaches backends by the routes of APIs.
+
+    It has no filters: who calls was judged on the listener of the network.
+    """
+    manager = typed(
+        _HCM,
+        stat_prefix=LOOPBACK,
+        scheme_header_transformation={"scheme_to_overwrite": "https"},
+        stream_idle_timeout=IDLE,
+        scoped_routes=_scopes(),
+        http_filters=[router()],
+    )
+    return {
+        "name": LOOPBACK,
+        "address": {"pipe": {"path": context.loopback_socket, "mode": 0o600}},
+        "ignore_global_conn_limit": True,
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
 

@@ -14,7 +14,8 @@ from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.listener import counters_listener
 from kapi.gateway.envoy.resources.names import EXTENSION, LISTENER
 from kapi.policies import http_filters
-from kapi.policies.contract import PLACEHOLDER
+from kapi.policies.admission import counted_by_all
+from kapi.policies.contract import PLACEHOLDER, HttpFilter
 
 
 def used_on_demand(scopes: Iterable[bytes]) -> frozenset[str]:
@@ -35,9 +36,20 @@ def on_demand(
         if item.on_demand:
             config = PLACEHOLDER
             if item.name in used:
-                config = dict(item.config)
+                config = _configured(item, context)
             resources.append((EXTENSION, {"name": item.name, "typed_config": config}))
-    counting = {item.name for item in http_filters() if item.counts}
-    if used & counting and context.counters_socket:
+    if any_counts(used) and context.counters_socket:
         resources.append((LISTENER, counters_listener(context)))
     return tuple(resources)
+
+
+def any_counts(used: frozenset[str]) -> bool:
+    """Whether one of these filters counts requests."""
+    return any(item.counts and item.name in used for item in http_filters())
+
+
+def _configured(item: HttpFilter, context: RenderContext) -> dict[str, Any]:
+    limits = context.shared_limits
+    if limits is None or not item.counts:
+        return dict(item.config)
+    return counted_by_all(item.config, limits.away, limits.milliseconds)

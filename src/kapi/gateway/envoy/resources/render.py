@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kapi.apis.ir import Api, endpoints_in
+from kapi.apis.ir import Api
+from kapi.apis.ir_contents import endpoints_in, filter_secrets_in
 from kapi.gateway.envoy.resources.clusters import backend_cluster, own_clusters, system_clusters
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.listener import listeners
-from kapi.gateway.envoy.resources.names import CERTIFICATE, CLUSTER, EXTENSION, LISTENER, SECRET
+from kapi.gateway.envoy.resources.names import (
+    CERTIFICATE,
+    CLUSTER,
+    EXTENSION,
+    LISTENER,
+    SECRET,
+    credential_name,
+)
 from kapi.gateway.envoy.resources.on_demand import on_demand
 from kapi.gateway.envoy.resources.routes.claim_headers import claim_headers_filter
 from kapi.gateway.envoy.resources.routes.scopes import render_scope, segments
@@ -22,12 +30,13 @@ from kapi.gateway.envoy.resources.tokens.token_checks import token_checks
 from kapi.gateway.envoy.resources.tracing import trace_clusters
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication.trust import Need
-from kapi.policies.interceptor import settings_endpoints
+from kapi.policies.mediation.interceptor import settings_endpoints
 
 __all__ = [
     "render_api",
     "render_backends",
     "render_base",
+    "render_credentials",
     "render_issuers",
     "render_scope",
     "segments",
@@ -83,7 +92,7 @@ def render_issuers(
         ),
         claim_headers_filter(issuers),
         claims_filter(issuers),
-        token_checks(issuers, gateway.domain),
+        token_checks(issuers, gateway.domains),
     )
 
 
@@ -100,6 +109,20 @@ def render_backends(apis: Iterable[Api], context: RenderContext) -> tuple[dict[s
         cluster = backend_cluster(endpoint, context, owner)
         clusters[cluster["name"]] = cluster
     return tuple(clusters[name] for name in sorted(clusters))
+
+
+def render_credentials(apis: Iterable[Api], context: RenderContext) -> tuple[dict[str, Any], ...]:
+    """The secrets that filters on the routes of these APIs get, each once, by name."""
+    found: dict[str, str] = {}
+    for api in apis:
+        for item in filter_secrets_in(api.operations):
+            value = context.secrets.get(api.organization, item.secret)
+            name = credential_name((api.organization, item.secret.name, item.secret.key))
+            found[name] = value or ""
+    return tuple(
+        {"name": name, "generic_secret": {"secret": {"inline_string": found[name]}}}
+        for name in sorted(found)
+    )
 
 
 def system_segments(context: RenderContext) -> tuple[str, ...]:

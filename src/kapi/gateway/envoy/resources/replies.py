@@ -7,17 +7,20 @@ deviation: a request without a token gets 900902, which APK defines but never se
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from kapi import error_codes
+from kapi.dataclass import dataclass
 from kapi.error_codes import ErrorCode
 from kapi.gateway.envoy.resources.grpc_replies import STATUS_OF, grpc_mapper, overwriting
 from kapi.gateway.envoy.resources.names import typed
+from kapi.policies.admission import FILTER as ADMISSION
 from kapi.policies.authentication.challenge import METADATA as ROUTE
 from kapi.policies.authentication.challenge import REALM
-from kapi.policies.kinds.body_operations import METADATA as OPERATIONS
-from kapi.policies.scopes import METADATA as SCOPES
+from kapi.policies.callers.browser_sign_in import METADATA as SIGN_IN
+from kapi.policies.callers.scopes import METADATA as SCOPES
 
 _CONTENT_TYPE = "application/json; charset=UTF-8"
 _GRAPHQL = "application/graphql-response+json"
@@ -32,7 +35,21 @@ _REFUSED = "response.code_details.startsWith('rbac_access_denied_matched_policy[
 """A refusing policy's name begins with the code of its answer."""
 _LATE = "response.code_details == 'max_duration_timeout'"
 _GIVEN_UP = "response.code_details.startsWith('filter_removed_required_response_headers')"
-_SCHEME, _MORE = f"%METADATA(ROUTE:{ROUTE}:scheme)% {REALM}", f"%METADATA(ROUTE:{ROUTE}:more)%"
+_BASIC = f'Basic {REALM}, charset="UTF-8"'
+_SCHEME = f"%METADATA(ROUTE:{ROUTE}:scheme)% {REALM}"
+_MORE = f"%METADATA(ROUTE:{ROUTE}:more)%%METADATA(ROUTE:{ROUTE}:other)%"
+_SIGN_IN = f"response.code == 401 && '{SIGN_IN}' in xds.route_metadata.filter_metadata"
+"""What the filter that signs browsers in refuses, after the rows of all others."""
+_NO_SESSION = (
+    f"{_SIGN_IN} && (response.code_details.startsWith('Unauthorized, and redirecting')"
+    " || response.code_details.startsWith('Failed to refresh'))"
+)
+_WITH_RESOURCE = (
+    f'%METADATA(ROUTE:{ROUTE}:more)%, resource_metadata="https://%REQ(:AUTHORITY)%'
+    f'%METADATA(ROUTE:{ROUTE}:resource)%"%METADATA(ROUTE:{ROUTE}:other)%'
+)
+"""The host is the one that the caller named: one of the names of the virtual host."""
+_HAS_RESOURCE = f"xds.route_metadata.filter_metadata['{ROUTE}'].resource != ''"
 CHALLENGE = f"{_SCHEME}{_MORE}"
 INVALID = f'{_SCHEME}, error="invalid_token"{_MORE}'
 INSUFFICIENT_SCOPE = (
@@ -99,11 +116,35 @@ DENIALS = (
         "Calls from this address are not allowed",
     ),
     Denial(
+        "response.code_details == 'no_credential_for_basic_auth'",
+        error_codes.MISSING_CREDENTIALS,
+        "Missing Credentials. Send a user name and a password (Authorization: Basic)",
+        _BASIC,
+    ),
+    Denial(
+        "response.code_details.endsWith('_for_basic_auth')",
+        error_codes.INVALID_CREDENTIALS,
+        f"Invalid Credentials. {_ADVICE}",
+        _BASIC,
+    ),
+    Denial(
+        "response.code_details == 'ext_authz_error'",
+        error_codes.CHECK_FAILED,
+        "The authorization service of the API did not answer",
+    ),
+    Denial(
         _FORBIDDEN,
         error_codes.SCOPE_MISSING,
         "User is NOT authorized to access the Resource: %PATH(NQ:ORIG_OR_PATH)%."
         " Scope validation failed.",
         INSUFFICIENT_SCOPE,
+    ),
+    Denial(_NO_SESSION, error_codes.MISSING_CREDENTIALS, _MISSING, f"Bearer {REALM}"),
+    Denial(
+        _SIGN_IN,
+        error_codes.INVALID_CREDENTIALS,
+        "The sign-in did not succeed. Open the page again to sign in",
+        f"Bearer {REALM}",
     ),
 )
 
@@ -154,16 +195,26 @@ STATUSES = {
 }
 
 
+def _each_challenge() -> Iterator[Denial]:
+    """The denials; one with a challenge is there for APIs with metadata, then for the others."""
+    for item in DENIALS:
+        if item.challenge:
+            when = f"{item.when} && {_HAS_RESOURCE}"
+            yield replace(item, when=when, challenge=item.challenge.replace(_MORE, _WITH_RESOURCE))
+        yield item
+
+
 def local_reply_config() -> dict[str, Any]:
     """The connection manager's table: the first match wins."""
     written = [
         _mediation(),
-        *map(_denial, DENIALS),
+        *map(_denial, _each_challenge()),
         *map(_failure, FAILURES),
         _SLASH,
         *map(_status, STATUSES),
     ]
-    return {"mappers": [*grpc_mappers(), _SAID, *map(_as_graphql, written), *written, _ANY]}
+    graphql = map(_as_graphql, written)
+    return {"mappers": [_OPTIONS, *grpc_mappers(), _SAID, *graphql, *written, _ANY]}
 
 
 def _as_graphql(mapper: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +249,7 @@ def grpc_mappers() -> list[dict[str, Any]]:
         grpc_mapper(
             _cel(_GIVEN_UP), 500, "%DYNAMIC_METADATA(kapi.reply:code)%: The script failed."
         ),
-        *map(_grpc_denial, DENIALS),
+        *map(_grpc_denial, _each_challenge()),
         *map(_grpc_failure, FAILURES),
         *of_status,
     ]
@@ -280,7 +331,9 @@ def _json(body: dict[str, str]) -> dict[str, Any]:
 _SPEAKS_GRAPHQL = {
     "header_filter": {"header": {"name": "accept", "string_match": {"contains": _GRAPHQL}}}
 }
-_OF_GRAPHQL = _cel(f"xds.route_metadata.filter_metadata['{OPERATIONS}'].kind.startsWith('graphql')")
+_OF_GRAPHQL = _cel(
+    f"xds.route_metadata.filter_metadata['{ADMISSION}'].plan.startsWith('kind\\tgraphql')"
+)
 _ID = {"header": {"key": "x-request-id", "value": "%UNIQUE_ID%"}, "append_action": "ADD_IF_ABSENT"}
 """For responses before the request has an id: headers too large, a redirect of escaped slashes."""
 _REFUSED_PATH = {
@@ -292,7 +345,16 @@ _SLASH = {
     "filter": _cel("response.code == 400 && response.code_details == 'direct_response'"),
     "body_format_override": _json(_REFUSED_PATH),
 }
-"""See `slash_routes.py`."""
+"""See `slashes.py`."""
+_OPTIONS = {
+    "filter": _cel(
+        "response.code == 405 && request.method == 'OPTIONS'"
+        " && response.code_details == 'direct_response'"
+    ),
+    "status_code": 204,
+    "headers_to_add": [_ID],
+}
+"""The route of a target answers 405 to methods that it does not have: see `rest/options.py`."""
 _ANY = {"filter": _cel("response.code > 0"), "headers_to_add": [_ID]}
 _OF_ENVOY = (
     "request_payload_too_large",
@@ -307,7 +369,7 @@ _MODULE = (
 )
 _IS_SAID = (
     "(response.code_details.startsWith('kapi_')"
-    f" || response.code_details == 'lua_response' || {_MODULE})"
+    f" || response.code_details in ['lua_response', 'ext_authz_denied'] || {_MODULE})"
 )
 _SAID = {"filter": _cel(_IS_SAID)}
 """Responses of the admission filter, interceptors, scripts and modules (known by the guard)."""

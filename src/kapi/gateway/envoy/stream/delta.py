@@ -9,11 +9,13 @@ under its lock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from weakref import WeakSet
 
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Request
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
 
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, LISTENER, SCOPE, SECRET
 from kapi.gateway.envoy.resources.resource import Resource
 from kapi.gateway.envoy.stream.encode import unpoisoned
@@ -22,9 +24,60 @@ ORDER = (CLUSTER, SECRET, EXTENSION, LISTENER, SCOPE)
 _UNKNOWN = "?"
 """Version of a resource that Envoy rejected: it differs from any desired version."""
 
-Desired = Mapping[str, Mapping[str, Resource]]
 
-__all__ = ["ORDER", "DeltaStream", "Desired", "Request", "Response"]
+class Wanted:
+    """The desired resources of one type, by name."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Resource] = {}
+        self.open: WeakSet[_Open] = WeakSet()
+        """Of each stream: the names to compare with what its Envoy holds. Others are equal."""
+
+    def put(self, item: Resource) -> None:
+        """Add or replace one."""
+        self.items[item.name] = item
+        self._compare(item.name)
+
+    def drop(self, name: str) -> None:
+        """Remove one, if it is there."""
+        self.items.pop(name, None)
+        self._compare(name)
+
+    def clear(self) -> None:
+        """Remove all."""
+        for name in tuple(self.items):
+            self.drop(name)
+
+    def version(self, name: str) -> str | None:
+        """The desired version of a resource, or None."""
+        found: str | None = getattr(self.items.get(name), "version", None)
+        return found
+
+    def _compare(self, name: str) -> None:
+        for names in self.open:
+            names.add((name,))
+
+
+Desired = Mapping[str, Wanted]
+
+__all__ = ["ORDER", "DeltaStream", "Desired", "Request", "Response", "Wanted"]
+
+
+class _Open:
+    """Names of one type on one stream that are to be compared, in the order in which they came.
+
+    To compare all of them at each step takes milliseconds with thousands of APIs.
+    """
+
+    def __init__(self) -> None:
+        self.names: dict[str, None] = {}
+
+    def add(self, names: Iterable[str]) -> None:
+        self.names.update(dict.fromkeys(names))
+
+    def remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            del self.names[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +102,12 @@ class _TypeState:
     """Scopes that were in one message with a rejected one."""
     answered: bool = False
     one_by_one: bool = False
+    open: _Open = field(default_factory=_Open)
 
     def lacks(self, item: Resource) -> bool:
-        """Whether Envoy neither holds this version nor rejected it."""
+        """Whether Envoy asked for it, and neither holds this version nor rejected it."""
+        if self.names is not None and item.name not in self.names:
+            return False
         if self.held.get(item.name) == item.version:
             return False
         version, _ = self.rejected.get(item.name, ("", ""))
@@ -87,12 +143,16 @@ class DeltaStream:
             held = dict(request.initial_resource_versions)
             state = _TypeState(None if wildcard else names, held)
             self._types[request.type_url] = state
+            desired = self._desired[request.type_url]
+            desired.open.add(state.open)
+            state.open.add((*sorted(names & desired.items.keys()), *desired.items, *held))
             return state
         if state.names is not None:
             state.names |= names
             state.names -= set(request.resource_names_unsubscribe)
             for name in (*names, *request.resource_names_unsubscribe):
                 state.held.pop(name, None)
+            state.open.add(sorted(names))
         return state
 
     def next_responses(self) -> list[Response]:
@@ -107,10 +167,10 @@ class DeltaStream:
     def holds(self, type_url: str, name: str) -> bool:
         """Whether Envoy confirmed the desired version of this resource, or its absence."""
         state = self._types.get(type_url)
-        wanted = self._desired[type_url].get(name)
+        wanted = self._desired[type_url].version(name)
         if state is None:
             return wanted is None
-        return state.held.get(name) == (wanted.version if wanted else None)
+        return state.held.get(name) == wanted
 
     def live(self) -> bool:
         """Whether Envoy has subscribed to what it serves from, and has taken or rejected it."""
@@ -119,11 +179,11 @@ class DeltaStream:
 
     def rejection(self, type_url: str, name: str) -> str:
         """Envoy's sentence if it rejected the desired version of this resource; otherwise empty."""
-        state, wanted = self._types.get(type_url), self._desired[type_url].get(name)
+        state, wanted = self._types.get(type_url), self._desired[type_url].version(name)
         if state is None or wanted is None:
             return ""
         version, sentence = state.rejected.get(name, ("", ""))
-        if version == wanted.version:
+        if version == wanted:
             return sentence
         return ""
 
@@ -137,13 +197,14 @@ class DeltaStream:
         state = self._ready(type_url)
         if state is None:
             return None
-        changed, removed = self._differences(type_url, state)
+        alone = _one_at_a_time(type_url, state)
+        changed, removed = self._differences(type_url, state, first=alone)
         if type_url == SCOPE and self._waits_for_clusters(changed, removed):
             return None
         if type_url == CLUSTER and not self._settled(SCOPE):
             removed = []
-        if _one_at_a_time(type_url, state) and changed:
-            changed, removed = changed[:1], []
+        if alone and changed:
+            removed = []
         nothing_new = not changed and not removed
         if nothing_new and (state.answered or state.held):
             state.answered = True
@@ -165,26 +226,32 @@ class DeltaStream:
         """Names that Envoy asked for and that do not exist; the first response says so."""
         if state.names is None or state.answered:
             return []
-        return sorted(state.names - self._desired[type_url].keys())
+        return sorted(state.names - self._desired[type_url].items.keys())
 
-    def _differences(self, type_url: str, state: _TypeState) -> tuple[list[Resource], list[str]]:
-        """Resources to send, and names to remove."""
-        desired = self._desired[type_url]
-        names: Iterable[str] = desired
-        if state.names is not None:
-            names = sorted(state.names & desired.keys())
-        changed = []
-        for name in names:
-            if state.lacks(desired[name]):
-                changed.append(desired[name])
-        return changed, sorted(state.held.keys() - desired.keys())
+    def _differences(
+        self, type_url: str, state: _TypeState, *, first: bool
+    ) -> tuple[list[Resource], list[str]]:
+        """Resources to send, of which only the first may be needed, and names to remove."""
+        desired, changed, removed, equal = self._desired[type_url].items, [], [], []
+        for name in state.open.names:
+            item = desired.get(name)
+            if item is None and name in state.held:
+                removed.append(name)
+            elif item is None or not state.lacks(item):
+                equal.append(name)
+            else:
+                changed.append(item)
+                if first:
+                    break
+        state.open.remove(equal)
+        return changed, sorted(removed)
 
     def _settled(self, type_url: str) -> bool:
         """Nothing of this type is in flight or still to be added; Envoy has subscribed to it."""
         state = self._ready(type_url)
         if state is None:
             return False
-        changed, removed = self._differences(type_url, state)
+        changed, removed = self._differences(type_url, state, first=True)
         # Clusters wait until scopes are removed, scopes until clusters are added.
         return not changed and (type_url == CLUSTER or not removed)
 
@@ -220,6 +287,7 @@ def _confirmed(state: _TypeState, sent: _Sent) -> None:
 
 def _rejected(type_url: str, state: _TypeState, sent: _Sent, sentence: str) -> None:
     """One bad resource rejects its whole message, so each is sent again in its own."""
+    state.open.add((*sent.versions, *sent.removed))
     for name in sent.versions:
         state.held[name] = _UNKNOWN
         if type_url == SCOPE:

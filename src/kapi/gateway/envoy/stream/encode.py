@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -19,7 +16,14 @@ from google.protobuf.json_format import ParseDict
 
 from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, LISTENER, SCOPE, SECRET
 from kapi.gateway.envoy.resources.resource import Resource, resource
-from kapi.gateway.envoy.stream.schema import JWT_TYPE, add_refreshing, jwt_bytes, take_refreshing
+from kapi.gateway.envoy.stream.schema import (
+    JWT_TYPE,
+    add_refreshing,
+    jwt_bytes,
+    refreshing_in,
+    without_refreshing,
+)
+from kapi.gateway.envoy.stream.wire import import_messages, message_bytes
 
 _MESSAGES: dict[str, Any] = {
     CLUSTER: cluster_pb2.Cluster,
@@ -32,23 +36,36 @@ _MESSAGES: dict[str, Any] = {
 
 def encode(type_url: str, value: dict[str, Any]) -> Resource:
     """Encode one resource; its `name` field is its name."""
+    kind, config = _MESSAGES[type_url], value.get("typed_config", {})
+    content = _content(config)
+    if content is None:
+        body = _body(type_url, kind, value)
+    else:
+        message = _parsed(kind, {**value, "typed_config": {}})
+        message.typed_config.type_url, message.typed_config.value = config["@type"], content
+        body = message.SerializeToString(deterministic=True)
+    return resource(type_url, value["name"], body)
+
+
+def _body(type_url: str, kind: Any, value: dict[str, Any]) -> bytes:
+    try:
+        return message_bytes(kind.DESCRIPTOR, value)
+    except Exception:  # Whatever it is, `ParseDict` reads it, or names the place of the mistake.
+        refreshing: list[tuple[int, int]] = []
+        if type_url == SCOPE:
+            refreshing = refreshing_in(value)
+        message = _parsed(kind, without_refreshing(value, refreshing))
+        add_refreshing(message, refreshing)
+        return bytes(message.SerializeToString(deterministic=True))
+
+
+def _parsed(kind: Any, value: dict[str, Any]) -> Any:
     # ParseDict removes "@type" from a dictionary while it reads it, and renderers share theirs
     # between threads.
     given = copy.deepcopy(value)
-    config = given.get("typed_config", {})
-    content = _content(config)
-    if content is not None:
-        given["typed_config"] = {}
-    for package in _packages(given):
-        _import_messages(package)
-    refreshing = []
-    if type_url == SCOPE:
-        refreshing = take_refreshing(given)
-    message = ParseDict(given, _MESSAGES[type_url]())
-    add_refreshing(message, refreshing)
-    if content is not None:
-        message.typed_config.type_url, message.typed_config.value = config["@type"], content
-    return resource(type_url, value["name"], message.SerializeToString(deterministic=True))
+    for type_url in _types(given):
+        import_messages(type_url)
+    return ParseDict(given, kind())
 
 
 def _content(config: dict[str, Any]) -> bytes | None:
@@ -61,26 +78,16 @@ def _content(config: dict[str, Any]) -> bytes | None:
     return None
 
 
-def _packages(value: Any) -> Iterator[str]:
-    """The protobuf packages of the messages that a value names by `@type`."""
+def _types(value: Any) -> Iterator[str]:
+    """The messages that a value names by `@type`."""
     if isinstance(value, dict):
         if "@type" in value:
-            yield value["@type"].rpartition("/")[2].rpartition(".")[0]
+            yield value["@type"]
         for item in value.values():
-            yield from _packages(item)
+            yield from _types(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _packages(item)
-
-
-@cache
-def _import_messages(package: str) -> None:
-    """ParseDict finds a message by its name only when its module has been imported."""
-    if package.startswith("google."):
-        return
-    for module in iter_modules(import_module(package).__path__):
-        if module.name.endswith("_pb2"):
-            import_module(f"{package}.{module.name}")
+            yield from _types(item)
 
 
 def unpoisoned(item: Resource) -> bytes:

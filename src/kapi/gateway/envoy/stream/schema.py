@@ -6,6 +6,7 @@ are what Envoy expects. For `encode.py`.
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from typing import Any
 
@@ -41,24 +42,37 @@ def _jwt_pool() -> DescriptorPool:
     return pool
 
 
+BOOLEANS_OF_ENVOY = {"envoy.config.route.v3.RetryPolicy": {"refresh_cluster_on_retry": 14}}
+"""Fields of messages that Envoy has and the published classes lack, with their numbers."""
 _REFRESH_CLUSTER_ON_RETRY = b"\x70\x01"
 """Field 14 of a RetryPolicy: true."""
 
 
-def take_refreshing(scope: dict[str, Any]) -> list[tuple[int, int]]:
-    """Remove `refresh_cluster_on_retry` from a scope; host and route number of each that had it."""
+def refreshing_in(scope: dict[str, Any]) -> list[tuple[int, int]]:
+    """Host and route number of each `refresh_cluster_on_retry` in a scope."""
     found = []
     hosts = scope.get("route_configuration", {}).get("virtual_hosts", ())
     for host_number, host in enumerate(hosts):
         for number, route in enumerate(host.get("routes", ())):
             retries = route.get("route", {}).get("retry_policy", {})
-            if retries.pop("refresh_cluster_on_retry", False):
+            if "refresh_cluster_on_retry" in retries:
                 found.append((host_number, number))
     return found
 
 
+def without_refreshing(scope: dict[str, Any], places: list[tuple[int, int]]) -> dict[str, Any]:
+    """A copy of a scope without `refresh_cluster_on_retry` at these places; itself without any."""
+    if not places:
+        return scope
+    copied = copy.deepcopy(scope)
+    for host, number in places:
+        route = copied["route_configuration"]["virtual_hosts"][host]["routes"][number]
+        del route["route"]["retry_policy"]["refresh_cluster_on_retry"]
+    return copied
+
+
 def add_refreshing(message: Any, places: list[tuple[int, int]]) -> None:
-    """Add `refresh_cluster_on_retry` to an encoded scope, at what `take_refreshing` answered."""
+    """Add `refresh_cluster_on_retry` to an encoded scope, at these places."""
     for host, number in places:
         route = message.route_configuration.virtual_hosts[host].routes[number].route
         route.retry_policy.MergeFromString(_REFRESH_CLUSTER_ON_RETRY)

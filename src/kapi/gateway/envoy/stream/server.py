@@ -13,15 +13,16 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
-from kapi.errors import GatewayError, GatewayRejected, GatewayUnavailable
+from kapi.dataclass import dataclass
+from kapi.errors import GatewayError, GatewayLost, GatewayRejected, GatewayUnavailable
+from kapi.gateway.envoy.reasons import sentence
 from kapi.gateway.envoy.resources.names import CLUSTER
 from kapi.gateway.envoy.resources.resource import Resource
-from kapi.gateway.envoy.stream.delta import ORDER, DeltaStream, Request, Response
+from kapi.gateway.envoy.stream.delta import ORDER, DeltaStream, Request, Response, Wanted
 from kapi.gateway.envoy.stream.socket_service import SocketService
 
 _LOG = logging.getLogger("kapi.gateway")
@@ -77,9 +78,11 @@ class Publisher:
         self._timeout = timeout
         self._members = members
         self._clock = clock
-        self._desired: dict[str, dict[str, Resource]] = {type_url: {} for type_url in ORDER}
+        self._desired = {type_url: Wanted() for type_url in ORDER}
         self._connections: list[_Connection] = []
         self._last_error = ""
+        self._losses = 0
+        """How many streams have ended."""
         self._news = threading.Condition()
         self._one_publish = threading.Lock()
         handler = grpc.stream_stream_rpc_method_handler(
@@ -99,14 +102,14 @@ class Publisher:
             for wanted in self._desired.values():
                 wanted.clear()
             for item in resources:
-                self._desired[item.type_url][item.name] = item
+                self._desired[item.type_url].put(item)
             self._push_differences()
 
     def publish(self, changed: Sequence[Resource], removed: Sequence[Key] = ()) -> None:
         """Make every connected Envoy hold `changed` and drop `removed`, all or nothing.
 
-        Raises GatewayRejected with Envoy's sentence, or GatewayUnavailable when none is connected
-        or confirms in time.
+        Raises GatewayRejected with Envoy's sentence, GatewayLost when one ends meanwhile, or
+        GatewayUnavailable when none is connected or confirms in time.
         """
         deadline = self._clock() + self._timeout
         clusters, dependents = [], []
@@ -134,7 +137,7 @@ class Publisher:
             return self._desired_of(keys)
 
     def _desired_of(self, keys: Iterable[Key]) -> dict[Key, Resource | None]:
-        return {(kind, name): self._desired[kind].get(name) for kind, name in keys}
+        return {(kind, name): self._desired[kind].items.get(name) for kind, name in keys}
 
     def status(self) -> Status:
         """The current state of the stream."""
@@ -151,13 +154,16 @@ class Publisher:
         self, changed: Sequence[Resource], removed: Sequence[Key], deadline: float
     ) -> None:
         with self._news:
+            losses = self._losses
             for item in changed:
-                self._desired[item.type_url][item.name] = item
+                self._desired[item.type_url].put(item)
             for type_url, name in removed:
-                self._desired[type_url].pop(name, None)
+                self._desired[type_url].drop(name)
             self._push_differences()
             keys = [*map(_key, changed), *removed]
             while not self._all_hold(keys):
+                if self._losses != losses:
+                    raise GatewayLost
                 left = deadline - self._clock()
                 if left <= 0 or not self._news.wait(left):
                     raise GatewayUnavailable(f"Envoy did not confirm within {self._timeout:g} s.")
@@ -165,9 +171,9 @@ class Publisher:
     def _all_hold(self, keys: Sequence[Key]) -> bool:
         for connection in self._connections:
             for key in keys:
-                sentence = connection.stream.rejection(*key)
-                if sentence:
-                    raise GatewayRejected(sentence)
+                message = connection.stream.rejection(*key)
+                if message:
+                    raise GatewayRejected(sentence(message))
         return bool(self._connections) and all(
             connection.stream.holds(*key) for connection in self._connections for key in keys
         )
@@ -186,9 +192,9 @@ class Publisher:
         with self._news:
             for (type_url, name), item in before.items():
                 if item is None:
-                    self._desired[type_url].pop(name, None)
+                    self._desired[type_url].drop(name)
                 else:
-                    self._desired[type_url][name] = item
+                    self._desired[type_url].put(item)
             self._push_differences()
             with contextlib.suppress(GatewayRejected):
                 self._news.wait_for(
@@ -225,15 +231,12 @@ class Publisher:
 
     def _take(self, request: Request, connection: _Connection) -> None:
         refused = request.HasField("error_detail")
+        reason = sentence(request.error_detail.message) if refused else ""
         if refused:
-            _LOG.warning(
-                "Envoy refused %s: %s",
-                request.type_url.rpartition(".")[2],
-                request.error_detail.message,
-            )
+            _LOG.warning("Envoy refused %s: %s", request.type_url.rpartition(".")[2], reason)
         with self._news:
             if refused:
-                self._last_error = request.error_detail.message
+                self._last_error = reason
             connection.push(connection.stream.on_request(request))
             connection.live = connection.live or connection.stream.live()
             self._news.notify_all()
@@ -242,5 +245,6 @@ class Publisher:
         with self._news:
             if connection in self._connections:
                 self._connections.remove(connection)
+                self._losses += 1
             connection.outbox.put(None)
             self._news.notify_all()

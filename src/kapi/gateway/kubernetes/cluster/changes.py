@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kapi.apis.emit import emit
+from kapi.dataclass import dataclass
 from kapi.gateway.kubernetes.names import Manifest
 
 _OF_THE_SERVER: Final = (
@@ -17,6 +18,8 @@ _OF_THE_SERVER: Final = (
     "generation",
     "creationTimestamp",
 )
+_MASK_KEY: Final = os.urandom(16)
+"""Another one in each process, so a printed diff tells nothing about the values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,8 @@ def _secrets(item: Manifest) -> dict[str, Any]:
 
 
 def _masked(value: str) -> str:
-    """Two different secrets look different."""
+    """Two different secrets look different. The key keeps others from trying likely secrets."""
     import hashlib
 
-    return f"sha256:{hashlib.sha256(value.encode()).hexdigest()[:8]}"
+    digest = hashlib.blake2b(value.encode(), key=_MASK_KEY, digest_size=4)
+    return f"hidden:{digest.hexdigest()}"

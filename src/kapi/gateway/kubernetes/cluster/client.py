@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from kapi.dataclass import dataclass
 from kapi.errors import KapiError
 from kapi.gateway.kubernetes.names import MANAGED_BY, OWNER, Manifest
 from kapi.gateway.kubernetes.objects import VERSIONS

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
+from kapi.dataclass import dataclass
 from kapi.gateway.kubernetes.names import Manifest
 
 SILENT: Final = frozenset({"ConfigMap", "Secret", "ReferenceGrant", "HTTPRouteFilter"})

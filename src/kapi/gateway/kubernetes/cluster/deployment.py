@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from kapi.dataclass import dataclass
 from kapi.gateway.kubernetes.cluster.changes import Change
 from kapi.gateway.kubernetes.cluster.client import Cluster, ClusterError
 from kapi.gateway.kubernetes.cluster.conditions import Verdict, has_no_address, verdict

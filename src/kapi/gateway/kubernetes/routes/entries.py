@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.routes.paths import Rewrite
 from kapi.gateway.kubernetes.routes.matches import PathMatch
 from kapi.policies import Place

@@ -10,6 +10,7 @@ from kapi.gateway.kubernetes.routes.places import PlacedOperations
 from kapi.policies import Place
 from kapi.policies.kinds.grpc import GrpcCalls
 from kapi.policies.kubernetes import NotPossible
+from kapi.typed import first_of
 
 
 def grpc_entries(item: PlacedOperations) -> Iterator[GrpcEntry | NotPossible]:
@@ -20,7 +21,7 @@ def grpc_entries(item: PlacedOperations) -> Iterator[GrpcEntry | NotPossible]:
 
 def _entry(place: Place) -> GrpcEntry | NotPossible:
     operation = place.operation
-    node = next((part for part in operation.policies if isinstance(part, GrpcCalls)), None)
+    node = first_of(operation.policies, GrpcCalls)
     if node is None:
         what = "pre-flight requests of a gRPC API"
         return NotPossible(what, "Remove corsConfiguration, or deploy the API to kapi's gateway.")

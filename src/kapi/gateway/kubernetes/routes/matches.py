@@ -8,8 +8,8 @@ longer than it by empty groups `(?:)`, which match nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.routes.paths import is_literal
 
 _PADDING = "(?:)"

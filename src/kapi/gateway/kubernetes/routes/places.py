@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
-from kapi.apis.ir import Api, AtHost, Operation, endpoints_on
+from kapi.apis.ir import Api, Operation, endpoints_on, is_at_host
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.context import api_host
 from kapi.gateway.kubernetes.context import ExportContext
 from kapi.policies import Place
@@ -39,7 +39,7 @@ def placed_operations(api: Api, context: ExportContext) -> Iterator[PlacedOperat
 def _operations(api: Api, base_path: str) -> Iterable[Operation]:
     if base_path == api.base_path:
         return api.operations
-    return (item for item in api.operations if not isinstance(item, AtHost))
+    return (item for item in api.operations if not is_at_host(item))
 
 
 def _place(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.routes.paths import literal, match_pattern
-from kapi.gateway.envoy.resources.routes.rest.disguises import disguise_routes
+from kapi.gateway.envoy.resources.routes.rest.disguises import Disguises
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests, rest_requests
 from kapi.gateway.kubernetes.routes.entries import Entry
 from kapi.gateway.kubernetes.routes.matches import PathMatch, is_one_path
@@ -35,13 +35,12 @@ def rest_entries(api: Api, placed: Sequence[PlacedOperations]) -> Iterator[Entry
 
 
 def _operations(requests: Sequence[RestRequests]) -> Iterator[Entry]:
-    before: list[RestRequests] = []
-    guarded: set[tuple[str, str]] = set()
+    disguises = Disguises()
     for item in requests:
         if not is_one_path(item.target):
-            for route in disguise_routes(item, before, guarded):
+            for route in disguises.routes(item):
                 yield _disguise(item, route)
-        before.append(item)
+        disguises.add(item)
         yield _entry(item)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import product
 from typing import Any
 
 from kapi.apis.ir import Endpoint
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.routes.operations import BACKEND_TIMEOUT
 from kapi.gateway.envoy.resources.routes.paths import Rewrite
 from kapi.gateway.kubernetes.backends import Backends
@@ -119,15 +120,10 @@ class RuleMaker:
         for mirror in part.mirrors:
             target = {"backendRef": self.backends.reference(mirror)}
             filters.append({"type": "RequestMirror", "requestMirror": target})
-        used = tuple(item for item in place.endpoints if item.weight)
+        used = tuple(_used(place.endpoints))
         self._filter(name, self._own_filter(part.credential, rewrite, used))
         fields: dict[str, Any] = {"filters": [*filters, extension(name)]}
-        references = [
-            {**self.backends.reference(item), "weight": item.weight} for item in place.endpoints
-        ]
-        if len(references) == 1:
-            del references[0]["weight"]
-        fields["backendRefs"] = references
+        fields["backendRefs"] = self.backends.references(place.endpoints)
         if kind == "HTTPRoute" and not _has_own_timeout(part):
             fields["timeouts"] = {"request": _request_timeout(place.endpoint)}
         return fields
@@ -179,6 +175,13 @@ def _rule(kind: str, host: str, fields: dict[str, Any], part: KubernetesRoute) -
         if items:
             extensions[name] = items
     return Rule(kind, host, fields, part.security, part.traffic, extensions)
+
+
+def _used(endpoints: Sequence[Endpoint]) -> Iterable[Endpoint]:
+    """The addresses that get requests."""
+    for item in endpoints:
+        if item.weight:
+            yield from item.addresses
 
 
 def _differ(endpoints: Sequence[Endpoint]) -> bool:

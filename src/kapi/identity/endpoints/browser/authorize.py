@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
@@ -15,7 +15,7 @@ from kapi.identity.pages import error_page, see_other
 from kapi.identity.people.claims import SCOPES
 from kapi.identity.people.sessions import BROWSER
 from kapi.identity.people.subjects import TYPES
-from kapi.identity.protocol.forms import check_media_type, parse_form
+from kapi.identity.protocol.forms import Form, check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
@@ -26,6 +26,7 @@ quick = False
 cross_origin = False
 PATH = "/oauth2/authorize"
 _LONGEST_LINK = 16 * 1024
+_LONGEST_FACT = 300
 
 
 def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
@@ -58,6 +59,7 @@ def metadata(published: Published) -> Mapping[str, Any]:
 
 def answer(provider: Provider, request: Request) -> Answer:
     """The next page, or the authorization response; an error that must not redirect is a page."""
+    form = Form({})
     try:
         if request.method == "POST":
             check_media_type(request.header("content-type") or "")
@@ -73,4 +75,19 @@ def answer(provider: Provider, request: Request) -> Answer:
     except RefusedRequest as refused:
         return refuse(provider, refused.request, refused.error)
     except OAuthError as error:
-        return error_page(provider, error)
+        return error_page(provider, error, tuple(_about(provider, form)))
+
+
+def _about(provider: Provider, form: Form) -> Iterator[tuple[str, str]]:
+    """The client and the redirect URI of a request, for the page of an error.
+
+    They are shown as text: a link would lead to an address that was not checked.
+    """
+    client_id, uri = form.get("client_id"), form.get("redirect_uri")
+    if client_id:
+        yield "Client", client_id[:_LONGEST_FACT]
+        known = provider.known_client(client_id)
+        if known is not None and known.settings.name:
+            yield "Name of the client", known.settings.name
+    if uri:
+        yield "Redirect URI", uri[:_LONGEST_FACT]

@@ -7,10 +7,10 @@ them out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import claims_of_hint
 from kapi.identity.clients.clients import Client
@@ -151,7 +151,7 @@ def _ask(
             parameters[name] = form.values[name]
     client = ""
     if logout.client is not None:
-        client = logout.client.settings.name or logout.client.id
+        client = logout.client.title
     return page(
         provider,
         "sign_out.html",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kapi.identity.pages import ACCOUNT_PATH
 from kapi.identity.pages.home import home_page
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.published import Published
@@ -25,6 +26,7 @@ _TEXTS = (
     ),
 )
 _LINKS = (
+    ("See and change your account", ACCOUNT_PATH),
     ("Connect a device", "/device"),
     ("See what applications ask of you", "/authenticationEndpoint/approvals"),
     ("Sign out", "/oauth2/logout"),

@@ -26,7 +26,7 @@ from kapi.identity.pages import (
 from kapi.identity.pages.clients import about_client
 from kapi.identity.people.identification import FAILURES, identify
 from kapi.identity.people.logout import end_session
-from kapi.identity.people.one_click import one_click_choices
+from kapi.identity.people.one_click import offers
 from kapi.identity.people.sessions import (
     BROWSER,
     form_token,
@@ -87,7 +87,7 @@ def _page(provider: Provider, request: Request, interaction: Interaction, query:
         action=POST_LOGIN_PATH,
         key=interaction.key,
         token=form_token(request.cookies[BROWSER], f"login{interaction.key}"),
-        choices=one_click_choices(provider),
+        **offers(provider),
     )
 
 

@@ -85,7 +85,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     if not algorithm and _JWT not in (request.header("accept") or ""):
         return json_answer(found)
     claims = {
-        "iss": provider.settings.identity.issuer,
+        "iss": provider.issuer,
         "aud": client.id,
         "iat": request.now,
         "token_introspection": found,
@@ -149,7 +149,7 @@ def _refresh_token(
         return None
     return {
         "active": True,
-        "iss": provider.settings.identity.issuer,
+        "iss": provider.issuer,
         "client_id": client.id,
         "token_type": "refresh_token",
         "exp": min(record.expires_at, family.expires_at),

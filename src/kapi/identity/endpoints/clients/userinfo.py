@@ -95,9 +95,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     algorithm = client.settings.userinfo_signed_response_alg
     if not algorithm:
         return json_answer(about)
-    signed = provider.sign(
-        {**about, "iss": provider.settings.identity.issuer, "aud": client.id}, "JWT", algorithm
-    )
+    signed = provider.sign({**about, "iss": provider.issuer, "aud": client.id}, "JWT", algorithm)
     return Answer(
         200, (("content-type", "application/jwt"), *NO_STORE, *ANY_ORIGIN), signed.encode("ascii")
     )

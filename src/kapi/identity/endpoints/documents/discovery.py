@@ -35,15 +35,15 @@ class Discovery:
 
     def paths(self, published: Published) -> tuple[str, ...]:
         """With the issuer's path inserted (RFC 8414 §3.1) and appended (OIDC Discovery §4)."""
-        path = urlsplit(published.identity.issuer).path.rstrip("/")
+        path = urlsplit(published.issuer).path.rstrip("/")
         placed = (_RFC8414, _OPENID, f"{_RFC8414}{path}", f"{_OPENID}{path}", f"{path}{_OPENID}")
         return tuple(dict.fromkeys(placed))
 
     def metadata(self, published: Published) -> Mapping[str, Any]:
-        """The members about the provider as a whole; `issuer` is exactly the setting."""
+        """The members about the provider as a whole; `issuer` is that of the host."""
         identity = published.identity
         members: dict[str, Any] = {
-            "issuer": identity.issuer,
+            "issuer": published.issuer,
             "token_endpoint": f"{published.base_url}{TOKEN_PATHS[0]}",
             "scopes_supported": [DEFAULT_SCOPE],
             "response_types_supported": [],

@@ -63,7 +63,7 @@ def described(published: Published, endpoints: Sequence[Endpoint]) -> dict[str, 
     made: dict[str, dict[str, Any]] = dict.fromkeys(PATHS, token)
     for endpoint in endpoints:
         made |= _described_endpoint(published, endpoint)
-    about = _ABOUT.format(issuer=published.identity.issuer)
+    about = _ABOUT.format(issuer=published.issuer)
     components = {"schemas": CATALOGUE.schemas, "securitySchemes": _SECURITY_SCHEMES}
     return document("kapi identity provider", about, published.base_url, made, components)
 

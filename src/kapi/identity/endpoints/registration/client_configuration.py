@@ -53,6 +53,8 @@ def answer(provider: Provider, request: Request) -> Answer:
         random_bytes=provider.random_bytes,
         now=request.now,
     )
+    if changed is None:
+        raise _unauthorized()
     provider.use_clients()
     provider.record(Event("client.change", target=client.id, address=request.peer))
     return registration_answer(provider.base_url, changed, 200)
@@ -66,9 +68,13 @@ def _authorized(registered: RegisteredClients, request: Request) -> RegisteredCl
         expected = client.token_key
     same = hmac.compare_digest(key_of(token.strip(" ")), expected or "-" * 64)
     if client is None or not same or scheme.lower() != "bearer":
-        challenge = 'Bearer realm="kapi"'
-        if token:
-            challenge += ', error="invalid_token"'
-        detail = "Send the registration_access_token of this client"
-        raise OAuthError("invalid_token", detail, status=401, challenge=challenge)
+        raise _unauthorized(is_sent=bool(token))
     return client
+
+
+def _unauthorized(*, is_sent: bool = True) -> OAuthError:
+    challenge = 'Bearer realm="kapi"'
+    if is_sent:
+        challenge += ', error="invalid_token"'
+    detail = "Send the registration_access_token of this client"
+    return OAuthError("invalid_token", detail, status=401, challenge=challenge)

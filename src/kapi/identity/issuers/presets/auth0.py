@@ -89,7 +89,10 @@ preset = Preset(
             " and the previous one until it is revoked",
         ),
         lifetime=86400,
-        verifier="express-oauth2-jwt-bearer (npm)",
+        verifier=(
+            "express-oauth2-jwt-bearer (npm), auth0-api-python (PyPI), go-jwt-middleware (Go),"
+            " java-jwt (Maven)"
+        ),
         unchecked=(
             "the texts and the status of errors",
             "`max-age` of the JWKS",

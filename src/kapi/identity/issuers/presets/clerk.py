@@ -49,7 +49,7 @@ preset = Preset(
             copies=("https://api.clerk.com/v1/jwks",), habit="one key for each instance"
         ),
         lifetime=60,
-        verifier="@clerk/backend (npm)",
+        verifier="@clerk/backend (npm), clerk-backend-api (PyPI), clerk-sdk-go (Go)",
         unchecked=(
             (
                 "tokens have the shape of session tokens; that of OAuth and machine tokens was not"

@@ -119,6 +119,7 @@ preset = Preset(
         keys=PublishedKeys(
             ahead=2,
             certificates=True,
+            kid_is_thumbprint=True,
             max_age=86400,
             habit="no fixed interval, at once in an emergency; several keys are published",
         ),

@@ -91,10 +91,14 @@ preset = Preset(
         keys=PublishedKeys(
             ahead=2,
             certificates=True,
+            kid_is_thumbprint=True,
             max_age=86400,
             habit="no fixed interval, at once in an emergency; several keys are published",
         ),
         verifier="passport-azure-ad (npm)",
-        unchecked=("the issuer sts.windows.net with its slash", "the texts of errors"),
+        unchecked=(
+            "the issuer sts.windows.net with its slash",
+            "the texts of errors",
+        ),
     ),
 )

@@ -64,7 +64,7 @@ preset = Preset(
             max_age=21600,
             habit="daily; obey Cache-Control",
         ),
-        verifier="firebase-admin (npm)",
+        verifier="firebase-admin (npm, PyPI)",
         unchecked=(
             "Firebase signs people in with an API of its own, which is not emulated: mint tokens",
             "the address of its discovery document, and the JWK form of its keys",

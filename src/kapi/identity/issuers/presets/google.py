@@ -68,7 +68,10 @@ preset = Preset(
             max_age=21600,
             habit="often; obey Cache-Control",
         ),
-        verifier="google-auth-library (npm)",
+        verifier=(
+            "google-auth-library (npm), google-auth (PyPI), idtoken (Go),"
+            " google-auth-library-oauth2-http (Maven)"
+        ),
         unchecked=("the texts of errors", "tokeninfo is not there"),
     ),
 )

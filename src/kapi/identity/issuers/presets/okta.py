@@ -79,7 +79,7 @@ preset = Preset(
             max_age=5184000,
             habit="about four times a year; the next key is published weeks before it signs",
         ),
-        verifier="@okta/jwt-verifier (npm)",
+        verifier="@okta/jwt-verifier (npm), okta-jwt-verifier (PyPI, Maven)",
         unchecked=("the texts of errors", "`max-age` of the JWKS"),
     ),
 )

@@ -64,7 +64,7 @@ preset = Preset(
         keys=PublishedKeys(certificates=True, habit="the platform replaces keys"),
         verifier="",
         unchecked=(
-            "PingOne publishes no library that verifies access tokens; jose (npm) stands in",
+            "PingOne publishes no library that verifies access tokens; the tests use jose (npm)",
             "`typ` becomes at+jwt on 2027-03-02",
             "PingFederate, whose tokens depend on its access token manager, is not emulated",
         ),

@@ -61,7 +61,7 @@ preset = Preset(
             habit="by hand: standby, current, previous, revoked; standby keys are published",
         ),
         algorithm="ES256",
-        verifier="@supabase/supabase-js (npm)",
+        verifier="@supabase/supabase-js (npm), supabase-auth (PyPI)",
         unchecked=(
             "the paths of OAuth endpoints, discovery, and the texts of errors",
             "projects with the legacy HS256 secret: mint with --key hs256:SECRET",

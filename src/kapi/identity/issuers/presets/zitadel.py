@@ -58,9 +58,12 @@ preset = Preset(
             ahead=1, habit="by its web key API: the next key is published before it is activated"
         ),
         lifetime=43200,
-        verifier="",
+        verifier="zitadel/oidc (Go)",
         unchecked=(
-            "Zitadel's own libraries ask its introspection endpoint; jose (npm) stands in",
+            (
+                "Zitadel's libraries ask its introspection endpoint:"
+                " the test calls the parts of zitadel/oidc that check a token"
+            ),
             "`typ` and `scope` of access tokens, and the texts of errors",
             "roles are not there: add urn:zitadel:iam:org:project:roles with --claim",
         ),

@@ -26,9 +26,11 @@ class PostgresChanges:
     def open(self) -> Mapping[str, int]:
         """Begin to listen; the current version of each topic."""
         with meaning(self._connections.where):
+            self._connections.hanging.start()
             connection = self._connections.new()
             # First listen, then read: nothing is missed in between.
-            connection.execute(f"LISTEN {CHANNEL}")
+            with self._connections.hanging.using(connection):
+                connection.execute(f"LISTEN {CHANNEL}")
             self._connection = connection
             return self._versions(connection)
 
@@ -54,4 +56,5 @@ class PostgresChanges:
             self._connection = None
 
     def _versions(self, connection: Raw) -> dict[str, int]:
-        return dict(connection.execute(VERSIONS).fetchall())
+        with self._connections.hanging.using(connection):
+            return dict(connection.execute(VERSIONS).fetchall())

@@ -18,6 +18,7 @@ from psycopg import errors
 from kapi.errors import KapiError, StorageBusy, StorageFull, StorageUnavailable
 from kapi.store.engine.interface import ConstraintViolated, StoreClosed
 from kapi.store.engine.postgres.address import secrets_of, shown
+from kapi.store.engine.postgres.hanging import HangingServer
 from kapi.store.engine.postgres.values import register
 
 BUSY_SECONDS: Final = 30
@@ -50,33 +51,46 @@ class Connections:
         self._closed = False
         self._one_attempt = threading.Lock()
         self._away_until = 0.0
+        """Seconds of the monotonic clock; 0 while the server answers."""
         self._why = ""
+        self.hanging = HangingServer(self._bare)
 
     def close(self) -> None:
         """Close the idle ones; those in use are closed when they are given back."""
         self._closed = True
+        self.hanging.stop()
         self._drop_idle()
 
     def new(self) -> Raw:
         """A connection outside the limit. Raises StorageUnavailable."""
-        with self._one_attempt:
+        if not self._one_attempt.acquire(blocking=not self._away_until):
+            raise StorageUnavailable(self.where, self._why)
+        try:
             if time.monotonic() < self._away_until:
                 raise StorageUnavailable(self.where, self._why)
-            try:
-                return self._connected()
-            except psycopg.Error as error:
-                self._why = self._without_secrets(str(error))
-                self._away_until = time.monotonic() + _AGAIN_SECONDS
-                raise StorageUnavailable(self.where, self._why) from None
+            connection = self._connected()
+            self._away_until = 0.0
+        except psycopg.Error as error:
+            self._why = self._without_secrets(str(error))
+            self._away_until = time.monotonic() + _AGAIN_SECONDS
+            raise StorageUnavailable(self.where, self._why) from None
+        else:
+            return connection
+        finally:
+            self._one_attempt.release()
 
-    def _connected(self) -> Raw:
-        connection: Raw = psycopg.Connection.connect(
+    def _bare(self) -> Raw:
+        return psycopg.Connection.connect(
             **self._parameters, autocommit=True, cursor_factory=psycopg.RawCursor
         )
+
+    def _connected(self) -> Raw:
+        connection = self._bare()
         connection.prepared_max = _MOST_PREPARED
         connection.prepare_threshold = _PREPARED_AFTER
         register(connection.adapters)
-        connection.execute(_SESSION)
+        with self.hanging.using(connection):
+            connection.execute(_SESSION)
         return connection
 
     def begun(self, statement: str) -> Raw:
@@ -95,17 +109,22 @@ class Connections:
         if not self._places.acquire(timeout=BUSY_SECONDS):
             raise StorageBusy
         try:
-            if self._idle:
-                return self._idle.pop()
-            return self.new()
-        except IndexError:
-            return self._new_in_place()
+            connection = self._idle_or_new()
         except BaseException:
             self._places.release()
             raise
+        self.hanging.begin(connection)
+        return connection
+
+    def _idle_or_new(self) -> Raw:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self.new()
 
     def give(self, connection: Raw) -> None:
         """Give a connection back."""
+        self.hanging.end(connection)
         if connection.closed or self._closed:
             connection.close()
         else:
@@ -114,9 +133,12 @@ class Connections:
 
     def replaced(self, connection: Raw) -> Raw:
         """A new connection in place of one that broke; idle ones are as old, and are closed."""
+        self.hanging.end(connection)
         connection.close()
         self._drop_idle()
-        return self.new()
+        fresh = self.new()
+        self.hanging.begin(fresh)
+        return fresh
 
     def _run(self, connection: Raw, statement: str) -> Raw:
         try:
@@ -127,16 +149,13 @@ class Connections:
         else:
             return connection
         fresh = self.replaced(connection)
-        fresh.execute(statement, prepare=False)
-        return fresh
-
-    def _new_in_place(self) -> Raw:
-        """Another thread took the last idle one."""
         try:
-            return self.new()
+            fresh.execute(statement, prepare=False)
         except BaseException:
-            self._places.release()
+            self.hanging.end(fresh)
+            fresh.close()
             raise
+        return fresh
 
     def _drop_idle(self) -> None:
         while self._idle:

@@ -1,7 +1,8 @@
 """One SQLite database in WAL mode: transactions and reads.
 
 Every write is one transaction, which is on disk (synchronous=FULL) when the call returns. One
-connection writes. Reads have their own connections, so that no read waits for a write.
+connection writes; transactions that arrive together are committed together (`turns.py`). Reads have
+their own connections, so that no read waits for a write.
 """
 
 from __future__ import annotations
@@ -9,20 +10,18 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kapi.errors import StorageBusy, StorageNewer
+from kapi.errors import StorageNewer
 from kapi.store.engine.interface import CHANGED, Changes, Connection, StoreClosed
 from kapi.store.engine.migrations import COMPATIBLE, incompatible_step, statements, unknown_steps
 from kapi.store.engine.sqlite.changes import SqliteChanges
-from kapi.store.engine.sqlite.connections import BUSY_SECONDS, is_busy, meaning, reader, writer
+from kapi.store.engine.sqlite.connections import meaning, reader, writer
 from kapi.store.engine.sqlite.space import give_space_back
-
-_LONGEST_PAUSE = 0.05
+from kapi.store.engine.sqlite.turns import Turns
 
 
 class SqliteEngine:
@@ -33,12 +32,8 @@ class SqliteEngine:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.where = str(path)
         self._path = path
-        self._connection = connection
-        self._lock = threading.Lock()
-        self._owner = 0
-        """The thread that is in a transaction; 0: none."""
+        self._turns = Turns(connection)
         self._readers: list[sqlite3.Connection] = []
-        self._closed = False
 
     @classmethod
     def open(cls, path: Path) -> SqliteEngine:
@@ -55,9 +50,7 @@ class SqliteEngine:
 
     def close(self) -> None:
         """Close the connections. The database cannot be used afterwards."""
-        with self._lock:
-            self._closed = True
-            self._connection.close()
+        self._turns.close()
         while self._readers:
             self._readers.pop().close()
 
@@ -69,21 +62,19 @@ class SqliteEngine:
         parallel: bool,  # noqa: ARG002 - SQLite has one writer
     ) -> Iterator[Connection]:
         """One transaction, one writer at a time."""
+        # What other processes watch is committed alone: it may be a long transaction.
+        alone = bool(topics)
         with meaning(self._path):
-            self._begin()
+            group = self._turns.begin(alone=alone)
             try:
-                yield self._connection
+                yield self._turns.connection
                 for topic in topics:
-                    self._connection.execute(CHANGED, (topic,))
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # SQLite may have ended the transaction itself, such as when the disk is full.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                    self._turns.connection.execute(CHANGED, (topic,))
+            except BaseException as error:
+                self._turns.undo(group, error)
                 raise
-            finally:
-                self._owner = 0
-                self._lock.release()
+            self._turns.finish(group, alone=alone)
+            group.wait()
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
@@ -91,15 +82,18 @@ class SqliteEngine:
 
         Statements raise sqlite3.OperationalError if the database is busy.
         """
-        with self._lock:
+        self._turns.acquire(settled=True)
+        try:
             self._refuse_when_closed()
-            yield self._connection
+            yield self._turns.connection
+        finally:
+            self._turns.release()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection to read with. In a transaction of this thread, it sees its changes."""
-        if self._owner == threading.get_ident():
-            yield self._connection
+        if self._turns.owner == threading.get_ident():
+            yield self._turns.connection
             return
         self._refuse_when_closed()
         with meaning(self._path):
@@ -111,7 +105,7 @@ class SqliteEngine:
                 yield connection
             finally:
                 self._readers.append(connection)
-                if self._closed:
+                if self._turns.closed:
                     connection.close()
 
     def rows(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
@@ -139,28 +133,8 @@ class SqliteEngine:
         """Shorten the file, and the write-ahead log."""
         give_space_back(self.alone, pause)
 
-    def _begin(self) -> None:
-        """Begin to write. No lock of this process is held while another process writes."""
-        deadline, pause = time.monotonic() + BUSY_SECONDS, 0.001
-        while True:
-            self._lock.acquire()
-            try:
-                self._refuse_when_closed()
-                self._connection.execute("BEGIN IMMEDIATE")
-            except BaseException as error:
-                self._lock.release()
-                if not isinstance(error, sqlite3.OperationalError) or not is_busy(error):
-                    raise
-                if time.monotonic() > deadline:
-                    raise StorageBusy from error
-            else:
-                self._owner = threading.get_ident()
-                return
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-
     def _refuse_when_closed(self) -> None:
-        if self._closed:
+        if self._turns.closed:
             raise StoreClosed
 
 

@@ -20,8 +20,8 @@ from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.logs import reasons
 from kapi.gateway.envoy.resources.names import typed
 from kapi.jose.claim_names import CLIENT_CLAIMS
-from kapi.policies.callers.rbac import CLAIMS, FACTS, JWT_FILTER
-from kapi.policies.scopes import METADATA as SCOPES
+from kapi.policies.callers.scopes import METADATA as SCOPES
+from kapi.policies.rbac import CLAIMS, FACTS, JWT_FILTER
 
 METADATA = "kapi.api"
 """Route metadata: which API and operation a route is of."""
@@ -149,6 +149,10 @@ def _line() -> dict[str, str]:
         "prompt_tokens": "%FILTER_STATE(wasm.kapi.prompt_tokens:PLAIN)%",
         "completion_tokens": "%FILTER_STATE(wasm.kapi.completion_tokens:PLAIN)%",
         "total_tokens": "%FILTER_STATE(wasm.kapi.total_tokens:PLAIN)%",
+        "model": "%FILTER_STATE(wasm.kapi.model:PLAIN)%",
+        "cost": "%FILTER_STATE(wasm.kapi.cost:PLAIN)%",
+        # Of an answer that the definition does not describe: `wasm/validation/src/filter.rs`.
+        "answer_fault": "%FILTER_STATE(wasm.kapi.answer_fault:PLAIN)%",
     }
 
 
@@ -164,7 +168,7 @@ def _why() -> dict[str, str]:
             "%FILTER_STATE(wasm.kapi.reason:PLAIN)%%DYNAMIC_METADATA(kapi.reply:reason)%"
             + "".join(f"%CEL({part})%" for part in reasons.words())
         ),
-        "details": "%RESPONSE_CODE_DETAILS%",
+        "details": f"%CEL({reasons.details()})%",
         "grpc_status": "%GRPC_STATUS_NUMBER%",
         "flags": "%RESPONSE_FLAGS%",
         "needed_scopes": f"%METADATA(ROUTE:{SCOPES}:scope)%{_NONE}",

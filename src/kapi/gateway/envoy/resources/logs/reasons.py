@@ -8,10 +8,10 @@ The admission filter and the scripts leave their own code and words (`SAID`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from kapi import error_codes
-from kapi.policies.scopes import METADATA as SCOPES
+from kapi.dataclass import dataclass
+from kapi.policies.callers.scopes import METADATA as SCOPES
 
 ALLOWED, REFUSED, FAILED = "allowed", "refused", "failed"
 """The backend answered; the gateway refused the call; the call could not be carried out."""
@@ -170,6 +170,11 @@ _FAILURES = (
     Reason("max_duration_timeout", "504", "the call did not end before its deadline", 0, FAILED),
     Reason("downstream", "", "the client closed the connection before the end", 0, FAILED),
     Reason("filter_removed_required", "", "a script of the API failed", 0, FAILED),
+    _failure(
+        "ext_authz_error",
+        error_codes.CHECK_FAILED,
+        "the authorization service of the API did not answer",
+    ),
     Reason("wasm_fail_stream", "503", "a module of the API or the gateway failed", 0, FAILED),
     Reason("overload", "503", "the gateway has too little memory left", 0, FAILED),
 )
@@ -180,6 +185,9 @@ _SAID_BY_FILTERS = (
     Reason("kapi_guardrails_not_ready", "503", "the guardrails cannot be read", 0, FAILED),
     Reason("kapi_guardrail", "900514", "a guardrail of the API intervened"),
     Reason("kapi_admission_not_ready", "", "the gateway has just started", 0, FAILED),
+    Reason("kapi_limits_away", "", "Redis, which counts the limits, does not answer", 0, FAILED),
+    Reason("kapi_cached", "", "", decision=ALLOWED),
+    Reason("kapi_not_cached", "504", "the caller wanted an answer of the cache only"),
     Reason("kapi_", "", ""),
     Reason(
         "lua_response",
@@ -189,8 +197,74 @@ _SAID_BY_FILTERS = (
     ),
     Reason("lua_response", "", "a script or an interceptor service failed", 500, FAILED),
     Reason("lua_response", "", "a script or an interceptor service answered"),
+    Reason(
+        "no_credential_for_basic_auth",
+        error_codes.MISSING_CREDENTIALS.number,
+        "no user name and password were sent",
+    ),
+    Reason(
+        "invalid_scheme_for_basic_auth",
+        error_codes.INVALID_CREDENTIALS.number,
+        "the scheme of the credentials is not Basic",
+    ),
+    Reason(
+        "invalid_format_for_basic_auth",
+        error_codes.INVALID_CREDENTIALS.number,
+        "the user name and password cannot be read",
+    ),
+    Reason(
+        "invalid_credential_for_basic_auth",
+        error_codes.INVALID_CREDENTIALS.number,
+        "the user is not known, or the password is wrong",
+    ),
+    Reason("ext_authz_denied", "", "the authorization service of the API refused the call"),
 )
 """What leaves its own code and words; the words here are for modules that do not."""
+
+
+def _sign_in(details: str, error: error_codes.ErrorCode, words: str) -> Reason:
+    return Reason(details, error.number, words, 401)
+
+
+_SIGN_IN = (
+    _sign_in(
+        "Unauthorized, and redirecting",
+        error_codes.MISSING_CREDENTIALS,
+        "there is no session, and no page was asked for",
+    ),
+    _sign_in(
+        "Failed to refresh",
+        error_codes.MISSING_CREDENTIALS,
+        "the session has expired, and the provider did not renew it",
+    ),
+    _sign_in(
+        "OAuth server returned",
+        error_codes.INVALID_CREDENTIALS,
+        "the provider did not sign the person in",
+    ),
+    _sign_in(
+        "Code or state",
+        error_codes.INVALID_CREDENTIALS,
+        "the path is for browsers that the provider sends back",
+    ),
+    *(
+        _sign_in(
+            details,
+            error_codes.INVALID_CREDENTIALS,
+            "this browser did not begin the sign-in, or did so too long ago",
+        )
+        for details in ("CSRF ", "Code verifier", "Failed to decrypt", "State ", "Malformed oauth")
+    ),
+    *(
+        _sign_in(
+            details,
+            error_codes.INVALID_CREDENTIALS,
+            "the provider did not exchange the code for a token",
+        )
+        for details in ("Failed to get access", "OAuth ", "No access token", "Could not parse")
+    ),
+)
+"""Of the filter that signs browsers in. Its details may end with the query of a request."""
 _REQUESTS = (
     Reason("route_not_found", "404", "no API answers at this host and path"),
     Reason("direct_response", "404", "the API has no operation with this path", 404),
@@ -212,6 +286,7 @@ REASONS: tuple[Reason, ...] = (
     *_RULES,
     *_SAID_BY_FILTERS,
     *_FAILURES,
+    *_SIGN_IN,
     *_REQUESTS,
 )
 
@@ -232,6 +307,12 @@ def decision() -> str:
 def code() -> str:
     """CEL: the code of the answer; empty if a filter says it, or the backend."""
     return _chosen([(row.condition, f"'{row.code}'") for row in REASONS])
+
+
+def details() -> str:
+    """CEL: the details, without what callers have sent."""
+    rows = [(row.condition, f"'{row.details}'") for row in _SIGN_IN]
+    return _chosen([*rows, ("true", _DETAILS)])
 
 
 def words() -> tuple[str, ...]:

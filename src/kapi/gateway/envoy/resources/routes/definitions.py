@@ -14,7 +14,7 @@ from urllib.parse import quote
 from kapi.apis.ir import Api, ApiDefinition
 from kapi.gateway.envoy.resources.names import CONTROL
 from kapi.gateway.envoy.resources.routes.paths import match_pattern
-from kapi.policies.authentication.unchecked import no_token
+from kapi.policies.authentication.unchecked import answered_here
 from kapi.policies.contract import literal_header
 
 LARGEST_IN_ENVOY: Final = 8 * 1024
@@ -36,7 +36,7 @@ def _route(api: Api, definition: ApiDefinition, base_path: str) -> dict[str, Any
             "safe_regex": {"regex": match_pattern(base_path, definition.path)},
             "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}],
         },
-        "typed_per_filter_config": no_token(),
+        "typed_per_filter_config": answered_here(),
     }
     if definition.text and len(definition.text.encode()) <= LARGEST_IN_ENVOY:
         route["direct_response"] = {"status": 200, "body": {"inline_string": definition.text}}

@@ -14,9 +14,9 @@ from kapi.apis.ir import Operation
 from kapi.gateway.envoy.resources.routes.operations import Requests
 from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
 from kapi.policies import Place
-from kapi.policies.admission import FILTER
 from kapi.policies.authentication.node import Authentication
-from kapi.policies.kinds.body_operations import IN_BODY, METADATA, NOTHING_ELSE
+from kapi.policies.kinds.body_operations import IN_BODY
+from kapi.typed import of_kind
 
 _Node = TypeVar("_Node")
 
@@ -37,10 +37,7 @@ def merged_policies(
 ) -> Iterator[Any]:
     """The nodes of the route. `together` joins those of the policy that reads the body."""
     for nodes in merged_nodes(place.operation for place in places):
-        own = []
-        for node in nodes:
-            if isinstance(node, checked):
-                own.append(node)
+        own = list(of_kind(nodes, checked))
         if own:
             yield together(own)
         else:
@@ -58,18 +55,6 @@ def merged_nodes(operations: Iterable[Operation]) -> Iterator[list[Any]]:
             by_policy.setdefault(node.policy, []).append(node)
     for nodes in by_policy.values():
         yield _merged(nodes)
-
-
-def without_limits(route: dict[str, Any]) -> dict[str, Any]:
-    """Tells the filter where a route has no limits of the whole API and no subscriptions to check.
-
-    Reading that they are not there would take microseconds of each call.
-    """
-    metadata = route["metadata"]["filter_metadata"]
-    if FILTER not in metadata:
-        kind, letters, options = metadata[METADATA]["kind"].split("\t", 2)
-        metadata[METADATA] |= {"kind": f"{kind}\t{letters}{NOTHING_ELSE}\t{options}"}
-    return route
 
 
 def _merged(nodes: list[Any]) -> list[Any]:

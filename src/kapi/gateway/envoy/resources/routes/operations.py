@@ -8,23 +8,42 @@ them by the weights. For `rest/` and other kinds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import field, replace
 from typing import Any
 
 from kapi.apis.header_rules import other_spellings
 from kapi.apis.ir import ApiKeyCredential, BasicCredentials, Endpoint, Retry
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.clusters import authority, cluster_name
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import removed_at_edge
+from kapi.gateway.envoy.resources.names import typed
 from kapi.gateway.envoy.resources.routes.paths import Rewrite
 from kapi.policies import POLICIES, EnvoyRoute, Place
+from kapi.policies.admission import planned
 from kapi.policies.contract import literal_header
 
 BACKEND_TIMEOUT = "60s"
 _FRACTION = 1_000_000
-_CLUSTER = ("cluster", "host_rewrite_literal", "weighted_clusters")
+_PARTS = tuple(
+    (policy.name, policy.envoy, getattr(policy, "everywhere", None)) for policy in POLICIES
+)
+"""Of each policy: its name, its part of a route, and its part of routes that do not use it."""
+_CLUSTER = ("cluster", "host_rewrite_literal", "auto_host_rewrite", "weighted_clusters")
 """Fields of a route action that choose a cluster."""
+_ELSEWHERE: dict[str, Any] = {
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": typed(
+                "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+            ),
+        }
+    ],
+    "host_selection_retry_max_attempts": 5,
+}
+"""A retry goes to another of several hosts, if there is one."""
 _RETRIED = ("retriable-status-codes", "connect-failure", "refused-stream")
 
 
@@ -48,18 +67,20 @@ def operation_routes(
     Where a filter may choose the other kind of endpoints (production or sandbox), the routes to
     these come first.
     """
-    header = _other_kind_header(place)
-    routes = _shared(place, requests, context)
+    parts = _parts(place)
+    header = _other_kind_header(parts)
+    routes = _shared(place, parts, requests, context)
     kind, endpoints = _other_kind(place)
     if not header or not endpoints:
         return routes
     chosen = {"name": header, "string_match": {"exact": kind}}
     of_kind = replace(requests, headers=(*requests.headers, chosen))
-    return [*_shared(replace(place, endpoints=endpoints), of_kind, context), *routes]
+    others = replace(place, endpoints=endpoints)
+    return [*_shared(others, _parts(others), of_kind, context), *routes]
 
 
-def _other_kind_header(place: Place) -> str:
-    for part in _parts(place):
+def _other_kind_header(parts: Iterable[EnvoyRoute]) -> str:
+    for part in parts:
         if part.other_kind_header:
             return part.other_kind_header
     return ""
@@ -71,14 +92,20 @@ def _other_kind(place: Place) -> tuple[str, tuple[Endpoint, ...]]:
     return "sandbox", place.operation.sandbox
 
 
-def _shared(place: Place, requests: Requests, context: RenderContext) -> list[dict[str, Any]]:
+def _shared(
+    place: Place, parts: Sequence[EnvoyRoute], requests: Requests, context: RenderContext
+) -> list[dict[str, Any]]:
     """Routes with the same match but for the share of the requests they take."""
-    groups = _groups(place)
+    groups = _groups(place, parts)
     total = sum(endpoint.weight for group in groups for endpoint in group)
     routes: list[dict[str, Any]] = []
     passed = 0
     for number, group in enumerate(groups):
-        route = _route(replace(place, endpoints=group), requests, context)
+        if group == place.endpoints:
+            route = _route(place, parts, requests, context)
+        else:
+            alone = replace(place, endpoints=group)
+            route = _route(alone, _parts(alone), requests, context)
         passed += sum(endpoint.weight for endpoint in group)
         if number < len(groups) - 1:
             # Envoy compares one random number of the request with each fraction in turn, so these
@@ -89,8 +116,9 @@ def _shared(place: Place, requests: Requests, context: RenderContext) -> list[di
     return routes
 
 
-def _route(place: Place, requests: Requests, context: RenderContext) -> dict[str, Any]:
-    parts = _parts(place)
+def _route(
+    place: Place, parts: Sequence[EnvoyRoute], requests: Requests, context: RenderContext
+) -> dict[str, Any]:
     for part in parts:
         if part.redirect:
             return {**_named(place, requests), "redirect": dict(part.redirect), **_additions(parts)}
@@ -110,14 +138,13 @@ def _route(place: Place, requests: Requests, context: RenderContext) -> dict[str
 def _parts(place: Place) -> list[EnvoyRoute]:
     nodes = {node.policy: node for node in place.operation.policies}
     parts = []
-    for policy in POLICIES:
-        if policy.name in nodes:
-            parts.append(policy.envoy(nodes[policy.name], place))
-            continue
-        everywhere = getattr(policy, "everywhere", None)
-        part = everywhere(place) if everywhere else None
-        if part:
-            parts.append(part)
+    for name, envoy, everywhere in _PARTS:
+        if name in nodes:
+            parts.append(envoy(nodes[name], place))
+        elif everywhere is not None:
+            part = everywhere(place)
+            if part:
+                parts.append(part)
     return parts
 
 
@@ -128,12 +155,12 @@ def _named(place: Place, requests: Requests) -> dict[str, Any]:
     }
 
 
-def _groups(place: Place) -> list[tuple[Endpoint, ...]]:
+def _groups(place: Place, parts: Iterable[EnvoyRoute]) -> list[tuple[Endpoint, ...]]:
     """The groups of endpoints that get a route each.
 
     Where a policy chooses the cluster, one route without what an endpoint alone is sent.
     """
-    if any(part.target for part in _parts(place)):
+    if any(part.target for part in parts):
         return [(replace(place.endpoint, base_path="", security=None, weight=1),)]
     return _alike(place.endpoints)
 
@@ -162,7 +189,7 @@ def _action(
 ) -> dict[str, Any]:
     first = place.endpoint
     action: dict[str, Any] = {
-        **_target(place, context),
+        **_target(place),
         **_rewrite(requests.rewrite(first.base_path)),
         "timeout": BACKEND_TIMEOUT,
     }
@@ -172,6 +199,8 @@ def _action(
         action["idle_timeout"] = f"{first.idle_timeout}s"
     if first.retry is not None:
         action["retry_policy"] = _retry_policy(first.retry)
+        if first.pool is not None:
+            action["retry_policy"] |= _ELSEWHERE
     mirrors: list[Endpoint] = []
     for part in parts:
         action |= part.action
@@ -193,10 +222,13 @@ def _rewrite(path: Rewrite) -> dict[str, Any]:
     }
 
 
-def _target(place: Place, context: RenderContext) -> dict[str, Any]:
+def _target(place: Place) -> dict[str, Any]:
+    if place.endpoint.pool is not None:
+        name = place.cluster(place.endpoint)
+        return {"cluster": name, "auto_host_rewrite": True}
     targets = [
         {
-            "name": cluster_name(item, context, place.api.organization),
+            "name": place.cluster(item),
             "weight": item.weight,
             "host_rewrite_literal": authority(item),
         }
@@ -295,7 +327,7 @@ def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _metadata(parts: Sequence[EnvoyRoute]) -> dict[str, dict[str, Any]]:
+def _metadata(parts: Sequence[EnvoyRoute]) -> dict[str, Mapping[str, Any]]:
     """Route metadata by filter. Policies may share a filter.
 
     Each policy has fields of its own, or the same value as another policy, or adds to a text
@@ -308,7 +340,7 @@ def _metadata(parts: Sequence[EnvoyRoute]) -> dict[str, dict[str, Any]]:
             for key, value in fields.items():
                 if known.setdefault(key, value) != value:
                     known[key] = f"{known[key]}\t{value}"
-    return merged
+    return planned(merged)
 
 
 def _misspelt(parts: Sequence[EnvoyRoute]) -> list[str]:

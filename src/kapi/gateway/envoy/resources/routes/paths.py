@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import zip_longest
 from urllib.parse import quote
+
+from kapi.dataclass import dataclass
 
 _PARAMETER = re.compile(r"\{[^{}/]*\}")
 _WILDCARD = "*"

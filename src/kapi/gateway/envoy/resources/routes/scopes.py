@@ -6,26 +6,40 @@ route names its own, or none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
-from kapi.apis.ir import Api, AtHost, Endpoint, Operation, endpoints_on, path_at, secret_refs
+from kapi.apis.ir import Api, Endpoint, Operation, SecretRef, endpoints_on, is_at_host, path_at
+from kapi.apis.ir_contents import secret_refs
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.clusters import cluster_name, own_cluster_name
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import public_address
 from kapi.gateway.envoy.resources.http3 import alternative_service
 from kapi.gateway.envoy.resources.logs.access_log import labelled
-from kapi.gateway.envoy.resources.names import JWT_FILTER, OWN_HEADERS, secret_id
+from kapi.gateway.envoy.resources.names import (
+    ADS,
+    IDENTITY,
+    JWT_FILTER,
+    OWN_HEADERS,
+    credential_name,
+    secret_id,
+)
 from kapi.gateway.envoy.resources.routes.definitions import LARGEST_IN_ENVOY
 from kapi.gateway.envoy.resources.routes.kinds import ROUTES
 from kapi.gateway.envoy.resources.routes.paths import first_segment, match_pattern
-from kapi.gateway.envoy.resources.routes.slashes import other_slashes
+from kapi.gateway.envoy.resources.routes.slashes import (
+    one_for_all,
+    other_slashes,
+    slash_routes,
+)
 from kapi.gateway.envoy.resources.routes.system import ROOT, SystemRoute, system_routes
-from kapi.gateway.envoy.resources.routes.version_aliases import aliases
+from kapi.gateway.envoy.resources.routes.version_aliases import alias_of, aliases
 from kapi.policies import Place
 from kapi.policies.authentication import CLOSED, PER_ROUTE
-from kapi.policies.authentication.unchecked import no_token
+from kapi.policies.authentication.unchecked import answered_here, no_token
+from kapi.policies.contract import ProviderPlace
 from kapi.settings import GatewaySettings
 
 SYSTEM_TIMEOUT = "60s"
@@ -46,9 +60,15 @@ class _Part:
     placed: Sequence[Place]
 
 
-def segments(api: Api) -> frozenset[str]:
-    """The first path segments of an API. An empty one cannot be routed: the root or a parameter."""
+def segments(api: Api, *, version_routing: bool = False) -> frozenset[str]:
+    """The first path segments of an API. An empty one cannot be routed: the root or a parameter.
+
+    With `version_routing` also those where a newest version answers, whichever it is.
+    """
     bases = [base.rstrip("/") for base in api.base_paths]
+    alias = alias_of(api)
+    if version_routing and alias is not None:
+        bases.append(alias)
     paths = [path_at(operation, base) for base in bases for operation in api.operations]
     if api.definition is not None:
         paths += [base + api.definition.path for base in bases]
@@ -108,7 +128,15 @@ def _api_hosts(segment: str, apis: Sequence[Api], context: RenderContext) -> lis
             hosts.setdefault(host, []).append(part)
     # No API gets a system host: an organization of that name would take it over otherwise.
     system = {route.host for route in system_routes(context)}
-    return [_api_host(host, hosts[host], context) for host in sorted(hosts) if host not in system]
+    found = []
+    for host in sorted(hosts):
+        names = []
+        for name in context.gateway.names_of(host):
+            if name not in system:
+                names.append(name)
+        if host in names:
+            found.append(_api_host(names, hosts[host], context))
+    return found
 
 
 def _secret_ids(apis: Iterable[Api]) -> list[str]:
@@ -127,6 +155,11 @@ def _parts(
 
     A host has the operations with endpoints of its kind, and the definition if it has any.
     """
+
+    @cache
+    def cluster(endpoint: Endpoint) -> str:
+        return cluster_name(endpoint, context, api.organization)
+
     for base_path in base_paths:
         base = base_path.rstrip("/")
         has_definition = _has_definition(api, base, segment)
@@ -136,7 +169,8 @@ def _parts(
             placed = []
             for operation in here:
                 if endpoints_on(operation, sandbox=sandbox):
-                    placed.append(_place(api, operation, host, base, context, sandbox=sandbox))
+                    at = (host, base, context, cluster)
+                    placed.append(_place(api, operation, *at, sandbox=sandbox))
             if placed or (has_definition and _is_on_host(api, sandbox=sandbox)):
                 yield host, _Part(api, base, placed)
 
@@ -152,7 +186,7 @@ def _operations(api: Api, base_path: str, segment: str) -> list[Operation]:
         return here
     found = []
     for item in here:
-        if not isinstance(item, AtHost):
+        if not is_at_host(item):
             found.append(item)
     return found
 
@@ -173,37 +207,59 @@ def _place(
     host: str,
     base_path: str,
     context: RenderContext,
+    cluster: Callable[[Endpoint], str],
     *,
     sandbox: bool,
 ) -> Place:
-    def cluster(endpoint: Endpoint) -> str:
-        return cluster_name(endpoint, context, api.organization)
-
     def own_cluster(endpoint: Endpoint) -> str:
         return own_cluster_name(endpoint, context)
 
+    def credential(ref: SecretRef) -> dict[str, Any]:
+        name = credential_name((api.organization, ref.name, ref.key))
+        return {"name": name, "sds_config": ADS}
+
     of_context = (context.secrets, context.gateway, cluster, own_cluster, context.subscriptions)
+    more = (*of_context, credential, _provider(context))
     endpoints = endpoints_on(operation, sandbox=sandbox)
-    return Place(api, operation, endpoints, host, base_path, sandbox, *of_context)
+    return Place(api, operation, endpoints, host, base_path, sandbox, *more)
 
 
-def _api_host(host: str, parts: Sequence[_Part], context: RenderContext) -> dict[str, Any]:
+def _provider(context: RenderContext) -> ProviderPlace | None:
+    if context.provider.enabled:
+        return ProviderPlace(context.provider.hosts, IDENTITY)
+    return None
+
+
+def _api_host(
+    names: Sequence[str], parts: Sequence[_Part], context: RenderContext
+) -> dict[str, Any]:
+    """`names` are those of the host, the configured one first."""
     bases = {part.base_path for part in parts}
+    apis = {part.api.id: part.api for part in parts}
+    slashes = [other_slashes(context.gateway)]
+    together = one_for_all(apis.values())
     routes: list[dict[str, Any]] = []
+    if together:
+        routes += slashes
+        if context.access_log and len(apis) == 1:
+            routes = labelled(slashes, parts[0].api)
     # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version
     # at `/petstore`.
     for part in sorted(parts, key=lambda part: (-len(part.base_path), part.base_path)):
-        made = ROUTES[part.api.type](part.api, part.base_path, part.placed, context)
+        made = list(ROUTES[part.api.type](part.api, part.base_path, part.placed, context))
+        if not together:
+            made = [*slash_routes(part.api, part.base_path, context.gateway), *made]
         if context.access_log:
             made = labelled(made, part.api)
         routes += made
         if any(part.base_path.startswith(other + "/") for other in bases):
             routes.append(_nothing_else_below(part.base_path))
-    routes.append(other_slashes(context.gateway))
-    address = public_address(host, context.gateway)
+    if not together:
+        routes += slashes
+    address = public_address(names, context.gateway)
     return {
-        "name": host,
-        "domains": [host],
+        "name": names[0],
+        "domains": names,
         "routes": routes,
         "request_headers_to_add": address,
         "typed_per_filter_config": _CLOSED,
@@ -215,7 +271,7 @@ def _nothing_else_below(base_path: str) -> dict[str, Any]:
     return {
         "match": {"safe_regex": {"regex": match_pattern(base_path, "/*")}},
         "direct_response": {"status": 404},
-        "typed_per_filter_config": no_token(),
+        "typed_per_filter_config": answered_here(),
     }
 
 

@@ -8,18 +8,30 @@ such setting for a whole listener, so the listener keeps them and routes decide.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from kapi.apis.ir import Api
-from kapi.policies.authentication.unchecked import no_token
+from kapi.apis.kinds.rest import REST
+from kapi.policies.authentication.unchecked import answered_here
 from kapi.settings import GatewaySettings
 
 _ESCAPED = "%(?:2[fF]|5[cC])"
 _HTTPS_PORT = 443
 
 
+def one_for_all(apis: Iterable[Api]) -> bool:
+    """Whether `other_slashes` may come before the routes of all these APIs of a host.
+
+    Then none of them needs a route of its own. Other kinds than REST may have `/` in a parameter.
+    """
+    return {(api.type, api.escaped_slashes) for api in apis} == {(REST.type, "unescape")}
+
+
 def slash_routes(api: Api, base_path: str, gateway: GatewaySettings) -> list[dict[str, Any]]:
-    """What comes before the routes of an API below one base path."""
+    """What comes before the routes of an API below one base path, if not `one_for_all`."""
+    if api.type != REST.type:
+        return []
     match = {"safe_regex": {"regex": f"{re.escape(base_path.rstrip('/'))}/.*{_ESCAPED}.*"}}
     if api.escaped_slashes == "keep":
         return []
@@ -49,5 +61,5 @@ def _open(match: dict[str, Any], action: dict[str, Any]) -> dict[str, Any]:
     return {
         "match": match,
         **action,
-        "typed_per_filter_config": no_token(),
+        "typed_per_filter_config": answered_here(),
     }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.names import CONTROL, IDENTITY
 
@@ -58,10 +58,25 @@ CONTROL_SEGMENTS = (
     ".well-known",
     "1.0.0",
 )
+CONSOLE_SEGMENT = "console"
+"""Of the console's host: all its pages are below it."""
 
 
 def system_routes(context: RenderContext) -> tuple[SystemRoute, ...]:
     """The routes of the system hosts; each must also hold when no API is deployed."""
+    # By identity: to hash a context takes longer than to make its routes.
+    known, routes = _latest[0]
+    if known is not context:
+        routes = _system_routes(context)
+        _latest[0] = (context, routes)
+    return routes
+
+
+_latest: list[tuple[RenderContext | None, tuple[SystemRoute, ...]]] = [(None, ())]
+"""The context that was asked for last, and its routes."""
+
+
+def _system_routes(context: RenderContext) -> tuple[SystemRoute, ...]:
     # OpenID Connect Discovery appends its path to the issuer's own.
     of_issuer = urlsplit(context.provider.issuer).path.strip("/").partition("/")[0]
     segments = dict.fromkeys((*IDENTITY_SEGMENTS, of_issuer))
@@ -69,28 +84,38 @@ def system_routes(context: RenderContext) -> tuple[SystemRoute, ...]:
         segments |= dict.fromkeys(TESTING_SEGMENTS)
     identity: list[SystemRoute] = []
     if context.provider.enabled:
-        host = context.provider.host.lower()
-        for segment in segments:
-            if segment:
-                identity.append(SystemRoute(host, segment, IDENTITY))
-        identity += [SystemRoute(host, segment, CONTROL) for segment in HEALTH_SEGMENTS]
-    hosts = dict.fromkeys((context.gateway.api_host.lower(), "localhost"))
+        for host in context.provider.hosts:
+            identity += [SystemRoute(host, segment, IDENTITY) for segment in filter(None, segments)]
+            identity += [SystemRoute(host, segment, CONTROL) for segment in HEALTH_SEGMENTS]
     control = [
-        SystemRoute(host, segment, CONTROL) for host in hosts for segment in CONTROL_SEGMENTS
+        SystemRoute(host, segment, CONTROL)
+        for host in context.gateway.api_hosts
+        for segment in CONTROL_SEGMENTS
     ]
     # Any host of the gateway: which authorization servers an API trusts (RFC 9728).
-    resources = SystemRoute(
-        f"*.{context.gateway.domain.lower()}", ".well-known", CONTROL, "/oauth-protected-resource"
-    )
-    return (*identity, *control, resources, *_home_pages(context, hosts))
+    resources = [
+        SystemRoute(f"*.{domain}", ".well-known", CONTROL, "/oauth-protected-resource")
+        for domain in context.gateway.domains
+    ]
+    return (*identity, *control, *resources, *_home_pages(context), *_console(context))
 
 
-def _home_pages(context: RenderContext, control_hosts: Iterable[str]) -> Iterable[SystemRoute]:
+def _console(context: RenderContext) -> Iterable[SystemRoute]:
+    """The console's pages; its `/` leads to them."""
+    for host in context.console_hosts:
+        yield SystemRoute(host, ROOT, CONTROL)
+        yield SystemRoute(host, CONSOLE_SEGMENT, CONTROL)
+
+
+def _home_pages(context: RenderContext) -> Iterable[SystemRoute]:
     """The page at `/`.
 
     On the hosts of APIs, clients that accept any type get the 404 of the gateway.
     """
     if context.provider.enabled:
-        yield SystemRoute(context.provider.host.lower(), ROOT, IDENTITY)
-    yield from (SystemRoute(host, ROOT, CONTROL) for host in control_hosts)
-    yield SystemRoute(f"*.{context.gateway.domain.lower()}", ROOT, CONTROL, browsers_only=True)
+        for host in context.provider.hosts:
+            yield SystemRoute(host, ROOT, IDENTITY)
+    for host in context.gateway.api_hosts:
+        yield SystemRoute(host, ROOT, CONTROL)
+    for domain in context.gateway.domains:
+        yield SystemRoute(f"*.{domain}", ROOT, CONTROL, browsers_only=True)

@@ -16,9 +16,9 @@ from kapi.gateway.issuers import TrustedIssuer
 from kapi.jose.claim_names import paths
 from kapi.policies.authentication.trust import ISSUER_HEADER, THUMBPRINT_HEADER
 from kapi.policies.authentication.unchecked import CLAIMS_FILTER
+from kapi.policies.callers.scopes import SCOPE_CLAIMS
 from kapi.policies.contract import PLACEHOLDER
 from kapi.policies.lua import script
-from kapi.policies.scopes import SCOPE_CLAIMS
 
 _SCRIPT = script("claims")
 

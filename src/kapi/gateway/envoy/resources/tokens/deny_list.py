@@ -8,7 +8,7 @@ travels by ECDS.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
@@ -20,8 +20,8 @@ from xds.type.matcher.v3.matcher_pb2 import Matcher
 from kapi.gateway.envoy.resources.names import EXTENSION
 from kapi.gateway.envoy.resources.resource import Resource, resource
 from kapi.policies.authentication.trust import ISSUER_HEADER, JTI_HEADER
+from kapi.policies.callers.revocation import FILTER
 from kapi.policies.contract import PLACEHOLDER
-from kapi.policies.revocation import FILTER
 
 REFUSAL = "900901_revoked"
 """Name of the action; the details of the reply contain it."""
@@ -32,35 +32,50 @@ def empty_deny_list() -> dict[str, Any]:
     return {"name": FILTER, "typed_config": dict(PLACEHOLDER)}
 
 
-def deny_list(revoked: Iterable[tuple[str, str]]) -> Resource:
-    """The ECDS resource for (issuer, jti) pairs; an empty issuer means any."""
+def deny_list(revoked: Iterable[tuple[str, str]], own_issuers: Sequence[str] = ()) -> Resource:
+    """The ECDS resource for (issuer, jti) pairs; an empty issuer means any.
+
+    `own_issuers` are names of one issuer: what is revoked of one is of each.
+    """
     by_issuer: dict[str, set[str]] = {}
     for issuer, jti in revoked:
-        by_issuer.setdefault(issuer, set()).add(jti)
+        name = own_issuers[0] if issuer in own_issuers else issuer
+        by_issuer.setdefault(name, set()).add(jti)
     wrapped = TypedExtensionConfig(name=FILTER)
     if by_issuer:
         config = RBAC()
-        _fill(config.matcher, by_issuer)
+        _fill(config.matcher, by_issuer, own_issuers)
         wrapped.typed_config.Pack(config, deterministic=True)
     else:
         wrapped.typed_config.type_url = PLACEHOLDER["@type"]
     return resource(EXTENSION, FILTER, wrapped.SerializeToString(deterministic=True))
 
 
-def _fill(matcher: Any, by_issuer: dict[str, set[str]]) -> None:
-    """First those of any issuer, then the issuer's own."""
-    any_issuer = by_issuer.pop("", set())
-    if any_issuer:
+def _fill(matcher: Any, by_issuer: dict[str, set[str]], own_issuers: Sequence[str]) -> None:
+    """First those of any issuer, then those of the issuer with several names, then the others."""
+    last = matcher
+    if any_issuer := by_issuer.pop("", set()):
         _by_jti(matcher, any_issuer)
-        if not by_issuer:
-            _act(matcher.on_no_match.action, rbac_pb2.RBAC.ALLOW, "not_revoked")
-            return
-        matcher = matcher.on_no_match.matcher
-    matcher.matcher_tree.input.CopyFrom(_header(ISSUER_HEADER))
-    for issuer, identifiers in sorted(by_issuer.items()):
-        inner = matcher.matcher_tree.exact_match_map.map[issuer].matcher
-        _by_jti(inner, identifiers)
-        _act(inner.on_no_match.action, rbac_pb2.RBAC.ALLOW, "not_revoked")
+        last, matcher = matcher, matcher.on_no_match.matcher
+    if len(own_issuers) > 1 and own_issuers[0] in by_issuer:
+        entry = matcher.matcher_list.matchers.add()
+        for name in own_issuers:
+            named = entry.predicate.or_matcher.predicate.add().single_predicate
+            named.input.CopyFrom(_header(ISSUER_HEADER))
+            named.value_match.exact = name
+        _of_issuer(entry.on_match.matcher, by_issuer.pop(own_issuers[0]))
+        last, matcher = matcher, matcher.on_no_match.matcher
+    if by_issuer:
+        matcher.matcher_tree.input.CopyFrom(_header(ISSUER_HEADER))
+        for issuer, identifiers in sorted(by_issuer.items()):
+            entries = matcher.matcher_tree.exact_match_map.map
+            _of_issuer(entries[issuer].matcher, identifiers)
+        last = matcher
+    _act(last.on_no_match.action, rbac_pb2.RBAC.ALLOW, "not_revoked")
+
+
+def _of_issuer(matcher: Any, identifiers: set[str]) -> None:
+    _by_jti(matcher, identifiers)
     _act(matcher.on_no_match.action, rbac_pb2.RBAC.ALLOW, "not_revoked")
 
 

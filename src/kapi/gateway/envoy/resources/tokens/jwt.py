@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kapi.apis.reserved_headers import may_hold_claim
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.names import FAULT, JWT_FILTER, typed
 from kapi.gateway.envoy.resources.tokens.keys import verifying_keys
 from kapi.gateway.issuers import TrustedIssuer
@@ -34,13 +34,15 @@ from kapi.policies.authentication.trust import (
     THUMBPRINT_HEADER,
     Need,
 )
-from kapi.policies.callers.rbac import API_KEY_CLAIMS, CLAIMS, HEADER
+from kapi.policies.rbac import API_KEY_CLAIMS, CLAIMS, HEADER
 
 LARGEST_CACHED_TOKEN = 8192
 BYTES_OF_CACHED_TOKEN = 7 * 1024
 """Memory of Envoy for a token of about a thousand characters.
 
 Measured as the growth of Envoy under 25,000 fresh tokens."""
+_OF_SECOND_NAME = 256
+"""Tokens that are remembered of an issuer under its second name: those of one machine."""
 _TAIL = 2
 """Letters of a scheme that the token filter looks for.
 
@@ -106,11 +108,12 @@ def jwt_filter(
     issuers = [issuer for issuer in issuers if keys[issuer.name]]
     used = _PLACES.keys() & set().union(*(need.kinds for need in wanted))
     provided = [(issuer, kind) for issuer in issuers for kind in sorted(used & set(_kinds(issuer)))]
-    tokens = cache.tokens(len(provided))
-    providers = {
-        _provider_name(issuer, kind): _provider(issuer, kind, keys[issuer.name], tokens)
-        for issuer, kind in provided
-    }
+    tokens = cache.tokens(sum(not issuer.same_as for issuer, _ in provided))
+    providers = {}
+    for issuer, kind in provided:
+        remembered = min(tokens, _OF_SECOND_NAME) if issuer.same_as else tokens
+        provider = _provider(issuer, kind, keys[issuer.name], remembered)
+        providers[_provider_name(issuer, kind)] = provider
     requirements = {}
     for need in wanted:
         requirement = _requirement(need, issuers)

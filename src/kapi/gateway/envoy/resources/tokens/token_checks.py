@@ -26,7 +26,7 @@ from kapi.jose.token_kinds import (
 )
 from kapi.policies.authentication.trust import MOVED_BEARER_HEADER
 from kapi.policies.authentication.unchecked import TOKEN_FILTER
-from kapi.policies.callers.rbac import (
+from kapi.policies.rbac import (
     CLAIMS,
     FACTS,
     HEADER,
@@ -52,15 +52,15 @@ _CONTROLS = {"string_match": {"safe_regex": {"regex": r"(?s).*[\x00-\x08\x0a-\x1
 _NULL: dict[str, Any] = {"null_match": {}}
 
 
-def token_checks(issuers: Sequence[TrustedIssuer], domain: str) -> dict[str, Any]:
-    """The ECDS resource; `domain` is that of the hosts of APIs."""
+def token_checks(issuers: Sequence[TrustedIssuer], domains: Sequence[str]) -> dict[str, Any]:
+    """The ECDS resource; `domains` are those of the hosts of APIs."""
     rules = [(issuer.issuer, issuer.rule) for issuer in issuers if not issuer.api_keys]
     refused: dict[str, Principal] = {
         "900901_crit": any_of(_jose("crit", PRESENT), _jose("b64", PRESENT)),
         "900901_typ": _wrong_type(rules),
         "900901_kind": _other_kind(rules),
         "900901_id_token": _id_token(rules),
-        "900901_keytype": _wrong_key_type(domain),
+        "900901_keytype": _wrong_key_type(domains),
         "900901_scheme": any_of(*map(_other_scheme, ("authorization", MOVED_BEARER_HEADER))),
         "900901_bound": all_of(claim("cnf", PRESENT), negated(metadata(FACTS, ("proved",), TRUE))),
     }
@@ -202,12 +202,14 @@ def _other_scheme(name: str) -> Principal:
     )
 
 
-def _wrong_key_type(domain: str) -> Principal:
+def _wrong_key_type(domains: Sequence[str]) -> Principal:
     """Those of API keys are checked where the keys are (`key_claims.lua`)."""
-    sandbox = header(
-        ":authority",
-        {"string_match": {"suffix": f".sandbox.{domain.lower()}", "ignore_case": True}},
-    )
+
+    def below(domain: str) -> Principal:
+        suffix = {"suffix": f".sandbox.{domain}", "ignore_case": True}
+        return header(":authority", {"string_match": suffix})
+
+    sandbox = any_of(*map(below, domains))
     return all_of(
         claim("keytype", PRESENT),
         any_of(

@@ -18,7 +18,6 @@ from kapi.gateway.envoy.resources.routes.definitions import definition_routes
 from kapi.gateway.envoy.resources.routes.merged import (
     merged_policies,
     requests_at_base,
-    without_limits,
 )
 from kapi.gateway.envoy.resources.routes.operations import operation_routes
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
@@ -26,6 +25,7 @@ from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 from kapi.policies import Place
 from kapi.policies.kinds.graphql import GraphQl, stream_of, together
 from kapi.policies.streams.conf import Kind
+from kapi.typed import of_kind
 
 _STREAMS: tuple[tuple[Kind, dict[str, Any]], ...] = (
     ("WebSocket", {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}),
@@ -47,9 +47,7 @@ def graphql_routes(
         place = replace(own[0], operation=_merged(own))
         found.append(RestRequests(place, METHODS, exact=False))
         yield from _subscription_routes(place, context)
-        yield from map(
-            without_limits, operation_routes(place, requests_at_base(place, METHODS), context)
-        )
+        yield from operation_routes(place, requests_at_base(place, METHODS), context)
     for other in placed:
         if other not in own:
             found.append(RestRequests(other, other.operation.methods, exact=False))
@@ -61,15 +59,15 @@ def graphql_routes(
 
 def _subscription_routes(place: Place, context: RenderContext) -> Iterator[dict[str, Any]]:
     """WebSockets (graphql-transport-ws), and answers that are event streams (graphql-sse)."""
-    node = next(node for node in place.operation.policies if isinstance(node, GraphQl))
+    node = next(of_kind(place.operation.policies, GraphQl))
     if node.subscriptions is None:
         return
     for kind, header in _STREAMS:
         stream = stream_of(node.subscriptions, kind)
         operation = replace(place.operation, policies=(*place.operation.policies, stream))
         requests = requests_at_base(place, METHODS)
-        of_kind = replace(requests, headers=(*requests.headers, header))
-        yield from operation_routes(replace(place, operation=operation), of_kind, context)
+        streamed = replace(requests, headers=(*requests.headers, header))
+        yield from operation_routes(replace(place, operation=operation), streamed, context)
 
 
 def _merged(places: Sequence[Place]) -> GraphQlOperation:

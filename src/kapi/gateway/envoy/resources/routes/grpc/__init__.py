@@ -21,6 +21,7 @@ from kapi.gateway.envoy.resources.routes.operations import Requests, operation_r
 from kapi.gateway.envoy.resources.routes.paths import Rewrite, first_segment
 from kapi.policies import Place
 from kapi.policies.kinds.grpc import GrpcCalls
+from kapi.typed import first_of
 
 _GRPC_OR_WEB: Final = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
 """Envoy's own match for gRPC leaves out `application/grpc-web`."""
@@ -43,7 +44,7 @@ def _requests(place: Place) -> Requests:
     operation = place.operation
     if isinstance(operation, TranscodedOperation):
         return transcoded_requests(place)
-    node = next((item for item in operation.policies if isinstance(item, GrpcCalls)), None)
+    node = first_of(operation.policies, GrpcCalls)
     path = path_at(operation, place.base_path)
     if node is None:
         # A pre-flight request (`policies/cors.py`), which reaches no backend.

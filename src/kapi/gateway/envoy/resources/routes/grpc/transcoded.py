@@ -12,13 +12,14 @@ from kapi.gateway.envoy.resources.routes.operations import Requests
 from kapi.gateway.envoy.resources.routes.paths import Rewrite
 from kapi.policies import Place
 from kapi.policies.kinds.grpc import Transcoding
+from kapi.typed import of_kind
 
 _PARTS = re.compile(r"\{[^{}]*\}|\*\*|\*|[^{}*]+")
 
 
 def transcoded_requests(place: Place) -> Requests:
     """The requests of one rule."""
-    node = next(item for item in place.operation.policies if isinstance(item, Transcoding))
+    node = next(of_kind(place.operation.policies, Transcoding))
     method = {"name": ":method", "string_match": {"exact": node.http_method}}
     path = f"/{node.service}/{node.method}"
     regex = re.escape(place.base_path) + template_pattern(node.template)

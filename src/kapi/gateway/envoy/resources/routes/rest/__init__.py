@@ -10,22 +10,20 @@ from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.routes.definitions import definition_routes
 from kapi.gateway.envoy.resources.routes.operations import operation_routes
-from kapi.gateway.envoy.resources.routes.rest.disguises import disguise_routes
+from kapi.gateway.envoy.resources.routes.rest.disguises import Disguises
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests, rest_requests
 from kapi.gateway.envoy.resources.routes.rest.tools import tool_routes
-from kapi.gateway.envoy.resources.routes.slashes import slash_routes
 from kapi.policies import Place
 
 
 def rest_routes(
     api: Api, base_path: str, placed: Sequence[Place], context: RenderContext
 ) -> Iterable[dict[str, Any]]:
-    """Paths with escaped slashes, tools, then the operations in match order, then OPTIONS.
+    """Tools, then the operations in match order, then OPTIONS.
 
     The definition comes before the first operation with a parameter or wildcard.
     """
-    yield from slash_routes(api, base_path, context.gateway)
     operations = list(_operations(api, base_path, placed, context))
     yield from tool_routes(api, base_path, placed, operations, context)
     yield from operations
@@ -39,12 +37,13 @@ def _operations(
     for item in fixed:
         yield from operation_routes(item.place, item.of_routes, context)
     yield from definition_routes(api, base_path)
-    before = list(fixed)
-    guarded: set[tuple[str, str]] = set()
+    disguises = Disguises()
+    for item in fixed:
+        disguises.add(item)
     for item in requests[len(fixed) :]:
         if not _is_fixed(item):
-            yield from disguise_routes(item, before, guarded)
-        before.append(item)
+            yield from disguises.routes(item)
+        disguises.add(item)
         yield from operation_routes(item.place, item.of_routes, context)
     if requests:
         yield from options_routes(requests, base_path)

@@ -18,33 +18,49 @@ _NEEDS = ("authentication", "scopes")
 _TARGETS_OF_A_ROUTE = 8
 
 
-def disguise_routes(
-    wider: RestRequests, before: Iterable[RestRequests], guarded: set[tuple[str, str]]
-) -> list[dict[str, Any]]:
-    """Routes for the operations in `before` that need something else than `wider`.
+class Disguises:
+    """The secured operations so far, by verb and by what they need.
 
-    `guarded` collects the operations that have such a route.
+    Most operations of an API need the same, so few pairs of them are compared.
     """
-    found: list[str] = []
-    for item in before:
-        key = (item.verb, item.target)
-        if key in guarded or not _differs(item, wider):
-            continue
-        if may_pass_for(wider.target, item.target):
-            guarded.add(key)
-            found.append(_pattern(item))
-    groups = (
-        found[start : start + _TARGETS_OF_A_ROUTE]
-        for start in range(0, len(found), _TARGETS_OF_A_ROUTE)
-    )
-    return [
-        error_route(wider.place, "|".join(group), 404, methods=wider.methods) for group in groups
-    ]
 
+    def __init__(self) -> None:
+        self._count = 0
+        self._closed: dict[str, dict[tuple[Any, ...], dict[int, RestRequests]]] = {}
+        """Those without a route of their own yet, with their position."""
 
-def _differs(item: RestRequests, wider: RestRequests) -> bool:
-    """Whether a secured operation of the same verb needs something else than the wider one."""
-    return item.verb == wider.verb and _closed(item) and _needs(item) != _needs(wider)
+    def add(self, item: RestRequests) -> None:
+        """An operation that comes before those that are asked about later."""
+        self._count += 1
+        if _closed(item):
+            of_verb = self._closed.setdefault(item.verb, {})
+            of_verb.setdefault(_needs(item), {})[self._count] = item
+
+    def routes(self, wider: RestRequests) -> list[dict[str, Any]]:
+        """Routes for the operations so far that need something else than `wider`."""
+        passing: dict[int, RestRequests] = {}
+        needed = _needs(wider)
+        for needs, items in self._closed.get(wider.verb, {}).items():
+            if needs == needed:
+                continue
+            for position, item in items.items():
+                if may_pass_for(wider.target, item.target):
+                    passing[position] = item
+        self._forget(wider.verb, passing)
+        found = [_pattern(passing[position]) for position in sorted(passing)]
+        groups = (
+            found[start : start + _TARGETS_OF_A_ROUTE]
+            for start in range(0, len(found), _TARGETS_OF_A_ROUTE)
+        )
+        return [
+            error_route(wider.place, "|".join(group), 404, methods=wider.methods)
+            for group in groups
+        ]
+
+    def _forget(self, verb: str, guarded: Iterable[int]) -> None:
+        for items in self._closed.get(verb, {}).values():
+            for position in guarded:
+                items.pop(position, None)
 
 
 def _pattern(item: RestRequests) -> str:

@@ -2,15 +2,15 @@
 
 A plain OPTIONS request gets 204 with the methods of the target (RFC 9110 §9.3.7), without a token,
 as in APK. A method that the target does not have gets 405 with the same list in `Allow` (§15.5.6),
-or APK's 404 if the settings ask for it. An API with CORS rules has OPTIONS operations already
-(`policies/cors.py`); its 404 and 405 have the headers of these rules, so that a page can read them.
-For `rest/__init__.py`.
+or APK's 404 if the settings ask for it. Both share a route where they can. An API with CORS rules
+has OPTIONS operations already (`policies/cors.py`); its 404 and 405 have the headers of these
+rules, so that a page can read them. For `rest/__init__.py`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -19,7 +19,7 @@ from kapi.gateway.envoy.resources.replies import STATUSES
 from kapi.gateway.envoy.resources.routes.paths import is_literal, match_pattern
 from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests
 from kapi.policies import EnvoyRoute, Place
-from kapi.policies.authentication.unchecked import no_token
+from kapi.policies.authentication.unchecked import answered_here
 from kapi.policies.contract import literal_header
 from kapi.policies.cors import answer
 
@@ -37,23 +37,42 @@ def options_routes(placed: Sequence[RestRequests], base_path: str) -> list[dict[
     """
     place = placed[0].place
     methods, literal = _methods_by_pattern(placed, base_path)
-    known = [(pattern, tuple(sorted({*verbs, "OPTIONS"}))) for pattern, verbs in methods.items()]
-    # A literal target matches no other path, so these may be in any order. Those with parameters
-    # keep theirs.
-    first = [item for item in known if item[0] in literal]
-    first.sort(key=lambda item: item[1])
-    then = [item for item in known if item[0] not in literal]
     routes: list[dict[str, Any]] = []
-    for allow, patterns in (*_runs(first), *_runs(then)):
+    for allow, patterns in _runs(_in_order(methods, literal)):
         unanswered = []
         for pattern in patterns:
             if "OPTIONS" not in methods[pattern]:
                 unanswered.append(pattern)
-        if unanswered:
-            routes.append(_options(unanswered, allow))
-        if not place.gateway.apk_methods:
-            routes.append(error_route(place, "|".join(patterns), 405, ", ".join(allow)))
+        routes += _of_targets(place, patterns, unanswered, allow)
     return [*routes, *_nothing_else(place, base_path)]
+
+
+def _of_targets(
+    place: Place, patterns: Sequence[str], unanswered: Sequence[str], allow: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """One route, which `replies.py` makes 204 for OPTIONS, or one for each."""
+    refused = error_route(place, "|".join(patterns), 405, ", ".join(allow))
+    apart = (place.gateway.apk_methods, "route" in refused, unanswered != patterns)
+    if unanswered and any(apart):
+        yield _options(unanswered, allow)
+    if not place.gateway.apk_methods:
+        yield refused
+
+
+def _in_order(
+    methods: Mapping[str, set[str]], literal: Container[str]
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Patterns and their methods, so that those with the same methods follow each other.
+
+    A literal target matches no other path, so these may be in any order. Those with parameters
+    keep theirs.
+    """
+    known = [(pattern, tuple(sorted({*verbs, "OPTIONS"}))) for pattern, verbs in methods.items()]
+    first = [item for item in known if item[0] in literal]
+    then = [item for item in known if item[0] not in literal]
+    _, last = (*then, ("", ()))[0]
+    first.sort(key=lambda item: (item[1] == last, item[1]))
+    return [*first, *then]
 
 
 def _methods_by_pattern(
@@ -99,7 +118,7 @@ def _options(patterns: Sequence[str], allow: Sequence[str]) -> dict[str, Any]:
         },
         "direct_response": {"status": 204},
         "response_headers_to_add": [literal_header("allow", ", ".join(allow))],
-        "typed_per_filter_config": no_token(),
+        "typed_per_filter_config": answered_here(),
     }
 
 
@@ -109,7 +128,7 @@ def error_route(
     """A route with a status of the table of `replies.py` and the CORS headers of the API."""
     message, description = STATUSES[status]
     body = json.dumps({"code": str(status), "message": message, "description": description})
-    open_to_all = no_token()
+    open_to_all = answered_here()
     route: dict[str, Any] = {
         "match": {"safe_regex": {"regex": regex}},
         "typed_per_filter_config": open_to_all,

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from kapi.apis.ir import Api, Operation
 from kapi.apis.model.rules import target_key
+from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.routes.operations import Requests
 from kapi.gateway.envoy.resources.routes.paths import match_pattern, rewrite
 from kapi.policies import Place

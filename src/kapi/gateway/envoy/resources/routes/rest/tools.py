@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kapi.apis.ir import Api, McpTool, Operation
+from kapi.apis.ir import Api, Operation
 from kapi.apis.kinds.rest import RestOperation
-from kapi.apis.mcp_tools import PATH
+from kapi.apis.mcp.tools import PATH
 from kapi.gateway.envoy.resources.context import RenderContext
-from kapi.gateway.envoy.resources.routes.merged import merged_nodes, without_limits
+from kapi.gateway.envoy.resources.routes.merged import merged_nodes
 from kapi.gateway.envoy.resources.routes.operations import Requests, operation_routes
 from kapi.gateway.envoy.resources.routes.paths import Rewrite, match_pattern
 from kapi.policies import POLICIES, Place, http_filters
@@ -25,6 +25,7 @@ from kapi.policies.contract import Phase
 from kapi.policies.kinds.body_operations import body_operation_of, credentials
 from kapi.policies.kinds.mcp import Mcp
 from kapi.policies.kinds.mcp_tools import McpTools
+from kapi.typed import of_kind
 
 _METHODS = "POST|GET|DELETE"
 
@@ -41,30 +42,32 @@ def tool_routes(
     tools = tuple(tool for tool in api.mcp_tools if (tool.verb, tool.target) in by_name)
     if tools:
         match = match_pattern(base_path, PATH)
-        yield server_route(placed, tools, match, routes, context)
+        own = [by_name[tool.verb, tool.target] for tool in tools]
+        yield server_route(own, McpTools(tools, ()), match, routes, context)
 
 
 def server_route(
-    placed: Sequence[Place],
-    tools: Sequence[McpTool],
+    places: Sequence[Place],
+    shown: McpTools,
     pattern: str,
     routes: Iterable[Mapping[str, Any]],
     context: RenderContext,
 ) -> dict[str, Any]:
-    """The route of the server that the gateway is. Calls of its tools go on by `routes`."""
-    by_name = {(place.operation.verb, place.operation.target): place for place in placed}
-    places = [by_name[tool.verb, tool.target] for tool in tools]
+    """The route of the server that the gateway is, with the operations of these places.
+
+    `shown` is what it lists. Its messages go on by `routes`.
+    """
     nodes = tuple(_shared([place.operation for place in places]))
-    authentication = next(node for node in nodes if isinstance(node, Authentication))
+    authentication = next(of_kind(nodes, Authentication))
     operations = dict.fromkeys(body_operation_of(place.operation) for place in places)
-    node = McpTools(tuple(tools), tuple(operations), credentials(authentication))
+    node = replace(shown, operations=tuple(operations), credentials=credentials(authentication))
     first = places[0].operation
     server = RestOperation("MCP", PATH, first.production, first.sandbox, (*nodes, node))
     match = {"safe_regex": {"regex": pattern}}
     method = {"name": ":method", "string_match": {"safe_regex": {"regex": _METHODS}}}
     requests = Requests(match, (method,), lambda _: Rewrite("", "/", is_fixed=True))
     place = replace(places[0], operation=server)
-    route = without_limits(operation_routes(place, requests, context)[0])
+    route = operation_routes(place, requests, context)[0]
     configs = {**_behind(routes), **route.get("typed_per_filter_config", {})}
     # No request stays on this route: what the filter does not answer becomes another one.
     route.pop("route", None)

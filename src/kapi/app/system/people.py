@@ -1,0 +1,47 @@
+"""The sessions and consents APIs, over the inbuilt provider as the control process sees it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+import uuid_utils
+
+from kapi.app.control_parts import Control
+from kapi.front.web.http.access import Access
+from kapi.front.web.system.consents import ConsentsApi
+from kapi.front.web.system.sessions import Callers, SessionsApi
+from kapi.identity.keys.keyring import load_keyring
+from kapi.identity.provider import Provider
+from kapi.identity.wiring import make_provider
+from kapi.store.keys import TOPIC as KEYS
+from kapi.store.keys import Keys
+
+
+def people_apis(control: Control, access: Access) -> tuple[SessionsApi, ConsentsApi]:
+    """The APIs; the provider is made when one of them is called first."""
+    callers = Callers(access, control.settings.apis.organization)
+    current = _provider(control)
+    return SessionsApi(callers, current, time.time), ConsentsApi(callers, current, time.time)
+
+
+def _provider(control: Control) -> Callable[[], Provider]:
+    """What returns the provider with the keys and clients that the store has now."""
+    database = control.store.database
+
+    @lru_cache(maxsize=1)
+    def of_keys(version: int) -> Provider:  # noqa: ARG001 - the version of its keys
+        keyring = load_keyring(Keys(database))
+        return make_provider(
+            control.settings, control.store, keyring, os.urandom, lambda: str(uuid_utils.uuid7())
+        )
+
+    def current() -> Provider:
+        # The keys sign logout tokens.
+        provider = of_keys(database.version(KEYS))
+        provider.use_clients()
+        return provider
+
+    return current

@@ -1,0 +1,1 @@
+"""Commands of the heading Identity: tokens, keys, clients, people and issuers."""

@@ -1,0 +1,1 @@
+"""Commands of the heading Operate: what a running platform has, did and keeps."""

@@ -1,0 +1,1 @@
+"""Commands of the heading Platforms elsewhere: contexts, and signing in at one."""

@@ -1,0 +1,1 @@
+"""Commands of the heading Run: they start and stop the platform of this machine."""

@@ -1,0 +1,1 @@
+"""Declared state on the command line: reads files, sends what they declare, shows differences."""

@@ -1,0 +1,1 @@
+"""What a command shows besides its data: questions, progress, errors for programs."""

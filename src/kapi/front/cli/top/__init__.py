@@ -1,0 +1,1 @@
+"""Live figures of a platform, from two readings of its metrics: `kapi top`."""

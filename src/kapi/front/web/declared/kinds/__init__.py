@@ -1,0 +1,1 @@
+"""The kinds of objects that can be declared; a module for each."""

@@ -1,0 +1,1 @@
+"""What a token of an issuer depends on, tried step by step: `kapi issuer test`, `kapi explain`."""

@@ -1,0 +1,1 @@
+"""Settings in written form: as documents, and the JSON Schema of them."""

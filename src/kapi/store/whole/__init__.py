@@ -1,0 +1,1 @@
+"""All tables at once: what a dump contains of them."""

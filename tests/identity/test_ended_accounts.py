@@ -16,7 +16,7 @@ from kapi.front.web.identity.app import build_identity_app
 from kapi.identity.accounts.passwords import password_digest
 from kapi.identity.accounts.users import profile_of, user_of
 from kapi.identity.people.ended import settle_accounts
-from kapi.identity.people.logout import tell_of_ended_accounts
+from kapi.identity.people.logout import send_notices
 from kapi.identity.provider import Provider
 from kapi.settings import IdentitySettings, Settings, UserSettings
 from kapi.store import Store
@@ -103,7 +103,7 @@ def test_each_session_of_the_account_is_told_once(
     now = int(clock()) + 5
     end(users, Ending(worker.issuer, now, "test"))
     for _ in range(2):
-        tell_of_ended_accounts(worker, now)
+        send_notices(worker, now)
     told = [claims_of(form["logout_token"]) for form in listener.wait(2)]
     assert {item["sid"] for item in told} == {item["sid"] for item in signed_in}
     for item in told:
@@ -122,7 +122,7 @@ def test_a_changed_password_of_the_settings_tells_too(
     changed = replace(identity, users=(replace(identity.users[0], password="new password"),))
     worker.settings = replace(worker.settings, identity=changed)
     settle_accounts(worker, int(clock()))
-    tell_of_ended_accounts(worker, int(clock()))
+    send_notices(worker, int(clock()))
     assert claims_of(listener.wait(1)[0]["logout_token"])["sid"] == sid
 
 
@@ -135,6 +135,6 @@ def test_a_session_of_an_organization_that_a_person_left_tells_too(
         profile = {**profile_of(user_of(UserSettings("ada", PASSWORD)))}
         profile["organizations"] = organizations
         users.change("ada", lambda user, made=profile: replace(user, profile=made), ending)
-        tell_of_ended_accounts(worker, int(clock()))
+        send_notices(worker, int(clock()))
     assert claims_of(listener.wait(1)[0]["logout_token"])["sid"] == sid
     assert len(listener.got) == 1

@@ -18,9 +18,11 @@ from kapi.front.web.identity.app import build_identity_app
 from kapi.front.web.openapi.catalogue import CATALOGUE
 from kapi.front.web.system.consents import ConsentsApi
 from kapi.front.web.system.sessions import Callers, SessionsApi
+from kapi.identity.clients.notices import Form
 from kapi.identity.provider import Provider
 from kapi.settings import IdentitySettings, Settings
 from kapi.store import Store
+from kapi.store.logout_notices import LogoutNotices
 from person import Person, authorize_path, claims_of
 from system_calls import PLATFORM, CallerOf, system_call
 
@@ -30,11 +32,15 @@ SHOP = "https://shop.example/cb"
 class Notices:
     """Keeps what clients are told."""
 
-    def __init__(self) -> None:
+    def __init__(self, stored: LogoutNotices) -> None:
         self.sent: list[tuple[str, bytes]] = []
+        self._stored = stored
 
-    def send(self, url: str, form: bytes) -> None:
-        self.sent.append((url, form))
+    def wake(self, now: int, form: Form) -> None:
+        for notice in self._stored.take(now, 10):
+            addressed = form(notice, now)
+            if addressed is not None:
+                self.sent.append(addressed)
 
 
 @dataclass
@@ -82,7 +88,7 @@ def world(tmp_path: Path, clock: Clock, with_keys: Path) -> Iterator[World]:
     settings = Settings(Path("/nowhere"), identity)
     stores = [Store.open(tmp_path / "kapi.db") for _ in range(2)]
     worker, control = (provider_of(settings, store) for store in stores)
-    notices = Notices()
+    notices = Notices(LogoutNotices(stores[1].database))
     control.notices = notices
     yield World(build_identity_app(worker, clock), worker, control, clock, notices)
     for store in stores:

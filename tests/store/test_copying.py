@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from kapi.errors import KapiError
-from kapi.store.copying import COMPUTED, TABLES, copy
 from kapi.store.engine.database import Database
 from kapi.store.families import Families, Issue
 from kapi.store.gateway.applications import Application, ApplicationStore, ConsumerKey, Subscription
 from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Record, Records
+from kapi.store.whole.copying import COMPUTED, TABLES, copy
 
 
 @pytest.fixture

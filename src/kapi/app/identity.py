@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
-import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kapi.app.operate.traces import traced
 from kapi.app.process import audit_of, open_store, serve
-from kapi.errors import StorageError
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
-from kapi.store.engine.database import StoreClosed
 from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
@@ -78,18 +74,10 @@ def _follow(watch: Watch, store: Store, provider: Provider) -> None:
 
 
 def _tell_clients(provider: Provider) -> None:
-    """Tell clients of sessions whose account ended; in a thread, because it may fetch documents."""
-    from kapi.identity.people.logout import tell_of_ended_accounts
+    """Tell clients of ended sessions, also those that a process left which has ended."""
+    from kapi.identity.people.logout import send_notices
 
-    def tell() -> None:
-        try:
-            tell_of_ended_accounts(provider, int(time.time()))
-        except (StoreClosed, StorageError):
-            pass  # The next change of the revocations tries again.
-        except Exception:
-            logging.getLogger("kapi.identity").exception("clients are not told of ended accounts")
-
-    threading.Thread(target=tell, name="ended-accounts", daemon=True).start()
+    send_notices(provider, int(time.time()))
 
 
 def _judge(settings: Settings, store: Store, provider: Provider) -> DeployedJudge:

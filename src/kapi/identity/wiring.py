@@ -23,6 +23,7 @@ from kapi.store.accounts import Accounts
 from kapi.store.families import Families
 from kapi.store.issuers import IssuerStore
 from kapi.store.login_attempts import LoginAttempts
+from kapi.store.logout_notices import LogoutNotices
 from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Records
 from kapi.store.registered_clients import RegisteredClients
@@ -64,6 +65,8 @@ def make_provider(
         platform_keys=PlatformKeys(store.database),
         registered=RegisteredClients(store.database),
         issuer_store=IssuerStore(store.database),
-        notices=Notices(allow_private=private, hosts=settings.gateway.hosts),
+        notices=Notices(
+            LogoutNotices(store.database), allow_private=private, hosts=settings.gateway.hosts
+        ),
         public_url=public_url,
     )

@@ -7,16 +7,15 @@ organization ends when the person leaves it. Called by `users.py` and `kapi.iden
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 
 from kapi.dataclass import dataclass
 from kapi.store.engine.database import Connection, Database
 from kapi.store.families import FAMILY, SESSION, account_family, authorizations, end_family
+from kapi.store.logout_notices import note_end
 from kapi.store.revocations import TOPIC as REVOCATIONS
 
-ENDED_SESSION = "ended-session"
-"""Kind of the records of sessions that ended without a logout, until their clients are told."""
-_TELL_SECONDS = 3600
 _LEFT = "the person left the organization"
 """The reason of revocations, in place of that of the change that the person left it by."""
 _REMEMBERED = 366 * 24 * 3600
@@ -125,8 +124,10 @@ def end_other_organizations(
 
 
 def _end_sessions(db: Connection, which: str, value: str, now: int) -> None:
-    """End sessions; they are kept until a worker has told their clients (Back-Channel Logout)."""
-    db.execute(
-        f"UPDATE records SET kind = ?, expires_at = ? WHERE kind = ? AND {which}",  # noqa: S608
-        (ENDED_SESSION, now + _TELL_SECONDS, SESSION, value),
-    )
+    """End sessions. Their clients are told later (Back-Channel Logout)."""
+    rows = db.execute(
+        f"DELETE FROM records WHERE kind = ? AND {which} RETURNING payload",  # noqa: S608
+        (SESSION, value),
+    ).fetchall()
+    for (payload,) in rows:
+        note_end(db, json.loads(payload), now)

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from kapi.dataclass import dataclass
 from kapi.store.engine.database import Connection, Database
+from kapi.store.logout_notices import note_end
 from kapi.store.records import Record
 from kapi.store.revocations import TOPIC, Revocation, write_revocation
 
@@ -81,6 +82,8 @@ class Authorized:
             "DELETE FROM records WHERE kind = ? AND key = ? AND consumed_at IS NULL",
             (self.kind, self.key),
         )
+        if self.kind == SESSION:
+            note_end(db, self.authorization, now)
 
 
 Rotation = Literal["rotated", "reused", "unknown"]

@@ -15,6 +15,7 @@ from kapi.dataclass import dataclass
 from kapi.store.engine.database import Database
 from kapi.store.engine.pace import Pause, took
 from kapi.store.login_attempts import WINDOW
+from kapi.store.logout_notices import MOST_SECONDS
 from kapi.store.revocations import GRACE_SECONDS
 
 BATCH: Final = 500
@@ -52,6 +53,9 @@ _TABLES: Final = (
     _Expiring("records", "kind, key", "expires_at <= ?", lambda now: now),
     _Expiring("revocations", "issuer, jti", "expires_at <= ?", lambda now: now - GRACE_SECONDS),
     _Expiring("mcp_sessions", "id", "expires_at <= ?", lambda now: now),
+    _Expiring(
+        "logout_notices", "sid, client_id", "made_at <= ?", lambda now: now - 2 * MOST_SECONDS
+    ),
     _Expiring("tries", "name", "started_at <= ?", lambda now: now - WINDOW),
     _Expiring(
         "api_keys", "id", "expires_at > 0 AND expires_at <= ?", lambda now: now - API_KEYS_KEPT

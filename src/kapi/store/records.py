@@ -174,20 +174,6 @@ class Records:
             return None
         return _record(row)
 
-    def any(self, kind: str) -> bool:
-        """Whether there is a record of this kind, valid or not."""
-        sql = "SELECT 1 FROM records WHERE kind = ? LIMIT 1"
-        return self._database.row(sql, (kind,)) is not None
-
-    def pop_all(self, kind: str, now: int) -> tuple[Record, ...]:
-        """Delete all records of a kind; the valid ones. Of parallel calls, one gets each."""
-        with self._database.transaction(parallel=True) as db:
-            rows = db.execute(
-                f"DELETE FROM records WHERE kind = ? RETURNING {_COLUMNS}",  # noqa: S608
-                (kind,),
-            ).fetchall()
-        return tuple(record for record in map(_record, rows) if record.expires_at > now)
-
     def update(
         self, kind: str, key: str, now: int, change: Callable[[Record], Mapping[str, Any] | None]
     ) -> Record | None:

@@ -1,6 +1,7 @@
 """Ends a session: its cookie, its authorizations without `offline_access`, and its clients.
 
-Its clients are told also when the account of its person ends (`store/accounts.py`).
+Its clients are told also when the account of its person ends (`store/accounts.py`). Whom to tell
+is stored in the transaction that ends the session (`store/logout_notices.py`).
 
 The console, a client of the platform itself, is signed out with it.
 
@@ -10,17 +11,17 @@ OpenID Connect RP-Initiated, Back-Channel and Front-Channel Logout 1.0.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from functools import partial
 from urllib.parse import urlencode
 
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.clients.console_client import CONSOLE_CLIENT, CONSOLE_SESSION
-from kapi.identity.people.sessions import Session, no_cookie, session_in
+from kapi.identity.people.sessions import Session, no_cookie
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.forms import with_query
 from kapi.identity.provider import Provider
-from kapi.store.accounts import ENDED_SESSION
+from kapi.store.logout_notices import LogoutNotice
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _TOKEN_SECONDS = 120
@@ -37,26 +38,29 @@ def end_session(provider: Provider, session: Session, now: int) -> tuple[str, tu
     provider.families.revoke_session(session, issuer, now, "the session ended")
     if CONSOLE_CLIENT in session.clients:
         provider.records.delete_held(CONSOLE_SESSION, session.user)
-    clients = _clients(provider, session, now)
-    _tell_clients(provider, session, clients, now)
+    send_notices(provider, now)
     frames = []
-    for client in clients:
+    for client in _clients(provider, session, now):
         if client.settings.frontchannel_logout_uri:
             frames.append(_front_channel(provider.issuer, client, session))
     return no_cookie(), tuple(frames)
 
 
-def tell_of_ended_accounts(provider: Provider, now: int) -> None:
-    """Send logout tokens for the sessions that ended with their account or their organization.
+def send_notices(provider: Provider, now: int) -> None:
+    """Send the logout tokens that are due, in a thread: also those that others left."""
+    provider.notices.wake(now, partial(_notice_form, provider))
 
-    Each session is told by one worker. Its tokens ended with it.
+
+def _notice_form(provider: Provider, notice: LogoutNotice, now: int) -> tuple[str, bytes] | None:
+    """Where a notice is posted, and the form; None if the client has no back channel any more.
+
+    Raises OAuthError (Back-Channel Logout §2.5).
     """
-    if not provider.records.any(ENDED_SESSION):
-        return
-    for record in provider.records.pop_all(ENDED_SESSION, now):
-        session = session_in(record)
-        of_host = _of_session(provider, session)
-        _tell_clients(of_host, session, _clients(of_host, session, now), now)
+    client = provider.client(notice.client_id, now)
+    if client is None or not client.settings.backchannel_logout_uri:
+        return None
+    form = urlencode({"logout_token": logout_token(provider, client, notice, now)})
+    return client.settings.backchannel_logout_uri, form.encode("ascii")
 
 
 def _clients(provider: Provider, session: Session, now: int) -> list[Client]:
@@ -66,21 +70,11 @@ def _clients(provider: Provider, session: Session, now: int) -> list[Client]:
         try:
             client = provider.client(client_id, now)
         except OAuthError as error:
-            _LOG.warning("a client is not told that a session ended: %s", error.detail)
+            _LOG.warning("a client of an ended session cannot be read: %s", error.detail)
             continue
         if client is not None:
             found.append(client)
     return found
-
-
-def _tell_clients(
-    provider: Provider, session: Session, clients: Iterable[Client], now: int
-) -> None:
-    """Send logout tokens to the clients with a back channel (Back-Channel Logout §2.5)."""
-    for client in clients:
-        if client.settings.backchannel_logout_uri:
-            form = urlencode({"logout_token": logout_token(provider, client, session, now)})
-            provider.notices.send(client.settings.backchannel_logout_uri, form.encode("ascii"))
 
 
 def _of_session(provider: Provider, session: Session) -> Provider:
@@ -99,17 +93,17 @@ def revoke_session(provider: Provider, session: Session, now: int) -> None:
     end_session(_of_session(provider, session), session, now)
 
 
-def logout_token(provider: Provider, client: Client, session: Session, now: int) -> str:
+def logout_token(provider: Provider, client: Client, notice: LogoutNotice, now: int) -> str:
     """A logout token (Back-Channel Logout §2.4): without a nonce, which an ID token may have."""
     claims = {
-        "iss": provider.issuer,
-        "sub": subject_for(provider, client, session.user),
+        "iss": notice.issuer or provider.settings.identity.issuer,
+        "sub": subject_for(provider, client, notice.person),
         "aud": client.id,
         "iat": now,
         "exp": now + _TOKEN_SECONDS,
         "jti": provider.new_id(),
         "events": {EVENT: {}},
-        "sid": session.sid,
+        "sid": notice.sid,
     }
     return provider.sign(claims, "logout+jwt", client.settings.id_token_signed_response_alg)
 

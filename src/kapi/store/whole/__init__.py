@@ -1,1 +1,1 @@
-"""All tables at once: what a dump contains of them."""
+"""All tables at once: what a dump contains of them, and copies to another engine."""

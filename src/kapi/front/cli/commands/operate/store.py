@@ -29,8 +29,8 @@ def copy(
     Examples:
       kapi store copy --from ~/.local/share/kapi --to postgresql://kapi@db.example/kapi
     """
-    from kapi.store import copying
     from kapi.store.engine.database import Database
+    from kapi.store.whole import copying
 
     before, after = _place(source, new=False), _place(target, new=True)
     with closing(Database.open(before)) as old, closing(Database.open(after)) as new:

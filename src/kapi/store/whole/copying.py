@@ -44,6 +44,7 @@ TABLES: Final = {
     "ended_accounts": ("subject",),
     "settings_accounts": ("username",),
     "mcp_sessions": ("id",),
+    "logout_notices": ("sid", "client_id"),
     "changes": ("topic",),
 }
 """Every table with its key; a table follows those that it refers to."""

@@ -13,8 +13,9 @@ from kapi.app.control_parts import Control
 from kapi.app.gateway_issuers import inbuilt
 from kapi.app.operate.traces import traced
 from kapi.app.process import repeat, serve, sign_of_life, signs_until
+from kapi.gateway.backend_certificates import BackendCertificates
 from kapi.identity.keys.keyring import load_keyring
-from kapi.run_files import restoring_path
+from kapi.run_files import admin_socket, log_path, restoring_path
 from kapi.settings import Settings
 from kapi.store import DEPLOYMENTS
 from kapi.store.gateway.applications import TOPIC as APPLICATIONS
@@ -32,6 +33,8 @@ PURGE_SECONDS = 60.0
 """Seconds between two purges of expired records."""
 FIRST_PURGE_SECONDS = 10.0
 """Seconds from the start to the first purge."""
+BACKENDS_SECONDS = 10.0
+"""Seconds between two looks at the backends whose connections fail."""
 _TURN_SECONDS = 0.0005
 
 
@@ -95,6 +98,7 @@ def _starts(control: Control) -> tuple[Callable[[], None], ...]:
         control.rejected_tokens.start,
         lambda: repeat(REFUSALS_SECONDS, control.trust.refused_tokens.log),
         lambda: repeat(PURGE_SECONDS, lambda: _purge(control), FIRST_PURGE_SECONDS),
+        lambda: repeat(BACKENDS_SECONDS, _backend_certificates(control).look),
         lambda: _follow_issuers(control),
         lambda: _meet_requirements_in_background(control),
         lambda: _tell_that_envoy_loads(control),
@@ -123,6 +127,11 @@ def _purge(control: Control) -> None:
     keep_house(control.store.database, int(time.time()))
     if control.store.database.has_nodes:
         Nodes(control.store.database).forget_old()
+
+
+def _backend_certificates(control: Control) -> BackendCertificates:
+    log = log_path(control.settings, "backends")
+    return BackendCertificates(control.publisher, admin_socket(control.settings), log)
 
 
 def _follow_issuers(control: Control) -> None:

@@ -30,7 +30,7 @@ _HTTP2 = {
         _PROTOCOLS: typed(_PROTOCOLS, explicit_http_config={"http2_protocol_options": {}})
     }
 }
-_TLS_BY_HOST = "envoy.transport_socket_match"
+TLS_BY_HOST = "envoy.transport_socket_match"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -136,7 +136,7 @@ def _pool(
             "load_balancing_weight": member.weight,
         }
         if endpoint.scheme == "https":
-            made["metadata"] = {"filter_metadata": {_TLS_BY_HOST: {"host": item.host}}}
+            made["metadata"] = {"filter_metadata": {TLS_BY_HOST: {"host": item.host}}}
         levels.setdefault(member.priority, []).append(made)
     groups = [{"priority": level, "lb_endpoints": levels[level]} for level in sorted(levels)]
     return {"cluster_name": "", "endpoints": groups}

@@ -1,4 +1,4 @@
-"""The tests of the store run on both engines: on SQLite always, on PostgreSQL as a long proof."""
+"""The tests of the store run on both engines."""
 
 from __future__ import annotations
 
@@ -7,25 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from engines import postgres, where
 from kapi.store.engine.database import Database
-from postgres import PostgresServer, postgres_server
 
-ENGINES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.long))
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server(durable=False) as server:
-        yield server
-
-
-@pytest.fixture(params=ENGINES)
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """Where a new database of an engine is."""
-    if request.param == "sqlite":
-        return tmp_path / "kapi.db"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.database()
+__all__ = ["postgres", "where"]
 
 
 @pytest.fixture

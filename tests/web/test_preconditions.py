@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from engines import postgres, where
 from kapi.errors import Problem
 from kapi.fetch import fetch, get
 from kapi.front.web.declared.applying import Applying, Asked
@@ -40,6 +41,7 @@ from kapi.store.users import StoredUser, UserStore
 from standin import Key
 from system_calls import Answered, CallerOf, system_answer
 
+__all__ = ["postgres", "where"]
 ADA = {"username": "ada", "password": "correct horse", "groups": ["staff"]}
 CLIENT = {"client_name": "Shop", "grant_types": ["client_credentials"], "scope": "a b"}
 
@@ -47,9 +49,9 @@ CLIENT = {"client_name": "Shop", "grant_types": ["client_credentials"], "scope":
 class World:
     """The system APIs of objects, on one database."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = Store.open(folder / "kapi.db")
-        settings = Settings(folder, IdentitySettings())
+    def __init__(self, where: Path | str) -> None:
+        self.store = Store.open(where)
+        settings = Settings(Path("/nowhere"), IdentitySettings())
         access, numbers = CallerOf(), iter(range(1000))
         self.users = UserStore(self.store.database)
         registered = RegisteredClients(self.store.database)
@@ -78,13 +80,16 @@ class World:
         sent = {name.replace("_", "-"): text for name, text in headers.items()}
         return system_answer(self.apis, method, path, value, sent)
 
+    def close(self) -> None:
+        self.trust.stop()
+        self.store.close()
+
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
+def world(where: Path | str) -> Iterator[World]:
+    made = World(where)
     yield made
-    made.trust.stop()
-    made.store.close()
+    made.close()
 
 
 def issuer(**members: Any) -> dict[str, Any]:
@@ -222,6 +227,39 @@ def test_of_parallel_changes_of_what_was_read_none_is_lost(world: World) -> None
     assert user is not None
     assert set(user.profile["groups"]) == {"staff", *groups}
     assert max(attempts) > 0, "some of them met"
+
+
+APPENDED: dict[str, Callable[[Any, str], Any]] = {
+    "client": lambda found, word: {"scope": f"{found['scope']} {word}"},
+    "user": lambda found, word: {"groups": [*found["groups"], word]},
+    "issuer members": lambda found, word: {"audiences": [*found.get("audiences", ()), word]},
+}
+
+
+@pytest.mark.parametrize("kind", APPENDED)
+def test_two_nodes_that_change_one_object_lose_nothing(
+    world: World, where: Path | str, kind: str
+) -> None:
+    path, _ = made(world, kind)
+    other = World(where)
+
+    def add(node: World, word: str) -> None:
+        for _ in range(300):
+            read = node.call("GET", path)
+            value = APPENDED[kind](read.value, word)
+            answer = node.call("PATCH", path, value, If_Match=read.headers["etag"])
+            if answer.status == 200:
+                return
+            assert answer.status == 412, answer
+        raise AssertionError
+
+    words = [f"w{number}" for number in range(8)]
+    nodes = [world, other] * 4
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, nodes, words))
+    found = other.call("GET", path).value
+    other.close()
+    assert set(words) <= set(str(found).replace("'", " ").replace(",", " ").split())
 
 
 class Meanwhile:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from kapi import error_codes
@@ -65,6 +65,8 @@ class Trust:
         """Names of the issuers of the settings, which cannot be changed while running."""
         fixed = [declare(item, gateway.hosts) for item in identity.issuers]
         self._followed = {item.name: self._follow(item) for item in fixed}
+        self._settled: dict[str, tuple[Followed, str]] = {}
+        """Stored issuers with their declarations; no change that may still be refused."""
         self._load()
         for item in self.followed():
             for warning in item.issuer.warnings:
@@ -75,6 +77,16 @@ class Trust:
         self._stored = self._declarations()
         for issuer in stored_declarations(self._store, self.fixed, self._options.hosts):
             self._followed[issuer.name] = self._follow(issuer)
+        self._settle(self._stored)
+
+    def _settle(self, names: Iterable[str]) -> None:
+        """What is followed under these names is what is stored."""
+        for name in names:
+            followed = self._followed.get(name)
+            if followed is not None and name in self._stored:
+                self._settled[name] = (followed, self._stored[name])
+            else:
+                self._settled.pop(name, None)
 
     def _declarations(self) -> dict[str, str]:
         """The stored declarations by name, except those that the settings replace."""
@@ -88,12 +100,14 @@ class Trust:
             if stored == self._stored:
                 return
             changed = dict(stored.items() - self._stored.items()).keys()
-            for name in self._stored.keys() - stored.keys():
+            gone = self._stored.keys() - stored.keys()
+            for name in gone:
                 self._replace(name, None)
             for issuer in stored_declarations(self._store, self.fixed, self._options.hosts):
                 if issuer.name in changed:
                     self._replace(issuer.name, self._follow(issuer))
             self._stored = stored
+            self._settle({*changed, *gone})
             self._dirty.set()
 
     def _replace(self, name: str, followed: Followed | None) -> None:
@@ -253,6 +267,7 @@ class Trust:
             # Another node was faster.
             raise exists(settings.name) if before is None else _OutdatedError
         self._stored[settings.name] = declaration
+        self._settle((settings.name,))
 
     def check(self, settings: IssuerSettings) -> None:
         """Raise what `add` would raise, but for what the gateway says."""
@@ -269,6 +284,18 @@ class Trust:
         """The declaration of an issuer as it is stored now; empty if none is."""
         return self._store.declaration(name)
 
+    def current(self, name: str) -> tuple[Followed, str]:
+        """An issuer as it is stored now, also by another node, and its declaration.
+
+        The declaration is empty for one of the settings. Raises Problem 404.
+        """
+        if self.stored(name) != self._stored.get(name, ""):
+            self.take_up_stored()
+        settled = self._settled.get(name)
+        if settled is None:
+            return self.find(name), ""
+        return settled
+
     def remove(self, name: str) -> None:
         """Remove an issuer. Raises Problem 404 or 409, or GatewayError with nothing changed."""
         self._refuse_fixed(name)
@@ -280,6 +307,7 @@ class Trust:
                 self._tell(self.issuers())
                 self._store.delete(name)
                 self._stored.pop(name, None)
+                self._settle((name,))
             except Exception:
                 self._put_back(name, followed)
                 raise

@@ -81,11 +81,12 @@ class IssuersApi:
 
     async def show(self, request: Request) -> Response:
         """An issuer. Its ETag is that of the declaration; the state of its keys is not in it."""
-        tag = await run_in_threadpool(self._tag(request.path_params["name"]))
-        shown = self._shown(self._mine(request))
-        if not tag:
-            return json_answer(shown)
-        return tagged(request, shown, tag=tag)
+        principal, name = self._access.principal(request, ISSUER_SCOPE), request.path_params["name"]
+        followed, declaration = await run_in_threadpool(self._trust.current, name)
+        self._refuse_others(principal, followed)
+        if not declaration:
+            return json_answer(self._shown(followed))
+        return tagged(request, self._shown(followed), tag=_tag_of(declaration))
 
     async def add(self, request: Request) -> Response:
         """Trust an issuer. Its keys are fetched before the answer; a failure is not an error."""

@@ -30,7 +30,9 @@ class CallerOf(Access):
 
     def principal(self, request: Request, *any_of: str) -> Principal:
         assert any_of
-        return Principal("someone", "tool", frozenset(any_of), self._caller)
+        principal = Principal("someone", "tool", frozenset(any_of), self._caller)
+        self._refuse_part(principal, any_of)
+        return principal
 
 
 @dataclass(frozen=True, slots=True)

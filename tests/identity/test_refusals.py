@@ -39,6 +39,7 @@ CLIENTS = (
     client("pushes"),
     public("app"),
     client("other", grants=("client_credentials",)),
+    client("own", grants=("client_credentials",), organization="org1"),
 )
 
 
@@ -198,6 +199,7 @@ REQUESTS: dict[str, Callable[[Provider], Answer]] = {
     "insufficient_scope": lambda p: p.userinfo(**p.bearer("a")),
     "no_registration_token": lambda p: p.register({}),
     "registration_scope": lambda p: p.register(p.bearer("a")),
+    "registration_organization": lambda p: p.register(p.bearer("kapi:clients", "own")),
     "wrong_registration_token": lambda p: call(
         p.app, "GET", "/dcr/register/x", b"", authorization="Bearer x"
     ),

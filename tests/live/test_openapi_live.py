@@ -164,6 +164,8 @@ ELSEWHERE = {
     "client_without_secret",
     "invalid_change",
     "part_of_the_state",
+    "of_all_organizations",
+    "foreign_user",
 }
 ELSEWHERE |= {"too_many", "too_busy", "too_much_work"}
 """With other callers below, and where the state that they need is made (`test_issuers.py`,
@@ -209,6 +211,8 @@ def platform(
     (folder / "kapi.toml").write_text(
         '[apis]\nnotification_key = "k"\n[[subscriptions.applications]]\nname = "fixed"\n'
         '[[secrets.values]]\nname = "fixed"\nkey = "x"\nvalue = "y"\n'
+        '[[identity.clients]]\nid = "own"\nsecret = "of org1"\norganization = "org1"\n'
+        'grants = ["client_credentials"]\n'
     )
     running = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")))
     running.start()
@@ -261,6 +265,31 @@ def test_callers_without_what_they_need(platform: Platform) -> None:
     same(platform.api(DUMP, *POST, token=nothing), "scope kapi:backup")
     some = "scope apk:api_create kapi:clients kapi:issuers kapi:users"
     same(platform.api(APPLY, *body("{}"), token=nothing), some)
+
+
+def test_callers_of_one_organization(platform: Platform) -> None:
+    fields = ("-d", "grant_type=client_credentials", "-d", f"scope={SCOPES}")
+    answer = platform.request("idp.am.wso2.com", "/oauth2/token", "-u", "own:of org1", *fields)
+    token = answer.json()["access_token"]
+    for path, *more in (
+        (KEYS,),
+        (f"{KEYS}/rotate", *POST),
+        (f"{KEYS}/{FIRST_KEY}", *DELETE),
+        (CLIENTS,),
+        (CLIENTS, *body('{"client_name": "x"}')),
+        (f"{CLIENTS}/{OWN_CLIENT}",),
+        ("/api/metrics",),
+        (APPLY, *body('{"objects": [{"kind": "Client", "id": "x"}]}')),
+        (APPLY, *body('{"objects": [{"kind": "Resource", "id": "https://x.example"}]}')),
+    ):
+        same(platform.api(path, *more, token=token), "of_all_organizations")
+    foreign = '{"username": "x", "password": "long enough 1", "organizations": ["org2"]}'
+    same(platform.api(USERS, *body(foreign), token=token), "foreign_user")
+    own = '{"username": "x", "password": "long enough 1", "organizations": ["org1"]}'
+    assert platform.api(USERS, *body(own), token=token).status == 201
+    moved = '{"organizations": ["org2"]}'
+    same(platform.api(f"{USERS}/x", *PATCH, *body(moved), token=token), "foreign_user")
+    same(platform.api(f"{USERS}/nothing", token=token), "no_user")
 
 
 def test_the_document_says_them(platform: Platform) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kapi import error_codes
 from kapi.errors import Problem
 from kapi.front.web.http.holders import Holders
 from kapi.identity.issuers.verify import (
@@ -27,6 +28,11 @@ CALLER: Final = "kapi.caller"
 """Where a request of the console has its caller, in its ASGI scope.
 
 No request from a network has it: the server makes the scope.
+"""
+OF_INSTALLATION: Final = frozenset({"kapi:clients", "kapi:keys", "kapi:metrics"})
+"""Scopes of APIs whose objects belong to all organizations.
+
+Who can make a client can make one without an organization, with any scope.
 """
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 
@@ -58,12 +64,27 @@ class Access:
         self._holders = holders
 
     def principal(self, request: Request, *any_of: str) -> Principal:
-        """The caller, who must have one of these scopes. Raises Problem 401 or 403."""
-        return self._verified(request, any_of)
+        """The caller, who must have one of these scopes. Raises Problem 401 or 403.
+
+        One that is of an organization, other than that of the platform, cannot use what belongs to
+        all of them.
+        """
+        principal = self._verified(request, any_of)
+        self._refuse_part(principal, any_of)
+        return principal
 
     def caller(self, request: Request) -> Principal:
         """The caller, whatever the scopes of the token are. Raises Problem 401 or 403."""
         return self._verified(request, None)
+
+    def _refuse_part(self, principal: Principal, any_of: Sequence[str]) -> None:
+        own = self.only_organization(principal)
+        if own and OF_INSTALLATION.issuperset(any_of):
+            raise Problem.of(
+                error_codes.OTHER_ORGANIZATION,
+                detail=f"callers of {own} cannot use what belongs to all organizations",
+                hint="Use a client without an organization.",
+            )
 
     def _verified(self, request: Request, any_of: Sequence[str] | None) -> Principal:
         if CALLER in request.scope:
@@ -99,7 +120,7 @@ class Access:
         return principal.organization or self._organization
 
     def only_organization(self, principal: Principal) -> str:
-        """The only organization whose people the caller manages; empty for all.
+        """The only organization whose objects the caller manages; empty for all.
 
         Callers of the organization of the platform, and of none, manage those of all.
         """

@@ -97,7 +97,7 @@ def _is_trusted(provider: Provider, request: Request) -> bool:
     if _is_initial_token(authorization or "", registration.initial_access_token):
         return True
     try:
-        bearer(provider, request, SCOPE)
+        token = bearer(provider, request, SCOPE)
     except OAuthError as error:
         if error.status != 401 or "error=" in error.challenge:
             raise
@@ -105,4 +105,9 @@ def _is_trusted(provider: Provider, request: Request) -> bool:
             f"Registration needs an initial access token, or an access token with the scope {SCOPE}"
         )
         raise OAuthError("invalid_token", hint, status=401, challenge=error.challenge) from error
+    # As at the clients API: such a client may have any scope, of no organization.
+    if token.claims.get("organization", "") not in {"", provider.settings.apis.organization}:
+        raise OAuthError(
+            "access_denied", "The access token is of one organization, clients of all", status=403
+        )
     return True

@@ -8,7 +8,7 @@ than that. For `sessions.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import field
 from typing import Any, Final
 
@@ -17,10 +17,20 @@ from kapi.gateway.mcp_changes.events import LISTS, Ended, Events, Revision, told
 from kapi.gateway.mcp_changes.feed import Feed, Source, by_server, full_uris, stop, updated
 
 MOST_URIS: Final = 100
+MOST_URI_CHARACTERS: Final = 16 * 1024
+"""Of all subscriptions of a session together."""
 MOST_UNANSWERED: Final = 100
 """Streams that a session opens at one server before the server acknowledges one."""
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
+
+
+def has_room(uris: Collection[str], uri: str) -> bool:
+    """Whether a session that is told of these resources can be told of another one."""
+    if uri in uris:
+        return True
+    characters = sum(map(len, uris)) + len(uri)
+    return len(uris) < MOST_URIS and characters <= MOST_URI_CHARACTERS
 
 
 @dataclass(slots=True)
@@ -43,7 +53,7 @@ class Session:
     async def subscribe(self, uri: str) -> bool:
         """Whether the server will tell of the resource."""
         servers = by_server([uri])
-        if not servers or (uri not in self.uris and len(self.uris) >= MOST_URIS):
+        if not servers or not has_room(self.uris, uri):
             return False
         self.uris[uri] = None
         (server,) = servers

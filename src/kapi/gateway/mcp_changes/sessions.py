@@ -20,7 +20,7 @@ from typing import Final
 from kapi.dataclass import dataclass
 from kapi.errors import StorageError
 from kapi.gateway.mcp_changes.feed import Source
-from kapi.gateway.mcp_changes.session import MOST_URIS, Session
+from kapi.gateway.mcp_changes.session import Session, has_room
 from kapi.gateway.mcp_changes.upstream import Address
 from kapi.store.engine.database import StoreClosed
 from kapi.store.gateway.mcp_sessions import Edit, McpSessions, Most, StoredSession
@@ -281,7 +281,7 @@ def _if_new(stored: StoredSession) -> StoredSession | None:
 
 
 def _with(stored: StoredSession, uri: str, until: int) -> StoredSession | None:
-    if uri in stored.uris or len(stored.uris) >= MOST_URIS:
+    if uri in stored.uris or not has_room(stored.uris, uri):
         return None
     expires = max(stored.expires_at, until)
     return replace(stored, uris=(*stored.uris, uri), expires_at=expires)

@@ -4,6 +4,7 @@ caller.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,3 +116,16 @@ def test_a_process_that_used_much_memory_is_not_kept() -> None:
     with pytest.raises(Invalid):
         pool.run(GENERATE, b"openapi: 3.0.3\na: [" + b"a," * 1_200_000 + b"a]", "REST", "")
     assert not processes()
+
+
+def test_a_process_ends_that_hangs_in_a_pattern_while_its_parent_is_killed() -> None:
+    hangs = 're:match", "(a+)+$", "a" * 60 + "b'
+    code = f'from kapi.pool import Pool; Pool(1, 6, 512 * 1024**2).run("{hangs}")'
+    parent = psutil.Popen([sys.executable, "-c", code])
+    until(parent.children)
+    (child,) = parent.children()
+    until(lambda: child.cpu_times().user > 0.5)
+    parent.kill()
+    parent.wait()
+    assert child.is_running(), "it was killed while it worked"
+    until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)

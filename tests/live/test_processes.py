@@ -13,6 +13,7 @@ import time
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness import DEFINITION, KAPI, Echo, Platform, conf, free_port
@@ -157,13 +158,37 @@ def test_a_restart_keeps_all_data_and_leaves_no_process(tmp_path: Path, echo: in
 def test_no_child_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     platform = Platform(free_port(), tmp_path / "data")
     platform.start()
-    pids = [platform.pid(name) for name in platform.state()["children"]]
     assert platform.process is not None
-    platform.process.kill()
-    platform.process.wait()
-    until(lambda: not any(_alive(pid) for pid in pids))
+    supervisor = psutil.Process(platform.process.pid)
+    document = b"openapi: 3.0.3\na: [" + b"a," * 4_000_000 + b"a]"
+    (tmp_path / "large").write_bytes(document)
+    form = ("-F", f"definition=@{tmp_path / 'large'}", "-F", "apiType=REST")
+    path = "/api/configurator/apis/generate-configuration"
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        generated = pool.submit(platform.api, path, *form)
+        until(lambda: any("kapi.pool.process" in _command(item) for item in _below(supervisor)))
+        family = _below(supervisor)
+        names = {"envoy", "control", "identity"}
+        assert names <= {name for item in family for name in names if name in _command(item)}
+        supervisor.kill()
+        supervisor.wait()
+        generated.exception()
+    # The next one need not wait for their ends: it starts at once.
     platform.start()
+    until(lambda: not any(_alive(item.pid) for item in family))
+    assert platform.token()
     assert platform.stop() == 0
+
+
+def _below(supervisor: psutil.Process) -> list[psutil.Process]:
+    return supervisor.children(recursive=True)
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def _alive(pid: int) -> bool:

@@ -7,6 +7,7 @@ pickled. `process.py` is the process.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import select
@@ -87,7 +88,7 @@ class Pool:
                 if process.is_alive:
                     return process
                 process.kill()
-        return _Process(self._most_bytes, self._niceness)
+        return _Process(self._most_bytes, self._seconds, self._niceness)
 
     def _give_back(self, process: _Process) -> None:
         if process.is_last:
@@ -124,12 +125,13 @@ class Pool:
 class _Process:
     """A process, which does one call at a time."""
 
-    def __init__(self, most_bytes: int, niceness: int) -> None:
+    def __init__(self, most_bytes: int, seconds: float, niceness: int) -> None:
         command = [
             sys.executable,
             "-m",
             "kapi.pool.process",
             str(most_bytes),
+            str(math.ceil(seconds)),
             str(niceness),
             str(os.getpid()),
         ]

@@ -1,4 +1,4 @@
-"""`python -m kapi.pool.process MEMORY NICENESS PARENT`: a process of the pool.
+"""`python -m kapi.pool.process MEMORY SECONDS NICENESS PARENT`: a process of the pool.
 
 It reads requests from standard input, and writes responses to standard output.
 
@@ -30,7 +30,7 @@ _LARGE = 96 * 1024**2
 
 def main(argv: list[str]) -> int:
     """Serve until standard input ends."""
-    most_bytes, niceness, parent = map(int, argv)
+    most_bytes, seconds, niceness, parent = map(int, argv)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # What prints must not get between the answers.
     _limit(most_bytes)
@@ -42,6 +42,7 @@ def main(argv: list[str]) -> int:
     gc.disable()
     while header := requests.read(_HEADER):
         request = requests.read(int.from_bytes(header, "big"))
+        _limit_time(seconds)
         if _answer(request, answers):
             return 0
         gc.collect()
@@ -77,6 +78,18 @@ def _limit(most_bytes: int) -> None:
     for kind, most in ((resource.RLIMIT_DATA, most_bytes), (resource.RLIMIT_CORE, 0)):
         with suppress(OSError, ValueError):
             resource.setrlimit(kind, (most, most))
+
+
+def _limit_time(seconds: int) -> None:
+    """Let the process end by SIGXCPU if a request takes more processor time.
+
+    The parent ends it before, unless it was killed. A pattern that is matched, or other work that
+    holds the interpreter's lock, keeps `_end_with` waiting then.
+    """
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    end = int(usage.ru_utime + usage.ru_stime) + seconds + 1
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
 
 
 def _peak() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
 
@@ -32,7 +33,9 @@ def test_an_api_is_found_by_name_or_version_and_deleted(platform: Platform, echo
     several = platform.cli("get", "api", "objects", check=False)
     assert "2 apis are called 'objects'" in several.stderr
     assert several.returncode == Exit.FAILED
-    assert "version: 1.0.0" in platform.cli("describe", "api/Objects:1.0.0").stdout
+    text = platform.cli("describe", "api/Objects:1.0.0").stdout
+    assert "version: 1.0.0" in text
+    assert re.search(r"^deployedAt: 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d$", text, re.MULTILINE)
     platform.cli("delete", "api", "Objects:1.0.0", "Objects:2.0.0")
     gone = platform.cli("get", "api", "Objects", check=False)
     assert gone.returncode == Exit.NOT_FOUND

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from kapi.errors import Problem
+from kapi.front.cli.kinds.rows import moment
 from kapi.front.cli.output import Format, put, say, show, table
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _MOST_SUGGESTED = 3
 _MOST_OF_PAGE = 1000
 _MOST_OF_PAGES = 10_000
+_TIMES = ("At", "_at")
+"""Ends of the names of members that are times."""
 
 
 class Form(StrEnum):
@@ -189,8 +192,15 @@ def described_lines(value: Any, indent: str = "") -> list[str]:
             for part in item:
                 lines += _bullet(part, indent)
         else:
-            lines.append(f"{indent}{name}: {_text(item)}".rstrip())
+            lines.append(f"{indent}{name}: {_text_of(name, item)}".rstrip())
     return lines
+
+
+def _text_of(name: str, value: Any) -> str:
+    """A member as text. Times of the system APIs are seconds since the epoch."""
+    if type(value) is int and name.endswith(_TIMES):
+        return moment(value) if value else "never"
+    return _text(value)
 
 
 def _bullet(part: Any, indent: str) -> list[str]:

@@ -86,7 +86,7 @@ class Store:
         return cls(Database.open(where))
 
     def close(self) -> None:
-        """Close the connection; the Store is of no use afterwards."""
+        """Close the connection; the Store cannot be used afterwards."""
         self.database.close()
 
     def apis(self) -> tuple[StoredApi, ...]:

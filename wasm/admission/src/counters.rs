@@ -1,6 +1,6 @@
 //! Counters in fixed windows aligned to the clock, exact between threads: each change is a compare-and-swap.
 //!
-//! Many counters stand in one shard, so that old ones can be dropped (shared data has no way to delete a key) and all can be listed.
+//! One shard has many counters, so that old ones can be dropped (shared data has no way to delete a key) and all can be listed.
 //! An entry: unit (seconds), window (number of units since the epoch), count, length of the key, key; little-endian.
 
 use crate::shared_data::{Shared, NEW};

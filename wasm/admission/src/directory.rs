@@ -8,7 +8,7 @@ pub const GENERATION: &[u8] = b"g";
 /// How often records were written.
 const VERSION: &[u8] = b"dv";
 
-/// Between a record and the one it follows; stands between records in a request too, so that no record has it.
+/// Between a record and the one it follows; separates the records of a request too, so that no record has it.
 const AND_BEFORE: u8 = b'\x0c';
 
 /// A record of the generation in force, without its first line.

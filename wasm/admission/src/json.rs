@@ -51,7 +51,7 @@ pub struct Scanner {
     at: At,
     inside: Vec<Inside>,
     name: Vec<u8>,
-    /// The places that the value to come stands at or above.
+    /// The wanted places at the next value or below it.
     here: u32,
     number: Option<u64>,
     digits: bool,
@@ -281,7 +281,7 @@ impl Scanner {
         self.wanted.places.iter().enumerate().filter(|(_, (_, place))| fits(place)).fold(0, |bits, (index, _)| bits | 1 << index) & places
     }
 
-    /// Keep the number that was just read, where it stands at one of the places.
+    /// Keep the number that was just read, if it is at one of the places.
     fn keep(&mut self) {
         if let (At::Number, Some(number)) = (self.at, self.number) {
             let depth = self.inside.len();

@@ -371,7 +371,7 @@ impl Answer {
             Answer::Events(text) => host::respond(200, "kapi_mcp", text.as_bytes(), &[("content-type", EVENTS)]),
             Answer::Accepted => host::respond(202, "kapi_mcp", b"", &[]),
             Answer::Session(text) => {
-                // The time lets the process that keeps sessions refuse those from before its start.
+                // A session begins with its first use, within five minutes of this time: `sessions.py` of `gateway/mcp_changes`.
                 let id = format!("{}-{}", host::now(), host::random().iter().map(|byte| format!("{byte:02x}")).collect::<String>());
                 host::respond(200, "kapi_mcp", text.as_bytes(), &[("content-type", JSON), ("mcp-session-id", &id)]);
             }

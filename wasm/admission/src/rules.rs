@@ -49,7 +49,7 @@ pub fn limits(text: &str) -> Option<Vec<Limit<'_>>> {
     Some(found)
 }
 
-/// Where a route stands, when it matters who calls: `api, organization, environment, flags`.
+/// What a route belongs to, when it matters who calls: `api, organization, environment, flags`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Place<'a> {
     pub api: &'a str,

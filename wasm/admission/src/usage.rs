@@ -167,7 +167,7 @@ impl Usage {
         }
     }
 
-    /// What kind of answer this is, by its headers, and the numbers that stand there.
+    /// What kind of answer this is, by its headers, and the numbers in them.
     pub fn begin<'a>(&mut self, header: impl Fn(&str) -> Option<&'a str>) {
         let text = |name| header(name).unwrap_or("").trim().to_ascii_lowercase();
         let (content_type, encoding) = (text("content-type"), text("content-encoding"));

@@ -236,34 +236,42 @@ def _api_host(
     """`names` are those of the host, the configured one first."""
     bases = {part.base_path for part in parts}
     apis = {part.api.id: part.api for part in parts}
-    slashes = [other_slashes(context.gateway)]
     together = one_for_all(apis.values())
     routes: list[dict[str, Any]] = []
-    if together:
-        routes += slashes
-        if context.access_log and len(apis) == 1:
-            routes = labelled(slashes, parts[0].api)
     # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version
     # at `/petstore`.
     for part in sorted(parts, key=lambda part: (-len(part.base_path), part.base_path)):
-        made = list(ROUTES[part.api.type](part.api, part.base_path, part.placed, context))
-        if not together:
-            made = [*slash_routes(part.api, part.base_path, context.gateway), *made]
-        if context.access_log:
-            made = labelled(made, part.api)
-        routes += made
+        routes += _routes_of(part, context, own_slashes=not together)
         if any(part.base_path.startswith(other + "/") for other in bases):
             routes.append(_nothing_else_below(part.base_path))
-    if not together:
-        routes += slashes
-    address = public_address(names, context.gateway)
+    slashes = _slashes_of_host(tuple(apis.values()), context)
     return {
         "name": names[0],
         "domains": names,
-        "routes": routes,
-        "request_headers_to_add": address,
+        "routes": [*slashes, *routes] if together else [*routes, *slashes],
+        "request_headers_to_add": public_address(names, context.gateway),
         "typed_per_filter_config": _CLOSED,
     }
+
+
+def _routes_of(
+    part: _Part, context: RenderContext, *, own_slashes: bool
+) -> Sequence[dict[str, Any]]:
+    """The routes of an API below a base path; `own_slashes`: escaped slashes as it says, too."""
+    routes = list(ROUTES[part.api.type](part.api, part.base_path, part.placed, context))
+    if own_slashes:
+        routes = [*slash_routes(part.api, part.base_path, context.gateway), *routes]
+    if context.access_log:
+        return labelled(routes, part.api)
+    return routes
+
+
+def _slashes_of_host(apis: Sequence[Api], context: RenderContext) -> Sequence[dict[str, Any]]:
+    """What becomes of escaped slashes where no API says it; that of the only API is in the log."""
+    routes = [other_slashes(context.gateway)]
+    if context.access_log and len(apis) == 1 and one_for_all(apis):
+        return labelled(routes, apis[0])
+    return routes
 
 
 def _nothing_else_below(base_path: str) -> dict[str, Any]:

@@ -33,6 +33,10 @@ class Counting(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/plain")
         for name, value in query.items():
             self.send_header(name, value)
+        override = self.headers.get_all("X-HTTP-Method-Override", []) + self.headers.get_all(
+            "X_HTTP_Method_Override", []
+        )
+        self.send_header("X-Override", ",".join(override) or "none")
         self.end_headers()
         self.wfile.write(body)
 
@@ -110,6 +114,20 @@ def test_a_fresh_answer_is_used_again(platform: Platform, cached: str) -> None:
     assert call("-X", "GET", "-d", "x=1").body != first.body
     assert call().body == first.body
     assert call("-H", "Cache-Control: no-cache").body != first.body
+
+
+@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "x_http_method_override"])
+def test_no_caller_stores_the_answer_to_another_request(
+    platform: Platform, cached: str, name: str
+) -> None:
+    path = f"{cached}/open?override={name}&Cache-Control=max-age=60"
+    poisoning = platform.request(HOST, path, "-H", f"{name}: DELETE")
+    victim = platform.request(HOST, path)
+    assert "age" in victim.headers
+    for answer in (poisoning, victim):
+        assert answer.headers["x-override"] == "none"
+    posted = platform.request(HOST, path, "-X", "POST", "-H", f"{name}: PUT")
+    assert posted.headers["x-override"] == "PUT"
 
 
 def test_headers_of_the_gateway_are_there_once(platform: Platform, cached: str) -> None:

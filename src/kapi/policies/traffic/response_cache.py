@@ -36,6 +36,14 @@ filters = (
 _LONGEST: Final = 24 * 3600
 _LARGEST: Final = 64 * 1024
 _USUAL: Final = 16 * 1024
+_OTHER_REQUESTS: Final = (
+    *("x-http-method", "x-http-method-override", "x-method-override"),
+    *("x-host", "x-http-destinationurl"),
+)
+"""Headers by which frameworks take a request for another one, whose answer would be stored for all.
+
+The edge removes others (`apis/reserved_headers.py`).
+"""
 _BY_CALLER: Final = (BasicAuthentication, BrowserSignIn, ExternalAuthorization)
 """Policies by which an answer may depend on the caller, besides credentials."""
 
@@ -67,7 +75,9 @@ def envoy(node: ResponseCache, place: Place) -> EnvoyRoute:
     mark = _digest((place.operation, place.endpoints))
     personal = int(_depends_on_caller(place))
     config = "\t".join(map(str, (owner, mark, node.lifetime, node.largest, personal)))
-    return EnvoyRoute({FILTER: ON}, metadata={FILTER: {"id": _digest(config), "config": config}})
+    metadata = {FILTER: {"id": _digest(config), "config": config}}
+    unseen = _OTHER_REQUESTS if place.operation.verb == "GET" else ()
+    return EnvoyRoute({FILTER: ON}, metadata=metadata, remove_request_headers=unseen)
 
 
 def _digest(value: object) -> str:

@@ -264,3 +264,93 @@ def test_a_provider_elsewhere_signs_a_person_in(
     finally:
         platform.cli("issuer", "remove", "elsewhere")
         provider.stop()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/items//evil.example/",
+        "/items?next=https://evil.example",
+        "/items/..//evil.example",
+        "/items%2f%2fevil.example",
+        "/items\\evil.example",
+        "/items@evil.example",
+        "/items?a=%0d%0aLocation:%20https://evil.example",
+    ],
+)
+def test_no_path_leads_to_another_site_after_the_sign_in(
+    base: str, browser: Browser, path: str
+) -> None:
+    """Each redirect is to the provider or to the host of the API."""
+    answer = browser.ask(base + path, "--path-as-is", *HTML)
+    assert "evil.example" not in (urlsplit(answer.headers.get("location", "")).netloc)
+    if answer.status != 302:
+        return
+    answer = browser.submit(
+        browser.open(answer.headers["location"]),
+        stop_at=HOST,
+        username="org1user",
+        password="org1user",
+        organization="org1",
+    )
+    for _ in range(4):
+        to = urljoin(browser.url, answer.headers.get("location", browser.url))
+        assert urlsplit(to).hostname in {HOST, IDP}, to
+        assert "evil.example" not in urlsplit(to).netloc
+        if "location" not in answer.headers:
+            break
+        answer = browser.ask(to, *HTML)
+
+
+def test_a_session_of_another_api_is_none_here(
+    platform: Platform, echo: int, base: str, signed_in: tuple[Browser, Answer]
+) -> None:
+    """Not by its cookies with the names of this API either: each has a key of its own."""
+    url = f"https://{HOST}:{platform.port}/others/1.0.0"
+    for name, value in (("client", "hidden"), ("session", KEY[::-1])):
+        platform.cli("secret", "set", "others", name, stdin=value)
+    assert platform.deploy(conf("others", echo, clientId="c"), DEFINITION).status == 200
+    theirs, thief = signed_in[0].cookies_at(base), Browser(platform.port)
+    asked = thief.ask(f"{url}/items", *HTML)
+    assert asked.status == 302
+    prefix = named(thief.cookies_at(url), "nonce").removesuffix("-nonce")
+    own = named(theirs, "seal").removesuffix("-seal")
+    stolen = {name.replace(own, prefix): value for name, value in theirs.items()}
+    for cookies in (theirs, stolen):
+        thief.cookies = {HOST: dict(cookies)}
+        assert thief.ask(f"{url}/items").status == 401
+        thief.cookies = {HOST: dict(cookies)}
+        assert thief.ask(f"{url}/items", *HTML).status == 302
+
+
+def test_a_state_of_another_api_signs_nobody_in(
+    platform: Platform, base: str, browser: Browser
+) -> None:
+    back = begun(browser, base)
+    elsewhere = back.replace("/signs/1.0.0/", "/others/1.0.0/", 1)
+    assert browser.ask(elsewhere, *HTML).status == 401
+    assert not any("-seal" in name for name in browser.cookies_at(base))
+
+
+@pytest.mark.parametrize(
+    "cookies",
+    [
+        "; ".join(f"{{}}-token{number}={'x' * 3000}" for number in range(15)),
+        "; ".join(f"{{}}-token={'%' * 20}{number}" for number in range(800)),
+        "{}-token=; {}-seal=; {}-expires=99999999999999999999999; {}-refresh=;;;=;=a",
+        "{}-seal=a; {}-expires=-1; {}-token=a.b.c; {}-id=%00%ff",
+        "{}-nonce=" + "A" * 40_000 + "; {}-verifier=" + "B" * 10_000,
+    ],
+)
+def test_cookies_that_nobody_made_are_no_session(
+    platform: Platform, base: str, browser: Browser, cookies: str
+) -> None:
+    browser.ask(f"{base}/items", *HTML)
+    prefix = named(browser.cookies_at(base), "nonce").removesuffix("-nonce")
+    before = platform.state()["children"]["envoy"]
+    for path in ("/items", "/sign-in/callback?code=c&state=e30", "/sign-out"):
+        visitor = Browser(platform.port)
+        answer = visitor.ask(base + path, *HTML, more_cookies=cookies.replace("{}", prefix))
+        assert answer.status in {302, 400, 401, 431}, (path, answer)
+        assert not any("-seal" in name for name in visitor.cookies_at(base))
+    assert platform.state()["children"]["envoy"] == before

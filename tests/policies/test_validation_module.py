@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -80,19 +82,20 @@ DEFINITION = {
 class Validated(Thread):
     """One thread of Envoy with the validation module, at a route of this definition."""
 
-    def __init__(self, **wishes: bool) -> None:
+    def __init__(self, schemas: Mapping[str, Any] = MappingProxyType({}), **wishes: bool) -> None:
+        """`schemas` are others than those of the definition; the body is a Pet."""
         self.shared = Shared()
         self.headers: dict[int, dict[str, str]] = {0: {}, 2: {}}
         self.buffers: dict[int, bytes] = {}
         self.reply: Reply | None = None
         self.said: dict[str, str] = {}
         self.contexts = 10
-        self.properties = self.route(wishes)
+        self.properties = self.route(wishes, schemas)
         self.store, self.exports = linked(self, request_validation.MODULE)
         self.memory: Any = self.exports["memory"]
 
     @staticmethod
-    def route(wishes: dict[str, bool]) -> dict[str, bytes]:
+    def route(wishes: dict[str, bool], schemas: Mapping[str, Any]) -> dict[str, bytes]:
         conf = {
             "name": "V",
             "basePath": "/v",
@@ -103,7 +106,8 @@ class Validated(Thread):
             "authentication": [{"authType": "APIKey", "queryParamName": "key"}],
             "operations": [{"target": "/pets/{id}", "verb": "PUT"}],
         }
-        texts = json.dumps(conf).encode(), json.dumps(DEFINITION).encode()
+        definition = {**DEFINITION, "components": {"schemas": {"Pet": PET, **schemas}}}
+        texts = json.dumps(conf).encode(), json.dumps(definition).encode()
         api = compile_api(*texts, organization="default", policies=POLICIES).api
         operation = api.operations[0]
         node = next(item for item in operation.policies if item.policy == request_validation.name)
@@ -312,3 +316,45 @@ def test_no_request_stops_the_module(
     reply = module.asked(f"/v/1/pets/{sent}", body, cookie=cookie)
     assert reply is None or reply.status in {400, 415}
     assert faults(module.asked(GOOD)) == []
+
+
+TOO_LONG = ["body  $ takes too long to compare with the schema"]
+
+
+def combined(word: str) -> dict[str, Any]:
+    """Schemas that ask thirty times, each time twice, whether the next one holds."""
+    made: dict[str, Any] = {}
+    for number in range(30):
+        following = {"$ref": f"#/components/schemas/S{number + 1}"}
+        made[f"S{number}"] = {word: [following, {"anyOf": [following]}]}
+    return {**made, "S30": {"type": "string"}, "Pet": {"$ref": "#/components/schemas/S0"}}
+
+
+@pytest.mark.parametrize("schemas", [combined("oneOf"), combined("anyOf")])
+def test_combinations_in_combinations_take_no_thread(schemas: dict[str, Any]) -> None:
+    """The time of each level doubles; the module gives up, and refuses the call."""
+    module = Validated(schemas)
+    assert faults(module.asked(GOOD, b"1")) == TOO_LONG
+    assert faults(module.asked("/v/1/pets/x?limit=3", b"1"))[1:] == TOO_LONG
+
+
+def test_not_makes_no_pass_of_what_took_too_long() -> None:
+    schemas = {**combined("oneOf"), "Pet": {"not": {"$ref": "#/components/schemas/S0"}}}
+    assert faults(Validated(schemas).asked(GOOD, b"1")) == TOO_LONG
+
+
+def test_levels_that_ask_twice_about_their_members_are_limited_too() -> None:
+    inner = {"type": "object", "properties": {"a": {"$ref": "#/components/schemas/Pet"}}}
+    schemas = {"Pet": {"oneOf": [inner, {**inner, "maxProperties": 1}, {"type": "string"}]}}
+    module = Validated(schemas)
+    assert faults(module.asked(GOOD, b'"a"')) == []
+    assert faults(module.asked(GOOD, b'{"a": ' * 50 + b"1" + b"}" * 50)) == TOO_LONG
+
+
+def test_large_bodies_are_compared_whole() -> None:
+    module = Validated()
+    kids = [{"name": f"n{number}", "tag": "t" * 10} for number in range(9000)]
+    assert faults(module.asked(GOOD, json.dumps({"name": "x", "kids": kids}).encode())) == []
+    kids[-1]["name"] = ""
+    said = faults(module.asked(GOOD, json.dumps({"name": "x", "kids": kids}).encode()))
+    assert said == ["body  $.kids[8999].name violates minLength 1"]

@@ -5,7 +5,7 @@ use regex::{Regex, RegexBuilder};
 use crate::checks::{Check, Unit, Violation};
 use crate::masking::{mask, Entity, Masked};
 use crate::prompts::{decorated, filled, Decoration, Template};
-use crate::schema::Schema;
+use crate::schema::{sized, Schema};
 use crate::strict_json::{read, Json};
 use crate::texts::{path, Form, Step};
 
@@ -123,7 +123,7 @@ fn action(value: Json, kind: &str) -> Option<Action> {
         "REGEX_GUARDRAIL" => Action::Check(Check::Pattern { regex: pattern(&text(value, "regex")?)?, invert }),
         "URL_GUARDRAIL" => Action::Check(Check::Urls { allowed: texts(value, "allowed"), denied: texts(value, "denied") }),
         "JSON_SCHEMA_GUARDRAIL" => {
-            let schema = Box::new(Schema::read(value.member("schema")?, &pattern)?);
+            let schema = Box::new(Schema::read(value.member("schema")?, &|text| sized(text, LARGEST_PATTERN))?);
             Action::Check(Check::Schema { schema, invert })
         }
         "PII_MASKING_GUARDRAIL" => {

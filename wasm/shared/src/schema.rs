@@ -1,7 +1,8 @@
 //! JSON Schema (2020-12) as far as a guardrail needs it: types, members, items, numbers, lengths, patterns, `enum`, `const`, the
 //! combinations and `$defs`. `kapi.policies.guardrails.conf` refuses a schema with another keyword.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 
@@ -9,9 +10,29 @@ use crate::strict_json::Json;
 
 const DEEPEST: usize = 64;
 
+/// Work for one value, in about nanoseconds: combinations in combinations take a time that is exponential in their depth, and a pattern may need its
+/// size for each letter.
+const MOST_WORK: u64 = 100_000_000;
+const WORK_OF_BYTE: u64 = 200;
+const WORK_OF_NODE: u64 = 200;
+/// Scans of a value by one node.
+const SCANS: u64 = 4;
+/// Bytes of a compiled pattern for which a letter needs one unit of work more.
+const PATTERN_BYTES: u64 = 128;
+
+/// A compiled pattern, and its size in bytes at most.
+pub struct Pattern {
+    pub regex: Regex,
+    pub size: usize,
+}
+
+pub type Compile<'a> = &'a dyn Fn(&str) -> Option<Pattern>;
+
 pub struct Schema {
     root: Node,
     defs: BTreeMap<String, Node>,
+    /// Work that is left for the current value.
+    left: Cell<u64>,
 }
 
 #[derive(Default)]
@@ -23,7 +44,7 @@ struct Node {
     others: Option<Box<Node>>,
     items: Option<Box<Node>>,
     numbers: BTreeMap<&'static str, f64>,
-    pattern: Option<Regex>,
+    pattern: Option<Pattern>,
     /// Values of `enum` and `const`, written the same way.
     values: Option<Vec<String>>,
     all: Vec<Node>,
@@ -39,9 +60,9 @@ const NUMBERS: [&str; 11] = [
 ];
 
 impl Schema {
-    pub fn read(value: Json, compile: &dyn Fn(&str) -> Option<Regex>) -> Option<Schema> {
+    pub fn read(value: Json, compile: Compile) -> Option<Schema> {
         let defs = value.member("$defs").map_or(Some(BTreeMap::new()), |defs| nodes(defs, compile))?;
-        Some(Schema { root: node(value, compile)?, defs })
+        Some(Schema { root: node(value, compile)?, defs, left: Cell::new(0) })
     }
 
     /// Whether a text itself is what the schema is about.
@@ -51,11 +72,21 @@ impl Schema {
 
     /// What is wrong with a value, and where.
     pub fn fault(&self, value: Json, place: &str) -> Option<String> {
-        self.wrong(&self.root, value, place, 0)
+        self.left.set(MOST_WORK + WORK_OF_BYTE * value.raw().len() as u64);
+        let fault = self.wrong(&self.root, value, place, 0);
+        // A combination may have taken the end of the work for an answer.
+        if self.left.get() == 0 { Some(format!("{place} takes too long to compare with the schema")) } else { fault }
+    }
+
+    /// Do some work; whether none is left then.
+    fn exhausts(&self, units: u64) -> bool {
+        self.left.set(self.left.get().saturating_sub(units));
+        self.left.get() == 0
     }
 
     fn wrong(&self, node: &Node, value: Json, place: &str, depth: usize) -> Option<String> {
-        if node.never || depth > DEEPEST {
+        let values = node.values.as_ref().map_or(0, Vec::len) as u64;
+        if self.exhausts(WORK_OF_NODE + SCANS * value.raw().len() as u64 + values) || node.never || depth > DEEPEST {
             return Some(format!("{place} is not allowed"));
         }
         let here = |what: String| Some(format!("{place} {what}"));
@@ -100,16 +131,20 @@ impl Schema {
                 return Some(format!("{place} violates {name} {bound}"));
             }
         }
-        let text = value.text()?;
-        node.pattern.as_ref().filter(|pattern| !pattern.is_match(&text)).map(|_| format!("{place} does not match the pattern"))
+        let (text, pattern) = (value.text()?, node.pattern.as_ref()?);
+        let is_wrong = self.exhausts(text.len() as u64 * (1 + pattern.size as u64 / PATTERN_BYTES)) || !pattern.regex.is_match(&text);
+        is_wrong.then(|| format!("{place} does not match the pattern"))
     }
 
     fn wrong_member(&self, node: &Node, value: Json, place: &str, depth: usize) -> Option<String> {
         if !value.is_object() {
             return None;
         }
-        if let Some(missing) = node.required.iter().find(|name| value.member(name).is_none()) {
-            return Some(format!("{place} lacks the member {missing}"));
+        if !node.required.is_empty() {
+            let there: BTreeSet<_> = value.members().map(|(name, _)| name).collect();
+            if let Some(missing) = node.required.iter().find(|name| !there.contains(name.as_str())) {
+                return Some(format!("{place} lacks the member {missing}"));
+            }
         }
         value.members().find_map(|(name, inner)| {
             let there = || format!("{place}.{}", name.chars().take(40).collect::<String>());
@@ -140,15 +175,15 @@ impl Schema {
     }
 }
 
-fn nodes(value: Json, compile: &dyn Fn(&str) -> Option<Regex>) -> Option<BTreeMap<String, Node>> {
+fn nodes(value: Json, compile: Compile) -> Option<BTreeMap<String, Node>> {
     value.members().map(|(name, inner)| Some((name.into_owned(), node(inner, compile)?))).collect()
 }
 
-fn list(value: Json, name: &str, compile: &dyn Fn(&str) -> Option<Regex>) -> Option<Vec<Node>> {
+fn list(value: Json, name: &str, compile: Compile) -> Option<Vec<Node>> {
     value.member(name).map_or(Some(Vec::new()), |items| items.items().map(|item| node(item, compile)).collect())
 }
 
-fn boxed(value: Json, name: &str, compile: &dyn Fn(&str) -> Option<Regex>) -> Option<Option<Box<Node>>> {
+fn boxed(value: Json, name: &str, compile: Compile) -> Option<Option<Box<Node>>> {
     value.member(name).map_or(Some(None), |inner| Some(Some(Box::new(node(inner, compile)?))))
 }
 
@@ -160,7 +195,7 @@ fn words(value: Option<Json>) -> Vec<String> {
     }
 }
 
-fn node(value: Json, compile: &dyn Fn(&str) -> Option<Regex>) -> Option<Node> {
+fn node(value: Json, compile: Compile) -> Option<Node> {
     if !value.is_object() {
         return Some(Node { never: value.raw() == "false", ..Node::default() });
     }
@@ -186,6 +221,18 @@ fn node(value: Json, compile: &dyn Fn(&str) -> Option<Regex>) -> Option<Node> {
         not: boxed(value, "not", compile)?,
         reference: value.member("$ref").and_then(Json::text).and_then(|text| text.strip_prefix("#/$defs/").map(str::to_owned)),
     })
+}
+
+/// A pattern of at most `largest` bytes; its size is known within a factor of two.
+pub fn sized(text: &str, largest: usize) -> Option<Pattern> {
+    let mut size = 16 * 1024;
+    loop {
+        match regex::RegexBuilder::new(text).size_limit(size).build() {
+            Ok(regex) => return Some(Pattern { regex, size }),
+            Err(regex::Error::CompiledTooBig(_)) if size < largest => size *= 2,
+            Err(_) => return None,
+        }
+    }
 }
 
 fn is_type(value: Json, name: &str) -> bool {

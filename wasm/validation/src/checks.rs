@@ -1,11 +1,9 @@
 //! What is checked at a route, as `kapi.policies.traffic.request_validation` writes it.
 
-use regex::{Regex, RegexBuilder};
-
 use crate::bodies::Body;
 use crate::parameters::Parameter;
 use crate::responses::Responses;
-use crate::schema::Schema;
+use crate::schema::{sized, Schema};
 use crate::strict_json::{read, Json};
 use crate::json_text::quoted;
 
@@ -60,7 +58,7 @@ impl Checks {
 }
 
 pub fn schema(value: Json) -> Option<Schema> {
-    Schema::read(value, &|text| RegexBuilder::new(text).size_limit(LARGEST_PATTERN).build().ok() as Option<Regex>)
+    Schema::read(value, &|text| sized(text, LARGEST_PATTERN))
 }
 
 pub fn text(value: Json, name: &str) -> Option<String> {

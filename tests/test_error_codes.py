@@ -1,20 +1,16 @@
-"""The table of error numbers: the only place that has them, and the documents know each one."""
+"""The table of error numbers is the only place that has them."""
 
 from __future__ import annotations
 
 import ast
 from pathlib import Path
 
-import pytest
-
 from kapi import error_codes
 from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid, Problem
-from kapi.front.web.openapi.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
 TABLE = {name: value for name, value in vars(error_codes).items() if isinstance(value, ErrorCode)}
-PAGES = "".join(page.read_text("utf-8") for page in (ROOT / "docs").rglob("*.md"))
 NUMBERS = {code.number for code in TABLE.values()}
 
 
@@ -27,13 +23,6 @@ def test_no_other_module_has_a_number() -> None:
             if isinstance(node, ast.Constant) and str(node.value) in NUMBERS:
                 found.append(f"{path.name}:{node.lineno}: {node.value}")
     assert found == []
-
-
-@pytest.mark.parametrize("name", list(TABLE))
-def test_the_docs_or_the_catalogue_know_it(name: str) -> None:
-    examples = [refusal.example or {} for refusal in CATALOGUE.refusals.values()]
-    in_catalogue = {str(example.get("code")) for example in examples}
-    assert TABLE[name].number in in_catalogue or TABLE[name].number in PAGES
 
 
 def test_a_problem_takes_number_and_status_from_the_table() -> None:

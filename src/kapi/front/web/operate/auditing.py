@@ -63,6 +63,8 @@ _NAMES: Final = {
     "DELETE /api/keys/{kid}": "key.retire",
     "POST /api/notification/notify": "token.revoke",
 }
+EVENTS: Final = tuple(dict.fromkeys(_NAMES.values()))
+"""Names of what changes over the system APIs."""
 _NOT_CHANGES: Final = frozenset(
     {
         "POST /api/configurator/apis/generate-configuration",

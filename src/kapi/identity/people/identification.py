@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from kapi.dataclass import dataclass
 from kapi.identity.accounts.attempts import TooManyTries
 from kapi.identity.accounts.users import User
+from kapi.identity.people.audited import tell_one_click
 from kapi.identity.people.one_click import one_click_choices
 from kapi.identity.people.sessions import BROWSER
 from kapi.identity.protocol.forms import Form
@@ -41,7 +42,7 @@ def identify(provider: Provider, request: Request, form: Form) -> Identified | s
     """The person, or the number of a failure."""
     chosen = form.get("one_click")
     if chosen:
-        return _one_click(provider, chosen)
+        return _one_click(provider, request, chosen)
     username, organization = form.get("username") or "", form.get("organization") or ""
     try:
         password, browser = form.get("password") or "", request.cookies.get(BROWSER, "")
@@ -57,9 +58,10 @@ def identify(provider: Provider, request: Request, form: Form) -> Identified | s
     )
 
 
-def _one_click(provider: Provider, chosen: str) -> Identified | str:
+def _one_click(provider: Provider, request: Request, chosen: str) -> Identified | str:
     for choice in one_click_choices(provider):
         if choice.value == chosen:
+            tell_one_click(provider, request, choice.user.username, choice.organization)
             return Identified(choice.user, choice.organization, (), ONE_CLICK_ACR)
     return "100171"
 

@@ -11,6 +11,7 @@ from typing import Final
 from kapi.dataclass import dataclass
 from kapi.identity.accounts.attempts import TooManyTries
 from kapi.identity.accounts.passwords import LONGEST, SHORTEST
+from kapi.identity.people.audited import tell
 from kapi.identity.people.consents import Consent, consent_of, consents, revoke_consent
 from kapi.identity.people.listing import Sought
 from kapi.identity.people.logout import revoke_session
@@ -25,7 +26,7 @@ from kapi.identity.protocol.forms import Form
 from kapi.identity.protocol.http import Request
 from kapi.identity.provider import Provider
 from kapi.store.accounts import Ending
-from kapi.store.audit import Event
+from kapi.store.audit import CHANGE
 
 MOST: Final = 100
 """Sessions and consents that are shown."""
@@ -170,16 +171,8 @@ def withdraw(provider: Provider, request: Request, session: Session, form: Form)
 
 def _tell(provider: Provider, request: Request, session: Session, event: str, target: str) -> None:
     """An entry of the audit log."""
-    provider.record(
-        Event(
-            event,
-            target=target,
-            detail="by the person",
-            subject=session.user,
-            address=request.network,
-            organization=session.organization,
-        )
-    )
+    detail = "by the person"
+    tell(provider, request, session, event, target, detail=detail, class_=CHANGE)
 
 
 CHANGES: Final[Mapping[str, Callable[[Provider, Request, Session, Form], Changed]]] = {

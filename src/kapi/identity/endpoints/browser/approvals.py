@@ -10,6 +10,7 @@ from kapi.identity.decoupled.requests import decide, pending_of
 from kapi.identity.grants.ciba import KIND, owner_of
 from kapi.identity.pages import error_page, page, see_other
 from kapi.identity.pages.clients import about_client
+from kapi.identity.people.audited import tell_decision
 from kapi.identity.people.consents import in_words
 from kapi.identity.people.page_session import session_here
 from kapi.identity.people.sessions import BROWSER, Session, form_token, form_token_is_right
@@ -45,7 +46,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         if request.method == "POST" and form_token_is_right(
             request, f"approvals{session.sid}", form.get("token")
         ):
-            _decide(provider, session, form, request.now)
+            _decide(provider, request, session, form)
             return see_other(PATH)
         return _page(provider, request, session)
     except OAuthError as error:
@@ -57,16 +58,19 @@ def _waiting(records: Records, session: Session, now: int) -> list[Record]:
     return [record for record in found if pending_of(record).is_open(now)]
 
 
-def _decide(provider: Provider, session: Session, form: Form, now: int) -> None:
+def _decide(provider: Provider, request: Request, session: Session, form: Form) -> None:
+    now = request.now
     waiting = {record.key: record for record in _waiting(provider.records, session, now)}
     record = waiting.get(form.get("request") or "")
     if record is None:
         return
     pending = pending_of(record)
-    allowed = None
+    authorization = None
     if form.get("decision") == "allow":
-        allowed = session.authorization(pending.client_id, pending.scope).payload()
-    decide(provider, KIND, record.key, now, allowed)
+        authorization = session.authorization(pending.client_id, pending.scope).payload()
+    if decide(provider, KIND, record.key, now, authorization):
+        about, allowed = (pending.client_id, pending.scope), authorization is not None
+        tell_decision(provider, request, session, about, allowed=allowed)
 
 
 def _page(provider: Provider, request: Request, session: Session) -> Answer:

@@ -21,6 +21,7 @@ from kapi.identity.pages import (
     page_link,
     see_other,
 )
+from kapi.identity.people.audited import tell_decision
 from kapi.identity.people.consents import in_words, keep_consent
 from kapi.identity.people.sessions import (
     BROWSER,
@@ -101,7 +102,9 @@ def _decided(
         request, f"consent{interaction.key}{session.sid}", form.get("token")
     ):
         return see_other(page_link(CONSENT_PATH, interaction.key))
-    if form.get("decision") != "allow":
+    allowed = form.get("decision") == "allow"
+    tell_decision(provider, request, session, (asked.client.id, asked.scope), allowed=allowed)
+    if not allowed:
         return decline(
             provider, asked, interaction, OAuthError("access_denied", "The person did not allow it")
         )

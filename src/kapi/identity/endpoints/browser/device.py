@@ -10,6 +10,7 @@ from kapi.identity.decoupled.requests import Pending, decide, pending_of
 from kapi.identity.decoupled.user_codes import KIND, LENGTH, device_of, plain, shown
 from kapi.identity.pages import error_page, page, see_other
 from kapi.identity.pages.clients import about_client
+from kapi.identity.people.audited import tell_decision
 from kapi.identity.people.consents import in_words
 from kapi.identity.people.page_session import session_here
 from kapi.identity.people.sessions import BROWSER, Session, form_token, form_token_is_right
@@ -104,6 +105,8 @@ def _decided(
         authorization = session.authorization(pending.client_id, pending.scope).payload()
     if not decide(provider, KIND, key, request.now, authorization):
         return _ask_for_code(provider, session, _WRONG)
+    about = (pending.client_id, pending.scope)
+    tell_decision(provider, request, session, about, allowed=allowed)
     return page(provider, "device_done.html", allowed=allowed)
 
 

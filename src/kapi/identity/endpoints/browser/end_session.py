@@ -15,6 +15,7 @@ from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import claims_of_hint
 from kapi.identity.clients.clients import Client
 from kapi.identity.pages import error_page, page, see_other
+from kapi.identity.people.audited import tell_sign_out
 from kapi.identity.people.logout import end_session
 from kapi.identity.people.sessions import (
     BROWSER,
@@ -78,6 +79,7 @@ def answer(provider: Provider, request: Request) -> Answer:
             return _signed_out(provider, logout, (), ())
         if _is_proof(provider, logout, session) or _confirmed(request, session, form):
             cookie, frames = end_session(provider, session, request.now)
+            tell_sign_out(provider, request, session)
             return _signed_out(provider, logout, (cookie,), frames)
         return _ask(provider, request, logout, session, form)
     except OAuthError as error:

@@ -24,6 +24,7 @@ from kapi.identity.pages import (
     see_other,
 )
 from kapi.identity.pages.clients import about_client
+from kapi.identity.people.audited import tell_sign_out
 from kapi.identity.people.identification import FAILURES, identify
 from kapi.identity.people.logout import end_session
 from kapi.identity.people.one_click import offers
@@ -103,6 +104,7 @@ def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
     before, who, now = session_of(provider, request), found.user.subject, request.now
     if before is not None and (before.user, before.organization) != (who, found.organization):
         end_session(provider, before, now)
+        tell_sign_out(provider, request, before, "another sign-in in this browser")
     session, cookie = sign_in(
         provider,
         now,

@@ -17,6 +17,7 @@ from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request
 from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import read_own
+from kapi.store.audit import SIGN_IN, SUCCESS, Event
 from kapi.store.records import key_of
 
 methods = ("POST",)
@@ -47,16 +48,18 @@ def answer(provider: Provider, request: Request) -> Answer:
     token = form.need("token")
     own = read_own(provider, token, request.now)
     if own is None:
-        _revoke_refresh_token(provider, client, token, request.now)
+        _revoke_refresh_token(provider, request, client, token)
     elif own.client_id != client.id:
         raise OAuthError("invalid_grant", _NOT_YOURS)
     elif own.expires_at > request.now:
         issuer = provider.settings.identity.issuer
         provider.revocations.revoke(own.jti, own.expires_at, _REASON, issuer=issuer)
+        _tell(provider, request, client, own.jti)
     return Answer(200, (*NO_STORE, *ANY_ORIGIN))
 
 
-def _revoke_refresh_token(provider: Provider, client: Client, token: str, now: int) -> None:
+def _revoke_refresh_token(provider: Provider, request: Request, client: Client, token: str) -> None:
+    now = request.now
     record = provider.families.of_refresh(key_of(token), now)
     if record is None:
         return
@@ -66,3 +69,21 @@ def _revoke_refresh_token(provider: Provider, client: Client, token: str, now: i
     if family.payload["client_id"] != client.id:
         raise OAuthError("invalid_grant", _NOT_YOURS)
     provider.revoke_family(family.key, now, _REASON)
+    _tell(provider, request, client, "", "a refresh token, with its authorization")
+
+
+def _tell(
+    provider: Provider, request: Request, client: Client, target: str, detail: str = ""
+) -> None:
+    """An entry of the audit log, in the class of sign-ins: a client may revoke many tokens."""
+    provider.record(
+        Event(
+            "token.revoke",
+            SUCCESS,
+            target=target,
+            detail=detail,
+            client=client.id,
+            address=request.network,
+            class_=SIGN_IN,
+        )
+    )

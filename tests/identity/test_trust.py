@@ -15,6 +15,7 @@ import pytest
 
 from kapi.errors import GatewayRejected, GatewayUnavailable, Problem, StorageBusy
 from kapi.fetch import get
+from kapi.front.web.declared.kinds.issuers import Issuers
 from kapi.identity.issuers.trust import Trust
 from kapi.identity.issuers.verify import IssuerKeys
 from kapi.jose.signing_keys import SigningKey
@@ -226,3 +227,19 @@ def test_of_two_nodes_that_add_a_name_at_once_the_second_is_told(
     assert first.find("one").issuer.issuer == standins[1].url
     for trust in (first, second):
         trust.stop()
+
+
+def test_a_prune_of_one_organization_leaves_an_issuer_that_was_given_to_others(
+    tmp_path: Path, standins: tuple[StandIn, StandIn]
+) -> None:
+    trust = trust_of(tmp_path, Gateway())
+    kind = Issuers(trust, "platform")
+    trust.add(declared("one", standins[0], organization="acme"))
+    kind.remove("one", "other")
+    assert trust.stored("one"), "it is of acme"
+    trust.add(declared("one", standins[0]), replace=True)
+    kind.remove("one", "acme")
+    assert trust.stored("one"), "it is of all organizations now"
+    kind.remove("one", "platform")
+    assert not trust.stored("one")
+    trust.stop()

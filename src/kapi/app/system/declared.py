@@ -36,7 +36,7 @@ def applying(control: Control, secrets: NamedSecrets) -> Applying:
         SettingsKind("Resource", identity, "resources", "resource"),
         SettingsKind("AssertionIssuer", identity, "assertion_issuers", "issuer"),
         Secrets(secrets),
-        Issuers(control.trust),
+        Issuers(control.trust, settings.apis.organization),
         Clients(identity.clients, clients, policy, os.urandom, time.time),
         Users(
             People(identity.users, users),

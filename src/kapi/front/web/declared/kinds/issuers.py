@@ -24,8 +24,10 @@ class Issuers:
     events = ("issuer.add", "issuer.change", "issuer.remove")
     of_organization = False
 
-    def __init__(self, trust: Trust) -> None:
+    def __init__(self, trust: Trust, platform: str) -> None:
+        """`platform` is the organization of the platform, whose callers manage those of all."""
         self._trust = trust
+        self._platform = platform
 
     def planned(self, items: Sequence[Item], batch: Batch) -> list[Step]:
         """The steps of these issuers. Their keys are not fetched for a trial."""
@@ -46,7 +48,10 @@ class Issuers:
 
     def remove(self, object_id: str, organization: str) -> None:
         """Trust an issuer no more."""
-        del organization  # only what a caller of the organization declared is removed
+        declared = self._trust.declaration(object_id)
+        is_other = declared is not None and declared.organization != organization
+        if is_other and organization != self._platform:
+            return  # An operator of the platform has given the issuer to others since.
         self._trust.remove(object_id)
 
     def stored(self) -> Iterable[Stored]:

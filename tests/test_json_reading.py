@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import Any
 
 import orjson
@@ -92,3 +93,20 @@ def test_what_is_read_can_be_written(content: bytes | str) -> None:
     except NotJson:
         return
     assert read_json(orjson.dumps(value)) == value
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"{},", b"0,", b'"",', b'""'])
+def test_a_large_text_of_many_values_takes_no_memory(piece: bytes) -> None:
+    text = b"[" + piece * (32_000_000 // len(piece)) + b"0]"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(NotJson, match="more than 500000 values"):
+        read_json(text)
+    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert taken < 100 * 1024, "kB; the values would take a million"
+
+
+@pytest.mark.parametrize("piece", [b"a, b: [c]\\n", b'\\"', b"{{{{[[[["])
+def test_a_large_text_of_few_values_is_read(piece: bytes) -> None:
+    text = piece * (8_000_000 // len(piece))
+    read = read_json(b'{"a": "' + text + b'", "b": ["c"]}')
+    assert (len(read["a"]) > 1_000_000, read["b"]) == (True, ["c"])

@@ -8,12 +8,20 @@ be is the caller's to say: it knows before it reads.
 from __future__ import annotations
 
 import json
+import re
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 
 DEEPEST: Final = 64
 """How many objects and lists may contain each other."""
+MOST_VALUES: Final = 500_000
+"""Values of a large text, about. One takes up to 100 bytes of memory, and two characters: `0,`."""
+_SMALL: Final = 1024 * 1024
+"""Bytes of a text that are not counted first."""
+_TOKEN: Final = re.compile(rb'[\[{,]|"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+"""What each value but the first has: a string of its own, or what comes before it."""
 _LEAST: Final = -(2**63)
 _MOST: Final = 2**63 - 1
 
@@ -24,6 +32,7 @@ class NotJson(ValueError):
 
 def read_json(content: bytes | bytearray | str, deepest: int = DEEPEST) -> Any:
     """The value that a JSON text in UTF-8 contains. Raises NotJson."""
+    _refuse_many(content)
     try:
         # Refuses other encodings, lone surrogates, NaN, Infinity, and floating-point numbers beyond
         # a double.
@@ -52,6 +61,19 @@ def read_object(content: bytes | bytearray | str) -> dict[str, Any]:
 def is_texts(value: Any) -> bool:
     """Whether a value is a list of texts."""
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _refuse_many(content: bytes | bytearray | str) -> None:
+    """Raise NotJson for a large text with more than MOST_VALUES values, before it takes memory."""
+    if len(content) <= _SMALL:
+        return
+    octets = content
+    if isinstance(octets, str):
+        octets = octets.encode("utf-8", "surrogatepass")
+    # Not all of them: the rest of a text with too many is not looked at.
+    tokens = sum(1 for _ in islice(_TOKEN.finditer(octets), 2 * MOST_VALUES + 1))
+    if tokens > 2 * MOST_VALUES:
+        raise NotJson(f"it has more than {MOST_VALUES} values")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

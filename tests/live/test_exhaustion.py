@@ -210,3 +210,21 @@ def test_a_server_of_client_documents_that_does_not_answer_keeps_no_sign_in_wait
             statuses = Counter(item.result() for item in opened)
     assert set(statuses) <= {400, 503}
     assert statuses[503] > 0
+
+
+def test_objects_of_many_values_take_no_memory_of_the_platform(
+    platform: Platform, tmp_path: Path
+) -> None:
+    body = tmp_path / "many"
+    body.write_bytes(b'{"objects": [' + b"[]," * 11_000_000 + b"[]]}")
+    token, process = platform.token("apk:api_create"), psutil.Process(platform.pid("control"))
+    before = process.memory_info().rss
+    sent = ("--data-binary", f"@{body}", "--max-time", "60")
+
+    def apply(_: int) -> int:
+        return platform.api("/api/apply", *sent, token=token).status
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(apply, range(4))) <= {400, 429, 503}
+    assert platform.pid("control") == process.pid
+    assert process.memory_info().rss - before < 300 * 1024**2

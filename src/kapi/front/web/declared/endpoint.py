@@ -23,7 +23,7 @@ from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.web.declared.applying import Applying, Asked, Outcome
 from kapi.front.web.declared.objects import Item, Kind
 from kapi.front.web.http.access import Access, json_answer
-from kapi.front.web.http.bodies import json_object, read_body
+from kapi.front.web.http.bodies import json_in, read_large
 from kapi.front.web.http.lanes import Lane
 from kapi.front.web.http.problems import body_of, problem_of
 from kapi.front.web.http.shapes import DOCUMENT_HINT, Member, Shape
@@ -72,8 +72,8 @@ class ApplyApi:
         scopes = {kind.scope for kind in self._applying.kinds.values()}
         principal = self._access.principal(request, *sorted(scopes))
         organization = self._access.organization(principal)
-        content = await read_body(request, LARGEST_BODY, at_once=False)
-        body = await run_in_threadpool(json_object, content, DOCUMENT_HINT)
+        file = await read_large(request, LARGEST_BODY)
+        body = await self._lane.run(request, json_in, file, DOCUMENT_HINT)
         members = _ASKED.read(body)
         items = items_of(members["objects"], self._applying.kinds)
         asked = Asked(

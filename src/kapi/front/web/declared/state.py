@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,7 +17,7 @@ from kapi.front.web.declared.applying import Applying, Outcome
 from kapi.front.web.declared.dumping import Dumps, Restoring
 from kapi.front.web.declared.endpoint import LARGEST_BODY, answer_of, items_of
 from kapi.front.web.http.access import Access, json_answer
-from kapi.front.web.http.bodies import json_object, read_body
+from kapi.front.web.http.bodies import json_in, read_large
 from kapi.front.web.http.lanes import Lane
 from kapi.front.web.http.shapes import DOCUMENT_HINT, Member, Shape, read_members
 from kapi.front.web.operate.auditing import changes
@@ -63,8 +62,8 @@ class StateApi:
     async def restore(self, request: Request) -> Response:
         """Make all objects of a dump on an empty platform; with `more`, on one that has some."""
         self._check(request)
-        content = await read_body(request, LARGEST_BODY, at_once=False)
-        body = await run_in_threadpool(json_object, content, DOCUMENT_HINT)
+        file = await read_large(request, LARGEST_BODY)
+        body = await self._lane.run(request, json_in, file, DOCUMENT_HINT)
         members = _RESTORE.read(body)
         asked = Restoring(
             items_of(members["objects"], self._kinds),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, Final
 
 from starlette.requests import Request
 
@@ -12,6 +13,8 @@ from kapi.json_reading import NotJson, read_object
 
 LARGEST_BODY = 64 * 1024
 """The default limit, in bytes."""
+_IN_MEMORY: Final = 1024 * 1024
+"""Bytes of a large body that are kept in memory while it is received."""
 
 
 async def read_body(request: Request, most: int = LARGEST_BODY, *, at_once: bool = True) -> bytes:
@@ -29,6 +32,29 @@ async def read_body(request: Request, most: int = LARGEST_BODY, *, at_once: bool
         if len(content) > most:
             raise too_large(most)
     return bytes(content)
+
+
+async def read_large(request: Request, most: int) -> IO[bytes]:
+    """The whole body, in a file if it is large. Raises Problem 413.
+
+    Many callers may send large bodies at once, slowly; who has received one reads it in a lane.
+    """
+    file: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - `json_in` closes it
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise too_large(most)
+        file.write(chunk)
+    file.seek(0)
+    return file
+
+
+def json_in(file: IO[bytes], hint: str) -> dict[str, Any]:
+    """The JSON object in a file, which is closed. Raises Problem 400 with the `hint`."""
+    with file:
+        content = file.read()
+    return json_object(content, hint)
 
 
 async def read_json_body(request: Request, hint: str, most: int = LARGEST_BODY) -> dict[str, Any]:

@@ -6,12 +6,14 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from console_browser import Browser, confirmed, token_of
 from harness import DEFINITION, Platform, conf
+from kapi.front.web import console
 from person import Page
 
 GATEWAY = "default.gw.wso2.com"
@@ -240,12 +242,29 @@ def test_a_reader_is_refused_on_the_server(reader: Browser, path: str) -> None:
     assert "/console/change/" not in page
 
 
-def test_forms_of_other_sites_change_nothing(operator: Browser) -> None:
-    for path in (
-        "/console/change/users",
-        "/console/edit/keys/rotate",
-        "/console/add/api-keys",
-        "/console/applications/any/new-key",
-    ):
-        sent = {"token": "0" * 64, "id": "org1user", "sure": "yes"}
-        assert operator.send(path, sent).status == 403
+def posted_paths() -> list[str]:
+    """The path of each form of the console, as the rows of its pages name them."""
+    found = []
+    for file in Path(console.__file__).parent.rglob("*.py"):
+        found += re.findall(r'\("POST", f?"([^"]+)", self\.', file.read_text())
+    named = {"one": "/applications/any", "id": "any", "kind": "users", "action": "remove"}
+    return sorted(re.sub(r"\{(\w+)\}", lambda name: named[name[1]], path) for path in found)
+
+
+@pytest.mark.parametrize("path", posted_paths())
+@pytest.mark.parametrize("token", ["", "0" * 64, "of another session"])
+def test_forms_of_other_sites_change_nothing(
+    operator: Browser, reader: Browser, path: str, token: str
+) -> None:
+    if token == "of another session":
+        token = token_of(reader.open("/console/"))
+    sent = {"id": "org1user", "sure": "yes", "key": "x", "token": token}
+    if not token:
+        del sent["token"]
+    assert operator.send(f"/console{path}", sent).status == 403
+    assert operator.open("/console/").status == 200
+
+
+def test_all_forms_were_found() -> None:
+    assert {"/sign-out", "/deploy/now", "/applications/any/revoke"} < set(posted_paths())
+    assert len(posted_paths()) > 12

@@ -6,9 +6,11 @@ import dataclasses
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kapi.apis.compile import api_id, compile_api
-from kapi.apis.merge import Placement, conflicts
+from kapi.apis.merge import Placement, Places, conflicts
 from kapi.errors import Invalid
 from kapi.policies import POLICIES
 
@@ -202,3 +204,26 @@ def test_two_names_and_versions_that_make_one_id_are_a_conflict() -> None:
     assert api_id("default", "a-b", "c") == api_id("default", "a", "b-c")
     new = dataclasses.replace(place("1"), name="a", version="b-c")
     assert conflicts(new, [dataclasses.replace(place("1"), name="a-b", version="c")])
+
+
+PLACES = st.builds(
+    Placement,
+    st.sampled_from(["i1", "i2", "i3"]),
+    st.sampled_from(["a", "a-b", "b"]),
+    st.sampled_from(["A", "B"]),
+    st.sampled_from(["1", "2"]),
+    st.sampled_from(["", "b"]),
+    st.lists(st.sampled_from(["/p/1", "/p", "/q/1"]), min_size=1, max_size=2).map(tuple),
+)
+
+
+@given(PLACES, st.lists(PLACES, max_size=6))
+def test_only_those_in_the_way_are_looked_at(new: Placement, others: list[Placement]) -> None:
+    current = {item.id: item for item in others}
+    assert conflicts(new, Places(others).rivals(new)) == conflicts(new, current.values())
+
+
+def test_few_of_many_are_in_the_way() -> None:
+    many = Places(place(f"i{number}", paths=(f"/p{number}/1",)) for number in range(20_000))
+    found = many.rivals(place("i1", paths=("/p7/1", "/new/1")))
+    assert {item.id for item in found} == {"i1", "i7"}

@@ -38,6 +38,45 @@ class Placement:
         return host_label(self.organization, self.environment)
 
 
+class Places:
+    """Placements, by what an API may be in the way of."""
+
+    def __init__(self, placements: Iterable[Placement] = ()) -> None:
+        self._by_id: dict[str, Placement] = {}
+        self._at: dict[tuple[str, str], set[str]] = {}
+        """Ids by host and base path, and by host and organization."""
+        self._organizations: dict[str, set[str]] = {}
+        """Those that have been at a host."""
+        for placement in placements:
+            self.add(placement)
+
+    def add(self, placement: Placement) -> None:
+        """Add one, in place of that with its id."""
+        before = self._by_id.get(placement.id)
+        if before is not None:
+            for key in _keys(before):
+                self._at[key].discard(before.id)
+        self._by_id[placement.id] = placement
+        for key in _keys(placement):
+            self._at.setdefault(key, set()).add(placement.id)
+        self._organizations.setdefault(placement.host, set()).add(placement.organization)
+
+    def rivals(self, new: Placement) -> list[Placement]:
+        """Those that may be in the way of one: by their id, base paths, or organization."""
+        host, found = new.host, {new.id}
+        for path in new.base_paths:
+            found |= self._at.get((host, path), set())
+        for organization in self._organizations.get(host, set()) - {new.organization}:
+            found |= self._at.get((host, organization), set())
+        return [self._by_id[name] for name in found if name in self._by_id]
+
+
+def _keys(placement: Placement) -> Iterable[tuple[str, str]]:
+    """Base paths begin with a slash, organizations do not."""
+    host = placement.host
+    return ((host, part) for part in (*placement.base_paths, placement.organization))
+
+
 def conflicts(new: Placement, deployed: Iterable[Placement]) -> tuple[Diagnostic, ...]:
     """Why `new` cannot be deployed beside the others; the same id and organization replaces.
 
@@ -62,6 +101,8 @@ def conflicts(new: Placement, deployed: Iterable[Placement]) -> tuple[Diagnostic
 def taken_calls(new: Api, deployed: Iterable[Api]) -> tuple[Diagnostic, ...]:
     """Operations with the same path on the same hosts, whatever the base path of their APIs is."""
     wanted = host_paths(new)
+    if not wanted:
+        return ()
     found: dict[Diagnostic, None] = {}
     for other in sorted(deployed, key=lambda item: item.id):
         if other.id == new.id or _host_of(other) != _host_of(new):

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from kapi import error_codes
 from kapi.apis.compile import Compiled
 from kapi.apis.ir import Api
-from kapi.apis.merge import Placement, conflicts, host_paths, taken_calls
+from kapi.apis.merge import Placement, Places, conflicts, host_paths, taken_calls
 from kapi.apis.secrets import SecretId, Secrets
 from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic, GatewayRejected, Invalid
@@ -80,7 +80,7 @@ class Planning:
         self._context = dataclasses.replace(context, secrets=Secrets(values))
         self._lock = lock
         with lock:
-            self._answering = {item.id: placement_of(item) for item in apis.all()}
+            self._answering = Places(map(placement_of, apis.all()))
         self._coming: dict[str, Api] = {}
 
     def plan(
@@ -90,7 +90,8 @@ class Planning:
 
         `beside` are APIs of this organization that are deployed before.
         """
-        self._answering |= {item.id: item for item in beside}
+        for place in beside:
+            self._answering.add(place)
         planned = [self._compiled(item, organization) for item in uploads]
         accepted = []
         for item in planned:
@@ -121,12 +122,12 @@ class Planning:
     def _beside(self, compiled: Compiled, mistakes: tuple[Diagnostic, ...]) -> Planned:
         api = compiled.api
         with self._lock:
-            others, more = self._answering.values(), self._coming.values()
+            others, more = self._answering.rivals(placement_of(api)), self._coming.values()
             found = conflicts_beside(api, others, self._apis, more)
         if api.id in self._coming:
             message = f"another API of this request has the id {api.id}"
             found += (Diagnostic("object", message, "Declare each API once.", "#/id"),)
-        self._answering[api.id] = placement_of(api)
+        self._answering.add(placement_of(api))
         self._coming[api.id] = api
         return Planned(api, (*found, *mistakes))
 

@@ -33,3 +33,25 @@ def test_a_media_type_that_no_header_can_have_is_left_out(name: str) -> None:
     content = {name: {"example": "b"}, **TEXT}
     operation = {"responses": {"200": {"content": content}}}
     assert example_of(OpenApiReader({}), operation, 0, "") == Example(200, "text/plain", "a")
+
+
+def test_lists_in_lists_are_bounded_together() -> None:
+    """Ten items in each of twelve lists in each other would be a billion texts."""
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(12):
+        schema = {"type": "array", "minItems": 10, "items": schema}
+    operation = {"responses": {"200": {"content": {"application/json": {"schema": schema}}}}}
+    made = example_of(OpenApiReader({}), operation, 0, "")
+    assert made.body is not None
+    assert len(made.body) < 100_000
+    assert '["text"' in made.body
+
+
+def test_a_list_has_the_items_that_it_must_have() -> None:
+    schema = {
+        "type": "array",
+        "minItems": 3,
+        "items": {"type": "array", "items": {"type": "integer"}},
+    }
+    operation = {"responses": {"200": {"content": {"application/json": {"schema": schema}}}}}
+    assert example_of(OpenApiReader({}), operation, 0, "").body == "[[0], [0], [0]]"

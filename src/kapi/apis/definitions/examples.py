@@ -219,7 +219,13 @@ class _Sampler:
         if id(item) in within:
             return []
         number = min(max(1, _whole(schema.get("minItems"))), _MOST_ITEMS)
-        return [self.value(item, within)] * number
+        before = self._left
+        value = self.value(item, within)
+        # Lists in lists would have as many values as the product of their lengths.
+        size = max(1, before - self._left)
+        number = min(number, 1 + max(0, self._left) // size)
+        self._left -= (number - 1) * size
+        return [value] * number
 
 
 def _type(schema: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ strangers keep no deployer waiting.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SMALL = 48 * 1024
 """Bytes of the documents that are read in this process: at most a fifth of a second."""
+_INLINES = re.compile(rb"\bmcp\b")
+"""A conf that asks for tools: their schemas have what references lead to, many times over."""
 _NICENESS = 10
 """Strangers' documents are read when nothing else is to be done."""
 
@@ -68,7 +71,7 @@ def compiling(settings: Settings, *, for_anybody: bool = False) -> Callable[...,
         policies: Sequence[Any],  # noqa: ARG001 - as compile_api
     ) -> Compiled:
         arguments = (conf, definition, organization, own)
-        if len(conf) + len(definition) <= SMALL:
+        if len(conf) + len(definition) <= SMALL and not _INLINES.search(conf):
             return compiled(*arguments)
         found: Compiled = pool.run("kapi.policies.compiling:compiled", *arguments)
         return found

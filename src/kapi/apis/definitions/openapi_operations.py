@@ -7,6 +7,7 @@ server, the validation of requests and mock responses.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
@@ -20,6 +21,8 @@ JSON: Final = re.compile(r"application/([\w.-]+\+)?json\b")
 """Media types whose content is JSON (RFC 6839 §3.1)."""
 METHODS: Final = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD")
 _DEEPEST: Final = 12
+_MOST_SCHEMAS: Final = 10_000
+"""Schemas in the place of references. References in references multiply them with each level."""
 _DROPPED: Final = frozenset(
     ("xml", "discriminator", "externalDocs", "example", "nullable", "$schema", "$id", "$anchor")
 )
@@ -83,7 +86,7 @@ class OpenApiReader:
             target = target_of(self.document, reference)
             return made.schema(target, depth, (*seen, reference))
 
-        made = _Translation(inlined)
+        made = _Translation(inlined, left=_MOST_SCHEMAS)
         return made.schema(given)
 
     def request_schema(self, given: Any) -> dict[str, Any]:
@@ -142,7 +145,7 @@ def _not_required(made: dict[str, Any], given: dict[str, Any], mark: str) -> Non
     made["required"] = needed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Translation:
     """From schemas of OpenAPI to JSON Schema."""
 
@@ -150,13 +153,16 @@ class _Translation:
     """What is in the place of a reference, by its depth and the references around it."""
     change: Callable[[dict[str, Any], dict[str, Any]], None] = _as_written
     """Changes a made schema; the second is what it is made of."""
+    left: int = sys.maxsize
+    """Schemas that may still be made; the others are left open."""
 
     def schema(self, given: Any, depth: int = 0, seen: tuple[str, ...] = ()) -> dict[str, Any]:
         """One schema with all its parts."""
         reference = mapping(given).get("$ref")
         if isinstance(reference, str):
             return self.reference(reference, depth, seen)
-        if not isinstance(given, dict) or depth > _DEEPEST:
+        self.left -= 1
+        if not isinstance(given, dict) or depth > _DEEPEST or self.left < 0:
             return {}
         made = {}
         for name, value in given.items():

@@ -81,8 +81,10 @@ def tools_of(conf: ApiConf, document: Mapping[str, Any] | None) -> Tools:
         tool = _tool(conf, operation, known, reader, result)
         if tool is not None:
             tools.append(_renamed(tool, names))
+        if len(tools) > MOST_TOOLS:
+            break
     if len(tools) > MOST_TOOLS:
-        message = f"{len(tools)} operations are tools; at most {MOST_TOOLS} can be"
+        message = f"more than {MOST_TOOLS} operations are tools; at most {MOST_TOOLS} can be"
         hint = "Set mcp: true for chosen operations only, instead of the API."
         result.mistakes.append(Diagnostic(codes.LIMIT, message, hint, "#/mcp", source=_SOURCE))
     result.found = tuple(tools)

@@ -73,6 +73,16 @@ def scheme(declared: Any) -> Scheme:
     return Scheme("", "unknown type")
 
 
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """What a list of requirements means; `others` are schemes that are not enforced."""
+
+    requirements: list[Any]
+    scopes: tuple[str, ...]
+    alternatives: tuple[tuple[str, ...], ...]
+    others: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Security:
     """The schemes of one document and the access of its requirements; collects notes."""
@@ -83,6 +93,8 @@ class Security:
     """Pointer and name of each operation that the document opens to any caller."""
     others: dict[str, list[str]] = field(default_factory=dict)
     """For each scheme that is not enforced, the operations that ask for it."""
+    _known: dict[int, _Meant] = field(default_factory=dict)
+    """By the identity of the list, which `_Meant` keeps alive."""
 
     def access(
         self, requirements: list[Any] | None, own_scopes: tuple[str, ...], pointer: str, name: str
@@ -93,8 +105,10 @@ class Security:
         """
         if requirements is None:
             return _checked(own_scopes, ())
-        choices = [self._choice(item, name) for item in of_kind(requirements, dict)]
-        scopes, alternatives = _combined([choice for choice in choices if choice is not None])
+        meant = self._meant(requirements)
+        scopes, alternatives = meant.scopes, meant.alternatives
+        for scheme_name in meant.others:
+            self.others.setdefault(scheme_name, []).append(name)
         if not scopes and not alternatives and own_scopes:
             return _checked(own_scopes, ())
         if not requirements or {} in requirements:
@@ -102,8 +116,22 @@ class Security:
             return Access(secured=False)
         return _checked(scopes, alternatives)
 
-    def _choice(self, requirement: dict[str, Any], name: str) -> tuple[str, ...] | None:
-        """The scopes of a requirement; None if it has neither scopes nor a token with scopes."""
+    def _meant(self, requirements: list[Any]) -> _Meant:
+        """What a list means. That of the document is the list of most operations: read once."""
+        known = self._known.get(id(requirements))
+        if known is None:
+            others: list[str] = []
+            choices = [self._choice(item, others) for item in of_kind(requirements, dict)]
+            scopes, alternatives = _combined([item for item in choices if item is not None])
+            known = _Meant(requirements, scopes, alternatives, tuple(others))
+            self._known[id(requirements)] = known
+        return known
+
+    def _choice(self, requirement: dict[str, Any], others: list[str]) -> tuple[str, ...] | None:
+        """The scopes of a requirement; None if it has neither scopes nor a token with scopes.
+
+        Schemes that are not enforced are added to `others`.
+        """
         scopes: dict[str, None] = {}
         takes_scopes = False
         for scheme_name, listed in requirement.items():
@@ -112,7 +140,7 @@ class Security:
                 takes_scopes = True
                 scopes.update(dict.fromkeys(words))
             elif self._scheme(scheme_name).kind != "bearer":
-                self.others.setdefault(scheme_name, []).append(name)
+                others.append(scheme_name)
         if takes_scopes:
             return tuple(scopes)
         return None

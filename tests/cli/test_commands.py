@@ -396,6 +396,7 @@ def test_a_file_that_cannot_be_written_is_named(run) -> None:
         done = run(*arguments, "/nonexistent/x")
         assert done.returncode == 1
         assert "cannot write /nonexistent/x" in done.stderr
+        assert "Make its folder first: mkdir -p /nonexistent" in done.stderr
         assert "fault in kapi" not in done.stderr
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -168,11 +169,11 @@ def put_into(path: Path | None, text: str) -> None:
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
-        raise KapiError(
-            "output",
-            f"cannot write {path}: {error.strerror}",
-            hint="Name a file in a folder that you may write to.",
-        ) from error
+        hint = "Name a file in a folder that you may write to."
+        if not path.parent.exists():
+            hint = f"Make its folder first: mkdir -p {shlex.quote(str(path.parent))}"
+        reason = f"cannot write {path}: {error.strerror}"
+        raise KapiError("output", reason, hint=hint) from error
     say(f"wrote {path}")
 
 

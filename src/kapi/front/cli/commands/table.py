@@ -10,9 +10,11 @@ They listen on one https port, 9095 by default.
 
 First steps:
 
-  kapi up                                      start the platform (Ctrl-C stops it)
-  kapi deploy petstore.apk-conf openapi.yaml   deploy an API
-  kapi token                                   a token to call it with
+  kapi up                                start the platform (Ctrl-C stops it)
+  kapi init openapi.yaml --write my.apk-conf --endpoint URL
+                                         a conf for a definition and its backend
+  kapi deploy my.apk-conf openapi.yaml   deploy the API
+  kapi call PATH                         call it with a token
 """
 EPILOG = (
     "Exit codes: 0 done · 1 failed · 2 usage · 3 invalid input · 4 unauthenticated or forbidden ·"

@@ -6,6 +6,8 @@ valgrind, once for each variant: as it is, without the access log, and without e
 machine. Counts of one run differ by up to 1 %; callgrind counts an allocation about four times as
 high as it is on a processor (tcmalloc has no counters of its own for each processor there).
 
+`--log` adds what parts of the access log cost.
+
 `--keep FOLDER` keeps what callgrind wrote. Envoy has no symbols: compare the calls of a function
 in two variants, or look for a function that is called once for each filter.
 """
@@ -173,6 +175,50 @@ def left_out(item: Config, name: str) -> Config:
     return item
 
 
+def line_of(config: Config) -> Config:
+    """The fields of the line of a call that passed."""
+    logs = manager_of(config)["access_log"]
+    passed = next(item for item in logs if item["name"] == "passed")
+    line: Config = passed["typed_config"]["log_format"]["json_format"]
+    return line
+
+
+def filter_alone(config: Config) -> None:
+    manager = manager_of(config)
+    logs = ("passed", "not_passed")
+    manager["access_log"] = [item for item in manager["access_log"] if item["name"] not in logs]
+
+
+def time_alone(config: Config) -> None:
+    line = line_of(config)
+    for name in set(line) - {"time"}:
+        del line[name]
+
+
+def without_fields(*names: str) -> Callable[[Config], None]:
+    def change(config: Config) -> None:
+        for name in names:
+            del line_of(config)[name]
+
+    return change
+
+
+def path_without_filter(config: Config) -> None:
+    line_of(config)["url"] = "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"
+    without("envoy.filters.http.set_filter_state")(config)
+
+
+_AI = ("prompt_tokens", "completion_tokens", "total_tokens", "model", "cost", "answer_fault")
+LOG_PARTS: tuple[tuple[str, Callable[[Config], None]], ...] = (
+    ("no log, but the filter that keeps host and path", filter_alone),
+    ("a line with the time alone", time_alone),
+    ("no consumer, subject, application", without_fields("consumer", "subject", "application")),
+    ("no version, organization, operation", without_fields("version", "organization", "operation")),
+    ("no fields of AI", without_fields(*_AI)),
+    ("the path without its filter", path_without_filter),
+)
+
+
 @contextlib.contextmanager
 def below_valgrind(folder: Path, config: Config, port: int) -> Iterator[int]:
     """Envoy with this configuration: its process id."""
@@ -240,7 +286,7 @@ def counted(folder: Path, config: Config, port: int, sending: Sending) -> float:
     return int(total[1]) / CALLS / 1000
 
 
-def measure(folder: Path, names: list[str]) -> None:
+def measure(folder: Path, names: list[str], *, log: bool) -> None:
     backend = serve()
     found, pem, token = saved(folder, conf(port=backend, operations=OPERATIONS))
     secured = f"GET /echo/1.0.0/items HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}"
@@ -250,6 +296,8 @@ def measure(folder: Path, names: list[str]) -> None:
         ("kapi, JWT and scope, no access log", secured, without_log),
         *((f"kapi, JWT and scope, without {name}", secured, without(name)) for name in names),
     ]
+    if log:
+        rows += [(name, secured, change) for name, change in LOG_PARTS]
     port = free_port()
     bare = plain_bootstrap(port, backend, pem)
     base = counted(folder / "plain", bare, port, partial(send, f"{secured}\r\n\r\n".encode()))
@@ -270,11 +318,12 @@ def measure(folder: Path, names: list[str]) -> None:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--without", action="append", default=[], metavar="FILTER")
+    options.add_argument("--log", action="store_true", help="parts of the access log")
     options.add_argument("--keep", type=Path, help="a folder for what callgrind wrote")
     chosen = options.parse_args()
     assert shutil.which("callgrind_control"), "install valgrind (Debian: apt-get install valgrind)"
     with tempfile.TemporaryDirectory() as name:
-        measure(Path(name), chosen.without)
+        measure(Path(name), chosen.without, log=chosen.log)
         if chosen.keep:
             shutil.copytree(name, chosen.keep, ignore=shutil.ignore_patterns("data"))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -213,6 +214,21 @@ def test_a_client_made_by_command_gets_tokens_at_once_and_none_when_removed(
     assert platform.cli("client", "remove", CLIENT, check=False).returncode != 0
     wrong = platform.cli("client", "create", "x", "--grant", "magic", check=False)
     assert (wrong.returncode, "magic grant type not supported" in wrong.stderr) == (3, True)
+
+
+def test_how_a_client_proves_who_it_is_may_be_in_the_metadata(
+    platform: Platform, tmp_path: Path
+) -> None:
+    file = tmp_path / "metadata.json"
+    file.write_text(json.dumps({"token_endpoint_auth_method": "none"}))
+    grant = ("--grant", "urn:ietf:params:oauth:grant-type:device_code")
+    create = ("client", "create", "tv", *grant, "--metadata", str(file), "-o", "json")
+    made = json.loads(platform.cli(*create).stdout)
+    assert (made["token_endpoint_auth_method"], "client_secret" in made) == ("none", False)
+    other = json.loads(platform.cli(*create, "--method", "client_secret_post").stdout)
+    assert other["token_endpoint_auth_method"] == "client_secret_post"
+    for item in (made, other):
+        platform.cli("client", "remove", item["client_id"])
 
 
 def token_statuses(platform: Platform, client_id: str, secret: str) -> set[int]:

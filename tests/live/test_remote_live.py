@@ -180,3 +180,10 @@ def test_a_person_signs_in_by_a_code_and_is_renewed(
     keep("test", replace(credential, expires_at=0))
     with pytest.raises(KapiError, match="has ended"):
         server.token(("kapi:users",), None)
+
+
+def test_a_sign_in_without_a_client_says_how_to_make_one(remote: RemoteCommands) -> None:
+    remote.use()
+    refused = remote("login", check=False)
+    assert refused.returncode == Exit.FAILED
+    assert "kapi client create kapi-cli --method none" in refused.stderr

@@ -31,7 +31,14 @@ Grants = Annotated[
 ]
 RedirectUris = Annotated[list[str] | None, many("--redirect-uri", "Where codes are sent.")]
 Scopes = Annotated[list[str] | None, many("--scope", "A scope it may ask for; any without one.")]
-Method = Annotated[str, typer.Option("--method", help="How it proves who it is.")]
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        help="How it proves who it is; client_secret_basic without one, none for a public client.",
+        show_default=False,
+    ),
+]
 Metadata = Annotated[
     str | None,
     typer.Option(
@@ -56,7 +63,7 @@ def create(
     grant: Grants = None,
     redirect_uri: RedirectUris = None,
     scope: Scopes = None,
-    method: Method = "client_secret_basic",
+    method: Method = "",
     metadata: Metadata = None,
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
@@ -68,7 +75,9 @@ def create(
       kapi client create reports --scope items:read
       kapi client create shop --grant authorization_code --redirect-uri https://shop.example/back
     """
-    value = _metadata(metadata) | {"client_name": name, "token_endpoint_auth_method": method}
+    value = _metadata(metadata) | {"client_name": name}
+    if method:
+        value["token_endpoint_auth_method"] = method
     value["grant_types"] = grant or value.get("grant_types", ["client_credentials"])
     if redirect_uri:
         value["redirect_uris"] = redirect_uri

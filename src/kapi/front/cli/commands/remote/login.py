@@ -15,7 +15,7 @@ from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format, say, show
 from kapi.front.cli.server.choice import remote
 from kapi.front.cli.server.credentials import credential_of, keep, locked
-from kapi.front.cli.server.grants import authenticated
+from kapi.front.cli.server.grants import DEVICE_CODE, authenticated
 from kapi.front.cli.server.remote import RemoteServer
 
 PATH = "/api/whoami"
@@ -57,7 +57,9 @@ def login(
         raise KapiError(
             "login",
             "which client signs in?",
-            hint="Name one that is registered at the provider: --client-id ID.",
+            hint="Name one that is registered at the provider: --client-id ID. At the inbuilt one,"
+            " `kapi client create kapi-cli --method none --grant"
+            f" {DEVICE_CODE} --grant refresh_token` makes one.",
         )
     secret = _secret(from_stdin=secret_stdin, asked=client_credentials)
     wish = Wish(client, secret, chosen_scopes(scope or (), ()))

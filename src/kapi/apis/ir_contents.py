@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from kapi.apis.ir import ClientCertificates, Endpoint, FilterSecret, PasswordFile, SecretRef
+
+_Kind = TypeVar("_Kind")
 
 
 def plain(value: Any) -> Any:
@@ -36,29 +38,32 @@ def _has_fields(value: Any) -> bool:
 
 def secret_refs(value: Any) -> Iterator[SecretRef]:
     """Every secret that an IR, or a part of one, names."""
-    return (item for item in _within(value) if isinstance(item, SecretRef))
+    return _of_kind(value, SecretRef)
 
 
 def endpoints_in(value: Any) -> Iterator[Endpoint]:
     """Every backend that an IR, or a part of one, calls: also those in the nodes of policies."""
-    return (item for item in _within(value) if isinstance(item, Endpoint))
+    return _of_kind(value, Endpoint)
 
 
 def client_certificates_in(value: Any) -> Iterator[SecretRef]:
     """Every secret that must hold certificates of clients."""
-    for item in _within(value):
-        if isinstance(item, ClientCertificates):
-            yield from item.accepted
+    for item in _of_kind(value, ClientCertificates):
+        yield from item.accepted
 
 
 def password_files_in(value: Any) -> Iterator[SecretRef]:
     """Every secret that must hold users and digests of passwords."""
-    return (item.secret for item in _within(value) if isinstance(item, PasswordFile))
+    return (item.secret for item in _of_kind(value, PasswordFile))
 
 
 def filter_secrets_in(value: Any) -> Iterator[FilterSecret]:
     """Every secret whose value a filter of Envoy gets."""
-    return (item for item in _within(value) if isinstance(item, FilterSecret))
+    return _of_kind(value, FilterSecret)
+
+
+def _of_kind(value: Any, kind: type[_Kind]) -> Iterator[_Kind]:
+    return (item for item in _within(value) if isinstance(item, kind))
 
 
 def _within(value: Any) -> Iterator[Any]:

@@ -65,24 +65,33 @@ def _uses_at(owner: Mapping, level: Level, pointer: str) -> Iterator[Use]:
 
 def check_policy_lists(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:
     """Add every mistake in the policies of both levels."""
-    for use in uses(root):
-        known = listed.get(use.name)
-        if known is not None and use.parameters is not None:
-            known.check(use.parameters, below(use.pointer, "parameters"), report)
+    for use, policy in _known_uses(root, listed):
+        if use.parameters is not None:
+            policy.check(use.parameters, below(use.pointer, "parameters"), report)
     _check_types(root, listed, report)
     _check_repeated(root, listed, report)
     _check_levels(root, listed, report)
 
 
+def _known_uses(
+    root: Mapping, listed: Table[str, ListedPolicy]
+) -> Iterator[tuple[Use, ListedPolicy]]:
+    """The uses of policies that exist; the schema reports the others."""
+    for use in uses(root):
+        if use.name in listed:
+            yield use, listed[use.name]
+
+
 def _check_types(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:
     """Report policies that are not for an API of this type. The kinds exclude others by name."""
     named = text_at(root, "type")
-    for use in uses(root):
-        known = listed.get(use.name)
-        if known is None or not known.types or not named or named in known.types:
+    if not named:
+        return
+    for use, policy in _known_uses(root, listed):
+        if not policy.types or named in policy.types:
             continue
         message = f"an API of type {named} cannot have {use.name}"
-        hint = f"Remove it: it is for APIs of type {' and '.join(known.types)}."
+        hint = f"Remove it: it is for APIs of type {' and '.join(policy.types)}."
         place = key_mark(use.node, "policyName", use.pointer)
         report.add(codes.COMBINATION, message, place, hint)
 
@@ -90,9 +99,8 @@ def _check_types(root: Mapping, listed: Table[str, ListedPolicy], report: Report
 def _check_repeated(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:
     """A second policy of one list would hide the first, where a list may have only one."""
     seen: set[tuple[str, str]] = set()
-    for use in uses(root):
-        known = listed.get(use.name)
-        if known is None or not known.once:
+    for use, policy in _known_uses(root, listed):
+        if not policy.once:
             continue
         if (use.owner, use.name) in seen:
             message = f"a list has {use.name} twice"

@@ -30,9 +30,9 @@ from kapi.gateway.envoy.resources.routes.definitions import LARGEST_IN_ENVOY
 from kapi.gateway.envoy.resources.routes.kinds import ROUTES
 from kapi.gateway.envoy.resources.routes.paths import first_segment, match_pattern
 from kapi.gateway.envoy.resources.routes.slashes import (
-    one_for_all,
     other_slashes,
     slash_routes,
+    slashes_of_host,
 )
 from kapi.gateway.envoy.resources.routes.system import ROOT, SystemRoute, system_routes
 from kapi.gateway.envoy.resources.routes.version_aliases import alias_of, aliases
@@ -236,19 +236,21 @@ def _api_host(
     """`names` are those of the host, the configured one first."""
     bases = {part.base_path for part in parts}
     apis = {part.api.id: part.api for part in parts}
-    together = one_for_all(apis.values())
+    slashes = slashes_of_host(apis.values(), context.gateway)
     routes: list[dict[str, Any]] = []
     # The longest base path first: `/petstore/1.0.0/pets` is not `{x}/pets` of the default version
     # at `/petstore`.
     for part in sorted(parts, key=lambda part: (-len(part.base_path), part.base_path)):
-        routes += _routes_of(part, context, own_slashes=not together)
+        routes += _routes_of(part, context, own_slashes=slashes.by_api)
         if any(part.base_path.startswith(other + "/") for other in bases):
             routes.append(_nothing_else_below(part.base_path))
-    slashes = _slashes_of_host(tuple(apis.values()), context)
+    first = slashes.first
+    if context.access_log and len(apis) == 1:
+        first = labelled(first, parts[0].api)
     return {
         "name": names[0],
         "domains": names,
-        "routes": [*slashes, *routes] if together else [*routes, *slashes],
+        "routes": [*first, *routes, *slashes.last],
         "request_headers_to_add": public_address(names, context.gateway),
         "typed_per_filter_config": _CLOSED,
     }
@@ -263,14 +265,6 @@ def _routes_of(
         routes = [*slash_routes(part.api, part.base_path, context.gateway), *routes]
     if context.access_log:
         return labelled(routes, part.api)
-    return routes
-
-
-def _slashes_of_host(apis: Sequence[Api], context: RenderContext) -> Sequence[dict[str, Any]]:
-    """What becomes of escaped slashes where no API says it; that of the only API is in the log."""
-    routes = [other_slashes(context.gateway)]
-    if context.access_log and len(apis) == 1 and one_for_all(apis):
-        return labelled(routes, apis[0])
     return routes
 
 

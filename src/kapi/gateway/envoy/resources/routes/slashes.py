@@ -13,6 +13,7 @@ from typing import Any
 
 from kapi.apis.ir import Api
 from kapi.apis.kinds.rest import REST
+from kapi.dataclass import dataclass
 from kapi.policies.authentication.unchecked import answered_here
 from kapi.settings import GatewaySettings
 
@@ -20,16 +21,31 @@ _ESCAPED = "%(?:2[fF]|5[cC])"
 _HTTPS_PORT = 443
 
 
-def one_for_all(apis: Iterable[Api]) -> bool:
-    """Whether `other_slashes` may come before the routes of all these APIs of a host.
+@dataclass(frozen=True, slots=True)
+class HostSlashes:
+    """The routes of a host for escaped slashes: before those of its APIs, and after them.
 
-    Then none of them needs a route of its own. Other kinds than REST may have `/` in a parameter.
+    With `by_api` each API has its own before its routes (`slash_routes`).
     """
-    return {(api.type, api.escaped_slashes) for api in apis} == {(REST.type, "unescape")}
+
+    first: list[dict[str, Any]]
+    last: list[dict[str, Any]]
+    by_api: bool
+
+
+def slashes_of_host(apis: Iterable[Api], gateway: GatewaySettings) -> HostSlashes:
+    """One route comes first if all APIs of the host unescape.
+
+    Other kinds than REST may have `/` in a parameter.
+    """
+    routes = [other_slashes(gateway)]
+    if {(api.type, api.escaped_slashes) for api in apis} == {(REST.type, "unescape")}:
+        return HostSlashes(first=routes, last=[], by_api=False)
+    return HostSlashes(first=[], last=routes, by_api=True)
 
 
 def slash_routes(api: Api, base_path: str, gateway: GatewaySettings) -> list[dict[str, Any]]:
-    """What comes before the routes of an API below one base path, if not `one_for_all`."""
+    """What comes before the routes of an API below one base path, with `HostSlashes.by_api`."""
     if api.type != REST.type:
         return []
     match = {"safe_regex": {"regex": f"{re.escape(base_path.rstrip('/'))}/.*{_ESCAPED}.*"}}

@@ -9,8 +9,11 @@ import pytest
 from flows import CALLBACK, redeem
 from harness import DEFINITION, Platform, conf
 from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
-from person import Person, authorize_path, over_https
+from kapi.settings import WELL_KNOWN_CLIENT_SECRET as CLIENT_SECRET
+from person import Person, authorize_path, claims_of, over_https
 from waiting import until
+
+IDP = "idp.am.wso2.com"
 
 
 def test_people_come_and_go_by_command(platform: Platform) -> None:
@@ -168,3 +171,40 @@ def test_a_session_and_a_consent_are_revoked_by_command(platform: Platform, echo
     events = platform.cli("audit", "--limit", "2").stdout
     assert events.index("session.revoke") < events.index("consent.revoke")
     platform.cli("user", "remove", "hedy")
+
+
+def test_what_a_person_and_a_client_do_at_the_provider_is_in_the_audit_log(
+    platform: Platform,
+) -> None:
+    """A consent, a revoked token and a sign-out over TLS, read from the system API."""
+    platform.cli("user", "add", "ida", "--password-stdin", stdin="correct horse\n")
+    browser = Person(over_https(platform.port))
+    page = browser.open(authorize_path(CLIENT, CALLBACK, scope="default"))
+    page = browser.sign_in(page, "ida", "correct horse", "")
+    code = browser.submit(page, decision="allow").parameters["code"]
+    token = redeem(browser, code).json()["access_token"]
+    client = ("-u", f"{CLIENT}:{CLIENT_SECRET}")
+    revoked = platform.request(IDP, "/oauth2/revoke", *client, "-d", f"token={token}")
+    assert revoked.status == 200
+    browser.submit(browser.open("/oauth2/logout"))
+    auditor = platform.token("kapi:audit")
+
+    def entries() -> dict[tuple[str, str], dict[str, str]]:
+        """The newest entries of both, by event and target."""
+        found = list[dict[str, str]]()
+        for by in ("ida", CLIENT):
+            found += platform.api(f"/api/audit?by={by}&limit=100", token=auditor).json()["events"]
+        return {(entry["event"], entry.get("target", "")): entry for entry in found}
+
+    expected = {("consent.allow", CLIENT), ("token.revoke", claims_of(token)["jti"])}
+    # The provider writes its entries a moment later.
+    until(lambda: expected <= set(entries()), lambda: str(entries()))
+    until(lambda: "sign_out" in {event for event, _ in entries()}, lambda: str(entries()))
+    seen = {event: entry for (event, _), entry in entries().items()}
+    for event in ("sign_in", "sign_out", "consent.allow"):
+        assert (seen[event]["subject"], seen[event]["outcome"]) == ("ida", "success")
+    assert all(seen[event]["address"] for event in ("sign_in", "sign_out", "token.revoke"))
+    log = (platform.data_dir / "logs/audit.log").read_text("utf-8")
+    assert token not in log
+    assert "correct horse" not in log
+    platform.cli("user", "remove", "ida")

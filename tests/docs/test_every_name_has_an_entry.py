@@ -112,3 +112,33 @@ def test_the_events_are_found() -> None:
 def test_every_event_of_the_audit_log_has_a_row(name: str) -> None:
     named = " ".join(row[0] for row in rows("operate/audit.md"))
     assert f"`{name}`" in named
+
+
+def test_every_policy_and_field_has_a_golden_folder() -> None:
+    confs = "".join(
+        path.read_text("utf-8") for path in (ROOT / "tests/golden").glob("*/*.apk-conf")
+    )
+    parts = [policy.conf_part for policy in POLICIES]
+    names = {item.name for part in parts for item in (*part.listed, *part.fields)}
+    assert sorted(name for name in names if not re.search(rf"\b{name}\b", confs)) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BasicAuthentication",
+        "BrowserSignIn",
+        "Compression",
+        "ExternalAuthorization",
+        "FaultInjection",
+        "IPRestriction",
+        "JSONToXML",
+        "MockResponse",
+        "RequestValidation",
+        "ResponseCache",
+        "URLRewrite",
+        "loadBalancing",
+    ],
+)
+def test_what_an_everyday_policy_costs_is_measured(name: str) -> None:
+    assert f'"{name}"' in (ROOT / "benchmarks/policies_cpu.py").read_text("utf-8")

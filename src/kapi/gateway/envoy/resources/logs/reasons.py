@@ -266,7 +266,7 @@ _SIGN_IN = (
 )
 """Of the filter that signs browsers in. Its details may end with the query of a request."""
 _REQUESTS = (
-    Reason("route_not_found", "404", "no API answers at this host and path"),
+    Reason("route_not_found", "404", "no API or operation answers at this host and path"),
     Reason("direct_response", "404", "the API has no operation with this path", 404),
     Reason("direct_response", "405", "the operations at this path have other methods", 405),
     Reason("direct_response", "400", "the path has an escaped slash", 400),

@@ -62,6 +62,33 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_pages_link_to_pages_only() -> None:
+    """What is outside of docs is not in the site, and `make docs` refuses a link to it."""
+    outside = []
+    for page in (ROOT / "docs").rglob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)", page.read_text("utf-8")):
+            if not (page.parent / target).resolve().is_relative_to(ROOT / "docs"):
+                outside.append(f"{page.name}: {target}")
+    # docs/conf.py makes a page of the file.
+    assert outside == ["architecture.md: ../CONTRIBUTING.md"]
+
+
+def test_links_to_headings_lead_somewhere() -> None:
+    broken = []
+    for page in (ROOT / "docs").rglob("*.md"):
+        for target, heading in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")):
+            there = (page.parent / target) if target else page
+            if heading not in headings(there.read_text("utf-8")):
+                broken.append(f"{page.name}: {target}#{heading}")
+    assert broken == []
+
+
+def headings(text: str) -> set[str]:
+    """The anchors of a page, as GitHub and the site make them."""
+    found = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in found}
+
+
 def test_no_text_for_people_names_a_file_that_an_installation_lacks() -> None:
     found = []
     for path in (ROOT / "src").rglob("*.py"):

@@ -176,4 +176,8 @@ ROOMS = (
     Room(("apis/collections/*.py",), ("apis/test_collections.py",)),
     Room(("front/web/declared/sealed.py",), ("web/test_sealed.py",)),
     Room(("front/web/declared/applying.py",), ("web/test_applying.py",)),
+    Room(
+        ("front/web/http/preconditions.py", "store/engine/conditions.py"),
+        ("web/test_preconditions.py",),
+    ),
 )

@@ -328,9 +328,9 @@ class Gateway:
         context = ssl.create_default_context(cafile=str(self.certificate.ca_file))
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.settings.gateway.port, timeout=5, context=context
+            "127.0.0.1", self.settings.gateway.port, timeout=30, context=context
         )
-        raw = socket.create_connection(("127.0.0.1", self.settings.gateway.port), timeout=5)
+        raw = socket.create_connection(("127.0.0.1", self.settings.gateway.port), timeout=30)
         connection.sock = context.wrap_socket(raw, server_hostname=host)
         return connection
 

@@ -52,7 +52,7 @@ class Callers(Protocol):
     ) -> Caller | None: ...
 
 
-def nobody(consumer: str, organization: str, api: str, version: str) -> None:
+def no_caller(consumer: str, organization: str, api: str, version: str) -> None:
     """No application is known."""
 
 
@@ -74,7 +74,7 @@ class BackendJwts:
         *,
         now: Callable[[], float],
         random_id: Callable[[], str],
-        callers: Callers = nobody,
+        callers: Callers = no_caller,
         consumer: Callable[[Mapping[str, Any]], str] = client_of,
     ) -> None:
         """`consumer` names the client of verified claims, as subscriptions know it."""

@@ -40,7 +40,7 @@ CLIENT = "client "
 SUCCESS, WRONG, TOO_MANY = "success", "wrong password", "too many tries"
 
 
-def _tell_nobody(outcome: str, username: str, address: str) -> None:
+def _not_told(outcome: str, username: str, address: str) -> None:
     """Do nothing: there is no listener."""
 
 
@@ -67,7 +67,7 @@ class Attempts:
         records: Records,
     ) -> None:
         """`most` wrong passwords per user name and window."""
-        self.told: Told = _tell_nobody
+        self.told: Told = _not_told
         """Hears each outcome."""
         self._most = most
         self._login_attempts = login_attempts

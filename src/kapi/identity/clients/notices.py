@@ -28,7 +28,7 @@ _FOR_EVER: Final = frozenset({"address", "url"})
 _LOG = logging.getLogger("kapi.identity")
 
 Form = Callable[[LogoutNotice, int], tuple[str, bytes] | None]
-"""Where a notice is posted, and the form; None if there is nobody to tell. Raises OAuthError."""
+"""Where a notice is posted, and the form; None if no address is registered. Raises OAuthError."""
 
 
 class Notices:

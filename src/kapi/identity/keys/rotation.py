@@ -38,7 +38,7 @@ MOST_KEYS = 100
 _EVERY_SECONDS = 1.0
 
 
-def _tell_nobody(event: str, kid: str) -> None:
+def _not_told(event: str, kid: str) -> None:
     """Do nothing: there is no listener."""
 
 
@@ -69,7 +69,7 @@ class Rotation:
         lock = threading.RLock()
         self._turn = turn or (lambda: lock)
         self._unconfirmed = unconfirmed
-        self.told: Callable[[str, str], None] = _tell_nobody
+        self.told: Callable[[str, str], None] = _not_told
         """Called with what was done by schedule, in the words of the audit log, and the key."""
 
     def all(self) -> tuple[StoredKey, ...]:

@@ -26,9 +26,9 @@ _FIELDS = ("token", "proof", "jkt", "method", "host", "path")
 class Proofs:
     """Judges proofs; each counts once.
 
-    Most are remembered by this process alone, as none from before its start is taken. What is dated
-    ahead may have been used before the start, so it is remembered in the store: a restart in
-    between does not make it good again.
+    This process remembers most of them in memory, because it refuses proofs that were made before
+    it started. A proof dated in the future may have been used before the start, so the store
+    remembers it: a restart does not let it be used a second time.
     """
 
     def __init__(

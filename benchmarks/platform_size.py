@@ -59,10 +59,10 @@ class Connection:
             .decode()
         )
 
-    def deploy(self, token: str, text: str) -> float:
+    def deploy(self, token: str, text: str, definition: str = DEFINITION) -> float:
         """Seconds until the answer; the next request to the API must then succeed."""
         boundary = uuid.uuid4().hex
-        parts = [("apkConfiguration", text), ("definitionFile", DEFINITION)]
+        parts = [("apkConfiguration", text), ("definitionFile", definition)]
         body = "".join(
             (
                 f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="f"\r\n'

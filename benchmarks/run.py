@@ -27,6 +27,7 @@ PROGRAMS = (
     "testing_peers.py",
     "platform_size.py",
     "deploying.py",
+    "deploying_kinds.py",
     "restarting.py",
     "soak.py",
     "metrics_cpu.py",

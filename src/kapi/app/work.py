@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 SMALL = 48 * 1024
 """Bytes of the documents that are read in this process: at most a fifth of a second."""
 _INLINES = re.compile(rb"(?<!/)\bmcp\b")
-"""A conf that asks for tools: their schemas have what references lead to, many times over. A word of
-a URL asks for nothing."""
+"""A conf that asks for tools: their schemas have what references lead to, many times over.
+
+Not the name of a host or a path, which begins behind a slash.
+"""
 _NICENESS = 10
 """Strangers' documents are read when nothing else is to be done."""
 

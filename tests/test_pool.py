@@ -30,9 +30,10 @@ def pool() -> Iterator[Pool]:
 
 
 def processes() -> list[psutil.Process]:
+    """Those of pools here; a platform that other tests share has pools of its own."""
     return [
         item
-        for item in psutil.Process().children(recursive=True)
+        for item in psutil.Process().children()
         if "kapi.pool.process" in " ".join(item.cmdline())
     ]
 

@@ -25,10 +25,10 @@ def testing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 def test_the_gateway_accepts_minted_tokens_and_refuses_wrong_ones(testing: Platform) -> None:
     def status(*arguments: str) -> int:
         token = testing.cli("token", *arguments).stdout.strip()
-        return testing.api("/api/keys", token=token).status
+        return testing.api("/api/users", token=token).status
 
-    right = testing.cli("token", "--user", "org1user", "--scope", "kapi:keys").stdout.strip()
-    assert testing.api("/api/keys", token=right).status == 200
+    right = testing.cli("token", "--user", "org1user", "--scope", "kapi:users").stdout.strip()
+    assert testing.api("/api/users", token=right).status == 200
     for recipe in ("expired", "alg-none", "hs256-public-key", "wrong-key", "issuer-slash"):
         assert status("--recipe", recipe) == 401, recipe
     done = testing.cli("explain", testing.cli("token", "--expired").stdout.strip(), check=False)

@@ -1,0 +1,280 @@
+"""The pages of APIs and of deploying: what they show, and what they ask the system APIs for."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from console_parts import World, console_world
+
+from console_browser import Browser, token_of
+from person import Page
+
+LIST = "/api/deployer/apis"
+UNDEPLOY = "/api/deployer/apis/undeploy"
+PETS = {
+    "id": "p1",
+    "name": "Pets",
+    "version": "1.0",
+    "organization": "acme",
+    "environment": "",
+    "revision": 3,
+    "urls": ["https://default.gw.wso2.com/pets/1.0"],
+}
+CONF = """
+operations:
+- {target: "/pets", verb: GET, secured: false}
+- target: "/pets"
+  verb: POST
+  scopes: ["pets:write"]
+  operationPolicies: {request: [{policyName: AddHeader}]}
+rateLimit: {requestsPerUnit: 5, unit: Minute}
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with console_world(tmp_path) as made:
+        made.apis.answer("GET", LIST, {"apis": [PETS]})
+        made.sources["p1"] = (CONF, b"openapi: 3.0.3")
+        yield made
+
+
+@pytest.fixture
+def operator(world: World) -> Browser:
+    return world.signed_in("olivia")
+
+
+@pytest.fixture
+def reader(world: World) -> Browser:
+    return world.signed_in("rita")
+
+
+def form_token(browser: Browser) -> str:
+    return token_of(browser.open("/console/"))
+
+
+def sent(browser: Browser, path: str, **fields: str) -> Page:
+    """The answer to a form of this session."""
+    return browser.send(path, {"token": form_token(browser), **fields})
+
+
+def cells(page: Page) -> list[list[str]]:
+    """The texts of the rows of all tables."""
+    rows = []
+    for row in re.findall(r"<tr>(<th scope=\"row\".*?)</tr>", page.text, re.S):
+        texts = [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)]
+        rows.append([html.unescape(text) for text in texts])
+    return rows
+
+
+def test_all_apis_with_their_figures(world: World, reader: Browser) -> None:
+    call = {"time": "2027-01-15T07:59:30Z", "status": 200, "microseconds": 1000}
+    call |= {"organization": "acme", "api": "Pets", "version": "1.0", "operation": "GET /pets"}
+    world.history.count(call)
+    world.history.count({**call, "organization": "other"})
+    world.history.count({**call, "status": 401, "decision": "refused", "reason": "no token"})
+    page = reader.open("/console/")
+    ((name, version, url, calls, refused, *_),) = cells(page)
+    assert (name, version, url) == ("Pets", "1.0", PETS["urls"][0])
+    assert (calls, refused) == ("2", "1")
+    assert 'href="/console/apis/p1"' in page.text
+    operations = cells(reader.open("/console/apis/p1"))
+    assert operations[0][4:6] == ["2", "1"]
+    assert operations[1][4:6] == ["0", "0"]
+
+
+def test_a_span_that_is_not_offered_is_the_first(reader: Browser) -> None:
+    chosen = re.compile(r"<option selected>(.*?)<")
+    first = chosen.findall(reader.open("/console/").text)
+    assert chosen.findall(reader.open("/console/?span=a+year").text) == first
+    other = re.findall(r"<option>(.*?)<", reader.open("/console/").text)[0]
+    assert chosen.findall(reader.open(f"/console/?span={other.replace(' ', '+')}").text) == [other]
+
+
+def test_an_api_with_its_operations_and_policies(operator: Browser) -> None:
+    page = operator.open("/console/apis/p1")
+    assert [row[:4] for row in cells(page)] == [
+        ["GET /pets", "none", "", ""],
+        ["POST /pets", "needed", "pets:write", "AddHeader"],
+    ]
+    assert "<dt>Policies of the API</dt><dd>rate limit</dd>" in page.text
+    assert "requestsPerUnit: 5" in page.text
+    assert 'action="/console/apis/p1/undeploy"' in page.text
+    assert operator.open("/console/apis/p2").status == 404
+
+
+def test_a_reader_is_offered_no_change(reader: Browser) -> None:
+    page = reader.open("/console/apis/p1")
+    assert page.status == 200
+    assert "undeploy" not in page.text
+    assert "/try" not in page.text
+
+
+def test_an_api_is_removed_after_its_name_is_typed(world: World, operator: Browser) -> None:
+    page = sent(operator, "/console/apis/p1/undeploy", name=" Pets ")
+    assert (page.status, page.location) == (303, "/console/")
+    assert world.apis.changes == [("POST", f"{UNDEPLOY}?apiId=p1")]
+
+
+@pytest.mark.parametrize("fields", [{}, {"name": ""}, {"name": "pets"}, {"name": "Pets 1.0"}])
+def test_an_api_stays_if_another_name_is_typed(
+    world: World, operator: Browser, fields: dict[str, str]
+) -> None:
+    page = sent(operator, "/console/apis/p1/undeploy", **fields)
+    assert page.status == 400
+    assert "The API was not removed" in page.text
+    assert "type Pets" in page.text
+    assert world.apis.changes == []
+
+
+def test_who_may_not_remove_an_api(world: World, operator: Browser, reader: Browser) -> None:
+    assert sent(reader, "/console/apis/p1/undeploy", name="Pets").status == 403
+    foreign = {"token": form_token(reader), "name": "Pets"}
+    assert operator.send("/console/apis/p1/undeploy", foreign).status == 403
+    assert sent(operator, "/console/apis/p2/undeploy", name="Pets").status == 404
+    assert world.apis.changes == []
+    world.apis.answer("POST", UNDEPLOY, {"code": 7, "message": "It is used"}, 409)
+    page = sent(operator, "/console/apis/p1/undeploy", name="Pets")
+    assert page.status == 409
+    assert "It is used" in page.text
+
+
+def test_a_reader_deploys_nothing(world: World, reader: Browser) -> None:
+    page = reader.open("/console/deploy")
+    assert page.status == 403
+    assert "Your role is read-only" in page.text
+    files = {"apkConfiguration": "name: Pets", "definitionFile": "openapi: 3.0.3"}
+    assert sent(reader, "/console/deploy", **files).status == 403
+    assert sent(reader, "/console/deploy/now", **files).status == 403
+    assert world.apis.changes == []
+
+
+def test_an_operator_has_the_form_to_deploy(operator: Browser) -> None:
+    page = operator.open("/console/deploy")
+    assert page.status == 200
+    assert page.text.count('action="/console/deploy"') == 1
+    assert 'role="alert"' not in page.text
+
+
+def planned(before: Any, after: Any) -> dict[str, Any]:
+    return {"objects": [{"name": "Pets", "status": "changed", "before": before, "after": after}]}
+
+
+def differences(page: Page) -> list[tuple[str, str]]:
+    return re.findall(r'<span class="(\w+)">(.*?)</span>', page.text)
+
+
+def test_what_changes_is_shown_before_it_is_deployed(world: World, operator: Browser) -> None:
+    before = {"conf": "name: Pets\nbasePath: /a", "definition": "openapi: 3.0.3"}
+    after = {"conf": "name: Pets\nbasePath: /b", "definition": "openapi: 3.0.3"}
+    world.apis.answer("POST", "/api/apply", planned(before, after))
+    files = {"apkConfiguration": "name: Pets\r\nbasePath: /b", "definitionFile": "openapi: 3.0.3"}
+    page = sent(operator, "/console/deploy", **files)
+    assert page.status == 200
+    assert "Pets: changed" in page.text
+    assert differences(page) == [
+        ("head", "--- conf, deployed"),
+        ("head", "+++ conf, new"),
+        ("head", "@@ -1,2 +1,2 @@"),
+        ("same", " name: Pets"),
+        ("remove", "-basePath: /a"),
+        ("add", "+basePath: /b"),
+    ]
+    assert "more lines differ" not in page.text
+    ((_, path, body),) = [call for call in world.apis.calls if call[0] == "POST"]
+    assert path == "/api/apply"
+    item = {"kind": "API", "conf": "name: Pets\nbasePath: /b", "definition": "openapi: 3.0.3"}
+    assert json.loads(body) == {"objects": [item], "dryRun": True}
+    assert 'action="/console/deploy/now"' in page.text
+    assert ">name: Pets\nbasePath: /b</textarea>" in page.text
+
+
+def test_a_new_api_and_one_that_stays(world: World, operator: Browser) -> None:
+    files = {"apkConfiguration": "name: Pets", "definitionFile": "a"}
+    after = {"conf": "\n".join(f"line{number}" for number in range(500)), "definition": "a"}
+    world.apis.answer("POST", "/api/apply", planned(None, after))
+    page = sent(operator, "/console/deploy", **files)
+    assert len(differences(page)) == 400
+    # Two lines with the names, one with the place, and 500 of conf; four of definition.
+    assert "107 more lines differ." in page.text
+    fits = {"conf": "\n".join(f"line{number}" for number in range(397))}
+    world.apis.answer("POST", "/api/apply", planned(None, fits))
+    page = sent(operator, "/console/deploy", **files)
+    assert len(differences(page)) == 400
+    assert "more lines differ" not in page.text
+    world.apis.answer("POST", "/api/apply", planned(after, after))
+    page = sent(operator, "/console/deploy", **files)
+    assert "Both files are the same as those that are deployed." in page.text
+
+
+def test_a_conf_is_made_for_a_definition_alone(world: World, operator: Browser) -> None:
+    made = "/api/configurator/apis/generate-configuration"
+    world.apis.answer("POST", made, b"name: Made")
+    world.apis.answer("POST", "/api/apply", planned(None, {"conf": "name: Made"}))
+    page = sent(operator, "/console/deploy", definitionFile="openapi: 3.0.3")
+    assert ">name: Made</textarea>" in page.text
+    assert world.apis.changes == [("POST", made), ("POST", "/api/apply")]
+    assert b"openapi: 3.0.3" in world.apis.calls[-2][2]
+    assert json.loads(world.apis.calls[-1][2])["objects"][0]["conf"] == "name: Made"
+
+
+def test_nothing_is_asked_for_without_a_definition(world: World, operator: Browser) -> None:
+    page = sent(operator, "/console/deploy", apkConfiguration="name: Pets")
+    assert page.status == 400
+    assert "The definition is missing" in page.text
+    assert ">name: Pets</textarea>" in page.text
+    assert world.apis.changes == []
+
+
+def mistake(source: str, line: int, column: int) -> dict[str, Any]:
+    found = {"severity": "error", "message": f"wrong {line}:{column}", "hint": ""}
+    return {**found, "source": source, "line": line, "column": column}
+
+
+def test_each_mistake_has_its_line(world: World, operator: Browser) -> None:
+    mistakes = [
+        mistake("apkConfiguration", 2, 3),
+        mistake("objects[0].definition", 1, 1),
+        mistake("apkConfiguration", 1, 0),
+        mistake("apkConfiguration", 0, 1),
+        mistake("apkConfiguration", 4, 1),
+        mistake("apkConfiguration", 3, 201),
+    ]
+    refusal = {"code": 1, "message": "Two mistakes", "diagnostics": mistakes}
+    world.apis.answer("POST", "/api/apply", refusal, 422)
+    long = "x" * 300
+    files = {"apkConfiguration": f"name: Pets\na: b\n{long}", "definitionFile": "openapi: 2"}
+    page = sent(operator, "/console/deploy", **files)
+    assert page.status == 422
+    assert "Two mistakes" in page.text
+    assert re.findall(r"<pre [^>]*>(.*?)</pre>", page.text, re.S) == [
+        "2 | a: b\n      ^",
+        "1 | openapi: 2\n    ^",
+        "1 | name: Pets",
+        f"3 | {long[:200]}",
+    ]
+    assert "definition 1: wrong 1:1" in page.text
+    assert "conf 2: wrong 2:3" in page.text
+    assert ">openapi: 2</textarea>" in page.text
+
+
+def test_both_documents_are_deployed(world: World, operator: Browser) -> None:
+    files = {"apkConfiguration": "name: Pets", "definitionFile": "openapi: 3.0.3"}
+    page = sent(operator, "/console/deploy/now", **files)
+    assert (page.status, page.location) == (303, "/console/")
+    method, path, body = world.apis.calls[-1]
+    assert (method, path) == ("POST", "/api/deployer/apis/deploy")
+    for name, text in files.items():
+        assert f'name="{name}"; filename="{name}.yaml"\r\n\r\n{text}\r\n--'.encode() in body
+    refusal = {"code": 1, "message": "The base path is taken", "diagnostics": []}
+    world.apis.answer("POST", path, refusal, 409)
+    page = sent(operator, "/console/deploy/now", **files)
+    assert page.status == 409
+    assert "The base path is taken" in page.text
+    assert ">name: Pets</textarea>" in page.text

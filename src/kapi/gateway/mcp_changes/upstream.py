@@ -42,6 +42,7 @@ class _Response:
 
     def __init__(self) -> None:
         self.are_events = False
+        self.is_refused = False
         self.ended = False
         self.body = bytearray()
         self._parser = httptools.HttpResponseParser(self)
@@ -49,6 +50,9 @@ class _Response:
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"content-type":
             self.are_events = value.startswith(_EVENTS)
+
+    def on_headers_complete(self) -> None:
+        self.is_refused = self._parser.get_status_code() != _OK or not self.are_events
 
     def on_body(self, body: bytes) -> None:
         self.body += body
@@ -59,8 +63,7 @@ class _Response:
     def feed(self, piece: bytes) -> bool:
         """Whether it is a stream of events, as far as it has come."""
         self._parser.feed_data(piece)
-        is_refused = self._parser.get_status_code() != _OK
-        return not (is_refused or (self.body and not self.are_events))
+        return not self.is_refused
 
 
 def listen_message(message_id: Any, uris: list[str]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,9 @@ from kapi.front.web.system.protected_resources import SYSTEM_SCOPES
 from kapi.identity.accounts.users import Users
 from kapi.identity.issuers.verify import Principal
 from kapi.settings import ConsoleSettings, GatewaySettings, IdentitySettings, Settings, UserSettings
+from kapi.store.accounts import Ending, end_account
 from kapi.store.engine.database import Database
+from kapi.store.revocations import TOPIC as REVOCATIONS
 from kapi.store.users import UserStore
 
 NOW = 1_800_000_000
@@ -56,7 +59,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def sessions_of(database: Database, clock: Clock, *people: UserSettings) -> Sessions:
     settings = Settings(Path("/nowhere"))
     users = Users(people, UserStore(database))
-    return Sessions(settings, database, lambda size: b"r" * size, clock, users)
+    numbers = itertools.count()
+    return Sessions(settings, database, lambda size: b"%0*d" % (size, next(numbers)), clock, users)
 
 
 def browser(cookie: str = "", **headers: str) -> Request:
@@ -97,6 +101,36 @@ def test_a_session_ends_with_its_time_and_with_the_group(database: Database, clo
     assert sessions_of(database, clock).of(browser(cookie)) is None
     clock.now += 28800
     assert sessions.of(browser(cookie)) is None
+
+
+def test_the_oldest_session_of_a_person_makes_room_for_a_new_one(
+    database: Database, clock: Clock
+) -> None:
+    sessions = sessions_of(database, clock, *PEOPLE)
+    olivia = sessions.start(Principal("olivia", "kapi-console", frozenset(), "acme"))[0]
+    rita = Principal("rita", "kapi-console", frozenset(), "acme")
+    first = sessions.start(rita)[0]
+    clock.now += 1
+    cookies = []
+    for _ in range(20):
+        assert sessions.of(browser(first)) is not None
+        cookies.append(sessions.start(rita)[0])
+    assert sessions.of(browser(first)) is None
+    for cookie in (olivia, *cookies):
+        assert sessions.of(browser(cookie)) is not None
+
+
+def test_a_session_ends_with_its_account(database: Database, clock: Clock) -> None:
+    sessions = sessions_of(database, clock, *PEOPLE)
+    principal = Principal("rita", "kapi-console", frozenset(), "acme")
+    cookie, _ = sessions.start(principal)
+    ending = Ending("https://idp.example", NOW + 1, "the password was changed")
+    with database.transaction(REVOCATIONS) as db:
+        end_account(db, "rita", ending)
+    assert sessions.of(browser(cookie)) is None
+    clock.now += 2
+    cookie, _ = sessions.start(principal)
+    assert sessions.of(browser(cookie)) is not None
 
 
 @pytest.mark.parametrize(

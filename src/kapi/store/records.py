@@ -99,6 +99,20 @@ class Records:
             )
         return 0
 
+    def admit_newest(
+        self, kind: str, record: Record, *, holder: str, most: int, of_all: int
+    ) -> None:
+        """Store a record for `holder`, who has at most `most` of the kind then.
+
+        Those of the holder that expire first make room for it, and those of the kind that expire
+        first if the kind as a whole has `of_all`.
+        """
+        held = "FROM records WHERE kind = ? AND holder <> ''"
+        with self._database.transaction() as db:
+            _drop_first(db, f"{held} AND holder = ?", (kind, holder), most - 1)
+            _drop_first(db, held, (kind,), of_all - 1)
+            _put(db, kind, record, holder)
+
     def open(self, kind: str, key: str, now: int, *, most: int, of_all: int) -> Record | None:
         """A valid record that `admit` stored. It can be opened again; the first time consumes it.
 

@@ -72,7 +72,8 @@ class Sessions:
     def start(self, principal: Principal) -> tuple[str, str]:
         """A session of a person who signed in: the Set-Cookie value, and the role.
 
-        Both are empty for a person without a role.
+        Both are empty for a person without a role. The oldest session of a person who has too many
+        ends.
         """
         user = self._users.get(principal.subject)
         role = self._role(user)
@@ -85,10 +86,9 @@ class Sessions:
             "organization": principal.organization or self._platform,
             "since": now,
         }
-        self._records.admit(
+        self._records.admit_newest(
             CONSOLE_SESSION,
             Record(key_of(secret), "", payload, now + lifetime),
-            now,
             holder=principal.subject,
             most=_MOST,
             of_all=_MOST_OF_ALL,

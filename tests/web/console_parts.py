@@ -93,6 +93,8 @@ class NotedApis:
     answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
     calls: list[tuple[str, str, bytes]] = field(default_factory=list)
     """Method, path with query, body."""
+    media_types: list[str] = field(default_factory=list)
+    """Of the bodies of these calls."""
 
     def answer(self, method: str, path: str, value: Any, status: int = 200) -> None:
         self.answers[method, path] = (status, value)
@@ -107,6 +109,7 @@ class NotedApis:
         query = scope["query_string"].decode()
         body = (await receive())["body"]
         self.calls.append((method, f"{path}?{query}".rstrip("?"), body))
+        self.media_types.append(dict(scope["headers"]).get(b"content-type", b"").decode())
         usual = (404, {"code": 1, "message": "It is not there"}) if method == "GET" else (200, {})
         status, value = self.answers.get((method, path), usual)
         content = value if isinstance(value, bytes) else json.dumps(value).encode()

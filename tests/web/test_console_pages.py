@@ -191,6 +191,7 @@ def test_what_changes_is_shown_before_it_is_deployed(world: World, operator: Bro
     assert path == "/api/apply"
     item = {"kind": "API", "conf": "name: Pets\nbasePath: /b", "definition": "openapi: 3.0.3"}
     assert json.loads(body) == {"objects": [item], "dryRun": True}
+    assert world.apis.media_types[-1] == "application/json"
     assert 'action="/console/deploy/now"' in page.text
     assert ">name: Pets\nbasePath: /b</textarea>" in page.text
 
@@ -244,6 +245,7 @@ def test_each_mistake_has_its_line(world: World, operator: Browser) -> None:
         mistake("apkConfiguration", 1, 0),
         mistake("apkConfiguration", 0, 1),
         mistake("apkConfiguration", 4, 1),
+        mistake("apkConfiguration", 3, 200),
         mistake("apkConfiguration", 3, 201),
     ]
     refusal = {"code": 1, "message": "Two mistakes", "diagnostics": mistakes}
@@ -257,6 +259,7 @@ def test_each_mistake_has_its_line(world: World, operator: Browser) -> None:
         "2 | a: b\n      ^",
         "1 | openapi: 2\n    ^",
         "1 | name: Pets",
+        f"3 | {long[:200]}\n{' ' * 203}^",
         f"3 | {long[:200]}",
     ]
     assert "definition 1: wrong 1:1" in page.text
@@ -270,6 +273,10 @@ def test_both_documents_are_deployed(world: World, operator: Browser) -> None:
     assert (page.status, page.location) == (303, "/console/")
     method, path, body = world.apis.calls[-1]
     assert (method, path) == ("POST", "/api/deployer/apis/deploy")
+    media_type, _, boundary = world.apis.media_types[-1].partition("; boundary=")
+    assert media_type == "multipart/form-data"
+    assert body.startswith(f"--{boundary}\r\n".encode())
+    assert body.endswith(f"\r\n--{boundary}--\r\n".encode())
     for name, text in files.items():
         assert f'name="{name}"; filename="{name}.yaml"\r\n\r\n{text}\r\n--'.encode() in body
     refusal = {"code": 1, "message": "The base path is taken", "diagnostics": []}

@@ -71,7 +71,7 @@ class Sought:
 
     organization: str = ""
     event: str = ""
-    """An event, or the beginning of its name."""
+    """An event, or what is before the dot of its name."""
     failed: bool = False
     by: str = ""
     """A subject or a client."""

@@ -141,6 +141,13 @@ def test_the_client_is_offered_if_it_can_be_removed(
     assert ('name="client"' in page.text) is offered
 
 
+def test_a_key_with_a_slash_is_no_client(world: World, operator: Browser) -> None:
+    page = operator.open(f"{PAGE}/revoke?key=a/b")
+    assert page.status == 200
+    assert 'name="client"' not in page.text
+    assert [path for _, path, _ in world.apis.calls] == [ONE]
+
+
 def test_a_key_of_an_existing_client_is_added(world: World, operator: Browser) -> None:
     fields = {"consumerKey": "k2", "type": "SANDBOX", "environment": "", "scope": "a"}
     page = sent(operator, "keys", **fields)

@@ -233,6 +233,26 @@ def test_nothing_is_asked_for_without_a_definition(world: World, operator: Brows
     assert world.apis.changes == []
 
 
+def test_a_file_that_is_no_text(world: World, operator: Browser) -> None:
+    token = form_token(operator)
+    head = "--b\r\nContent-Disposition: form-data; name="
+    body = f'{head}"token"\r\n\r\n{token}\r\n'
+    body += f'{head}"definitionFile"; filename="pets.yaml"\r\n\r\n\xff\r\n--b--\r\n'
+    form = {"content-type": "multipart/form-data; boundary=b"}
+    page = operator.console.ask("POST", "/console/deploy", body.encode("latin-1"), **form)
+    assert page.status == 400
+    assert "definitionFile is not UTF-8 text" in page.text
+    assert world.apis.changes == []
+
+
+def test_the_mark_of_a_byte_order_is_left_out(world: World, operator: Browser) -> None:
+    world.apis.answer("POST", "/api/apply", planned(None, {}))
+    files = {"apkConfiguration": "\ufeffname: Pets", "definitionFile": "\ufeffopenapi: 2"}
+    assert sent(operator, "/console/deploy", **files).status == 200
+    (item,) = json.loads(world.apis.calls[-1][2])["objects"]
+    assert (item["conf"], item["definition"]) == ("name: Pets", "openapi: 2")
+
+
 def mistake(source: str, line: int, column: int) -> dict[str, Any]:
     found = {"severity": "error", "message": f"wrong {line}:{column}", "hint": ""}
     return {**found, "source": source, "line": line, "column": column}

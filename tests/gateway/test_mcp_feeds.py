@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from mcp_listened import UPDATED, Servers, run, something, until
 
+from kapi.gateway.mcp_changes import feed
 from kapi.gateway.mcp_changes.events import Events, Waiting
 from kapi.gateway.mcp_changes.feed import LONGEST_URI, Feed
 from kapi.gateway.mcp_changes.listening import Asked, listen
@@ -30,7 +32,7 @@ def honored(uris: Any) -> dict[str, Any]:
     return {"method": ACKNOWLEDGED, "params": params}
 
 
-async def taken(feed: Feed, events: Events, *messages: Any) -> tuple[list[str], list[Any]]:
+async def taken(from_a: Feed, events: Events, *messages: Any) -> tuple[list[str], list[Any]]:
     """What a server honored with these messages, and what was told then."""
 
     async def source(server: str, uris: list[str]) -> Any:
@@ -38,8 +40,8 @@ async def taken(feed: Feed, events: Events, *messages: Any) -> tuple[list[str], 
         for message in messages:
             yield message
 
-    feed.start(source)
-    found = await feed.honored()
+    from_a.start(source)
+    found = await from_a.honored()
     told = []
     while (event := await events.next(0.01)) is not None:
         told.append(event)
@@ -48,8 +50,8 @@ async def taken(feed: Feed, events: Events, *messages: Any) -> tuple[list[str], 
 
 def fed(*messages: Any) -> tuple[list[str], list[Any]]:
     events = Events(Waiting())
-    feed = Feed("a", ["x://1", "x://2"], events)
-    return run(lambda: taken(feed, events, *messages))
+    from_a = Feed("a", ["x://1", "x://2"], events)
+    return run(lambda: taken(from_a, events, *messages))
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,39 @@ def test_a_change_without_a_usable_uri_is_not_told(params: Any) -> None:
     change, ended = told
     assert change == {"jsonrpc": "2.0", "method": UPDATED, "params": {"uri": f"a+{longest}"}}
     assert (ended.server, ended.gracefully) == ("a", False)
+
+
+def test_who_waits_for_a_server_does_not_wait_longer_than_its_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feed, "_PATIENCE", 3600)
+
+    async def work() -> None:
+        servers = Servers()
+        servers.deaf.add("a")
+        stopped = Feed("a", ["x://1"], Events(Waiting()))
+        stopped.start(servers.source)
+        waiting = asyncio.create_task(stopped.honored())
+        await until(lambda: servers.streams == 1)
+        stopped.stop()
+        assert await waiting == []
+        await until(lambda: servers.streams == 0)
+
+    run(work)
+
+
+def test_a_server_that_acknowledges_nothing_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "_PATIENCE", 0.01)
+
+    async def work() -> None:
+        servers = Servers()
+        servers.deaf.add("a")
+        deaf = Feed("a", ["x://1"], Events(Waiting()))
+        deaf.start(servers.source)
+        assert await deaf.honored() == []
+        deaf.stop()
+
+    run(work)
 
 
 def test_the_end_of_a_server_is_graceful_if_a_result_came_last() -> None:

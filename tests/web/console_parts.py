@@ -21,10 +21,13 @@ from starlette.requests import Request
 
 from console_browser import CONSOLE, PROVIDER, Browser
 from kapi.front.web.console.api_pages import ApiPages
+from kapi.front.web.console.call_pages import CallPages
 from kapi.front.web.console.console import Console
 from kapi.front.web.console.deploy_pages import DeployPages
 from kapi.front.web.console.editing.applications import ApplicationPages
+from kapi.front.web.console.editing.pages import EditPages
 from kapi.front.web.console.sessions import Sessions
+from kapi.front.web.console.settings_pages import SettingsPages
 from kapi.front.web.console.sign_in import Provider, SignIn
 from kapi.gateway.calls.history import CallHistory
 from kapi.identity.accounts.users import Users
@@ -90,14 +93,14 @@ def token_endpoint(settings: Settings) -> Iterator[TokenEndpoint]:
 class NotedApis:
     """System APIs with set answers. A change without one succeeds; nothing else is there."""
 
-    answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
+    answers: dict[tuple[str, str], tuple[int, Any, dict[str, str]]] = field(default_factory=dict)
     calls: list[tuple[str, str, bytes]] = field(default_factory=list)
     """Method, path with query, body."""
-    media_types: list[str] = field(default_factory=list)
-    """Of the bodies of these calls."""
+    headers: list[dict[str, str]] = field(default_factory=list)
+    """Of these calls."""
 
-    def answer(self, method: str, path: str, value: Any, status: int = 200) -> None:
-        self.answers[method, path] = (status, value)
+    def answer(self, method: str, path: str, value: Any, status: int = 200, **headers: str) -> None:
+        self.answers[method, path] = (status, value, headers)
 
     @property
     def changes(self) -> list[tuple[str, str]]:
@@ -109,11 +112,13 @@ class NotedApis:
         query = scope["query_string"].decode()
         body = (await receive())["body"]
         self.calls.append((method, f"{path}?{query}".rstrip("?"), body))
-        self.media_types.append(dict(scope["headers"]).get(b"content-type", b"").decode())
+        self.headers.append({name.decode(): text.decode() for name, text in scope["headers"]})
         usual = (404, {"code": 1, "message": "It is not there"}) if method == "GET" else (200, {})
-        status, value = self.answers.get((method, path), usual)
+        status, value, *more = self.answers.get((method, path), usual)
         content = value if isinstance(value, bytes) else json.dumps(value).encode()
-        await send({"type": "http.response.start", "status": status, "headers": []})
+        headers = {"content-type": "application/json", **(more[0] if more else {})}
+        fields = [(name.encode(), text.encode()) for name, text in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": content})
 
 
@@ -173,6 +178,9 @@ def console_world(folder: Path, *clients: ClientSettings) -> Iterator[World]:
         *ApiPages(sources.get, history, lambda: float(NOW)).rows(),
         *DeployPages(settings.apis).rows(),
         *ApplicationPages().rows(),
+        *CallPages().rows(),
+        *EditPages().rows(),
+        *SettingsPages(settings).rows(),
     )
     sign_in = SignIn(provider, sessions, os.urandom)
     routes = Console(sessions, sign_in, lambda: apis, origin, rows).routes()

@@ -191,7 +191,7 @@ def test_what_changes_is_shown_before_it_is_deployed(world: World, operator: Bro
     assert path == "/api/apply"
     item = {"kind": "API", "conf": "name: Pets\nbasePath: /b", "definition": "openapi: 3.0.3"}
     assert json.loads(body) == {"objects": [item], "dryRun": True}
-    assert world.apis.media_types[-1] == "application/json"
+    assert world.apis.headers[-1]["content-type"] == "application/json"
     assert 'action="/console/deploy/now"' in page.text
     assert ">name: Pets\nbasePath: /b</textarea>" in page.text
 
@@ -293,7 +293,7 @@ def test_both_documents_are_deployed(world: World, operator: Browser) -> None:
     assert (page.status, page.location) == (303, "/console/")
     method, path, body = world.apis.calls[-1]
     assert (method, path) == ("POST", "/api/deployer/apis/deploy")
-    media_type, _, boundary = world.apis.media_types[-1].partition("; boundary=")
+    media_type, _, boundary = world.apis.headers[-1]["content-type"].partition("; boundary=")
     assert media_type == "multipart/form-data"
     assert body.startswith(f"--{boundary}\r\n".encode())
     assert body.endswith(f"\r\n--{boundary}--\r\n".encode())

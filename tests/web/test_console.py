@@ -86,7 +86,9 @@ def test_a_cookie_has_all_protections(database: Database, clock: Clock) -> None:
     cookie, _ = sessions_of(database, clock, *PEOPLE).start(
         Principal("olivia", "kapi-console", frozenset(), "acme")
     )
-    assert cookie.startswith("__Host-kapi-console=")
+    name, _, secret = cookie.partition(";")[0].partition("=")
+    assert name == "__Host-kapi-console"
+    assert len(secret) == 43, "256 random bits"
     assert cookie.endswith("; Path=/; Max-Age=28800; Secure; HttpOnly; SameSite=Lax")
 
 

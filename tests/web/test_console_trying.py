@@ -44,6 +44,7 @@ paths:
       responses: {"200": {description: ok}}
 """
 USUAL = Bounds()
+PEM_END = "-----END CERTIFICATE-----\n"
 HOST = ("default.gw.wso2.com", "/base/1.0.0")
 
 
@@ -186,6 +187,19 @@ def test_neither_side_of_an_exchange_shows_the_token(tmp_path: Path) -> None:
     assert (exchange.status, exchange.request_id, exchange.cut) == (200, "abc", "")
     assert exchange.body == "got (the access token)"
     assert "secret-token" not in repr(exchange)
+
+
+def test_the_certificate_that_an_operator_gave_is_the_one_trusted(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, gateway=GatewaySettings(port=free_port()))
+    certificate = ensure_certificate(settings, lambda: 1_795_000_000.0)
+    given = tmp_path / "given.pem"
+    # The certificate alone, as of an authority that this machine does not know.
+    given.write_text(certificate.chain.partition(PEM_END)[0] + PEM_END)
+    gateway = replace(settings.gateway, certificate_file=str(given))
+    request = Outgoing("GET", "default.gw.wso2.com", "/", (), b"", "")
+    with listening(settings, b"HTTP/1.1 200 OK\r\n\r\nhere"):
+        exchange = Listener(replace(settings, gateway=gateway)).send(request)
+    assert (exchange.status, exchange.body) == (200, "here")
 
 
 def test_an_answer_is_bounded_in_size_and_time(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from kapi.front.web.console.console import Console
 from kapi.front.web.console.deploy_pages import DeployPages
 from kapi.front.web.console.editing.applications import ApplicationPages
 from kapi.front.web.console.editing.pages import EditPages
+from kapi.front.web.console.platform_pages import PlatformPages
 from kapi.front.web.console.sessions import Sessions
 from kapi.front.web.console.settings_pages import SettingsPages
 from kapi.front.web.console.sign_in import Provider, SignIn
@@ -180,6 +181,7 @@ def console_world(folder: Path, *clients: ClientSettings) -> Iterator[World]:
         *ApplicationPages().rows(),
         *CallPages().rows(),
         *EditPages().rows(),
+        *PlatformPages(lambda: ()).rows(),
         *SettingsPages(settings).rows(),
     )
     sign_in = SignIn(provider, sessions, os.urandom)

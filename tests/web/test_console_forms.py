@@ -269,3 +269,54 @@ def test_settings_are_for_people_of_the_platform(world: World, operator: Browser
     assert "All settings have their defaults." not in shown
     changed = of_platform.open("/console/settings?changed=true").text
     assert "gateway.localhost_names" not in changed
+
+
+DECLARED = {"username": "root", "super_admin": True, "source": "settings"}
+STORED = {**ADA, "username": "a/b", "disabled": True, "source": "store"}
+
+
+def links(page: Page) -> list[str]:
+    """The addresses of the pages that change an object."""
+    return re.findall(r'href="/console/(?:change|edit|applications)/(\w+[^"]*id=[^"]*)"', page.text)
+
+
+def test_each_list_with_what_can_be_done(world: World, operator: Browser) -> None:
+    world.apis.answer("GET", "/api/users", {"users": [DECLARED, STORED]})
+    key = {"id": "k1", "apis": [{"name": "Pets", "version": "*"}], "createdAt": 0, "revoked": False}
+    world.apis.answer("GET", "/api/api-keys", {"apiKeys": [key]})
+    refusal = {"code": 1, "message": "The scope is missing"}
+    world.apis.answer("GET", "/api/clients", refusal, 403)
+    page = operator.open("/console/platform")
+    assert page.status == 200
+    assert re.findall(r"<h2 id=.*?>(.*?)</h2>", page.text) == ["Users (2)", "API keys (1)"]
+    assert "<td>root</td><td></td><td></td><td></td><td>yes</td><td>settings</td>" in page.text
+    assert "<td>a/b</td><td>acme</td><td>staff</td><td>yes</td><td>no</td>" in page.text
+    assert "<td>Pets *</td>" in page.text
+    assert "<td>1970-01-01 00:00 UTC</td>" in page.text
+    of_users = [link for link in links(page) if link.startswith("users")]
+    assert of_users == [f"users{item}?id=a%2Fb" for item in ("", "/password", "/enable", "/remove")]
+    shown = world.signed_in("rita").open("/console/platform")
+    assert links(shown) == []
+    assert "/console/add/" not in shown.text
+
+
+def test_a_list_that_cannot_be_read_is_no_empty_list(world: World, operator: Browser) -> None:
+    world.apis.answer("GET", "/api/users", {"code": 1, "message": "The store is away"}, 503)
+    page = operator.open("/console/platform")
+    assert page.status == 503
+    assert "The store is away" in page.text
+
+
+def test_a_long_list_says_how_much_is_shown(world: World, operator: Browser) -> None:
+    for count, told in ((500, False), (501, True)):
+        world.apis.answer("GET", "/api/users", {"users": [DECLARED] * count})
+        page = operator.open("/console/platform")
+        assert f"Users ({count})" in page.text
+        assert page.text.count("<td>root</td>") == 500
+        assert ("The first 500 are shown." in page.text) is told
+
+
+@pytest.mark.parametrize("fields", [{}, {"jwt": "no token"}])
+def test_a_text_that_is_no_token(operator: Browser, fields: dict[str, str]) -> None:
+    assert operator.open("/console/token").status == 200
+    assert sent(operator, "token", **fields).status == 400

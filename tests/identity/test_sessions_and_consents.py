@@ -16,8 +16,9 @@ from flows import ISSUER, Clock, client, code_for, error_of, person_at, redeem, 
 from idp import basic, provider_of
 from kapi.front.web.identity.app import build_identity_app
 from kapi.front.web.openapi.catalogue import CATALOGUE
-from kapi.front.web.system.consents import ConsentsApi
-from kapi.front.web.system.sessions import Callers, SessionsApi
+from kapi.front.web.system.consents import CONSENTS
+from kapi.front.web.system.people_records import Callers, PeopleRecordsApi
+from kapi.front.web.system.sessions import SESSIONS
 from kapi.identity.clients.notices import Form
 from kapi.identity.provider import Provider
 from kapi.settings import IdentitySettings, Settings
@@ -67,8 +68,8 @@ class World:
         """Status and value of the answer."""
         callers = Callers(CallerOf(caller), PLATFORM)
         apis = (
-            SessionsApi(callers, lambda: self.control, self.clock),
-            ConsentsApi(callers, lambda: self.control, self.clock),
+            PeopleRecordsApi(SESSIONS, callers, lambda: self.control, self.clock),
+            PeopleRecordsApi(CONSENTS, callers, lambda: self.control, self.clock),
         )
         return system_call(apis, method, path, **query)
 

@@ -11,20 +11,25 @@ import uuid_utils
 
 from kapi.app.control_parts import Control
 from kapi.front.web.http.access import Access
-from kapi.front.web.system.consents import ConsentsApi
-from kapi.front.web.system.sessions import Callers, SessionsApi
+from kapi.front.web.system.consents import CONSENTS
+from kapi.front.web.system.people_records import Callers, PeopleRecordsApi
+from kapi.front.web.system.sessions import SESSIONS
 from kapi.identity.keys.keyring import load_keyring
+from kapi.identity.people.consents import Consent
+from kapi.identity.people.sessions import Session
 from kapi.identity.provider import Provider
 from kapi.identity.wiring import make_provider
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 
 
-def people_apis(control: Control, access: Access) -> tuple[SessionsApi, ConsentsApi]:
+def people_apis(
+    control: Control, access: Access
+) -> tuple[PeopleRecordsApi[Session], PeopleRecordsApi[Consent]]:
     """The APIs; the provider is made when one of them is called first."""
     callers = Callers(access, control.settings.apis.organization)
-    current = _provider(control)
-    return SessionsApi(callers, current, time.time), ConsentsApi(callers, current, time.time)
+    given = (callers, _provider(control), time.time)
+    return PeopleRecordsApi(SESSIONS, *given), PeopleRecordsApi(CONSENTS, *given)
 
 
 def _provider(control: Control) -> Callable[[], Provider]:

@@ -85,8 +85,9 @@ def test_calls_with_one_header_stay_with_one_endpoint(
     def of(user: int) -> int:
         return port_of(call(platform, path, "-H", f"X-User: user-{user}"))
 
-    chosen = {user: of(user) for user in range(8)}
-    assert {of(user) for user in range(8) if chosen[user] == echo} <= {echo}
+    users = range(32)  # Of eight, all may have one endpoint by chance.
+    chosen = {user: of(user) for user in users}
+    assert {of(user) for user in users if chosen[user] == echo} <= {echo}
     assert set(chosen.values()) == {echo, other_echo}
 
 

@@ -29,7 +29,11 @@ PRICES = {
     "currency": "USD",
     "models": [{"model": "gpt-4o", "prompt": "2.50", "completion": "10.00"}],
 }
-LIMIT = {"enabled": True, "token": {"totalLimit": 2_000_000_000, "unit": "Hour"}, "request": {}}
+LIMIT = {
+    "enabled": True,
+    "token": {"totalLimit": 2_000_000_000, "unit": "Hour"},
+    "request": {},
+}
 
 
 class Model(Backend):
@@ -53,7 +57,9 @@ def conf(name: str, endpoint: str, **more: Any) -> str:
 
 def deploy(platform: Platform, backend: int) -> None:
     endpoint = f"http://127.0.0.1:{backend}/backend"
-    models = [{"model": name, "endpoint": endpoint} for name in ("gpt-4o", "gpt-4o-mini")]
+    models = [
+        {"model": name, "endpoint": endpoint} for name in ("gpt-4o", "gpt-4o-mini")
+    ]
     choice = {
         "policyName": "ModelBasedRoundRobin",
         "parameters": {"onQuotaExceedSuspendDuration": 60, "productionModels": models},
@@ -63,14 +69,18 @@ def deploy(platform: Platform, backend: int) -> None:
         conf("tokens", endpoint, aiProvider=PROVIDER),
         conf("priced", endpoint, aiProvider={**PROVIDER, "prices": PRICES}),
         conf("limited", endpoint, aiProvider=PROVIDER, limits={"aiRatelimit": LIMIT}),
-        conf("models", endpoint, aiProvider=PROVIDER, apiPolicies={"request": [choice]}),
+        conf(
+            "models", endpoint, aiProvider=PROVIDER, apiPolicies={"request": [choice]}
+        ),
     )
     for text in confs:
         answer = platform.deploy(text, DEFINITION)
         assert answer.status == 200, answer.body
 
 
-async def measure(folder: Path, platform: Platform, until: contextlib.ExitStack) -> None:
+async def measure(
+    folder: Path, platform: Platform, until: contextlib.ExitStack
+) -> None:
     backend = await asyncio.get_running_loop().create_server(Model, "127.0.0.1", 0)
     to = backend.sockets[0].getsockname()[1]
     plain, token = await beside_plain(folder, platform, until, to, deploy)

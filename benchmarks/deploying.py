@@ -51,7 +51,9 @@ def resources(live: Gateway, number: int, port: int) -> list[Resource]:
 
 
 def milliseconds(values: list[float]) -> str:
-    return f"{statistics.median(values) * 1000:6.1f} ms (worst {max(values) * 1000:4.0f})"
+    return (
+        f"{statistics.median(values) * 1000:6.1f} ms (worst {max(values) * 1000:4.0f})"
+    )
 
 
 class Benchmark:

@@ -23,9 +23,13 @@ EXTRAS = ("", "", ", scopes: [read]", ", scopes: [write]", ", secured: false")
 GRAPHQL = "type Query {" + " ".join(f"{name}: String" for name in NAMES) + "}"
 PROTO = (
     'syntax = "proto3"; package org.apk.v1.service; message M {string text = 1;}'
-    "service S {" + " ".join(f"rpc {name.title()}(M) returns (M);" for name in NAMES) + "}"
+    "service S {"
+    + " ".join(f"rpc {name.title()}(M) returns (M);" for name in NAMES)
+    + "}"
 )
-TOOLS = ", ".join(f'{{"name": "{name}", "inputSchema": {{"type": "object"}}}}' for name in NAMES)
+TOOLS = ", ".join(
+    f'{{"name": "{name}", "inputSchema": {{"type": "object"}}}}' for name in NAMES
+)
 MCP = f'{{"serverInfo": {{"name": "s", "version": "1"}}, "tools": [{TOOLS}]}}'
 
 
@@ -38,7 +42,9 @@ def head(kind: str, number: int, base: str, version: str, endpoint: str) -> str:
 
 def operations(verb: str) -> str:
     rows = zip(NAMES, EXTRAS, strict=True)
-    return "".join(f"- {{target: {name}, verb: {verb}{extra}}}\n" for name, extra in rows)
+    return "".join(
+        f"- {{target: {name}, verb: {verb}{extra}}}\n" for name, extra in rows
+    )
 
 
 def rest(number: int) -> tuple[str, str]:
@@ -46,7 +52,9 @@ def rest(number: int) -> tuple[str, str]:
 
 
 def graphql(number: int) -> tuple[str, str]:
-    made = head("GRAPHQL", number, f"/graphql{number}", "1.0.0", "http://127.0.0.1:9/graphql")
+    made = head(
+        "GRAPHQL", number, f"/graphql{number}", "1.0.0", "http://127.0.0.1:9/graphql"
+    )
     return made + operations("QUERY"), GRAPHQL
 
 
@@ -54,7 +62,8 @@ def grpc(number: int) -> tuple[str, str]:
     made = head("GRPC", number, f"/org{number}.apk", "v1", "http://127.0.0.1:9")
     rows = zip(NAMES, EXTRAS, strict=True)
     made += "".join(
-        f"- {{target: service.S, verb: {name.title()}{extra}}}\n" for name, extra in rows
+        f"- {{target: service.S, verb: {name.title()}{extra}}}\n"
+        for name, extra in rows
     )
     return made, PROTO.replace("org.apk", f"org{number}.apk")
 

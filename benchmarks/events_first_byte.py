@@ -40,7 +40,9 @@ OPERATIONS = """- {target: "/open", verb: GET, secured: false, stream: {type: Se
 
 async def backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Send the first event at once, and end the response a little later."""
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+    with contextlib.suppress(
+        asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError
+    ):
         while await reader.readuntil(b"\r\n\r\n"):
             writer.write(RESPONSE)
             await asyncio.sleep(0.005)
@@ -51,18 +53,28 @@ async def backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 class Caller:
     """One connection."""
 
-    def __init__(self, port: int, path: str, token: str = "", *, tls: bool = True) -> None:
+    def __init__(
+        self, port: int, path: str, token: str = "", *, tls: bool = True
+    ) -> None:
         self._port, self._tls = port, tls
         authorization = f"Authorization: Bearer {token}\r\n" if token else ""
-        head = f"GET {path} HTTP/1.1\r\nHost: default.gw.wso2.com\r\n{authorization}\r\n"
+        head = (
+            f"GET {path} HTTP/1.1\r\nHost: default.gw.wso2.com\r\n{authorization}\r\n"
+        )
         self._request = head.encode()
 
     async def start(self) -> None:
         """Connect."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        more = {"ssl": context, "server_hostname": "default.gw.wso2.com"} if self._tls else {}
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, **more)
+        more = (
+            {"ssl": context, "server_hostname": "default.gw.wso2.com"}
+            if self._tls
+            else {}
+        )
+        self._reader, self._writer = await asyncio.open_connection(
+            "127.0.0.1", self._port, **more
+        )
 
     async def first_byte(self) -> float:
         """Seconds from the request to the first event."""
@@ -86,7 +98,9 @@ async def compare(callers: dict[str, Caller]) -> None:
             times[name].append(await callers[name].first_byte())
     for name, found in times.items():
         slow = statistics.quantiles(found, n=20)[-1]
-        print(f"{name:<42} {statistics.median(found) * 1e6:6.0f} µs, 95 %: {slow * 1e6:6.0f} µs")
+        print(
+            f"{name:<42} {statistics.median(found) * 1e6:6.0f} µs, 95 %: {slow * 1e6:6.0f} µs"
+        )
 
 
 async def run(platform: Platform, folder: Path) -> None:

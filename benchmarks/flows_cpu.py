@@ -28,11 +28,18 @@ from measure import cpu_seconds
 from token_cpu import Connect, start_ours, start_peer
 
 from harness import free_port
-from kapi.settings import WELL_KNOWN_CLIENT_SECRET, ClientSettings, IdentitySettings, Settings
+from kapi.settings import (
+    WELL_KNOWN_CLIENT_SECRET,
+    ClientSettings,
+    IdentitySettings,
+    Settings,
+)
 from person import Person, over_asgi
 
 CALLBACK, CHAINS, STEPS, ROUNDS = "https://client.example/cb", 16, 40, 5
-BASIC = "Basic " + base64.b64encode(f"code:{WELL_KNOWN_CLIENT_SECRET}".encode()).decode()
+BASIC = (
+    "Basic " + base64.b64encode(f"code:{WELL_KNOWN_CLIENT_SECRET}".encode()).decode()
+)
 WRONG = "Basic " + base64.b64encode(b"code:not-the-secret").decode()
 
 
@@ -51,7 +58,9 @@ class Server:
 class Wire:
     """One keep-alive connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.reader, self.writer = reader, writer
 
     async def ask(
@@ -92,7 +101,9 @@ async def code(server: Server, line: Wire) -> str:
         }
     )
     cookie = "; ".join(f"{name}={value}" for name, value in server.cookies.items())
-    status, headers, body = await line.ask("GET", f"{server.authorize}?{query}", {"Cookie": cookie})
+    status, headers, body = await line.ask(
+        "GET", f"{server.authorize}?{query}", {"Cookie": cookie}
+    )
     location = headers.get("location", [""])[0]
     assert status == 303, (status, body)
     assert location.startswith(CALLBACK), location
@@ -128,17 +139,24 @@ async def codes(server: Server) -> None:
 
 async def refreshes(server: Server, line: Wire, token: str) -> None:
     for _ in range(STEPS):
-        token = (await tokens(server, line, grant_type="refresh_token", refresh_token=token))[
-            "refresh_token"
-        ]
+        token = (
+            await tokens(server, line, grant_type="refresh_token", refresh_token=token)
+        )["refresh_token"]
 
 
 async def introspections(
-    server: Server, line: Wire, token: str, basic: str = BASIC, expected: bytes = b'"active":true'
+    server: Server,
+    line: Wire,
+    token: str,
+    basic: str = BASIC,
+    expected: bytes = b'"active":true',
 ) -> None:
     for _ in range(STEPS):
         _, _, body = await line.ask(
-            "POST", server.introspect, {"Authorization": basic}, urlencode({"token": token})
+            "POST",
+            server.introspect,
+            {"Authorization": basic},
+            urlencode({"token": token}),
         )
         assert expected in body, body
 
@@ -168,7 +186,9 @@ async def round_of(server: Server, introspected: str) -> dict[str, float]:
     used["refresh"] = await timed(server, all_refreshes)
     fresh = await asyncio.gather(*(redeem(server, line) for line in lines))
 
-    async def all_introspections(basic: str = BASIC, expected: bytes = b'"active":true') -> None:
+    async def all_introspections(
+        basic: str = BASIC, expected: bytes = b'"active":true'
+    ) -> None:
         pairs = zip(lines, fresh, strict=True)
         await asyncio.gather(
             *(
@@ -178,7 +198,9 @@ async def round_of(server: Server, introspected: str) -> dict[str, float]:
         )
 
     used["introspection"] = await timed(server, all_introspections)
-    used["wrong secret"] = await timed(server, lambda: all_introspections(WRONG, b"invalid_client"))
+    used["wrong secret"] = await timed(
+        server, lambda: all_introspections(WRONG, b"invalid_client")
+    )
     for line in lines:
         line.writer.close()
     return used
@@ -209,13 +231,20 @@ def signed_in_to_ours(settings: Settings) -> dict[str, str]:
     person = Person(
         over_asgi(
             build_identity_app(
-                make_provider(settings, store, keyring, os.urandom, lambda: str(uuid.uuid4())),
+                make_provider(
+                    settings, store, keyring, os.urandom, lambda: str(uuid.uuid4())
+                ),
                 time.time,
             )
         )
     )
     query = urlencode(
-        {"client_id": "code", "response_type": "code", "redirect_uri": CALLBACK, "scope": "openid"}
+        {
+            "client_id": "code",
+            "response_type": "code",
+            "redirect_uri": CALLBACK,
+            "scope": "openid",
+        }
     )
     person.submit(person.open(f"/oauth2/authorize?{query}"), 1, one_click="superAdmin")
     store.database.close()
@@ -295,10 +324,11 @@ def report(used: dict[str, list[dict[str, float]]]) -> None:
         own = [result[flow] for result in used["kapi"]]
         line = f"{flow:<20} kapi {statistics.median(own) * 1e6:6.0f} µs CPU"
         if theirs := [result[flow] for result in used.get("oidc-provider", [])]:
-            ratio = statistics.median(their / mine for their, mine in zip(theirs, own, strict=True))
-            line += (
-                f"   oidc-provider {statistics.median(theirs) * 1e6:6.0f} µs   ÷ kapi {ratio:.2f}"
+            ratio = statistics.median(
+                their / mine for their, mine in zip(theirs, own, strict=True)
             )
+            peer = statistics.median(theirs) * 1e6
+            line += f"   oidc-provider {peer:6.0f} µs   ÷ kapi {ratio:.2f}"
         print(line)
     cost = statistics.median(
         result["wrong secret"] / result["introspection"] for result in used["kapi"]

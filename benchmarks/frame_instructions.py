@@ -38,7 +38,9 @@ def serve() -> int:
 
     def accept() -> None:
         while True:
-            threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+            threading.Thread(
+                target=answer, args=(server.accept()[0],), daemon=True
+            ).start()
 
     threading.Thread(target=accept, daemon=True).start()
     port: int = server.getsockname()[1]
@@ -82,12 +84,16 @@ def measure(folder: Path) -> None:
         config = static(json.loads(json.dumps(found)), pem, port, folder / "access.log")
         frames = Frames(f"/frames/1.0.0/{kind}", token)
         value = counted(folder / kind, config, port, frames.send)
-        print(f"kapi, {kind:<14} {value:7.2f} thousand   {value / base:.2f} ×", flush=True)
+        print(
+            f"kapi, {kind:<14} {value:7.2f} thousand   {value / base:.2f} ×", flush=True
+        )
 
 
 def main() -> None:
     """Print the counts."""
-    assert shutil.which("callgrind_control"), "install valgrind (Debian: apt-get install valgrind)"
+    assert shutil.which("callgrind_control"), (
+        "install valgrind (Debian: apt-get install valgrind)"
+    )
     with tempfile.TemporaryDirectory() as name:
         measure(Path(name))
 

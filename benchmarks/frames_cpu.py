@@ -72,7 +72,10 @@ class Load:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         for _ in range(CONNECTIONS):
             reader, writer = await asyncio.open_connection(
-                "127.0.0.1", self._port, ssl=context, server_hostname="default.gw.wso2.com"
+                "127.0.0.1",
+                self._port,
+                ssl=context,
+                server_hostname="default.gw.wso2.com",
             )
             writer.write(self._request)
             head = await reader.readuntil(b"\r\n\r\n")
@@ -109,14 +112,18 @@ async def compare(kinds: dict[str, tuple[Load, int]]) -> None:
     for name, values in used.items():
         ratios = [value / plain for value, plain in zip(values, base, strict=True)]
         cost, ratio = statistics.median(values), statistics.median(ratios)
-        print(f"{name:<{width}} {cost:6.1f} µs CPU a round trip   {ratio:.2f} × the plain proxy")
+        print(
+            f"{name:<{width}} {cost:6.1f} µs CPU a round trip   {ratio:.2f} × the plain proxy"
+        )
 
 
 def plain(port: int, backend: int, pem: Path) -> dict:
     """The plain proxy, with upgrades."""
     config = plain_bootstrap(port, backend, pem)
     chain = config["static_resources"]["listeners"][0]["filter_chains"][0]
-    chain["filters"][0]["typed_config"]["upgrade_configs"] = [{"upgrade_type": "websocket"}]
+    chain["filters"][0]["typed_config"]["upgrade_configs"] = [
+        {"upgrade_type": "websocket"}
+    ]
     return config
 
 

@@ -49,7 +49,9 @@ class Backend(asyncio.Protocol):
 class Load:
     """A few connections that stay open, as a client's pool does."""
 
-    def __init__(self, port: int, request: bytes, certificate: Path | None = None) -> None:
+    def __init__(
+        self, port: int, request: bytes, certificate: Path | None = None
+    ) -> None:
         self._port, self._request, self._certificate = port, request, certificate
         self._connections: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
@@ -66,9 +68,14 @@ class Load:
                 "ssl": context,
                 "server_hostname": "default.gw.wso2.com",
             }
-            self._connections = [await asyncio.open_connection(**at) for _ in range(CONNECTIONS)]
+            self._connections = [
+                await asyncio.open_connection(**at) for _ in range(CONNECTIONS)
+            ]
         await asyncio.gather(
-            *(self._one(*connection, requests // CONNECTIONS) for connection in self._connections)
+            *(
+                self._one(*connection, requests // CONNECTIONS)
+                for connection in self._connections
+            )
         )
 
     async def _one(
@@ -92,7 +99,10 @@ Kind = tuple[int, tuple[int, ...], bytes]
 
 
 async def compare(
-    kinds: dict[str, Kind], requests: int, rounds: int, certificates: dict[str, Path] | None = None
+    kinds: dict[str, Kind],
+    requests: int,
+    rounds: int,
+    certificates: dict[str, Path] | None = None,
 ) -> None:
     """Send to each kind in turn, round after round and in any order, and print its cost beside the
     first one's.
@@ -117,7 +127,9 @@ async def compare(
     base = next(iter(used.values()))
     width = max(map(len, used))
     for name, values in used.items():
-        ratios = [value / plain_value for value, plain_value in zip(values, base, strict=True)]
+        ratios = [
+            value / plain_value for value, plain_value in zip(values, base, strict=True)
+        ]
         print(
             f"{name:<{width}} {statistics.median(values):6.0f} µs CPU a request   "
             f"{statistics.median(ratios):.2f} × the plain proxy"
@@ -125,13 +137,22 @@ async def compare(
 
 
 @contextlib.asynccontextmanager
-async def plain_proxy(folder: Path, backend: int, pem: Path) -> AsyncIterator[tuple[int, int]]:
+async def plain_proxy(
+    folder: Path, backend: int, pem: Path
+) -> AsyncIterator[tuple[int, int]]:
     """The binary with a bare listener: its port and process id."""
     port = free_port()
     config = folder / "plain.json"
     config.write_text(json.dumps(plain_bootstrap(port, backend, pem)))
     plain = subprocess.Popen(
-        [find_envoy(""), "-c", str(config), "--use-dynamic-base-id", "--log-level", "error"]
+        [
+            find_envoy(""),
+            "-c",
+            str(config),
+            "--use-dynamic-base-id",
+            "--log-level",
+            "error",
+        ]
     )
     await asyncio.sleep(1)
     try:
@@ -143,9 +164,16 @@ async def plain_proxy(folder: Path, backend: int, pem: Path) -> AsyncIterator[tu
 
 def plain_bootstrap(port: int, backend: int, pem: Path) -> dict:
     endpoint = {
-        "endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": backend}}}
+        "endpoint": {
+            "address": {
+                "socket_address": {"address": "127.0.0.1", "port_value": backend}
+            }
+        }
     }
-    tls = {"certificate_chain": {"filename": str(pem)}, "private_key": {"filename": str(pem)}}
+    tls = {
+        "certificate_chain": {"filename": str(pem)},
+        "private_key": {"filename": str(pem)},
+    }
     manager = {
         "@type": (
             "type.googleapis.com/"
@@ -188,7 +216,10 @@ def plain_bootstrap(port: int, backend: int, pem: Path) -> dict:
     cluster = {
         "name": "b",
         "type": "STATIC",
-        "load_assignment": {"cluster_name": "b", "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": {
+            "cluster_name": "b",
+            "endpoints": [{"lb_endpoints": [endpoint]}],
+        },
     }
     return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
 
@@ -215,16 +246,17 @@ async def measure(folder: Path, platform: Platform, quiet: Platform) -> None:
     backend_port = backend.sockets[0].getsockname()[1]
     token = await deployed(platform, backend_port)
     unlogged = await deployed(quiet, backend_port)
-    async with plain_proxy(folder, backend_port, platform.data_dir / "tls" / "edge.pem") as (
+    async with plain_proxy(
+        folder, backend_port, platform.data_dir / "tls" / "edge.pem"
+    ) as (
         port,
         plain,
     ):
         head = "Host: default.gw.wso2.com\r\n"
         ours = (platform.pid("envoy"),)
         # The plain proxy gets the same request: reading and passing on a token is no check of it.
-        with_token = (
-            f"GET /echo/1.0.0/items HTTP/1.1\r\n{head}Authorization: Bearer {token}\r\n\r\n"
-        )
+        line = "GET /echo/1.0.0/items HTTP/1.1\r\n"
+        with_token = f"{line}{head}Authorization: Bearer {token}\r\n\r\n"
         kinds: dict[str, Kind] = {
             "plain proxy": (port, (plain,), with_token.encode()),
             "kapi, secured: false": (
@@ -240,7 +272,9 @@ async def measure(folder: Path, platform: Platform, quiet: Platform) -> None:
             ),
         }
         await compare(kinds, REQUESTS, ROUNDS)
-        print("goal: JWT and scope at most 1.6 ×, and at most 1.05 × the call without access log")
+        print(
+            "goal: JWT and scope at most 1.6 ×, and at most 1.05 × the call without access log"
+        )
     backend.close()
 
 

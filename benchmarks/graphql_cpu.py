@@ -80,7 +80,13 @@ def deploy(platform: Platform, backend: int) -> None:
     confs = (
         ("rest", "REST", "", f"{{target: /x, verb: POST, {needs}}}", DEFINITION),
         ("checked", "GRAPHQL", "", f"{{target: hero, verb: QUERY, {needs}}}", SDL),
-        ("scoped", "GRAPHQL", "", '{target: hero, verb: QUERY, scopes: ["bench"]}', SDL),
+        (
+            "scoped",
+            "GRAPHQL",
+            "",
+            '{target: hero, verb: QUERY, scopes: ["bench"]}',
+            SDL,
+        ),
     )
     for name, kind, more, operation, definition in confs:
         fields = {"name": name, "type": kind, "more": more, "operation": operation}
@@ -105,7 +111,9 @@ async def beside_plain(
     return plain, token
 
 
-async def measure(folder: Path, platform: Platform, until: contextlib.ExitStack) -> None:
+async def measure(
+    folder: Path, platform: Platform, until: contextlib.ExitStack
+) -> None:
     assert not graphql.validate(graphql.build_schema(SDL), graphql.parse(DOCUMENT))
     backend = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", 0)
     to = backend.sockets[0].getsockname()[1]

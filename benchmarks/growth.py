@@ -51,7 +51,8 @@ class Growing:
             work(number)
             took.append(time.perf_counter() - begun)
         control, envoy = (
-            (after - own) / times * 1000 for own, after in zip(before, self.used(), strict=True)
+            (after - own) / times * 1000
+            for own, after in zip(before, self.used(), strict=True)
         )
         print(
             f"{self.count:>5} APIs: {what:<22} control {control:7.3f} ms, Envoy {envoy:7.3f} ms,"
@@ -73,7 +74,10 @@ class Growing:
         body = "".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="f"'
             f"\r\n\r\n{content}\r\n"
-            for name, content in (("apkConfiguration", text), ("definitionFile", DEFINITION))
+            for name, content in (
+                ("apkConfiguration", text),
+                ("definitionFile", DEFINITION),
+            )
         )
         kind = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         answer = self.request("deploy", kind, f"{body}--{boundary}--\r\n".encode())

@@ -41,7 +41,10 @@ class Calls:
 
     def __init__(self, port: int, authority: Path, path: str, token: str) -> None:
         credentials = grpc.ssl_channel_credentials(authority.read_bytes())
-        options = [("grpc.ssl_target_name_override", HOST), ("grpc.use_local_subchannel_pool", 1)]
+        options = [
+            ("grpc.ssl_target_name_override", HOST),
+            ("grpc.use_local_subchannel_pool", 1),
+        ]
         self._metadata = (("authorization", f"Bearer {token}"),)
         self._channels = [
             grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options)
@@ -51,7 +54,9 @@ class Calls:
 
     async def send(self, calls: int) -> None:
         """Make `calls` calls over all channels."""
-        await asyncio.gather(*(self._one(method, calls // CONNECTIONS) for method in self._methods))
+        await asyncio.gather(
+            *(self._one(method, calls // CONNECTIONS) for method in self._methods)
+        )
 
     async def _one(self, method: Callable[..., Awaitable[bytes]], calls: int) -> None:
         for _ in range(calls):
@@ -67,7 +72,9 @@ async def backend() -> tuple[grpc.aio.Server, int]:
     """A gRPC server with one method."""
     server = grpc.aio.server()
     handlers = {"GetStudent": grpc.unary_unary_rpc_method_handler(echo)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(SERVICE, handlers),)
+    )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     return server, port
@@ -77,7 +84,9 @@ def plain_grpc(port: int, to: int, pem: Path) -> dict:
     """The plain proxy, with HTTP/2 on both sides."""
     config = json.loads(json.dumps(plain_bootstrap(port, to, pem)))
     listener = config["static_resources"]["listeners"][0]
-    common = listener["filter_chains"][0]["transport_socket"]["typed_config"]["common_tls_context"]
+    common = listener["filter_chains"][0]["transport_socket"]["typed_config"][
+        "common_tls_context"
+    ]
     common["alpn_protocols"] = ["h2"]
     config["static_resources"]["clusters"][0]["typed_extension_protocol_options"] = {
         HTTP2: {
@@ -92,7 +101,14 @@ def start(config: dict, folder: Path, name: str) -> subprocess.Popen[bytes]:
     """An Envoy with this configuration."""
     path = folder / f"{name}.json"
     path.write_text(json.dumps(config))
-    command = [find_envoy(""), "-c", str(path), "--use-dynamic-base-id", "--log-level", "error"]
+    command = [
+        find_envoy(""),
+        "-c",
+        str(path),
+        "--use-dynamic-base-id",
+        "--log-level",
+        "error",
+    ]
     return subprocess.Popen(command)
 
 
@@ -111,7 +127,9 @@ def deploy(platform: Platform, to: int, rest: int) -> None:
         )
         answer = platform.deploy(text, PROTO)
         assert answer.status == 200, answer.body
-    answer = platform.deploy(conf("Rest", "/rest", port=rest, operations=OPERATIONS), DEFINITION)
+    answer = platform.deploy(
+        conf("Rest", "/rest", port=rest, operations=OPERATIONS), DEFINITION
+    )
     assert answer.status == 200, answer.body
 
 
@@ -129,7 +147,9 @@ async def compare(kinds: dict[str, tuple[Calls | Load, int]]) -> None:
     first, second = list(used.values())[:2]
     for name, values in used.items():
         ratios = [
-            statistics.median(value / plain for value, plain in zip(values, base, strict=True))
+            statistics.median(
+                value / plain for value, plain in zip(values, base, strict=True)
+            )
             for base in (first, second)
         ]
         cost = statistics.median(values)
@@ -146,7 +166,9 @@ async def run(platform: Platform, folder: Path) -> None:
     rest = web.sockets[0].getsockname()[1]
     deploy(platform, to, rest)
     ports = free_port(), free_port()
-    pem, authority = (platform.data_dir / "tls" / name for name in ("edge.pem", "ca.pem"))
+    pem, authority = (
+        platform.data_dir / "tls" / name for name in ("edge.pem", "ca.pem")
+    )
     proxies = [
         start(plain_bootstrap(ports[0], rest, pem), folder, "http"),
         start(plain_grpc(ports[1], to, pem), folder, "grpc"),
@@ -166,7 +188,10 @@ async def run(platform: Platform, folder: Path) -> None:
         }
         for name in ("open", "secured", "limited"):
             path = f"/{name}.v1.{TARGET}/GetStudent"
-            kinds[f"kapi gRPC, {name}"] = (Calls(platform.port, authority, path, token), envoy)
+            kinds[f"kapi gRPC, {name}"] = (
+                Calls(platform.port, authority, path, token),
+                envoy,
+            )
             load = Load(platform.port, get(f"/rest/1.0.0/{name}"))
             kinds[f"kapi REST, {name}"] = (load, envoy)
         await compare(kinds)

@@ -56,7 +56,9 @@ def serve() -> int:
 
     def accept() -> None:
         while True:
-            threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+            threading.Thread(
+                target=answer, args=(server.accept()[0],), daemon=True
+            ).start()
 
     threading.Thread(target=accept, daemon=True).start()
     port: int = server.getsockname()[1]
@@ -72,7 +74,13 @@ def saved(folder: Path, text: str) -> tuple[dict[str, list[Config]], Path, str]:
         assert done.status == 200, done.body
         token = platform.token("bench")
         admin = platform.data_dir / "run" / "admin.sock"
-        command = ["curl", "-sS", "--unix-socket", str(admin), "http://envoy/config_dump"]
+        command = [
+            "curl",
+            "-sS",
+            "--unix-socket",
+            str(admin),
+            "http://envoy/config_dump",
+        ]
         dump = subprocess.run(command, check=True, capture_output=True).stdout
         pem = folder / "edge.pem"
         shutil.copy(platform.data_dir / "tls" / "edge.pem", pem)
@@ -115,13 +123,18 @@ def static(found: dict[str, list[Config]], pem: Path, port: int, log: Path) -> C
             filters[each["ecds_filter"]["name"]] = each["ecds_filter"]["typed_config"]
     listeners = found["ListenersConfigDump"][0]["dynamic_listeners"]
     edge = plain(
-        next(item for item in listeners if item["name"] == "edge")["active_state"]["listener"]
+        next(item for item in listeners if item["name"] == "edge")["active_state"][
+            "listener"
+        ]
     )
     edge["address"]["socket_address"].update(address="127.0.0.1", port_value=port)
     chain = edge["filter_chains"][0]
     common = chain["transport_socket"]["typed_config"]["common_tls_context"]
     del common["tls_certificate_sds_secret_configs"]
-    files = {"certificate_chain": {"filename": str(pem)}, "private_key": {"filename": str(pem)}}
+    files = {
+        "certificate_chain": {"filename": str(pem)},
+        "private_key": {"filename": str(pem)},
+    }
     common["tls_certificates"] = [files]
     manager = chain["filters"][0]["typed_config"]
     for item in manager["access_log"]:
@@ -129,7 +142,9 @@ def static(found: dict[str, list[Config]], pem: Path, port: int, log: Path) -> C
             item["typed_config"]["path"] = str(log)
     scoped = manager["scoped_routes"]
     del scoped["scoped_rds"], scoped["rds_config_source"]
-    scoped["scoped_route_configurations_list"] = {"scoped_route_configurations": scopes_of(found)}
+    scoped["scoped_route_configurations_list"] = {
+        "scoped_route_configurations": scopes_of(found)
+    }
     for item in manager["http_filters"]:
         if item.pop("config_discovery", None):
             item["typed_config"] = filters[item["name"]]
@@ -146,14 +161,18 @@ def static(found: dict[str, list[Config]], pem: Path, port: int, log: Path) -> C
 
 
 def manager_of(config: Config) -> Config:
-    made: Config = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]
+    made: Config = config["static_resources"]["listeners"][0]["filter_chains"][0][
+        "filters"
+    ][0]
     return made["typed_config"]
 
 
 def without_log(config: Config) -> None:
     manager = manager_of(config)
     logs = ("passed", "not_passed")
-    manager["access_log"] = [item for item in manager["access_log"] if item["name"] not in logs]
+    manager["access_log"] = [
+        item for item in manager["access_log"] if item["name"] not in logs
+    ]
     without("envoy.filters.http.set_filter_state")(config)
 
 
@@ -186,7 +205,9 @@ def line_of(config: Config) -> Config:
 def filter_alone(config: Config) -> None:
     manager = manager_of(config)
     logs = ("passed", "not_passed")
-    manager["access_log"] = [item for item in manager["access_log"] if item["name"] not in logs]
+    manager["access_log"] = [
+        item for item in manager["access_log"] if item["name"] not in logs
+    ]
 
 
 def time_alone(config: Config) -> None:
@@ -208,12 +229,25 @@ def path_without_filter(config: Config) -> None:
     without("envoy.filters.http.set_filter_state")(config)
 
 
-_AI = ("prompt_tokens", "completion_tokens", "total_tokens", "model", "cost", "answer_fault")
+_AI = (
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "model",
+    "cost",
+    "answer_fault",
+)
 LOG_PARTS: tuple[tuple[str, Callable[[Config], None]], ...] = (
     ("no log, but the filter that keeps host and path", filter_alone),
     ("a line with the time alone", time_alone),
-    ("no consumer, subject, application", without_fields("consumer", "subject", "application")),
-    ("no version, organization, operation", without_fields("version", "organization", "operation")),
+    (
+        "no consumer, subject, application",
+        without_fields("consumer", "subject", "application"),
+    ),
+    (
+        "no version, organization, operation",
+        without_fields("version", "organization", "operation"),
+    ),
     ("no fields of AI", without_fields(*_AI)),
     ("the path without its filter", path_without_filter),
 )
@@ -225,7 +259,9 @@ def below_valgrind(folder: Path, config: Config, port: int) -> Iterator[int]:
     folder.mkdir()
     file = folder / "envoy.json"
     watchdogs = dict.fromkeys(("main_thread_watchdog", "worker_watchdog"), SLOW)
-    file.write_text(json.dumps({**config, "watchdogs": watchdogs, "stats_flush_interval": "290s"}))
+    file.write_text(
+        json.dumps({**config, "watchdogs": watchdogs, "stats_flush_interval": "290s"})
+    )
     out = f"--callgrind-out-file={folder / 'callgrind.out'}"
     log = (folder / "log").open("w")
     command = [*CALLGRIND, out, find_envoy(""), "-c", str(file), *QUIET]
@@ -291,16 +327,25 @@ def measure(folder: Path, names: list[str], *, log: bool) -> None:
     found, pem, token = saved(folder, conf(port=backend, operations=OPERATIONS))
     secured = f"GET /echo/1.0.0/items HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}"
     rows: list[tuple[str, str, Callable[[Config], None]]] = [
-        ("kapi, secured: false", f"GET /echo/1.0.0/open HTTP/1.1\r\nHost: {HOST}", lambda _: None),
+        (
+            "kapi, secured: false",
+            f"GET /echo/1.0.0/open HTTP/1.1\r\nHost: {HOST}",
+            lambda _: None,
+        ),
         ("kapi, JWT and scope", secured, lambda _: None),
         ("kapi, JWT and scope, no access log", secured, without_log),
-        *((f"kapi, JWT and scope, without {name}", secured, without(name)) for name in names),
+        *(
+            (f"kapi, JWT and scope, without {name}", secured, without(name))
+            for name in names
+        ),
     ]
     if log:
         rows += [(name, secured, change) for name, change in LOG_PARTS]
     port = free_port()
     bare = plain_bootstrap(port, backend, pem)
-    base = counted(folder / "plain", bare, port, partial(send, f"{secured}\r\n\r\n".encode()))
+    base = counted(
+        folder / "plain", bare, port, partial(send, f"{secured}\r\n\r\n".encode())
+    )
     print(f"{'plain proxy':<70} {base:7.1f} thousand", flush=True)
     for number, (name, request, change) in enumerate(rows):
         port = free_port()
@@ -308,10 +353,14 @@ def measure(folder: Path, names: list[str], *, log: bool) -> None:
         config = static(json.loads(text), pem, port, folder / "access.log")
         change(config)
         value = counted(
-            folder / str(number), config, port, partial(send, f"{request}\r\n\r\n".encode())
+            folder / str(number),
+            config,
+            port,
+            partial(send, f"{request}\r\n\r\n".encode()),
         )
         print(
-            f"{name:<70} {value:7.1f} thousand   {value / base:.2f} × the plain proxy", flush=True
+            f"{name:<70} {value:7.1f} thousand   {value / base:.2f} × the plain proxy",
+            flush=True,
         )
 
 
@@ -321,7 +370,9 @@ def main() -> None:
     options.add_argument("--log", action="store_true", help="parts of the access log")
     options.add_argument("--keep", type=Path, help="a folder for what callgrind wrote")
     chosen = options.parse_args()
-    assert shutil.which("callgrind_control"), "install valgrind (Debian: apt-get install valgrind)"
+    assert shutil.which("callgrind_control"), (
+        "install valgrind (Debian: apt-get install valgrind)"
+    )
     with tempfile.TemporaryDirectory() as name:
         measure(Path(name), chosen.without, log=chosen.log)
         if chosen.keep:

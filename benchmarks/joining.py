@@ -22,7 +22,9 @@ from nodes import fill
 from postgres import PostgresServer, postgres_server
 
 
-def join(server: PostgresServer, folder: Path, apis: int, port: int) -> dict[str, float]:
+def join(
+    server: PostgresServer, folder: Path, apis: int, port: int
+) -> dict[str, float]:
     """Start a node; memory of its processes in MB."""
     url = server.database()
     fill(url, apis, port)

@@ -28,7 +28,9 @@ def main() -> int:
     for number in range(MANY):
         text = conf(f"API {number}", f"/api{number}", port=8080).encode()
         start = time.process_time()
-        api = compile_api(text, DEFINITION.encode(), organization="default", policies=POLICIES).api
+        api = compile_api(
+            text, DEFINITION.encode(), organization="default", policies=POLICIES
+        ).api
         compiled = time.process_time()
         made = export_api(api, context)
         exported = time.process_time()
@@ -36,12 +38,18 @@ def main() -> int:
         written = time.process_time()
         objects += len(made)
         for name, seconds in zip(
-            spent, (compiled - start, exported - compiled, written - exported), strict=True
+            spent,
+            (compiled - start, exported - compiled, written - exported),
+            strict=True,
         ):
             spent[name] += seconds
     for name, seconds in spent.items():
-        print(f"{name:20} {seconds:6.2f} s, {seconds / MANY * 1000:5.2f} ms for each API")
-    print(f"{'all':20} {sum(spent.values()):6.2f} s, {objects} objects, {size / 1e6:.1f} MB")
+        print(
+            f"{name:20} {seconds:6.2f} s, {seconds / MANY * 1000:5.2f} ms for each API"
+        )
+    print(
+        f"{'all':20} {sum(spent.values()):6.2f} s, {objects} objects, {size / 1e6:.1f} MB"
+    )
     return 0
 
 

@@ -28,9 +28,15 @@ TIMES = 3
 
 
 def kapi(platform: Platform, *arguments: str) -> None:
-    own = {"KAPI_DATA_DIR": str(platform.data_dir), "KAPI_GATEWAY__PORT": str(platform.port)}
+    own = {
+        "KAPI_DATA_DIR": str(platform.data_dir),
+        "KAPI_GATEWAY__PORT": str(platform.port),
+    }
     subprocess.run(
-        [KAPI, *arguments], env={**os.environ, **own}, check=True, stdout=subprocess.PIPE
+        [KAPI, *arguments],
+        env={**os.environ, **own},
+        check=True,
+        stdout=subprocess.PIPE,
     )
 
 
@@ -82,13 +88,24 @@ def main() -> None:
             for _ in range(TIMES):
                 for form, path in (("JSON", document), ("YAML", as_yaml)):
                     work = (platform, "deploy", str(path), *options)
-                    found[form].append(measured(platform, lambda work=work: kapi(*work)))
+                    found[form].append(
+                        measured(platform, lambda work=work: kapi(*work))
+                    )
             for form, rows in found.items():
-                parts = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
-                total = sum(value for name, value in parts.items() if name not in ("wall", "envoy"))
+                parts = {
+                    name: statistics.median(row[name] for row in rows)
+                    for name in rows[0]
+                }
+                total = sum(
+                    value
+                    for name, value in parts.items()
+                    if name not in ("wall", "envoy")
+                )
                 print(
                     f"{form}: "
-                    + ", ".join(f"{name} {value:.2f} s" for name, value in parts.items())
+                    + ", ".join(
+                        f"{name} {value:.2f} s" for name, value in parts.items()
+                    )
                     + f"; command, pool and control together {total:.2f} s of CPU"
                 )
         finally:

@@ -34,7 +34,10 @@ HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 RESULT = {
     "jsonrpc": "2.0",
     "id": 1,
-    "result": {"resultType": "complete", "content": [{"type": "text", "text": "x" * 200}]},
+    "result": {
+        "resultType": "complete",
+        "content": [{"type": "text", "text": "x" * 200}],
+    },
 }
 ITEM = {"id": "7", "name": "x" * 200}
 
@@ -120,8 +123,15 @@ class Load:
     async def open(self) -> None:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        at = {"host": "127.0.0.1", "port": self.port, "ssl": context, "server_hostname": HOST}
-        self.connections = [await asyncio.open_connection(**at) for _ in range(CONNECTIONS)]
+        at = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "ssl": context,
+            "server_hostname": HOST,
+        }
+        self.connections = [
+            await asyncio.open_connection(**at) for _ in range(CONNECTIONS)
+        ]
 
     async def send(self, requests: int) -> None:
         """Send requests over all connections; each answer must have a result or an item."""
@@ -163,11 +173,15 @@ async def compare(loads: dict[str, Load]) -> None:
     for name, load in loads.items():
         ratio = statistics.median(a / b for a, b in zip(load.used, base, strict=True))
         median = statistics.median(load.used)
-        print(f"{name:<{width}} {median:6.0f} µs CPU a call   {ratio:.2f} × the plain proxy")
+        print(
+            f"{name:<{width}} {median:6.0f} µs CPU a call   {ratio:.2f} × the plain proxy"
+        )
 
 
 @contextlib.contextmanager
-def envoy(folder: Path, name: str, filters: list[dict], backend: int, pem: Path) -> Iterator[Load]:
+def envoy(
+    folder: Path, name: str, filters: list[dict], backend: int, pem: Path
+) -> Iterator[Load]:
     """The binary with a bare listener and these filters."""
     port = free_port()
     config = plain_bootstrap(port, backend, pem)
@@ -176,7 +190,14 @@ def envoy(folder: Path, name: str, filters: list[dict], backend: int, pem: Path)
     file = folder / f"{name}.json"
     file.write_text(json.dumps(config))
     process = subprocess.Popen(
-        [find_envoy(""), "-c", str(file), "--use-dynamic-base-id", "--log-level", "error"]
+        [
+            find_envoy(""),
+            "-c",
+            str(file),
+            "--use-dynamic-base-id",
+            "--log-level",
+            "error",
+        ]
     )
     try:
         yield Load(port, process.pid, b"")
@@ -188,7 +209,10 @@ def envoy(folder: Path, name: str, filters: list[dict], backend: int, pem: Path)
 MCP_AND_RBAC = [
     {
         "name": "envoy.filters.http.mcp",
-        "typed_config": {"@type": f"{HTTP}.mcp.v3.Mcp", "traffic_mode": "REJECT_NO_MCP"},
+        "typed_config": {
+            "@type": f"{HTTP}.mcp.v3.Mcp",
+            "traffic_mode": "REJECT_NO_MCP",
+        },
     },
     {
         "name": "envoy.filters.http.rbac",
@@ -221,7 +245,9 @@ BRIDGE = [
             "@type": f"{HTTP}.mcp_json_rest_bridge.v3.McpJsonRestBridge",
             "server_info": {},
             "tool_config": {
-                "tools": [{"name": "getItem", "http_rule": {"get": "/backend/items/{id}"}}]
+                "tools": [
+                    {"name": "getItem", "http_rule": {"get": "/backend/items/{id}"}}
+                ]
             },
         },
     }
@@ -263,10 +289,18 @@ def deploy(platform: Platform, backend: int) -> None:
         ("server", "MCP", "", tool, SERVER),
         ("limited", "MCP", "", limited, SERVER),
         ("api", "REST", "mcp: true", item, OPENAPI),
-        ("post", "REST", LIMIT, '  - {target: "/items", verb: POST, scopes: ["bench"]}', OPENAPI),
+        (
+            "post",
+            "REST",
+            LIMIT,
+            '  - {target: "/items", verb: POST, scopes: ["bench"]}',
+            OPENAPI,
+        ),
     ]
     for name, kind, more, operations, definition in confs:
-        conf = CONF.format(name=name, type=kind, more=more, operations=operations, port=backend)
+        conf = CONF.format(
+            name=name, type=kind, more=more, operations=operations, port=backend
+        )
         answer = platform.deploy(conf, definition)
         assert answer.status == 200, answer.body
 
@@ -275,7 +309,9 @@ def token(platform: Platform, name: str) -> str:
     return bound_token(platform, f"https://{HOST}:{platform.port}/{name}/1.0", "bench")
 
 
-async def measure(folder: Path, platform: Platform, open_until: contextlib.ExitStack) -> None:
+async def measure(
+    folder: Path, platform: Platform, open_until: contextlib.ExitStack
+) -> None:
     backend = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", 0)
     to = backend.sockets[0].getsockname()[1]
     await asyncio.to_thread(platform.start)
@@ -291,9 +327,13 @@ async def measure(folder: Path, platform: Platform, open_until: contextlib.ExitS
     post = call("/post/1.0/items", tokens["post"])
     loads = {
         "plain proxy": replace(plain, request=call("/server/1.0", tokens["server"])),
-        "plain proxy, the GET of the tool": replace(plain, request=get, used=[], connections=[]),
+        "plain proxy, the GET of the tool": replace(
+            plain, request=get, used=[], connections=[]
+        ),
         "Envoy's mcp filter and RBAC, no token": replace(checked, request=call("/x")),
-        "Envoy's mcp_json_rest_bridge, no token": replace(bridge, request=legacy_call("/mcp")),
+        "Envoy's mcp_json_rest_bridge, no token": replace(
+            bridge, request=legacy_call("/mcp")
+        ),
         "kapi, REST POST with JWT, scope, limit": Load(platform.port, ours, post),
         "kapi, tool of a server, JWT, scope": Load(
             platform.port, ours, call("/server/1.0", tokens["server"])
@@ -310,7 +350,9 @@ async def measure(folder: Path, platform: Platform, open_until: contextlib.ExitS
     backend.close()
 
 
-def run(measure: Callable[[Path, Platform, contextlib.ExitStack], Awaitable[None]]) -> None:
+def run(
+    measure: Callable[[Path, Platform, contextlib.ExitStack], Awaitable[None]],
+) -> None:
     """Measure with a new platform, and end all that was opened."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as open_until:
         platform = Platform(free_port(), Path(folder) / "data")

@@ -21,7 +21,11 @@ def thread_seconds(*pids: int) -> float:
     """Like `cpu_seconds` but to the nanosecond, for processes whose threads do not end; the ticks
     there are 10 ms long.
     """
-    files = (task / "schedstat" for pid in pids for task in Path(f"/proc/{pid}/task").iterdir())
+    files = (
+        task / "schedstat"
+        for pid in pids
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    )
     return sum(int(file.read_text().split()[0]) for file in files) / 1e9
 
 

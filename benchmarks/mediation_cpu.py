@@ -22,8 +22,12 @@ from harness import DEFINITION, Platform, free_port
 REQUESTS, ROUNDS = 480, 60
 MODULE = Path(__file__).parents[1] / "tests" / "wasm" / "probe.wasm"
 ADDS = b'{"headersToAdd": {"x-added": "1"}}'
-HTTP_OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-SCRIPT = 'function envoy_on_request(handle)\n  handle:headers():add("x-added", "1")\nend\n'
+HTTP_OK = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+)
+SCRIPT = (
+    'function envoy_on_request(handle)\n  handle:headers():add("x-added", "1")\nend\n'
+)
 
 
 class Service(asyncio.Protocol):
@@ -51,11 +55,17 @@ def confs(backend: int, service: int) -> dict[str, str]:
         "interceptor": [
             {
                 "policyName": "Interceptor",
-                "parameters": {"backendUrl": f"http://127.0.0.1:{service}", "headersEnabled": True},
+                "parameters": {
+                    "backendUrl": f"http://127.0.0.1:{service}",
+                    "headersEnabled": True,
+                },
             }
         ],
         "lua": [
-            {"policyName": "LuaInterceptor", "parameters": {"name": "add", "sourceCode": SCRIPT}}
+            {
+                "policyName": "LuaInterceptor",
+                "parameters": {"name": "add", "sourceCode": SCRIPT},
+            }
         ],
         "wasm": [
             {
@@ -72,7 +82,9 @@ def confs(backend: int, service: int) -> dict[str, str]:
     common = {
         "version": "1",
         "type": "REST",
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{backend}"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://127.0.0.1:{backend}"}
+        },
     }
     operations = [{"target": "/items", "verb": "GET"}]
     return {
@@ -101,7 +113,9 @@ async def measure(folder: Path, platform: Platform) -> None:
         deployed = await asyncio.to_thread(platform.deploy, conf, DEFINITION)
         assert deployed.status == 200, deployed.body
     token = await asyncio.to_thread(platform.token)
-    async with plain_proxy(folder, backend_port, platform.data_dir / "tls" / "edge.pem") as (
+    async with plain_proxy(
+        folder, backend_port, platform.data_dir / "tls" / "edge.pem"
+    ) as (
         port,
         plain,
     ):
@@ -131,9 +145,13 @@ async def measure(folder: Path, platform: Platform) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "kapi.toml").write_text(f'[gateway.wasm]\nfolder = "{MODULE.parent}"\n')
+        (folder / "kapi.toml").write_text(
+            f'[gateway.wasm]\nfolder = "{MODULE.parent}"\n'
+        )
         platform = Platform(
-            free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+            free_port(),
+            folder / "data",
+            environment={"KAPI_CONFIG": str(folder / "kapi.toml")},
         )
         try:
             uvloop.run(measure(folder, platform))

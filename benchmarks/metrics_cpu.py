@@ -50,7 +50,9 @@ async def measure(platform: Platform) -> None:
         before = (thread_seconds(envoy), thread_seconds(control))
         await load.send(REQUESTS)
         await asyncio.sleep(SETTLE)
-        counting = thread_seconds(control) - before[1] - idle * (time.monotonic() - begun)
+        counting = (
+            thread_seconds(control) - before[1] - idle * (time.monotonic() - begun)
+        )
         call = thread_seconds(envoy) - before[0]
         rounds.append((call / REQUESTS * 1e6, counting / REQUESTS * 1e6))
     load.close()
@@ -66,11 +68,15 @@ def scrape() -> None:
     figures = CallFigures(Settings(Path("/nowhere")))
     for number in range(APIS):
         call = {"api": f"Api{number}", "version": "1.0.0", "organization": "default"}
-        figures.count({**call, "operation": "GET /x", "status": 200, "decision": "allowed"})
+        figures.count(
+            {**call, "operation": "GET /x", "status": 200, "decision": "allowed"}
+        )
     begun = time.process_time()
     text = text_of(figures.families())
     seconds = time.process_time() - begun
-    print(f"a scrape after calls of {APIS} APIs: {len(text) / 1e6:.1f} MB in {seconds:.2f} s CPU")
+    print(
+        f"a scrape after calls of {APIS} APIs: {len(text) / 1e6:.1f} MB in {seconds:.2f} s CPU"
+    )
 
 
 def main() -> None:

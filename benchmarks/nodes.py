@@ -38,7 +38,15 @@ def fill(url: str, apis: int, port: int) -> None:
         name = f"Old{number}"
         text = conf(name, f"/old{number}", port=port)
         api = StoredApi(
-            f"{number:040x}", "default", name, "1.0.0", "", f"/old{number}/1.0.0", None, 1, 1
+            f"{number:040x}",
+            "default",
+            name,
+            "1.0.0",
+            "",
+            f"/old{number}/1.0.0",
+            None,
+            1,
+            1,
         )
         store.save_api(api, text, DEFINITION.encode(), ())
     store.close()
@@ -79,12 +87,16 @@ def processor_time(nodes: list[Platform], url: str, port: int) -> None:
     store = Store.open(url)
     create = nodes[0].token("apk:api_create")
     pids = [{name: node.pid(name) for name in ("control", "envoy")} for node in nodes]
-    text = [conf(f"Cpu{number}", f"/cpu{number}", port=port) for number in range(CHANGES)]
+    text = [
+        conf(f"Cpu{number}", f"/cpu{number}", port=port) for number in range(CHANGES)
+    ]
     nodes[0].deploy(text[0], DEFINITION, create)
     time.sleep(3)
     idle = _used(pids)
     time.sleep(5)
-    resting = [(after - before) / 5 for before, after in zip(idle, _used(pids), strict=True)]
+    resting = [
+        (after - before) / 5 for before, after in zip(idle, _used(pids), strict=True)
+    ]
     before, begun = _used(pids), time.monotonic()
     answered = 0.0
     for number in range(1, CHANGES):
@@ -93,7 +105,9 @@ def processor_time(nodes: list[Platform], url: str, port: int) -> None:
         assert answer.status == 200, answer.body
         answered += time.monotonic() - at
         change = int(answer.headers["kapi-change"])
-        while any(node.confirmed.deployments < change for node in Nodes(store.database).all()):
+        while any(
+            node.confirmed.deployments < change for node in Nodes(store.database).all()
+        ):
             time.sleep(0.005)
     took = time.monotonic() - begun
     store.close()
@@ -113,7 +127,9 @@ def processor_time(nodes: list[Platform], url: str, port: int) -> None:
 
 def _used(pids: list[dict[str, int]]) -> list[float]:
     """Seconds of control and Envoy of each node, in turn."""
-    return [thread_seconds(node[name]) for node in pids for name in ("control", "envoy")]
+    return [
+        thread_seconds(node[name]) for node in pids for name in ("control", "envoy")
+    ]
 
 
 def measure(nodes: list[Platform], port: int) -> None:
@@ -141,7 +157,9 @@ def measure(nodes: list[Platform], port: int) -> None:
     spread("revocation", own, everywhere)
 
 
-def run(apis: int, server: PostgresServer, folder: Path, echo: int, *, clients: bool) -> None:
+def run(
+    apis: int, server: PostgresServer, folder: Path, echo: int, *, clients: bool
+) -> None:
     """Three nodes with so many APIs."""
     url, port = server.database(), free_port()
     fill(url, apis, echo)
@@ -176,7 +194,13 @@ def main() -> None:
         server = stack.enter_context(postgres_server())
         echo = stack.enter_context(echo_backend())
         for number in numbers:
-            run(number, server, folder / str(number), echo, clients=number == numbers[-1])
+            run(
+                number,
+                server,
+                folder / str(number),
+                echo,
+                clients=number == numbers[-1],
+            )
 
 
 if __name__ == "__main__":

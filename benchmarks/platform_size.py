@@ -142,9 +142,13 @@ def main() -> None:
             f"{platform.output().split('kapi is ready in ')[1].split(' s')[0]} s"
         )
         time.sleep(1)
-        print(f"whole platform at rest, resident           {sizes(platform)}   (goal 200 MB)")
+        print(
+            f"whole platform at rest, resident           {sizes(platform)}   (goal 200 MB)"
+        )
         platform.stop()
-        print(f"second start to first token                {first_token(platform):.2f} s")
+        print(
+            f"second start to first token                {first_token(platform):.2f} s"
+        )
         wait_ready(platform)
         try:
             grow(platform, backend.server_address[1])
@@ -158,7 +162,9 @@ def grow(platform: Platform, port: int) -> None:
     times = []
     for number in range(MANY + 20):
         times.append(
-            connection.deploy(token, conf(name=f"Bench{number}", base=f"/bench{number}", port=port))
+            connection.deploy(
+                token, conf(name=f"Bench{number}", base=f"/bench{number}", port=port)
+            )
         )
         assert connection.call(number, token) == 200
     for label, chosen, goal in (
@@ -178,7 +184,9 @@ def grow(platform: Platform, port: int) -> None:
     while True:
         try:
             connection = Connection(platform.port)
-            if all(connection.call(number, token) == 200 for number in range(MANY + 20)):
+            if all(
+                connection.call(number, token) == 200 for number in range(MANY + 20)
+            ):
                 break
         except (OSError, http.client.HTTPException):
             time.sleep(0.01)

@@ -28,20 +28,34 @@ _CORS = {
 }
 _HEADERS = {
     "request": [
-        {"policyName": "SetHeader", "parameters": {"headerName": "x-a", "headerValue": "1"}}
+        {
+            "policyName": "SetHeader",
+            "parameters": {"headerName": "x-a", "headerValue": "1"},
+        }
     ],
     "response": [
-        {"policyName": "AddHeader", "parameters": {"headerName": "x-b", "headerValue": "2"}}
+        {
+            "policyName": "AddHeader",
+            "parameters": {"headerName": "x-b", "headerValue": "2"},
+        }
     ],
 }
 _RESILIENCY = {
     "timeout": {"upstreamResponseTimeout": 30},
     "retryPolicy": {"count": 2, "baseIntervalMillis": 50, "statusCodes": [503]},
-    "circuitBreaker": {"maxConnections": 100, "maxPendingRequests": 100, "maxRequests": 100},
+    "circuitBreaker": {
+        "maxConnections": 100,
+        "maxPendingRequests": 100,
+        "maxRequests": 100,
+    },
 }
 _BASIC = {
     "enabled": True,
-    "securityType": {"secretName": "bench", "userNameKey": "user", "passwordKey": "password"},
+    "securityType": {
+        "secretName": "bench",
+        "userNameKey": "user",
+        "passwordKey": "password",
+    },
 }
 _SECRETS = {
     "user": "u",
@@ -66,11 +80,15 @@ _REWRITE = _listed("URLRewrite", path="/others")
 def confs(backend: int) -> dict[str, str]:
     """One API for each policy, by its base path."""
     url = f"http://127.0.0.1:{backend}"
-    plain: dict[str, Any] = {"endpointConfigurations": {"production": {"endpoint": url}}}
+    plain: dict[str, Any] = {
+        "endpointConfigurations": {"production": {"endpoint": url}}
+    }
     kinds: dict[str, dict[str, Any]] = {
-        "open": plain | {"operations": [{"target": "/items", "verb": "GET", "secured": False}]},
+        "open": plain
+        | {"operations": [{"target": "/items", "verb": "GET", "secured": False}]},
         "jwt": plain,
-        "scope": plain | {"operations": [{"target": "/items", "verb": "GET", "scopes": ["bench"]}]},
+        "scope": plain
+        | {"operations": [{"target": "/items", "verb": "GET", "scopes": ["bench"]}]},
         "together": plain
         | {
             "operations": [{"target": "/items", "verb": "GET", "scopes": ["bench"]}],
@@ -78,11 +96,14 @@ def confs(backend: int) -> dict[str, str]:
         },
         "cors": plain | {"corsConfiguration": _CORS},
         "headers": plain | {"apiPolicies": _HEADERS},
-        "addresses": plain | {"apiPolicies": _listed("IPRestriction", allow=["127.0.0.0/8"])},
+        "addresses": plain
+        | {"apiPolicies": _listed("IPRestriction", allow=["127.0.0.0/8"])},
         "users": plain
         | {
             "operations": [_ITEMS | {"secured": False}],
-            "apiPolicies": _listed("BasicAuthentication", secretName="bench", secretKey="users"),
+            "apiPolicies": _listed(
+                "BasicAuthentication", secretName="bench", secretKey="users"
+            ),
         },
         "browsers": plain
         | {
@@ -96,25 +117,35 @@ def confs(backend: int) -> dict[str, str]:
         },
         "asked": plain | {"apiPolicies": _listed("ExternalAuthorization", url=url)},
         "rewrite": plain | {"operations": [_ITEMS | {"operationPolicies": _REWRITE}]},
-        "faults": plain | {"apiPolicies": _listed("FaultInjection", delayMillis=1, delayPercent=1)},
-        "compression": plain | {"apiPolicies": {"response": [{"policyName": "Compression"}]}},
+        "faults": plain
+        | {"apiPolicies": _listed("FaultInjection", delayMillis=1, delayPercent=1)},
+        "compression": plain
+        | {"apiPolicies": {"response": [{"policyName": "Compression"}]}},
         "cache": plain
         | {
             "operations": [_ITEMS | {"secured": False}],
             "apiPolicies": {
                 "response": [
-                    {"policyName": "ResponseCache", "parameters": {"lifetimeSeconds": 86400}}
+                    {
+                        "policyName": "ResponseCache",
+                        "parameters": {"lifetimeSeconds": 86400},
+                    }
                 ]
             },
         },
         "xml": plain | {"apiPolicies": {"response": [{"policyName": "JSONToXML"}]}},
-        "validation": plain | {"apiPolicies": _listed("RequestValidation", unknownQuery=True)},
+        "validation": plain
+        | {"apiPolicies": _listed("RequestValidation", unknownQuery=True)},
         "mock": plain | {"apiPolicies": _listed("MockResponse", body=f'"{"x" * 48}"')},
         "resiliency": {
-            "endpointConfigurations": {"production": {"endpoint": url, "resiliency": _RESILIENCY}}
+            "endpointConfigurations": {
+                "production": {"endpoint": url, "resiliency": _RESILIENCY}
+            }
         },
         "basic": {
-            "endpointConfigurations": {"production": {"endpoint": url, "endpointSecurity": _BASIC}}
+            "endpointConfigurations": {
+                "production": {"endpoint": url, "endpointSecurity": _BASIC}
+            }
         },
         "weighted": {
             "endpointConfigurations": {
@@ -131,19 +162,27 @@ def confs(backend: int) -> dict[str, str]:
                 "outlierDetection": {},
             },
             "endpointConfigurations": {
-                "production": [{"endpoint": url}, {"endpoint": f"http://localhost:{backend}"}]
+                "production": [
+                    {"endpoint": url},
+                    {"endpoint": f"http://localhost:{backend}"},
+                ]
             },
         },
         "sticky": {
             "loadBalancing": {"kind": "maglev", "hashOn": {"sourceIp": True}},
             "endpointConfigurations": {
-                "production": [{"endpoint": url}, {"endpoint": f"http://localhost:{backend}"}]
+                "production": [
+                    {"endpoint": url},
+                    {"endpoint": f"http://localhost:{backend}"},
+                ]
             },
         },
         "mirror": plain
         | {
             "apiPolicies": {
-                "request": [{"policyName": "RequestMirror", "parameters": {"urls": [url]}}]
+                "request": [
+                    {"policyName": "RequestMirror", "parameters": {"urls": [url]}}
+                ]
             }
         },
         "mtls": plain
@@ -213,7 +252,9 @@ def client_certificate(folder: Path) -> Path:
         "-subj",
         "/CN=bench",
     ]
-    key, certificate, both = (folder / f"client.{ending}" for ending in ("key", "crt", "pem"))
+    key, certificate, both = (
+        folder / f"client.{ending}" for ending in ("key", "crt", "pem")
+    )
     subprocess.run(
         ["openssl", "req", *kind, "-keyout", str(key), "-out", str(certificate)],
         capture_output=True,
@@ -247,7 +288,11 @@ async def measure(folder: Path, platform: Platform) -> None:
         )
         bearer = f"{host}Authorization: Bearer {token}\r\n\r\n"
         kinds: dict[str, Kind] = {
-            "plain proxy": (plain_port, (plain,), f"GET /items HTTP/1.1\r\n{bearer}".encode())
+            "plain proxy": (
+                plain_port,
+                (plain,),
+                f"GET /items HTTP/1.1\r\n{bearer}".encode(),
+            )
         }
         for name, words in WORDS.items():
             sent = bearer
@@ -281,7 +326,9 @@ def main() -> None:
             )
         )
         platform = Platform(
-            free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+            free_port(),
+            folder / "data",
+            environment={"KAPI_CONFIG": str(folder / "kapi.toml")},
         )
         try:
             uvloop.run(measure(folder, platform))

@@ -21,7 +21,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from gateway_cpu import REQUESTS, Backend, Kind, compare, deployed, plain_proxy, with_platforms
+from gateway_cpu import (
+    REQUESTS,
+    Backend,
+    Kind,
+    compare,
+    deployed,
+    plain_proxy,
+    with_platforms,
+)
 
 from harness import Platform, free_port
 
@@ -92,7 +100,9 @@ async def started(name: str, config: Path, text: str) -> AsyncIterator[int]:
         yield 0
         return
     config.write_text(text)  # noqa: ASYNC240 - a small file
-    options = {"nginx": ["-c", str(config)], "haproxy": ["-db", "-f", str(config)]}[name]
+    options = {"nginx": ["-c", str(config)], "haproxy": ["-db", "-f", str(config)]}[
+        name
+    ]
     running = subprocess.Popen([binary, *options])
     await asyncio.sleep(1)
     try:
@@ -126,12 +136,19 @@ async def measure(folder: Path, platform: Platform, quiet: Platform) -> None:
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         plain = await enter(plain_proxy(folder, port, pem))
-        kinds: dict[str, Kind] = {"Envoy, plain": (plain[0], (plain[1],), request.encode())}
+        kinds: dict[str, Kind] = {
+            "Envoy, plain": (plain[0], (plain[1],), request.encode())
+        }
         for (name, text), own in zip(texts.items(), ports, strict=True):
-            pid = await enter(started(name.partition(",")[0], folder / f"{own}.conf", text))
+            pid = await enter(
+                started(name.partition(",")[0], folder / f"{own}.conf", text)
+            )
             if pid:
                 kinds[name] = (own, (pid,), request.encode())
-        ours = ((platform, token, "kapi, JWT and scope"), (quiet, unlogged, "… no access log"))
+        ours = (
+            (platform, token, "kapi, JWT and scope"),
+            (quiet, unlogged, "… no access log"),
+        )
         for of, its, name in ours:
             sent = request.replace(token, its).encode()
             kinds[name] = (of.port, (of.pid("envoy"),), sent)

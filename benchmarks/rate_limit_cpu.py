@@ -32,9 +32,9 @@ HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 def asking_python(port: int, backend: int, pem: Path, socket: Path) -> dict:
     """The plain proxy, with Envoy's rate limit filter before it."""
     config = plain_bootstrap(port, backend, pem)
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0][
-        "typed_config"
-    ]
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][
+        0
+    ]["typed_config"]
     service = {
         "transport_api_version": "V3",
         "grpc_service": {"envoy_grpc": {"cluster_name": "rls"}},
@@ -63,14 +63,19 @@ def asking_python(port: int, backend: int, pem: Path, socket: Path) -> dict:
             "typed_extension_protocol_options": {
                 "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol
             },
-            "load_assignment": {"cluster_name": "rls", "endpoints": [{"lb_endpoints": [member]}]},
+            "load_assignment": {
+                "cluster_name": "rls",
+                "endpoints": [{"lb_endpoints": [member]}],
+            },
         }
     )
     return config
 
 
 def request(path: str, token: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\n{HEAD}Authorization: Bearer {token}\r\n\r\n".encode()
+    return (
+        f"GET {path} HTTP/1.1\r\n{HEAD}Authorization: Bearer {token}\r\n\r\n".encode()
+    )
 
 
 def deploy(platform: Platform, backend: int) -> None:
@@ -122,7 +127,11 @@ async def measure(
         "python": asking_python(ports["python"], to, pem, socket),
     }
     service = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent / "peers" / "ratelimit_service.py"), str(socket)]
+        [
+            sys.executable,
+            str(Path(__file__).parent / "peers" / "ratelimit_service.py"),
+            str(socket),
+        ]
     )
     children.append(service)
     proxies = {}
@@ -153,10 +162,19 @@ async def measure(
         ),
         "kapi, secured: false": (*envoy, request("/echo/1.0.0/open", token)),
         "kapi, secured: false, limit": (*envoy, request("/echo/1.0.0/limited", token)),
-        "kapi, secured: false, limit of tokens": (*envoy, request("/chat/1.0.0/open", token)),
+        "kapi, secured: false, limit of tokens": (
+            *envoy,
+            request("/chat/1.0.0/open", token),
+        ),
         "kapi, JWT and scope": (*envoy, request("/echo/1.0.0/items", token)),
-        "kapi, JWT, scope, limit": (*envoy, request("/echo/1.0.0/items-limited", token)),
-        "kapi, JWT, scope, limit, subscription": (*envoy, request("/closed/1.0.0/items", token)),
+        "kapi, JWT, scope, limit": (
+            *envoy,
+            request("/echo/1.0.0/items-limited", token),
+        ),
+        "kapi, JWT, scope, limit, subscription": (
+            *envoy,
+            request("/closed/1.0.0/items", token),
+        ),
     }
     await compare(kinds, REQUESTS, ROUNDS)
     print("goal: JWT, scope and an exact limit at most 2.5 ×")

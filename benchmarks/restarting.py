@@ -37,7 +37,13 @@ import waiting
 from harness import Echo, Platform, free_port
 from kapi import run_files
 from kapi.gateway.envoy.process import process
-from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, LISTENER, SCOPE, SECRET
+from kapi.gateway.envoy.resources.names import (
+    CLUSTER,
+    EXTENSION,
+    LISTENER,
+    SCOPE,
+    SECRET,
+)
 from kapi.gateway.envoy.resources.render import render_base
 from kapi.gateway.envoy.resources.resource import Resource
 from kapi.gateway.envoy.stream.encode import encode
@@ -97,7 +103,12 @@ def write_files(live: Gateway, stored: list[Resource]) -> Path:
     needs = needs_in(item.body for item in stored if item.type_url == SCOPE)
     chain, key = live.certificate.chain, live.certificate.private_key
     base = render_base(live.context, live.trusted(), chain, key, needs)
-    encoded: dict[str, list[Resource]] = {CLUSTER: [], LISTENER: [], SCOPE: [], SECRET: []}
+    encoded: dict[str, list[Resource]] = {
+        CLUSTER: [],
+        LISTENER: [],
+        SCOPE: [],
+        SECRET: [],
+    }
     for kind, value in base:
         resource = encode(kind, files.named(copy.deepcopy(value)))
         if kind == EXTENSION:
@@ -141,7 +152,9 @@ def until_all_answer(port: int, count: int) -> float:
     while number < count:
         try:
             connection = connection or Connection(port)
-            status, _ = connection.request("GET", "default.gw.wso2.com", f"/old{number}/1.0.0/open")
+            status, _ = connection.request(
+                "GET", "default.gw.wso2.com", f"/old{number}/1.0.0/open"
+            )
         except (OSError, http.client.HTTPException):
             connection = None
             time.sleep(0.005)
@@ -161,11 +174,20 @@ def restarts(platform: Platform, live: Gateway, bootstrap: Path, count: int) -> 
         own.append(until_all_answer(platform.port, count))
         waiting.until(platform.is_ready)
         used = [cpu_seconds(platform.pid(name)) for name in ("control", "envoy")]
-        size = [resident_mb(platform.pid(n))[platform.pid(n)] for n in ("control", "envoy")]
+        size = [
+            resident_mb(platform.pid(n))[platform.pid(n)] for n in ("control", "envoy")
+        ]
         platform.stop()
         with bare(live, bootstrap) as envoy:
             alone.append(until_all_answer(live.settings.gateway.port, count))
-            cpu.append((*used, cpu_seconds(envoy.pid), *size, resident_mb(envoy.pid)[envoy.pid]))
+            cpu.append(
+                (
+                    *used,
+                    cpu_seconds(envoy.pid),
+                    *size,
+                    resident_mb(envoy.pid)[envoy.pid],
+                )
+            )
     ratio = statistics.median(a / b for a, b in zip(own, alone, strict=True))
     middle = [statistics.median(item) for item in zip(*cpu, strict=True)]
     control, envoy_cpu, bare_cpu, *sizes = middle
@@ -207,7 +229,9 @@ def starts(platform: Platform, live: Gateway, bootstrap: Path) -> None:
         with bare(live, bootstrap):
             envoy = until_answered(live.settings.gateway.port)
         rows.append((token, envoy, uvicorn_start()))
-    token, envoy, uvicorn = (statistics.median(item) for item in zip(*rows, strict=True))
+    token, envoy, uvicorn = (
+        statistics.median(item) for item in zip(*rows, strict=True)
+    )
     ratio = statistics.median(row[0] / (row[1] + row[2]) for row in rows)
     print(
         f"kapi up to the first token {token:.2f} s; start of Envoy {envoy:.2f} s and of a bare"
@@ -235,7 +259,9 @@ def stored_of(folder: Path) -> list[Resource]:
     return found
 
 
-def with_apis(count: int, port: int, work: Callable[[Platform, Gateway, Path], None]) -> None:
+def with_apis(
+    count: int, port: int, work: Callable[[Platform, Gateway, Path], None]
+) -> None:
     """Do work with a platform that has so many APIs, and is stopped."""
     with tempfile.TemporaryDirectory() as folder, gateway(start=False) as live:
         platform = Platform(free_port(), Path(folder) / "data")
@@ -246,7 +272,10 @@ def with_apis(count: int, port: int, work: Callable[[Platform, Gateway, Path], N
         platform.start()
         platform.stop()
         took = time.perf_counter() - begun
-        print(f"{count:>5} APIs: first start, which renders all of them: {took:.1f} s", flush=True)
+        print(
+            f"{count:>5} APIs: first start, which renders all of them: {took:.1f} s",
+            flush=True,
+        )
         work(platform, live, write_files(live, stored_of(platform.data_dir)))
 
 

@@ -39,7 +39,9 @@ def main() -> int:
     failed = 0
     for program in PROGRAMS:
         print(f"\n== {program}", flush=True)
-        failed |= subprocess.call([sys.executable, str(Path(__file__).with_name(program))])
+        failed |= subprocess.call(
+            [sys.executable, str(Path(__file__).with_name(program))]
+        )
     return failed
 
 

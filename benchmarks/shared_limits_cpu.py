@@ -56,13 +56,17 @@ def rate_limit_service(
         "PORT": str(free_port()),
         "DEBUG_PORT": str(free_port()),
     }
-    return subprocess.Popen([binary], env={**os.environ, **environment}), environment["GRPC_PORT"]
+    return subprocess.Popen([binary], env={**os.environ, **environment}), environment[
+        "GRPC_PORT"
+    ]
 
 
 def platform(folder: Path, name: str, **limits: str) -> Platform:
     made = Platform(free_port(), folder / name / "data")
     made.data_dir.parent.mkdir()
-    made.environment = {f"KAPI_LIMITS__{key.upper()}": value for key, value in limits.items()}
+    made.environment = {
+        f"KAPI_LIMITS__{key.upper()}": value for key, value in limits.items()
+    }
     made.start()
     return made
 
@@ -75,11 +79,20 @@ def deployed(node: Platform, backend: int, extra: str = LIMIT) -> None:
 def proxy(folder: Path, name: str, config: dict) -> subprocess.Popen[bytes]:
     path = folder / f"{name}.json"
     path.write_text(json.dumps(config))
-    command = [find_envoy(""), "-c", str(path), "--use-dynamic-base-id", "--log-level", "error"]
+    command = [
+        find_envoy(""),
+        "-c",
+        str(path),
+        "--use-dynamic-base-id",
+        "--log-level",
+        "error",
+    ]
     return subprocess.Popen(command)
 
 
-async def measure(folder: Path, redis: RedisServer, stack: ExitStack, binary: str) -> None:
+async def measure(
+    folder: Path, redis: RedisServer, stack: ExitStack, binary: str
+) -> None:
     server = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", 0)
     to = server.sockets[0].getsockname()[1]
     made = {
@@ -111,7 +124,9 @@ async def measure(folder: Path, redis: RedisServer, stack: ExitStack, binary: st
         port = free_port()
         config = asking_python(port, to, pem, folder / "unused")
         at = {"socket_address": {"address": "127.0.0.1", "port_value": int(grpc_port)}}
-        members = config["static_resources"]["clusters"][-1]["load_assignment"]["endpoints"]
+        members = config["static_resources"]["clusters"][-1]["load_assignment"][
+            "endpoints"
+        ]
         members[0]["lb_endpoints"][0]["endpoint"]["address"] = at
         asking = proxy(folder, "asking", config)
         stack.callback(asking.kill)
@@ -124,7 +139,11 @@ async def measure(folder: Path, redis: RedisServer, stack: ExitStack, binary: st
 
 def main() -> None:
     binary = sys.argv[1] if len(sys.argv) > 1 else ""
-    with tempfile.TemporaryDirectory() as folder, redis_server() as redis, ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        redis_server() as redis,
+        ExitStack() as stack,
+    ):
         uvloop.run(measure(Path(folder), redis, stack, binary))
 
 

@@ -92,14 +92,19 @@ class Changes:
             for api in self._deployed(connection, token, name):
                 path = f"/api/deployer/1.2.0/apis/undeploy?apiId={api}"
                 headers = {"Authorization": f"Bearer {token}"}
-                assert connection.request("POST", "api.am.wso2.com", path, headers)[0] == 202
+                assert (
+                    connection.request("POST", "api.am.wso2.com", path, headers)[0]
+                    == 202
+                )
         body = f"token={connection.token('default')}".encode()
         headers = {
             "Authorization": f"Basic {BASIC}",
             "Content-Type": "application/x-www-form-urlencoded",
         }
         path = "/oauth2/revoke"
-        assert connection.request("POST", "idp.am.wso2.com", path, headers, body)[0] == 200
+        assert (
+            connection.request("POST", "idp.am.wso2.com", path, headers, body)[0] == 200
+        )
         if time.perf_counter() - self.rotated > ROTATE_SECONDS:
             self.rotated = time.perf_counter()
             self.platform.cli("key", "rotate")
@@ -107,7 +112,9 @@ class Changes:
     def _deployed(self, connection: Connection, token: str, name: str) -> list[str]:
         headers = {"Authorization": f"Bearer {token}"}
         path = "/api/deployer/1.2.0/apis"
-        found = json.loads(connection.request("GET", "api.am.wso2.com", path, headers)[1])
+        found = json.loads(
+            connection.request("GET", "api.am.wso2.com", path, headers)[1]
+        )
         return [api["id"] for api in found["apis"] if api["name"] == name]
 
 
@@ -120,7 +127,9 @@ async def part(platform: Platform, seconds: float, changes: Changes | None) -> S
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     seen, until = Seen(), time.perf_counter() + seconds
-    working = [call(platform.port, request, context, until, seen) for _ in range(CALLERS)]
+    working = [
+        call(platform.port, request, context, until, seen) for _ in range(CALLERS)
+    ]
     if changes is not None:
         working.append(changes.run(until))
     await asyncio.gather(*working)

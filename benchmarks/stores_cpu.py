@@ -71,7 +71,9 @@ async def measure(workers: Workers, postgres: PostgresServer) -> None:
             f"{flow:<20} SQLite {statistics.median(one) * 1e6:6.0f} µs CPU of the worker"
             f"   PostgreSQL {statistics.median(other) * 1e6:6.0f} µs   ÷ SQLite {ratio:.2f}"
         )
-    print(f"the database server, a round of all flows: {statistics.median(at_server):.2f} s CPU")
+    print(
+        f"the database server, a round of all flows: {statistics.median(at_server):.2f} s CPU"
+    )
 
 
 def main() -> None:

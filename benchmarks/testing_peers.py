@@ -168,17 +168,32 @@ def _peers(folder: Path) -> list[Peer]:
     pip = [python, "-m", "pip", "install", "-q", "--require-hashes", "-r"]
     subprocess.run([*pip, LOCKS / "requirements.lock"], check=True)
     mock = str(python.with_name("oidc-provider-mock"))
-    made.append(Peer("PyPI oidc-provider-mock", lambda port: [mock, "--port", str(port)]))
-    if shutil.which("node") and (PEERS / "node_modules" / "oauth2-mock-server").exists():
+    made.append(
+        Peer("PyPI oidc-provider-mock", lambda port: [mock, "--port", str(port)])
+    )
+    if (
+        shutil.which("node")
+        and (PEERS / "node_modules" / "oauth2-mock-server").exists()
+    ):
         server = str(PEERS / "oauth2-mock-server.mjs")
         made.append(
-            Peer("npm oauth2-mock-server", lambda port: ["node", server, str(port)], token="/token")
+            Peer(
+                "npm oauth2-mock-server",
+                lambda port: ["node", server, str(port)],
+                token="/token",
+            )
         )
     else:
         print("left out: npm oauth2-mock-server (make interop-tools installs it)")
     if shutil.which("java") and shutil.which("mvn"):
         libraries = folder / "lib"
-        copy = ["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={libraries}"]
+        copy = [
+            "mvn",
+            "-q",
+            "-B",
+            "dependency:copy-dependencies",
+            f"-DoutputDirectory={libraries}",
+        ]
         subprocess.run(copy, cwd=LOCKS, check=True, stdout=subprocess.DEVNULL)
         java = ["java", "-cp", f"{libraries}/*", MAIN]
         made.append(

@@ -32,7 +32,9 @@ from kapi.settings import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, Settin
 
 CONNECTIONS, REQUESTS, ROUNDS, SIGNATURES = 32, 3200, 9, 800
 BODY = b"grant_type=client_credentials&scope=default"
-HEAD = "POST {path} HTTP/1.1\r\nHost: idp.am.wso2.com\r\nAuthorization: Basic {basic}\r\n"
+HEAD = (
+    "POST {path} HTTP/1.1\r\nHost: idp.am.wso2.com\r\nAuthorization: Basic {basic}\r\n"
+)
 HEAD += "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n"
 PEER = Path(__file__).parent / "peers" / "oidc-provider"
 AUTHLIB = Path(__file__).parent / "peers" / "authlib"
@@ -93,10 +95,20 @@ def start_peer(port: int) -> subprocess.Popen[bytes] | None:
         return None
     if not (PEER / "node_modules").exists():
         subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--silent"], cwd=PEER, check=True
+            ["npm", "install", "--no-audit", "--no-fund", "--silent"],
+            cwd=PEER,
+            check=True,
         )
-    command = ["node", "server.mjs", str(port), WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET]
-    return subprocess.Popen(command, cwd=PEER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    command = [
+        "node",
+        "server.mjs",
+        str(port),
+        WELL_KNOWN_CLIENT_ID,
+        WELL_KNOWN_CLIENT_SECRET,
+    ]
+    return subprocess.Popen(
+        command, cwd=PEER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
 
 
 def start_authlib(folder: Path, port: int) -> subprocess.Popen[bytes]:
@@ -112,8 +124,18 @@ def start_authlib(folder: Path, port: int) -> subprocess.Popen[bytes]:
         "PEER_SECRET": WELL_KNOWN_CLIENT_SECRET,
     }
     server = ["-k", "gthread", "--threads", str(CONNECTIONS), "--keep-alive", "600"]
-    command = [scripts / "gunicorn", "-w", "1", *server, "-b", f"127.0.0.1:{port}", "server:app"]
-    return subprocess.Popen(command, cwd=AUTHLIB, env=environment, stderr=subprocess.DEVNULL)
+    command = [
+        scripts / "gunicorn",
+        "-w",
+        "1",
+        *server,
+        "-b",
+        f"127.0.0.1:{port}",
+        "server:app",
+    ]
+    return subprocess.Popen(
+        command, cwd=AUTHLIB, env=environment, stderr=subprocess.DEVNULL
+    )
 
 
 def worker_of(parent: subprocess.Popen[bytes]) -> int:
@@ -173,9 +195,13 @@ async def measure(folder: Path) -> None:
 
 
 def report(signs: list[float], used: dict[str, list[float]]) -> None:
-    print(f"one RSA-2048 signature          {statistics.median(signs) * 1e6:6.0f} µs CPU")
+    print(
+        f"one RSA-2048 signature          {statistics.median(signs) * 1e6:6.0f} µs CPU"
+    )
     for name, values in used.items():
-        ratio = statistics.median(value / sign for value, sign in zip(values, signs, strict=True))
+        ratio = statistics.median(
+            value / sign for value, sign in zip(values, signs, strict=True)
+        )
         goal = "   (goal 1.2)" if name == "kapi" else ""
         print(
             f"{name:<16} a token        {statistics.median(values) * 1e6:6.0f} µs CPU   "
@@ -183,7 +209,8 @@ def report(signs: list[float], used: dict[str, list[float]]) -> None:
         )
     if "oidc-provider" in used:
         ratio = statistics.median(
-            theirs / own for theirs, own in zip(used["oidc-provider"], used["kapi"], strict=True)
+            theirs / own
+            for theirs, own in zip(used["oidc-provider"], used["kapi"], strict=True)
         )
         print(f"tokens per CPU second, kapi ÷ oidc-provider   {ratio:.2f}   (goal 1.5)")
 

@@ -54,7 +54,12 @@ async def load(port: int, connections: int, seconds: float) -> Seen:
     """This number of callers for this time."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    at = {"host": "127.0.0.1", "port": port, "ssl": context, "server_hostname": "idp.am.wso2.com"}
+    at = {
+        "host": "127.0.0.1",
+        "port": port,
+        "ssl": context,
+        "server_hostname": "idp.am.wso2.com",
+    }
     opened = [await asyncio.open_connection(**at) for _ in range(connections)]
     seen: Seen = []
     until = time.perf_counter() + seconds
@@ -108,7 +113,9 @@ def main() -> None:
     chosen = parser.parse_args()
     gc.freeze()
     with tempfile.TemporaryDirectory() as folder:
-        platform = Platform(free_port(), Path(folder) / "data", ("--workers", chosen.workers))
+        platform = Platform(
+            free_port(), Path(folder) / "data", ("--workers", chosen.workers)
+        )
         platform.start()
         try:
             with contextlib.suppress(KeyboardInterrupt):

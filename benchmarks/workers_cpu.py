@@ -46,7 +46,9 @@ class Signers:
 
 
 def _signing() -> float:
-    return signature_seconds(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    return signature_seconds(
+        rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    )
 
 
 class Worker:
@@ -58,20 +60,36 @@ class Worker:
         listener.bind(str(self.path))
         listener.listen(1024)
         handle = listener.fileno()
-        command = [sys.executable, "-m", "kapi.app", "identity", str(prepare_run(settings))]
+        command = [
+            sys.executable,
+            "-m",
+            "kapi.app",
+            "identity",
+            str(prepare_run(settings)),
+        ]
         self.process = subprocess.Popen([*command, str(handle)], pass_fds=[handle])
 
     async def tokens(self, requests: int) -> None:
         """So many, over 32 connections."""
         path = str(self.path)
-        await load(lambda: asyncio.open_unix_connection(path), request("/oauth2/token"), requests)
+        await load(
+            lambda: asyncio.open_unix_connection(path),
+            request("/oauth2/token"),
+            requests,
+        )
 
     @property
     def waits(self) -> int:
         """How often its threads gave a processor back to wait for something."""
         tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        lines = [line for task in tasks for line in (task / "status").read_text().splitlines()]
-        return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary"))
+        lines = [
+            line
+            for task in tasks
+            for line in (task / "status").read_text().splitlines()
+        ]
+        return sum(
+            int(line.split()[1]) for line in lines if line.startswith("voluntary")
+        )
 
 
 class Figures:
@@ -120,12 +138,19 @@ def report(one: Figures, two: Figures, signs: list[float]) -> None:
     print(f"load {os.getloadavg()[0]:.0f} on {os.cpu_count()} processors")
     print(f"one RSA-2048 signature   {statistics.median(signs) * 1e6:6.0f} µs CPU")
     for name, figures in (("one worker", one), ("two workers", two)):
-        cpu, wall = statistics.median(figures.cpu) * 1e6, statistics.median(figures.wall) * 1e6
+        cpu, wall = (
+            statistics.median(figures.cpu) * 1e6,
+            statistics.median(figures.wall) * 1e6,
+        )
         waits = statistics.median(figures.waits)
-        print(f"{name:<12} a token    {cpu:6.0f} µs CPU   {wall:6.0f} µs wall   {waits:.2f} waits")
+        print(
+            f"{name:<12} a token    {cpu:6.0f} µs CPU   {wall:6.0f} µs wall   {waits:.2f} waits"
+        )
     by_cpu = statistics.median(2 * a / b for a, b in zip(one.cpu, two.cpu, strict=True))
     by_wall = statistics.median(a / b for a, b in zip(one.wall, two.wall, strict=True))
-    print(f"tokens of two ÷ one: by processor time {by_cpu:.2f}, by wall time {by_wall:.2f} (1.9)")
+    print(
+        f"tokens of two ÷ one: by processor time {by_cpu:.2f}, by wall time {by_wall:.2f} (1.9)"
+    )
 
 
 def main() -> None:

@@ -40,7 +40,9 @@ class _Handler(BaseHTTPRequestHandler):
             "total_tokens": prompt + completion,
         }
         if asked.get("stream"):
-            self.stream(usage if asked.get("usage", True) else None, held="hold" in asked)
+            self.stream(
+                usage if asked.get("usage", True) else None, held="hold" in asked
+            )
             return
         answer: dict[str, Any] = {
             "object": "chat.completion",
@@ -48,7 +50,10 @@ class _Handler(BaseHTTPRequestHandler):
             "choices": [
                 {
                     "index": 0,
-                    "message": {"role": "assistant", "content": "x" * asked.get("size", 5)},
+                    "message": {
+                        "role": "assistant",
+                        "content": "x" * asked.get("size", 5),
+                    },
                 }
             ],
         }
@@ -86,7 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             time.sleep(PAUSE)
         if usage is not None:
-            self.event({"object": "chat.completion.chunk", "choices": [], "usage": usage})
+            self.event(
+                {"object": "chat.completion.chunk", "choices": [], "usage": usage}
+            )
         self.chunk(b"data: [DONE]\n\n")
         self.chunk(b"")
 

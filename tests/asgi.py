@@ -17,7 +17,9 @@ class _Threads(ThreadPoolExecutor):
 
     used = False
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    def submit(
+        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Future[Any]:
         self.used = True
         return super().submit(fn, *args, **kwargs)
 

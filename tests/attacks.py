@@ -27,7 +27,8 @@ def compact(
     header: Mapping[str, Any] | bytes, claims: Mapping[str, Any] | bytes, sign: Sign
 ) -> str:
     parts = [
-        part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims)
+        part if isinstance(part, bytes) else json.dumps(part).encode()
+        for part in (header, claims)
     ]
     signed = ".".join(map(b64, parts))
     return f"{signed}.{b64(sign(signed.encode()))}"
@@ -45,13 +46,23 @@ def es256(key: ec.EllipticCurvePrivateKey) -> Sign:
     return sign
 
 
-def rsa_jwk(key: rsa.RSAPrivateKey, kid: str | None = None, **more: Any) -> dict[str, Any]:
+def rsa_jwk(
+    key: rsa.RSAPrivateKey, kid: str | None = None, **more: Any
+) -> dict[str, Any]:
     numbers = key.public_key().public_numbers()
     n = numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8)
-    return {"kty": "RSA", **({"kid": kid} if kid else {}), "n": b64(n), "e": "AQAB", **more}
+    return {
+        "kty": "RSA",
+        **({"kid": kid} if kid else {}),
+        "n": b64(n),
+        "e": "AQAB",
+        **more,
+    }
 
 
-def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict[str, str]:
+def forged(
+    key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any
+) -> dict[str, str]:
     """Bad tokens by name: of an issuer whose RS256 key this is. None of them may be accepted
     anywhere.
     """
@@ -90,7 +101,9 @@ def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict
     }
     for alg in ("none", "None", "NONE", "nOnE", "", " none"):
         made[f"alg-{alg!r}"] = compact({**header, "alg": alg}, good, lambda _: b"")
-        made[f"alg-{alg!r}-with-signature"] = compact({**header, "alg": alg}, good, right)
+        made[f"alg-{alg!r}-with-signature"] = compact(
+            {**header, "alg": alg}, good, right
+        )
     made |= {
         "no-alg": compact({"typ": "JWT", "kid": kid}, good, right),
         "alg-is-a-list": compact({**header, "alg": ["RS256"]}, good, right),
@@ -102,8 +115,12 @@ def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict
         "rs512-header": compact({**header, "alg": "RS512"}, good, right),
         "ps256-of-the-right-key": compact({**header, "alg": "PS256"}, good, _pss(key)),
         "es256-of-another-key": compact({**header, "alg": "ES256"}, good, es256(curve)),
-        "es256-zero-signature": compact({**header, "alg": "ES256"}, good, lambda _: bytes(64)),
-        "huge-es256-signature": compact({**header, "alg": "ES256"}, good, lambda _: bytes(9000)),
+        "es256-zero-signature": compact(
+            {**header, "alg": "ES256"}, good, lambda _: bytes(64)
+        ),
+        "huge-es256-signature": compact(
+            {**header, "alg": "ES256"}, good, lambda _: bytes(9000)
+        ),
         "embedded-jwk": compact({**header, "jwk": rsa_jwk(other)}, good, rs256(other)),
         "embedded-jwk-without-kid": compact(
             {"alg": "RS256", "jwk": rsa_jwk(other)}, good, rs256(other)
@@ -112,16 +129,24 @@ def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict
             {
                 **header,
                 "x5c": [
-                    base64.b64encode(public.public_bytes(serialization.Encoding.DER, info)).decode()
+                    base64.b64encode(
+                        public.public_bytes(serialization.Encoding.DER, info)
+                    ).decode()
                 ],
             },
             good,
             rs256(other),
         ),
-        "jku": compact({**header, "jku": "http://127.0.0.1:1/jwks.json"}, good, rs256(other)),
-        "x5u": compact({**header, "x5u": "http://127.0.0.1:1/cert.pem"}, good, rs256(other)),
+        "jku": compact(
+            {**header, "jku": "http://127.0.0.1:1/jwks.json"}, good, rs256(other)
+        ),
+        "x5u": compact(
+            {**header, "x5u": "http://127.0.0.1:1/cert.pem"}, good, rs256(other)
+        ),
         "unknown-crit": compact({**header, "crit": ["exp2"], "exp2": 1}, good, right),
-        "known-looking-crit": compact({**header, "crit": ["exp"], "exp": good["exp"]}, good, right),
+        "known-looking-crit": compact(
+            {**header, "crit": ["exp"], "exp": good["exp"]}, good, right
+        ),
         "b64-false": compact({**header, "crit": ["b64"], "b64": False}, good, right),
         "b64-false-without-crit": compact({**header, "b64": False}, good, right),
     }
@@ -136,7 +161,9 @@ def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict
         None,
         ["list"],
     ):
-        made[f"kid-{str(bad)[:12]!r}"] = compact({**header, "kid": bad}, good, rs256(other))
+        made[f"kid-{str(bad)[:12]!r}"] = compact(
+            {**header, "kid": bad}, good, rs256(other)
+        )
     for kind in (
         "id_token+jwt",
         "logout+jwt",
@@ -162,7 +189,9 @@ def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict
         "many-dots": "." * 5_000,
         "five-segments": f"{token}.{body}.{signature}",
         "padded": f"{head}=.{body}==.{signature}==",
-        "standard-base64": f"{head}.{body}.{plain.decode()}" if other_alphabet else "x.y.z",
+        "standard-base64": f"{head}.{body}.{plain.decode()}"
+        if other_alphabet
+        else "x.y.z",
         "other-claims-same-signature": f"{head}.{b64(json.dumps(admin).encode())}.{signature}",
         "huge-header": compact({**header, "x": "y" * 20_000}, good, rs256(other)),
         "deep-header": compact(
@@ -177,7 +206,9 @@ def forged(key: rsa.RSAPrivateKey, kid: str, issuer: str, **claims: Any) -> dict
     return made
 
 
-def _bad_claims(header: dict[str, Any], good: dict[str, Any], sign: Sign) -> dict[str, str]:
+def _bad_claims(
+    header: dict[str, Any], good: dict[str, Any], sign: Sign
+) -> dict[str, str]:
     issuer, now = good["iss"], good["iat"]
     changes: dict[str, dict[str, Any]] = {
         "iss-with-a-slash": {
@@ -198,7 +229,9 @@ def _bad_claims(header: dict[str, Any], good: dict[str, Any], sign: Sign) -> dic
         "id-token-with-hash": {"at_hash": "x", "nonce": "n", "scope": None},
         "id-token-with-nonce": {"nonce": "n", "scope": None},
         "hybrid-id-token": {"c_hash": "x"},
-        "logout-token": {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}},
+        "logout-token": {
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}}
+        },
         "refresh-token": {"token_type": "refresh_token"},
         "authorization-code": {"token_type": "authorization_code"},
         "session-key": {"token_type": "session_key"},
@@ -207,7 +240,9 @@ def _bad_claims(header: dict[str, Any], good: dict[str, Any], sign: Sign) -> dic
         "cognito-id-token": {"token_use": "id"},
         "keycloak-refresh-token": {"typ": "Refresh"},
         "keycloak-id-token": {"typ": "ID"},
-        "bound-to-a-dpop-key": {"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}},
+        "bound-to-a-dpop-key": {
+            "cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}
+        },
         "bound-to-a-certificate": {
             "cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}
         },
@@ -221,7 +256,11 @@ def _bad_claims(header: dict[str, Any], good: dict[str, Any], sign: Sign) -> dic
     for name, change in changes.items():
         made[name] = compact(
             header,
-            {key: value for key, value in {**good, **change}.items() if value is not None},
+            {
+                key: value
+                for key, value in {**good, **change}.items()
+                if value is not None
+            },
             sign,
         )
     return made

@@ -24,7 +24,9 @@ def over_http() -> Iterator[tuple[int, list[dict[str, Any]]]]:
         def answer(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length") or 0)).decode()
-            seen.append({"path": self.path, "method": self.command, "body": body, **headers})
+            seen.append(
+                {"path": self.path, "method": self.command, "body": body, **headers}
+            )
             decision = headers.get("x-decide", "allow")
             if decision == "hang up":
                 self.close_connection = True
@@ -57,7 +59,9 @@ def over_grpc() -> Iterator[tuple[int, list[dict[str, str]]]]:
     seen: list[dict[str, str]] = []
 
     def check(asked: bytes, _: grpc.ServicerContext) -> bytes:
-        request = external_auth_pb2.CheckRequest.FromString(asked).attributes.request.http
+        request = external_auth_pb2.CheckRequest.FromString(
+            asked
+        ).attributes.request.http
         seen.append(dict(request.headers))
         answer = external_auth_pb2.CheckResponse()
         if request.raw_body == b"no":
@@ -72,7 +76,9 @@ def over_grpc() -> Iterator[tuple[int, list[dict[str, str]]]]:
 
     server = grpc.server(futures.ThreadPoolExecutor(2))
     handlers = {"Check": grpc.unary_unary_rpc_method_handler(check)}
-    handler = grpc.method_handlers_generic_handler("envoy.service.auth.v3.Authorization", handlers)
+    handler = grpc.method_handlers_generic_handler(
+        "envoy.service.auth.v3.Authorization", handlers
+    )
     server.add_generic_rpc_handlers((handler,))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

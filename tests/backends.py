@@ -79,7 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
             "method": self.command,
             "path": self.path,
             "headers": {
-                name.lower(): ", ".join(self.headers.get_all(name)) for name in self.headers
+                name.lower(): ", ".join(self.headers.get_all(name))
+                for name in self.headers
             },
             "body": body.decode("latin-1"),
         }

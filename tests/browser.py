@@ -74,14 +74,20 @@ class Browser:
         """Send the first form of a page, and follow."""
         form: dict[str, Any] = Page(answer.status, [], answer.body).forms()[0]
         pairs = {**form["fields"], **fields}.items()
-        sent = [part for name, value in pairs for part in ("--data-urlencode", f"{name}={value}")]
+        sent = [
+            part
+            for name, value in pairs
+            for part in ("--data-urlencode", f"{name}={value}")
+        ]
         return self.open(urljoin(self.url, form["action"]), *sent, stop_at=stop_at)
 
     def signed_in(
         self, answer: Answer, user: str = "org1user", organization: str = "org1"
     ) -> Answer:
         """Through the pages of the inbuilt provider: sign-in, then consent if it asks."""
-        page = self.submit(answer, username=user, password=user, organization=organization)
+        page = self.submit(
+            answer, username=user, password=user, organization=organization
+        )
         if b'name="decision"' in page.body:
             page = self.submit(page, decision="allow")
         return page

@@ -31,7 +31,8 @@ def key(algorithm: str = "ES256", name: str = "one") -> Any:
     parameters = {"kid": f"{algorithm}-{name}", "alg": algorithm, "use": "sig"}
     if algorithm.startswith("ES"):
         return ECKey.generate_key(
-            {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}[algorithm], parameters
+            {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}[algorithm],
+            parameters,
         )
     if algorithm == "EdDSA":
         return OKPKey.generate_key("Ed25519", parameters)
@@ -42,19 +43,30 @@ def public(*keys: Any) -> dict[str, Any]:
     return {"keys": [item.as_dict(private=False) for item in keys]}
 
 
-def signed(claims: Any, by: Any, header: dict[str, Any] | None = None, algorithm: str = "") -> str:
+def signed(
+    claims: Any, by: Any, header: dict[str, Any] | None = None, algorithm: str = ""
+) -> str:
     """A JWT, whatever its header and claims say; `by` is a joserfc key or bytes of a secret."""
     by = OctKey.import_key(by) if isinstance(by, bytes) else by
     algorithm = algorithm or by.get("alg") or "HS256"
-    full = {"alg": algorithm, **({"kid": by.kid} if by.get("kid") else {}), **(header or {})}
+    full = {
+        "alg": algorithm,
+        **({"kid": by.kid} if by.get("kid") else {}),
+        **(header or {}),
+    }
     full = {name: value for name, value in full.items() if value is not None}
     parts = b".".join(
-        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (full, claims)
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in (full, claims)
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        signature = jws.JWSRegistry(algorithms=[algorithm]).get_alg(algorithm).sign(parts, by)
-    return f"{parts.decode()}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+        signature = (
+            jws.JWSRegistry(algorithms=[algorithm]).get_alg(algorithm).sign(parts, by)
+        )
+    return (
+        f"{parts.decode()}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+    )
 
 
 def proof(
@@ -80,10 +92,14 @@ def proof(
     made |= {"htm": method, "htu": url, "iat": now}
     if token:
         made["ath"] = (
-            base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
+            base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest())
+            .rstrip(b"=")
+            .decode()
         )
     made = {name: value for name, value in (made | claims).items() if value is not None}
-    return signed(made, by, {"typ": "dpop+jwt", "jwk": jwk, "kid": None} | (header or {}))
+    return signed(
+        made, by, {"typ": "dpop+jwt", "jwk": jwk, "kid": None} | (header or {})
+    )
 
 
 def thumbprint(by: Any) -> str:
@@ -109,11 +125,15 @@ class Certificate:
 
     @property
     def x5c(self) -> str:
-        return base64.b64encode(self.certificate.public_bytes(serialization.Encoding.DER)).decode()
+        return base64.b64encode(
+            self.certificate.public_bytes(serialization.Encoding.DER)
+        ).decode()
 
     @property
     def x5t(self) -> str:
-        digest = hashlib.sha256(self.certificate.public_bytes(serialization.Encoding.DER)).digest()
+        digest = hashlib.sha256(
+            self.certificate.public_bytes(serialization.Encoding.DER)
+        ).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     @property
@@ -147,9 +167,12 @@ def certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(BEGIN)
         .not_valid_after(end)
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False
+            x509.BasicConstraints(ca=authority, path_length=None), critical=True
+        )
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()),
+            critical=False,
         )
     )
     if authority:
@@ -173,9 +196,13 @@ def certificate(
         )
     else:
         purpose = (
-            ExtendedKeyUsageOID.SERVER_AUTH if for_servers else ExtendedKeyUsageOID.CLIENT_AUTH
+            ExtendedKeyUsageOID.SERVER_AUTH
+            if for_servers
+            else ExtendedKeyUsageOID.CLIENT_AUTH
         )
-        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        builder = builder.add_extension(
+            x509.ExtendedKeyUsage([purpose]), critical=False
+        )
         names = [
             x509.DNSName(f"{name}.example"),
             x509.UniformResourceIdentifier(f"spiffe://test/{name}"),

@@ -46,7 +46,9 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """What `subprocess.run([KAPI, *arguments], env=environment, …)` would return."""
     command = [KAPI, *arguments]
-    own_interpreter = _of_the_interpreter(environment) != _of_the_interpreter(os.environ)
+    own_interpreter = _of_the_interpreter(environment) != _of_the_interpreter(
+        os.environ
+    )
     if own_interpreter or command[1:2] == ["up"]:
         return subprocess.run(
             command, env=environment, cwd=cwd, input=stdin, capture_output=True, text=True,
@@ -72,7 +74,9 @@ def run(
 
 def _of_the_interpreter(environment: Mapping[str, str]) -> dict[str, str]:
     return {
-        name: value for name, value in environment.items() if name.startswith(OF_THE_INTERPRETER)
+        name: value
+        for name, value in environment.items()
+        if name.startswith(OF_THE_INTERPRETER)
     }
 
 
@@ -104,7 +108,9 @@ def _server() -> socket.socket:
     """A connection to the server, which ends when the connection does."""
     own, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with its:
-        subprocess.Popen([sys.executable, __file__, str(its.fileno())], pass_fds=[its.fileno()])
+        subprocess.Popen(
+            [sys.executable, __file__, str(its.fileno())], pass_fds=[its.fileno()]
+        )
     return own
 
 

@@ -34,4 +34,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     processes is then of short files. A folder may change the order of its own afterwards.
     """
     tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: (HERE / "live" not in item.path.parents, -tests[item.path]))
+    items.sort(
+        key=lambda item: (HERE / "live" not in item.path.parents, -tests[item.path])
+    )

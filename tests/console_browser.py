@@ -23,7 +23,9 @@ class Browser:
     names: tuple[str, str]
 
     @classmethod
-    def at(cls, platform: Platform, names: tuple[str, str] = (CONSOLE, PROVIDER)) -> Browser:
+    def at(
+        cls, platform: Platform, names: tuple[str, str] = (CONSOLE, PROVIDER)
+    ) -> Browser:
         console, provider = (Person(over_https(platform.port, name)) for name in names)
         return cls(platform.port, console, provider, names)
 
@@ -34,13 +36,19 @@ class Browser:
             page = self.console.ask("GET", page.location)
         return page
 
-    def sign_in(self, username: str, organization: str = "", password: str = "") -> Page:
+    def sign_in(
+        self, username: str, organization: str = "", password: str = ""
+    ) -> Page:
         """The page after sign-in."""
         asked = self.open("/console/")
-        assert asked.location.startswith(f"https://{self.names[1]}:{self.port}/oauth2/authorize?")
+        assert asked.location.startswith(
+            f"https://{self.names[1]}:{self.port}/oauth2/authorize?"
+        )
         page = self.provider.open(_path(asked.location))
         page = self.provider.sign_in(page, username, password or username, organization)
-        assert page.location.startswith(f"https://{self.names[0]}:{self.port}/console/callback?")
+        assert page.location.startswith(
+            f"https://{self.names[0]}:{self.port}/console/callback?"
+        )
         return self.open(_path(page.location))
 
     def send(self, path: str, fields: dict[str, str], **headers: str) -> Page:
@@ -52,7 +60,9 @@ class Browser:
             parts.append(f"{head}\r\n\r\n{value}\r\n")
         body = f"{''.join(parts)}--{limit}--\r\n".encode()
         media_type = f"multipart/form-data; boundary={limit}"
-        return self.console.ask("POST", path, body, **{"content-type": media_type}, **headers)
+        return self.console.ask(
+            "POST", path, body, **{"content-type": media_type}, **headers
+        )
 
 
 def _path(url: str) -> str:
@@ -71,4 +81,6 @@ def confirmed(operator: Browser, path: str, identifier: str, **fields: str) -> P
     page = operator.open(f"{path}?id={quote(identifier)}")
     assert html.escape(identifier) in page.text
     sure = {"sure": "yes"} if 'name="sure"' in page.text else {}
-    return operator.send(path, {"token": token_of(page), "id": identifier, **sure, **fields})
+    return operator.send(
+        path, {"token": token_of(page), "id": identifier, **sure, **fields}
+    )

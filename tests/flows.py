@@ -9,7 +9,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from idp import basic, identity_app
-from kapi.settings import WELL_KNOWN_CLIENT_ID, ClientSettings, IdentitySettings, Settings
+from kapi.settings import (
+    WELL_KNOWN_CLIENT_ID,
+    ClientSettings,
+    IdentitySettings,
+    Settings,
+)
 from kapi.store import Store
 from person import Page, Person, Pkce, authorize_path, over_asgi
 
@@ -44,8 +49,12 @@ def public(client_id: str = "app", **more: Any) -> ClientSettings:
     return client(client_id, secret="", token_endpoint_auth_method="none", **more)
 
 
-def provider_app(folder: Path, clock: Clock, *clients: ClientSettings, **settings: Any) -> Any:
-    identity = IdentitySettings(clients=(*IdentitySettings().clients, *clients), **settings)
+def provider_app(
+    folder: Path, clock: Clock, *clients: ClientSettings, **settings: Any
+) -> Any:
+    identity = IdentitySettings(
+        clients=(*IdentitySettings().clients, *clients), **settings
+    )
     store = Store.open(folder / "kapi.db")
     app = identity_app(Settings(Path("/nowhere"), identity), store, clock)
     store.database.row("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -81,7 +90,9 @@ def code_for(
     return page.parameters["code"]
 
 
-def token_request(person: Person, authorization: str | None = None, **fields: str) -> Page:
+def token_request(
+    person: Person, authorization: str | None = None, **fields: str
+) -> Page:
     """As the client sends it: without the person's cookies. The well-known client unless told
     otherwise; empty for none.
     """
@@ -110,17 +121,23 @@ def redeem(
         **more,
     }
     return token_request(
-        person, authorization, **{name: value for name, value in fields.items() if value}
+        person,
+        authorization,
+        **{name: value for name, value in fields.items() if value},
     )
 
 
-def refresh(person: Person, token: str, authorization: str | None = None, **more: str) -> Page:
+def refresh(
+    person: Person, token: str, authorization: str | None = None, **more: str
+) -> Page:
     return token_request(
         person, authorization, grant_type="refresh_token", refresh_token=token, **more
     )
 
 
-def tokens_for(person: Person, scope: str | None = None, **more: str | None) -> dict[str, Any]:
+def tokens_for(
+    person: Person, scope: str | None = None, **more: str | None
+) -> dict[str, Any]:
     """Tokens of the well-known client for who signs in."""
     answer = redeem(person, code_for(person, scope=scope, **more))
     assert answer.status == 200, answer.text

@@ -27,8 +27,12 @@ def sign_in_conf(name: str, echo: int, **parameters: Any) -> str:
             "basePath": f"/{name}",
             "version": "1.0.0",
             "type": "REST",
-            "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
-            "apiPolicies": {"request": [{"policyName": "BrowserSignIn", "parameters": given}]},
+            "endpointConfigurations": {
+                "production": {"endpoint": f"http://127.0.0.1:{echo}"}
+            },
+            "apiPolicies": {
+                "request": [{"policyName": "BrowserSignIn", "parameters": given}]
+            },
             "operations": [
                 {"target": "/items", "verb": "GET", "scopes": ["items:read"]},
                 {"target": "/items", "verb": "POST", "scopes": ["items:read"]},

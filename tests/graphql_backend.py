@@ -48,7 +48,11 @@ class GraphQlServer(ThreadingHTTPServer):
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         query = request.get("query")
-        digest = (request.get("extensions") or {}).get("persistedQuery", {}).get("sha256Hash")
+        digest = (
+            (request.get("extensions") or {})
+            .get("persistedQuery", {})
+            .get("sha256Hash")
+        )
         if digest and query is None:
             query = self.persisted.get(digest)
             if query is None:
@@ -75,7 +79,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
     def do_GET(self) -> None:
-        fields = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        fields = {
+            name: values[-1]
+            for name, values in parse_qs(urlsplit(self.path).query).items()
+        }
         for name in ("variables", "extensions"):
             if name in fields:
                 fields[name] = json.loads(fields[name])
@@ -84,10 +91,19 @@ class _Handler(BaseHTTPRequestHandler):
     def reply(self, request: Any) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.seen.append(
-            {"method": self.command, "path": self.path, "headers": headers, "body": request}
+            {
+                "method": self.command,
+                "path": self.path,
+                "headers": headers,
+                "body": request,
+            }
         )
         batch = isinstance(request, list)
-        answer = list(map(self.server.answer, request)) if batch else self.server.answer(request)
+        answer = (
+            list(map(self.server.answer, request))
+            if batch
+            else self.server.answer(request)
+        )
         body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

@@ -51,7 +51,9 @@ class StreamServer:
         operation = graphql.get_operation_ast(document, request.get("operationName"))
         name = request.get("operationName")
         if operation.operation is not graphql.OperationType.SUBSCRIPTION:
-            yield graphql.execute_sync(self.schema, document, ROOT, operation_name=name).formatted
+            yield graphql.execute_sync(
+                self.schema, document, ROOT, operation_name=name
+            ).formatted
             return
         found = graphql.subscribe(self.schema, document, ROOT, operation_name=name)
         if asyncio.iscoroutine(found):
@@ -63,14 +65,18 @@ class StreamServer:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self.socket(request)
         body = dict(request.query) if request.method == "GET" else await request.json()
-        digest = (body.get("extensions") or {}).get("persistedQuery", {}).get("sha256Hash")
+        digest = (
+            (body.get("extensions") or {}).get("persistedQuery", {}).get("sha256Hash")
+        )
         if digest:
             body["query"] = self.persisted.setdefault(digest, body.get("query"))
         if "text/event-stream" in request.headers.get("Accept", ""):
             return await self.events(request, body)
         return web.json_response(await anext(self.results(body)))
 
-    async def events(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    async def events(
+        self, request: web.Request, body: dict[str, Any]
+    ) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)
         async for result in self.results(body):
@@ -79,7 +85,9 @@ class StreamServer:
         return answer
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
-        self.handshakes.append({name.lower(): value for name, value in request.headers.items()})
+        self.handshakes.append(
+            {name.lower(): value for name, value in request.headers.items()}
+        )
         socket = web.WebSocketResponse(protocols=(PROTOCOL,))
         await socket.prepare(request)
         tasks: dict[str, asyncio.Task[None]] = {}
@@ -108,10 +116,14 @@ class StreamServer:
         elif message["type"] == "complete" and message["id"] in tasks:
             tasks.pop(message["id"]).cancel()
 
-    async def run(self, socket: web.WebSocketResponse, key: str, request: dict[str, Any]) -> None:
+    async def run(
+        self, socket: web.WebSocketResponse, key: str, request: dict[str, Any]
+    ) -> None:
         async for result in self.results(request):
             if result.keys() == {"errors"}:
-                await socket.send_json({"id": key, "type": "error", "payload": result["errors"]})
+                await socket.send_json(
+                    {"id": key, "type": "error", "payload": result["errors"]}
+                )
                 return
             await socket.send_json({"id": key, "type": "next", "payload": result})
         await socket.send_json({"id": key, "type": "complete"})

@@ -57,10 +57,14 @@ class Backend:
             "GetStudent": grpc.unary_unary_rpc_method_handler(self._one),
             "GetStudentStream": grpc.unary_stream_rpc_method_handler(self._down),
             "SendStudentStream": grpc.stream_unary_rpc_method_handler(self._up),
-            "SendAndGetStudentStream": grpc.stream_stream_rpc_method_handler(self._both),
+            "SendAndGetStudentStream": grpc.stream_stream_rpc_method_handler(
+                self._both
+            ),
         }
         for name, answer in (more or {}).items():
-            handlers[name] = grpc.unary_unary_rpc_method_handler(lambda *_, made=answer: made)
+            handlers[name] = grpc.unary_unary_rpc_method_handler(
+                lambda *_, made=answer: made
+            )
         for service in services:
             handler = grpc.method_handlers_generic_handler(service, handlers)
             self._server.add_generic_rpc_handlers((handler,))
@@ -112,7 +116,9 @@ class Backend:
         self._note(context)
         return student(", ".join(map(name_of, requests)))
 
-    def _both(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+    def _both(
+        self, requests: Iterator[bytes], context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
         self._note(context)
         for request in requests:
             yield student(f"hello {name_of(request)}")

@@ -19,7 +19,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        asked = json.loads(
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        )
         text = asked["messages"][-1]["content"]
         guarded_backend.last = text
         guarded_backend.roles = [item["role"] for item in asked["messages"]]
@@ -27,11 +29,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer("text/event-stream", self.events(text), 200)
             return
         message = {"role": "assistant", "content": text}
-        body = json.dumps({"choices": [{"index": 0, "message": message}], "usage": None}).encode()
+        body = json.dumps(
+            {"choices": [{"index": 0, "message": message}], "usage": None}
+        ).encode()
         if asked.get("packed"):
             body = gzip.compress(body)
         encoding = "gzip" if asked.get("packed") else ""
-        self.answer(asked.get("form", "application/json"), body, asked.get("status", 200), encoding)
+        self.answer(
+            asked.get("form", "application/json"),
+            body,
+            asked.get("status", 200),
+            encoding,
+        )
 
     def events(self, text: str) -> bytes:
         pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
@@ -67,7 +76,9 @@ class guarded_backend(contextlib.AbstractContextManager[int]):  # noqa: N801 - u
     def __enter__(self) -> int:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        ).start()
         port: int = self._server.server_address[1]
         return port
 

@@ -53,7 +53,9 @@ def curl(
     command = ["curl", "-sS", "-k", "-i", "--max-time", "20"]
     if resolve:
         command += ["--resolve", f"{resolve[0]}:{resolve[1]}:{address}"]
-    done = subprocess.run([*command, *arguments], capture_output=True, timeout=30, check=False)
+    done = subprocess.run(
+        [*command, *arguments], capture_output=True, timeout=30, check=False
+    )
     assert done.returncode == 0, done.stderr.decode()
     head, _, body = done.stdout.partition(b"\r\n\r\n")
     while head.startswith(b"HTTP/1.1 100"):
@@ -79,7 +81,11 @@ class Platform:
     address: str = "127.0.0.1"
 
     def start(self) -> None:
-        environment = {**os.environ, "KAPI_DATA_DIR": str(self.data_dir), **self.environment}
+        environment = {
+            **os.environ,
+            "KAPI_DATA_DIR": str(self.data_dir),
+            **self.environment,
+        }
         log = (self.data_dir.parent / "up.log").open("ab")
         self.process = subprocess.Popen(
             [KAPI, "up", "--port", str(self.port), *self.arguments],
@@ -144,7 +150,11 @@ class Platform:
             *(["--data-urlencode", f"scope={scope}"] if scope else []),
         ]
         return self.request(
-            "idp.am.wso2.com", "/oauth2/token", "-H", f"Authorization: Basic {BASIC}", *fields
+            "idp.am.wso2.com",
+            "/oauth2/token",
+            "-H",
+            f"Authorization: Basic {BASIC}",
+            *fields,
         ).json()["access_token"]
 
     def api(self, path: str, *arguments: str, token: str = "") -> Answer:
@@ -188,7 +198,9 @@ class Echo(BaseHTTPRequestHandler):
             {
                 "method": self.command,
                 "path": self.path,
-                "headers": {name.lower(): value for name, value in self.headers.items()},
+                "headers": {
+                    name.lower(): value for name, value in self.headers.items()
+                },
                 "port": self.server.server_address[1],
             }
         ).encode()

@@ -14,7 +14,12 @@ _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
 
 
 def post_with_trailers(
-    port: int, host: str, path: str, headers: dict[str, str], body: bytes, trailers: dict[str, str]
+    port: int,
+    host: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    trailers: dict[str, str],
 ) -> bytes:
     """The body of the answer; an AssertionError when the stream is reset."""
     context = ssl.create_default_context()
@@ -65,12 +70,19 @@ def _exactly(peer: ssl.SSLSocket, length: int) -> bytes:
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3) + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+    return (
+        len(payload).to_bytes(3)
+        + bytes([kind, flags])
+        + struct.pack(">I", stream)
+        + payload
+    )
 
 
 def _fields(headers: dict[str, str]) -> bytes:
     """HPACK literals, never indexed (RFC 7541 §6.2.3)."""
-    return b"".join(b"\x10" + _text(name) + _text(value) for name, value in headers.items())
+    return b"".join(
+        b"\x10" + _text(name) + _text(value) for name, value in headers.items()
+    )
 
 
 def _text(value: str) -> bytes:

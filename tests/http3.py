@@ -41,7 +41,9 @@ class Client(QuicConnectionProtocol):
     def quic_event_received(self, event: QuicEvent) -> None:
         for item in self.http.handle_event(event):
             if isinstance(item, HeadersReceived):
-                self.headers.update({name.decode(): value.decode() for name, value in item.headers})
+                self.headers.update(
+                    {name.decode(): value.decode() for name, value in item.headers}
+                )
             if isinstance(item, DataReceived):
                 self.body += item.data
             if isinstance(item, HeadersReceived | DataReceived) and item.stream_ended:
@@ -59,7 +61,9 @@ def http3(
     **headers: str,
 ) -> Answer:
     """Call a host of the gateway on its UDP port, with a certificate of these authorities."""
-    configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, server_name=host)
+    configuration = QuicConfiguration(
+        is_client=True, alpn_protocols=H3_ALPN, server_name=host
+    )
     configuration.load_verify_locations(str(authorities))
     if body:
         headers["content-length"] = str(len(body))
@@ -77,7 +81,9 @@ def http3(
 
 def hold(port: int, host: str, many: int, *, authorities: Path) -> int:
     """Open this many connections, one after the other, and leave them open; how many answered."""
-    configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, server_name=host)
+    configuration = QuicConfiguration(
+        is_client=True, alpn_protocols=H3_ALPN, server_name=host
+    )
     configuration.load_verify_locations(str(authorities))
     headers = {":method": "GET", ":scheme": "https", ":authority": host, ":path": "/"}
 
@@ -85,7 +91,10 @@ def hold(port: int, host: str, many: int, *, authorities: Path) -> int:
         async with contextlib.AsyncExitStack() as opened:
             for answered in range(many):
                 connecting = connect(
-                    "127.0.0.1", port, configuration=configuration, create_protocol=Client
+                    "127.0.0.1",
+                    port,
+                    configuration=configuration,
+                    create_protocol=Client,
                 )
                 try:
                     # Envoy drops a connection over the limit without a word.

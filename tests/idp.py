@@ -44,7 +44,9 @@ def provider_of(settings: Settings, store: Store, get: Any = fetch) -> Provider:
             named = identity.key_id if algorithm == DEFAULT_ALGORITHM else ""
             keys.add_first(_first_key(algorithm, named))
     keyring = ensure_keyring(keys, identity.key_id, MADE, algorithms)
-    return make_provider(settings, store, keyring, os.urandom, lambda: str(uuid.uuid4()), get)
+    return make_provider(
+        settings, store, keyring, os.urandom, lambda: str(uuid.uuid4()), get
+    )
 
 
 def identity_app(
@@ -64,7 +66,9 @@ class Answer:
         return json.loads(self.body)
 
 
-def basic(client: str = WELL_KNOWN_CLIENT_ID, secret: str = WELL_KNOWN_CLIENT_SECRET) -> str:
+def basic(
+    client: str = WELL_KNOWN_CLIENT_ID, secret: str = WELL_KNOWN_CLIENT_SECRET
+) -> str:
     return "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()
 
 
@@ -111,4 +115,6 @@ def call(
         )
     )
     names = {name.decode(): value.decode() for name, value in got[0]["headers"]}
-    return Answer(got[0]["status"], names, b"".join(message["body"] for message in got[1:]))
+    return Answer(
+        got[0]["status"], names, b"".join(message["body"] for message in got[1:])
+    )

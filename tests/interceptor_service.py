@@ -47,10 +47,15 @@ class Service:
         self.asked.clear()
         self.status = 200
         self.answering.set()
-        self.answers = {REQUEST: answers.get("request", {}), RESPONSE: answers.get("response", {})}
+        self.answers = {
+            REQUEST: answers.get("request", {}),
+            RESPONSE: answers.get("response", {}),
+        }
 
     def last(self, path: str) -> dict[str, Any]:
-        return next(body for where, body in reversed(self.asked) if where.endswith(path))
+        return next(
+            body for where, body in reversed(self.asked) if where.endswith(path)
+        )
 
 
 def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
@@ -63,7 +68,12 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             service.asked.append((self.path, body))
             service.answering.wait(LIMIT)
             answer = next(
-                (made for path, made in service.answers.items() if self.path.endswith(path)), {}
+                (
+                    made
+                    for path, made in service.answers.items()
+                    if self.path.endswith(path)
+                ),
+                {},
             )
             content = (
                 b""
@@ -112,10 +122,17 @@ def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, str]:
     it.
     """
     now = dt.datetime.now(dt.UTC)
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority of {name}")])
+    ca_key, key = (
+        ec.generate_private_key(ec.SECP256R1()),
+        ec.generate_private_key(ec.SECP256R1()),
+    )
+    ca_name = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, f"authority of {name}")]
+    )
 
-    def builder(subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def builder(
+        subject: x509.Name, public: ec.EllipticCurvePublicKey
+    ) -> x509.CertificateBuilder:
         made = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -165,7 +182,9 @@ def policy(kind: str, /, **parameters: Any) -> dict[str, Any]:
     return {"policyName": kind, "policyVersion": "v1", "parameters": parameters}
 
 
-def caller(platform: Platform, base: str, http: str = "--http1.1") -> Callable[..., Answer]:
+def caller(
+    platform: Platform, base: str, http: str = "--http1.1"
+) -> Callable[..., Answer]:
     """Calls one deployed API: path, then curl's arguments."""
 
     def call(

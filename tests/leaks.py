@@ -18,7 +18,9 @@ _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")
 _SECRET = re.compile(
     r"(?<![A-Za-z0-9_-])(?=[a-z0-9_-]*[A-Z])(?=[A-Z0-9_-]*[a-z])(?=\D*\d)[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"
 )
-_KEY_IDS = re.compile(r"issuer \S+: (?:keys changed: .*|.*; it is not used)$", re.MULTILINE)
+_KEY_IDS = re.compile(
+    r"issuer \S+: (?:keys changed: .*|.*; it is not used)$", re.MULTILINE
+)
 """Names of public keys are told in the log, and some issuers name a key by its thumbprint, which
 looks like a secret.
 """

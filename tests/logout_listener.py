@@ -20,12 +20,17 @@ class Listener:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"])).decode()
-                listener.got.append({name: values[0] for name, values in parse_qs(body).items()})
+                listener.got.append(
+                    {name: values[0] for name, values in parse_qs(body).items()}
+                )
                 self.send_response(
-                    listener.answers.pop(0) if len(listener.answers) > 1 else listener.answers[0]
+                    listener.answers.pop(0)
+                    if len(listener.answers) > 1
+                    else listener.answers[0]
                 )
                 self.send_header(
-                    "Location", f"http://127.0.0.1:{self.server.server_address[1]}/elsewhere"
+                    "Location",
+                    f"http://127.0.0.1:{self.server.server_address[1]}/elsewhere",
                 )
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -34,7 +39,9 @@ class Listener:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, args=(0.02,), daemon=True
+        ).start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/logout"
 
     def wait(self, count: int) -> list[dict[str, str]]:

@@ -68,7 +68,9 @@ def weather() -> MCPServer:
 
     @server.completion()
     async def complete(
-        reference: PromptReference | ResourceTemplateReference, argument: CompletionArgument, _: Any
+        reference: PromptReference | ResourceTemplateReference,
+        argument: CompletionArgument,
+        _: Any,
     ) -> Completion:
         named = getattr(reference, "name", None) or getattr(reference, "uri", "")
         return Completion(values=[f"{named}: {argument.value}"])
@@ -164,15 +166,24 @@ async def connected(
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     transport = Loopback(port) if isinstance(port, int) else port
     async with (
-        httpx2.AsyncClient(transport=transport, headers=headers, auth=auth, timeout=20) as http,
-        Client(streamable_http_client(url, http_client=http), mode=mode, **more) as client,
+        httpx2.AsyncClient(
+            transport=transport, headers=headers, auth=auth, timeout=20
+        ) as http,
+        Client(
+            streamable_http_client(url, http_client=http), mode=mode, **more
+        ) as client,
     ):
         yield client
 
 
 def bound_token(platform: Platform, resource: str, scope: str = "") -> str:
     """A token for one resource (RFC 8707)."""
-    fields = ["-d", "grant_type=client_credentials", "--data-urlencode", f"resource={resource}"]
+    fields = [
+        "-d",
+        "grant_type=client_credentials",
+        "--data-urlencode",
+        f"resource={resource}",
+    ]
     fields += ["--data-urlencode", f"scope={scope}"] if scope else []
     credentials = ("-H", f"Authorization: Basic {BASIC}")
     answer = platform.request("idp.am.wso2.com", "/oauth2/token", *credentials, *fields)

@@ -44,7 +44,9 @@ def _handler(models: Models) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             usage = {"prompt_tokens": 8, "completion_tokens": 4, "total_tokens": 12}
-            answer = json.dumps({"model": model, "asked": json.loads(body), "usage": usage})
+            answer = json.dumps(
+                {"model": model, "asked": json.loads(body), "usage": usage}
+            )
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))

@@ -19,7 +19,10 @@ Pair = tuple[Platform, Platform]
 
 @contextlib.contextmanager
 def node_pair(
-    folder: Path, urls: tuple[str, str], *secrets: str, environment: dict[str, str] | None = None
+    folder: Path,
+    urls: tuple[str, str],
+    *secrets: str,
+    environment: dict[str, str] | None = None,
 ) -> Iterator[Pair]:
     """Start both at once: both make the tables. No log may have a traceback or a secret."""
     with several_nodes(folder, urls, secrets, [environment or {}] * 2) as (one, other):
@@ -36,7 +39,9 @@ def several_nodes(
     """One node for each URL and environment, all started at once."""
     port = free_port()
     made = []
-    for number, (database, environment) in enumerate(zip(urls, environments, strict=True), 1):
+    for number, (database, environment) in enumerate(
+        zip(urls, environments, strict=True), 1
+    ):
         address, own = f"127.0.0.{number}", folder / f"node-{number}"
         own.mkdir()
         arguments = ("--database", database, "--listen", address)
@@ -50,7 +55,9 @@ def several_nodes(
     for node in made:
         node.stop()
     for node in made:
-        logs = "".join(path.read_text() for path in (node.data_dir / "logs").glob("*.log"))
+        logs = "".join(
+            path.read_text() for path in (node.data_dir / "logs").glob("*.log")
+        )
         assert "Traceback" not in logs, logs
 
 
@@ -69,9 +76,14 @@ def deployed(node: Platform, name: str, port: int, **more: Any) -> str:
 class Load:
     """Calls a path of a node over one connection until it is stopped; the statuses that came."""
 
-    def __init__(self, node: Platform, path: str, token: str, pause: float = 0.005) -> None:
+    def __init__(
+        self, node: Platform, path: str, token: str, pause: float = 0.005
+    ) -> None:
         self._node, self._path, self._pause = node, path, pause
-        self._headers = {"host": f"{GW}:{node.port}", "authorization": f"Bearer {token}"}
+        self._headers = {
+            "host": f"{GW}:{node.port}",
+            "authorization": f"Bearer {token}",
+        }
         self._stopped = threading.Event()
         self.statuses: list[int] = []
         self._thread = threading.Thread(target=self._run)

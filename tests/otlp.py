@@ -52,7 +52,10 @@ class Collector:
 
 
 def _attributes(items: Any) -> dict[str, str]:
-    return {item.key: str(getattr(item.value, item.value.WhichOneof("value"))) for item in items}
+    return {
+        item.key: str(getattr(item.value, item.value.WhichOneof("value")))
+        for item in items
+    }
 
 
 @contextlib.contextmanager

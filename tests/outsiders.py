@@ -17,7 +17,9 @@ MINE = Key.make("mine")
 
 
 def _decoded(part: str) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    value: dict[str, Any] = json.loads(
+        base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    )
     return value
 
 
@@ -36,14 +38,20 @@ def _secrets(jwk: dict[str, Any]) -> dict[str, bytes]:
     }
     if jwk["kty"] == "RSA":
         numbers = (
-            int.from_bytes(base64.urlsafe_b64decode(jwk[name] + "==")) for name in ("e", "n")
+            int.from_bytes(base64.urlsafe_b64decode(jwk[name] + "=="))
+            for name in ("e", "n")
         )
         public = rsa.RSAPublicNumbers(*numbers).public_key()
-        pem, spki = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        pem, spki = (
+            serialization.Encoding.PEM,
+            serialization.PublicFormat.SubjectPublicKeyInfo,
+        )
         secrets["its PEM"] = public.public_bytes(pem, spki)
         secrets["its PEM, stripped"] = secrets["its PEM"].strip()
         secrets["its DER"] = public.public_bytes(serialization.Encoding.DER, spki)
-        secrets["its PKCS#1 PEM"] = public.public_bytes(pem, serialization.PublicFormat.PKCS1)
+        secrets["its PKCS#1 PEM"] = public.public_bytes(
+            pem, serialization.PublicFormat.PKCS1
+        )
         secrets["its SSH text"] = public.public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
         )

@@ -70,7 +70,9 @@ class _Forms(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         known = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.found.append({"action": known.get("action", ""), "fields": {}, "buttons": []})
+            self.found.append(
+                {"action": known.get("action", ""), "fields": {}, "buttons": []}
+            )
         elif tag == "input" and "name" in known:
             self.found[-1]["fields"][known["name"]] = known.get("value", "")
         elif tag == "button" and "name" in known:
@@ -87,7 +89,9 @@ class Person:
         """One request, with cookies."""
         sent = {**self.headers, **headers}
         if self.cookies:
-            sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+            sent["cookie"] = "; ".join(
+                f"{name}={value}" for name, value in self.cookies.items()
+            )
         if method == "POST":
             sent.setdefault("content-type", "application/x-www-form-urlencoded")
         page = self.send(method, ORIGIN.sub("", path), body, sent)
@@ -115,10 +119,17 @@ class Person:
         return self.followed(self.ask("POST", form["action"], body))
 
     def sign_in(
-        self, page: Page, username: str = "org1user", password: str = "", organization: str = "org1"
+        self,
+        page: Page,
+        username: str = "org1user",
+        password: str = "",
+        organization: str = "org1",
     ) -> Page:
         return self.submit(
-            page, username=username, password=password or username, organization=organization
+            page,
+            username=username,
+            password=password or username,
+            organization=organization,
         )
 
     def followed(self, page: Page) -> Page:
@@ -132,7 +143,9 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class Pkce:
     verifier: str = field(
-        default_factory=lambda: base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
+        default_factory=lambda: (
+            base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
+        )
     )
 
     @property
@@ -145,7 +158,10 @@ class Pkce:
 
 
 def authorize_path(
-    client_id: str, redirect_uri: str | None, pkce: Pkce | None = None, **more: str | None
+    client_id: str,
+    redirect_uri: str | None,
+    pkce: Pkce | None = None,
+    **more: str | None,
 ) -> str:
     parameters: dict[str, str | None] = {
         "response_type": "code",
@@ -191,7 +207,10 @@ def over_asgi(app: Any) -> Sent:
         asgi.run(app(scope, receive, reply))
         return Page(
             got[0]["status"],
-            [(name.decode(), value.decode("latin-1")) for name, value in got[0]["headers"]],
+            [
+                (name.decode(), value.decode("latin-1"))
+                for name, value in got[0]["headers"]
+            ],
             b"".join(message["body"] for message in got[1:]),
         )
 
@@ -199,7 +218,11 @@ def over_asgi(app: Any) -> Sent:
 
 
 def over_https(
-    port: int, host: str = "idp.am.wso2.com", *, keep: bool = False, address: str = "127.0.0.1"
+    port: int,
+    host: str = "idp.am.wso2.com",
+    *,
+    keep: bool = False,
+    address: str = "127.0.0.1",
 ) -> Sent:
     """Sends through the gateway on this port; its development certificate is not checked.
 
@@ -217,7 +240,9 @@ def over_https(
         connection = kept.connection if keep else opened()
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, body or None, {"host": f"{host}:{port}", **named})
+            connection.request(
+                method, path, body or None, {"host": f"{host}:{port}", **named}
+            )
             answer = connection.getresponse()
             return Page(
                 answer.status,

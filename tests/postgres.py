@@ -28,7 +28,9 @@ _NUMBERS = itertools.count(1)
 def binary(name: str) -> str:
     """A program of the server; Debian keeps those of each version in a folder of their own."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    found = shutil.which(name, path=os.pathsep.join([*map(str, folders), os.environ["PATH"]]))
+    found = shutil.which(
+        name, path=os.pathsep.join([*map(str, folders), os.environ["PATH"]])
+    )
     assert found, f"no {name}; `make interop-tools` installs Debian's postgresql"
     return found
 
@@ -71,7 +73,9 @@ class PostgresServer:
             "fsync": "on" if self.durable else "off",
             "max_connections": 200,
         }
-        arguments = [word for name in options for word in ("-c", f"{name}={options[name]}")]
+        arguments = [
+            word for name in options for word in ("-c", f"{name}={options[name]}")
+        ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [binary("postgres"), "-D", str(data), *arguments],
@@ -122,7 +126,9 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def postgres_server(password: str = "", *, durable: bool = True) -> Iterator[PostgresServer]:
+def postgres_server(
+    password: str = "", *, durable: bool = True
+) -> Iterator[PostgresServer]:
     """A new server, which is stopped and removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="kapi-postgres-"))
     try:

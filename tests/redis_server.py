@@ -37,7 +37,16 @@ class RedisServer:
             if self.tls
             else ("--port", str(self.port))
         )
-        words = (*listen, "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder), *self.tls)
+        words = (
+            *listen,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self.folder),
+            *self.tls,
+        )
         if self.password:
             words += ("--requirepass", self.password)
         with (self.folder / "log").open("ab") as log:

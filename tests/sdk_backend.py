@@ -27,7 +27,12 @@ def _chat(asked: dict[str, Any]) -> Any:
         return {**base, "object": "chat.completion", "choices": [choice], "usage": CHAT}
     chunk = {**base, "object": "chat.completion.chunk"}
     events = [
-        {**chunk, "choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]}
+        {
+            **chunk,
+            "choices": [
+                {"index": 0, "delta": {"content": piece}, "finish_reason": None}
+            ],
+        }
         for piece in ("Good day ", "to you.")
     ]
     if (asked.get("stream_options") or {}).get("include_usage"):
@@ -56,7 +61,13 @@ def _embeddings(_: dict[str, Any]) -> Any:
 
 
 def _messages(asked: dict[str, Any]) -> Any:
-    message = {"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": None}
+    message = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "stop_reason": None,
+    }
     if not asked.get("stream"):
         return {**message, "content": [{"type": "text", "text": TEXT}], "usage": USAGE}
     start = {**message, "content": [], "usage": {**USAGE, "output_tokens": 1}}
@@ -85,7 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        asked = json.loads(
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        )
         answer, header = ANSWERS[self.path]
         if self.headers.get(header) != KEY[header]:
             self.send(401, "application/json", b"{}")

@@ -45,7 +45,11 @@ class Key:
     @staticmethod
     def make(kid: str, alg: str = "RS256", bits: int = 2048) -> Key:
         if alg.startswith("ES"):
-            curve = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}[alg]
+            curve = {
+                "ES256": ec.SECP256R1(),
+                "ES384": ec.SECP384R1(),
+                "ES512": ec.SECP521R1(),
+            }[alg]
             return Key(kid, alg, ec.generate_private_key(curve))
         return Key(
             kid,
@@ -70,7 +74,9 @@ class Key:
                 "y": _number(point.y, size),
             }
         else:
-            raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+            raw = public.public_bytes(
+                serialization.Encoding.Raw, serialization.PublicFormat.Raw
+            )
             members = {"kty": "OKP", "crv": "Ed25519", "x": b64(raw)}
         value = {**members, "kid": self.kid, "use": "sig", "alg": self.alg, **extra}
         return {name: item for name, item in value.items() if item is not ...}
@@ -79,7 +85,8 @@ class Key:
         return (
             self.private.public_key()
             .public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+                serialization.Encoding.PEM,
+                serialization.PublicFormat.SubjectPublicKeyInfo,
             )
             .decode()
         )
@@ -88,12 +95,18 @@ class Key:
         alg = alg or self.alg
         if alg == "EdDSA":
             return self.private.sign(message)
-        digest = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[alg[2:]]
+        digest = {
+            "256": hashes.SHA256(),
+            "384": hashes.SHA384(),
+            "512": hashes.SHA512(),
+        }[alg[2:]]
         if alg.startswith("ES"):
             size = (self.private.curve.key_size + 7) // 8
             return b"".join(
                 part.to_bytes(size)
-                for part in decode_dss_signature(self.private.sign(message, ec.ECDSA(digest)))
+                for part in decode_dss_signature(
+                    self.private.sign(message, ec.ECDSA(digest))
+                )
             )
         pad = (
             padding.PKCS1v15()
@@ -107,7 +120,12 @@ class Key:
         now = int(time.time())
         head = {
             name: value
-            for name, value in {"alg": self.alg, "typ": "JWT", "kid": self.kid, **header}.items()
+            for name, value in {
+                "alg": self.alg,
+                "typ": "JWT",
+                "kid": self.kid,
+                **header,
+            }.items()
             if value is not ...
         }
         body = {
@@ -137,7 +155,8 @@ def self_signed(names: list[str], folder: Path) -> Path:
         now + dt.timedelta(days=1)
     )
     builder = builder.add_extension(
-        x509.SubjectAlternativeName([x509.DNSName(item) for item in names]), critical=False
+        x509.SubjectAlternativeName([x509.DNSName(item) for item in names]),
+        critical=False,
     )
     certificate = builder.add_extension(
         x509.BasicConstraints(ca=True, path_length=None), critical=True
@@ -206,7 +225,9 @@ class StandIn:
                 self.server.socket, server_side=True, do_handshake_on_connect=False
             )
         threading.Thread(
-            target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+            target=self.server.serve_forever,
+            kwargs={"poll_interval": 0.05},
+            daemon=True,
         ).start()
         return self
 
@@ -215,10 +236,16 @@ class StandIn:
         self.server.server_close()
 
     def discover(
-        self, issuer: str, path: str = "/.well-known/openid-configuration", jwks: str = ""
+        self,
+        issuer: str,
+        path: str = "/.well-known/openid-configuration",
+        jwks: str = "",
     ) -> None:
         """Serve a discovery document."""
-        self.documents[path] = {"issuer": issuer, "jwks_uri": jwks or f"{self.url}/jwks"}
+        self.documents[path] = {
+            "issuer": issuer,
+            "jwks_uri": jwks or f"{self.url}/jwks",
+        }
 
     def fetched(self, path: str = "/jwks") -> int:
         return sum(1 for _, asked, _ in self.requests if asked == path)
@@ -234,7 +261,9 @@ class StandIn:
             self.requests.append((host, path, 0))
             self._misbehave(handler)
             return
-        body = json.dumps({"keys": self.keys} if document is None else document).encode()
+        body = json.dumps(
+            {"keys": self.keys} if document is None else document
+        ).encode()
         tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         status = 304 if handler.headers.get("If-None-Match") == tag else 200
         self.requests.append((host, path, status))
@@ -260,7 +289,9 @@ class StandIn:
                     time.sleep(0.1)
             case ["reset"]:
                 linger = struct.pack("ii", 1, 0)
-                handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                handler.connection.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, linger
+                )
                 handler.connection.close()
             case ["redirect", target]:
                 handler.send_response(302)

@@ -76,7 +76,9 @@ def system_answer(
         "type": "http",
         "method": method,
         "path": path,
-        "headers": [(name.lower().encode(), text.encode()) for name, text in headers.items()],
+        "headers": [
+            (name.lower().encode(), text.encode()) for name, text in headers.items()
+        ],
         "query_string": urlencode(query).encode(),
     }
 
@@ -89,4 +91,6 @@ def system_answer(
     run(app(scope, receive, send))
     content = b"".join(message.get("body", b"") for message in sent)
     received = {name.decode(): text.decode() for name, text in sent[0]["headers"]}
-    return Answered(sent[0]["status"], received, json.loads(content) if content else None)
+    return Answered(
+        sent[0]["status"], received, json.loads(content) if content else None
+    )

@@ -96,7 +96,8 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("text", "where"), [*CASES, ("64:ff9b::101:101", "public"), ("::ffff:1.1.1.1", "public")]
+    ("text", "where"),
+    [*CASES, ("64:ff9b::101:101", "public"), ("::ffff:1.1.1.1", "public")],
 )
 def test_where_an_address_is(text: str, where: str) -> None:
     assert reach(ipaddress.ip_address(text)) == where
@@ -111,7 +112,9 @@ def test_a_document_is_not_fetched_from_it(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [text for text in NEVER if text != "::"])
-def test_it_is_not_fetched_from_even_where_private_networks_are_allowed(text: str) -> None:
+def test_it_is_not_fetched_from_even_where_private_networks_are_allowed(
+    text: str,
+) -> None:
     host = f"[{text}]" if ":" in text else text
     with pytest.raises(Unfetched) as caught:
         get(f"http://{host}:9/", FetchOptions(1000, 5, allow_private=True))

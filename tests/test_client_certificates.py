@@ -47,18 +47,21 @@ def issued(
         .public_key(key.public_key())
     )
     builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(NOW + dt.timedelta(days=days[0])).not_valid_after(
-        NOW + dt.timedelta(days=days[1])
-    )
+    builder = builder.not_valid_before(
+        NOW + dt.timedelta(days=days[0])
+    ).not_valid_after(NOW + dt.timedelta(days=days[1]))
     for extension in extensions:
         critical = isinstance(
-            extension, x509.BasicConstraints | x509.KeyUsage | x509.UnrecognizedExtension
+            extension,
+            x509.BasicConstraints | x509.KeyUsage | x509.UnrecognizedExtension,
         )
         builder = builder.add_extension(extension, critical=critical)
     return Issued(builder.sign(by.key if by else key, hashes.SHA256()), key)
 
 
-def usage(*, signs: bool = False, certifies: bool = False, encrypts: bool = False) -> x509.KeyUsage:
+def usage(
+    *, signs: bool = False, certifies: bool = False, encrypts: bool = False
+) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=signs,
         content_commitment=False,
@@ -97,13 +100,22 @@ LEAVES: dict[str, tuple[bool, Callable[[Issued], Issued]]] = {
         ),
     ),
     "a key that signs": (True, lambda ca: issued("signs", ca, usage(signs=True))),
-    "a key that encrypts": (False, lambda ca: issued("encrypts", ca, usage(encrypts=True))),
+    "a key that encrypts": (
+        False,
+        lambda ca: issued("encrypts", ca, usage(encrypts=True)),
+    ),
     "expired": (False, lambda ca: issued("expired", ca, days=(-30, -1))),
     "not valid yet": (False, lambda ca: issued("future", ca, days=(1, 30))),
     "an unknown critical extension": (False, lambda ca: issued("unknown", ca, UNKNOWN)),
     "of a namesake": (False, lambda ca: issued("x", issued("partners", None, CA))),
-    "of an intermediate authority": (False, lambda ca: issued("x", issued("between", ca, CA))),
-    "of a client": (False, lambda ca: issued("x", issued("client", ca, extended(CLIENT)))),
+    "of an intermediate authority": (
+        False,
+        lambda ca: issued("x", issued("between", ca, CA)),
+    ),
+    "of a client": (
+        False,
+        lambda ca: issued("x", issued("client", ca, extended(CLIENT))),
+    ),
     "self-signed": (False, lambda ca: issued("partners")),
 }
 AUTHORITIES: dict[str, tuple[bool, Callable[[], Issued]]] = {
@@ -139,7 +151,10 @@ def openssl_accepts(folder: Path, authority: Issued, leaf: Issued) -> bool:
         str(folder / "ca.pem"),
         str(folder / "leaf.pem"),
     ]
-    return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+    return (
+        subprocess.run(command, capture_output=True, timeout=20, check=False).returncode
+        == 0
+    )
 
 
 @pytest.mark.parametrize("what", LEAVES)
@@ -147,7 +162,9 @@ def test_a_client_certificate(tmp_path: Path, what: str) -> None:
     good, make = LEAVES[what]
     authority = issued("partners", None, CA)
     leaf = make(authority)
-    until = Authorities([authority.certificate]).issued_until(leaf.certificate, NOW.timestamp())
+    until = Authorities([authority.certificate]).issued_until(
+        leaf.certificate, NOW.timestamp()
+    )
     assert (until is not None) == good == openssl_accepts(tmp_path, authority, leaf)
 
 
@@ -156,21 +173,29 @@ def test_an_authority(tmp_path: Path, what: str) -> None:
     good, make = AUTHORITIES[what]
     authority = make()
     leaf = issued("client", authority, extended(CLIENT))
-    until = Authorities([authority.certificate]).issued_until(leaf.certificate, NOW.timestamp())
+    until = Authorities([authority.certificate]).issued_until(
+        leaf.certificate, NOW.timestamp()
+    )
     assert (until is not None) == good == openssl_accepts(tmp_path, authority, leaf)
 
 
 def test_a_verdict_ends_with_the_first_of_both() -> None:
     authority = issued("partners", None, CA, days=(-1, 5))
     leaf = issued("client", authority, days=(-1, 30))
-    until = Authorities([authority.certificate]).issued_until(leaf.certificate, NOW.timestamp())
+    until = Authorities([authority.certificate]).issued_until(
+        leaf.certificate, NOW.timestamp()
+    )
     assert until == int(authority.certificate.not_valid_after_utc.timestamp())
 
 
 def test_any_extended_key_usage_is_for_clients_too() -> None:
     authority = issued("partners", None, CA)
-    leaf = issued("client", authority, extended(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE))
-    assert Authorities([authority.certificate]).issued_until(leaf.certificate, NOW.timestamp())
+    leaf = issued(
+        "client", authority, extended(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+    )
+    assert Authorities([authority.certificate]).issued_until(
+        leaf.certificate, NOW.timestamp()
+    )
 
 
 def test_without_authorities_no_certificate_is_good() -> None:

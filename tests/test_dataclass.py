@@ -71,7 +71,13 @@ def test_a_field_may_be_given_by_name_only() -> None:
 
 def test_fields_have_their_arguments_and_defaults() -> None:
     point = Point(1, hidden="h")
-    assert (point.x, point.y, point.tags, point.made, point.hidden) == (1, 2, [], 9, "h")
+    assert (point.x, point.y, point.tags, point.made, point.hidden) == (
+        1,
+        2,
+        [],
+        9,
+        "h",
+    )
     assert Point(1).tags is not Point(1).tags
     assert Point(x=1, y=5, tags=["a"]).tags == ["a"]
     with pytest.raises(TypeError, match="x"):
@@ -115,7 +121,13 @@ def test_one_that_changes_has_slots_and_runs_its_own_check() -> None:
 
 def test_the_functions_of_dataclasses_read_it() -> None:
     assert dataclasses.is_dataclass(Point)
-    assert [item.name for item in dataclasses.fields(Point)] == ["x", "y", "tags", "made", "hidden"]
+    assert [item.name for item in dataclasses.fields(Point)] == [
+        "x",
+        "y",
+        "tags",
+        "made",
+        "hidden",
+    ]
     assert dataclasses.asdict(Pair(1, "r")) == {"left": 1, "right": "r"}
     assert Point(1).moved() == Point(2)
     match Pair(1, "r"):

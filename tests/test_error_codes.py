@@ -10,7 +10,11 @@ from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid, Problem
 
 ROOT = Path(__file__).parents[1]
-TABLE = {name: value for name, value in vars(error_codes).items() if isinstance(value, ErrorCode)}
+TABLE = {
+    name: value
+    for name, value in vars(error_codes).items()
+    if isinstance(value, ErrorCode)
+}
 NUMBERS = {code.number for code in TABLE.values()}
 
 
@@ -27,13 +31,20 @@ def test_no_other_module_has_a_number() -> None:
 
 def test_a_problem_takes_number_and_status_from_the_table() -> None:
     problem = Problem.of(error_codes.NOT_FOUND, "petstore not found", hint="kapi apis")
-    assert (problem.status, problem.code, problem.title) == (404, "909001", "petstore not found")
+    assert (problem.status, problem.code, problem.title) == (
+        404,
+        "909001",
+        "petstore not found",
+    )
     usual = Problem.of(error_codes.TOO_BUSY, detail="18 requests", status=429)
     assert (usual.status, usual.title, usual.detail) == (429, "Too busy", "18 requests")
 
 
 def test_an_input_with_mistakes_has_the_number_of_its_kind() -> None:
-    mistakes = (Diagnostic("user", "name: missing"), Diagnostic("user", "password: missing"))
+    mistakes = (
+        Diagnostic("user", "name: missing"),
+        Diagnostic("user", "password: missing"),
+    )
     invalid = Invalid(mistakes, error_codes.INVALID_USER)
     assert (invalid.code, invalid.title) == ("900956", "Invalid user")
     assert invalid.detail == "name: missing (and 1 more)"

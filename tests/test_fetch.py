@@ -52,7 +52,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("ETag", '"1"')
             self.end_headers()
-            self.wfile.write(json.dumps({k.lower(): v for k, v in self.headers.items()}).encode())
+            self.wfile.write(
+                json.dumps({k.lower(): v for k, v in self.headers.items()}).encode()
+            )
             return
         if self.path.startswith("/to/"):
             self.send_response(302)
@@ -155,7 +157,9 @@ def test_private_addresses_only_when_allowed(base: str) -> None:
 
 
 def way(**fields: Any) -> FetchOptions:
-    return FetchOptions(**{"max_bytes": 1000, "timeout": 20, "allow_private": True, **fields})
+    return FetchOptions(
+        **{"max_bytes": 1000, "timeout": 20, "allow_private": True, **fields}
+    )
 
 
 def refusal(url: str, **fields: Any) -> str:
@@ -172,7 +176,14 @@ def test_every_redirect_is_followed(base: str, status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(200, 200), (304, 304), (201, "status"), (300, "status"), (305, "status"), (404, "status")],
+    [
+        (200, 200),
+        (304, 304),
+        (201, "status"),
+        (300, "status"),
+        (305, "status"),
+        (404, "status"),
+    ],
 )
 def test_what_counts_as_a_document(base: str, status: int, expected: int | str) -> None:
     url = f"{base}/status/{status}"
@@ -207,15 +218,23 @@ def test_redirects_to_another_host_only_where_they_may(base: str) -> None:
 
 
 @pytest.mark.parametrize(("most", "expected"), [(5, b"xxxxx"), (4, "size")])
-def test_a_document_may_have_so_many_bytes(base: str, most: int, expected: bytes | str) -> None:
+def test_a_document_may_have_so_many_bytes(
+    base: str, most: int, expected: bytes | str
+) -> None:
     url = f"{base}/ok"
     long = expected == "size"
-    found = refusal(url, max_bytes=most) if long else document(url, way(max_bytes=most)).content
+    found = (
+        refusal(url, max_bytes=most)
+        if long
+        else document(url, way(max_bytes=most)).content
+    )
     assert found == expected
 
 
 @pytest.mark.parametrize(("length", "expected"), [(2048, "status"), (2049, "url")])
-def test_a_url_may_have_so_many_characters(base: str, length: int, expected: str) -> None:
+def test_a_url_may_have_so_many_characters(
+    base: str, length: int, expected: str
+) -> None:
     url = f"{base}/status/404/"
     assert refusal(url + "a" * (length - len(url))) == expected
 
@@ -256,14 +275,21 @@ def test_what_is_asked_and_answered(base: str) -> None:
     # A stand-in for a name is called by its name; with or without the port.
     for name in ("name.invalid", f"name.invalid:{port}"):
         hosts = {name: f"127.0.0.1:{port}"}
-        seen = json.loads(document(f"http://name.invalid:{port}/seen", way(hosts=hosts)).content)
+        seen = json.loads(
+            document(f"http://name.invalid:{port}/seen", way(hosts=hosts)).content
+        )
         assert seen["host"] == f"name.invalid:{port}"
     hosts = {"name.invalid": f"127.0.0.1:{port}"}
     found = document("http://name.invalid/seen", way(hosts=hosts, allow_private=False))
     assert json.loads(found.content)["host"] == "name.invalid"
     hosts = {"name.invalid": "127.0.0.1"}
-    assert document(f"http://name.invalid:{port}/ok", way(hosts=hosts)).content == b"xxxxx"
-    assert refusal(f"http://name.invalid:{port}/ok", hosts={"name.invalid": "::1"}) == "connect"
+    assert (
+        document(f"http://name.invalid:{port}/ok", way(hosts=hosts)).content == b"xxxxx"
+    )
+    assert (
+        refusal(f"http://name.invalid:{port}/ok", hosts={"name.invalid": "::1"})
+        == "connect"
+    )
 
 
 @pytest.mark.parametrize(
@@ -330,5 +356,7 @@ def test_an_answer_that_is_not_http() -> None:
         ("http://[::1/", {}, False),
     ],
 )
-def test_what_is_on_this_machine(url: str, hosts: dict[str, str], *, expected: bool) -> None:
+def test_what_is_on_this_machine(
+    url: str, hosts: dict[str, str], *, expected: bool
+) -> None:
     assert is_on_this_machine(url, hosts) is expected

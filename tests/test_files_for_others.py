@@ -14,8 +14,17 @@ COMPOSE, ACTION = "vendor.compose-spec", "vendor.github-actions"
 
 def judged(schema: str, file: Path) -> subprocess.CompletedProcess[str]:
     """What check-jsonschema says; it contains the schemas, so no network is needed."""
-    command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(file))
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    command = (
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        schema,
+        str(file),
+    )
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 @pytest.mark.parametrize(
@@ -30,7 +39,11 @@ def test_a_file_is_valid(file: str, schema: str) -> None:
     ("text", "schema", "named"),
     [
         ("services: {kapi: {image: x, read_onyl: true}}\n", COMPOSE, "read_onyl"),
-        ("name: x\ndescription: y\nrun: {using: composite, steps: []}\n", ACTION, "runs"),
+        (
+            "name: x\ndescription: y\nrun: {using: composite, steps: []}\n",
+            ACTION,
+            "runs",
+        ),
     ],
 )
 def test_a_mistake_is_found(tmp_path: Path, text: str, schema: str, named: str) -> None:

@@ -54,7 +54,9 @@ def test_refusals_are_selected_by_name(catalogue: Catalogue) -> None:
 
 
 def test_an_unknown_member_is_refused(catalogue: Catalogue, tmp_path: Path) -> None:
-    (tmp_path / "refusals.yaml").write_text("a: {status: 400, when: always, exampel: {}}")
+    (tmp_path / "refusals.yaml").write_text(
+        "a: {status: 400, when: always, exampel: {}}"
+    )
     with pytest.raises(TypeError, match="exampel"):
         assert catalogue.refusals
 

@@ -52,7 +52,11 @@ def test_a_process_answers_is_used_again_and_ends(pool: Pool) -> None:
 def test_mistakes_come_back_whole(pool: Pool) -> None:
     with pytest.raises(Invalid) as raised:
         pool.run(GENERATE, b"openapi: [", "REST", "")
-    assert (raised.value.status, raised.value.code, raised.value.diagnostics[0].line) == (
+    assert (
+        raised.value.status,
+        raised.value.code,
+        raised.value.diagnostics[0].line,
+    ) == (
         400,
         "90091",
         2,
@@ -71,7 +75,11 @@ def test_a_process_that_was_killed_while_idle_is_replaced(pool: Pool) -> None:
     (process,) = processes()
     process.kill()
     # Its first thread may have ended before the others; until they have, it is not reaped.
-    until(lambda: process.status() == psutil.STATUS_ZOMBIE and len(threads_of(process)) == 1)
+    until(
+        lambda: (
+            process.status() == psutil.STATUS_ZOMBIE and len(threads_of(process)) == 1
+        )
+    )
     assert pool.run(GENERATE, SMALL, "REST", "")
 
 
@@ -115,7 +123,9 @@ def test_the_work_ends_when_its_caller_leaves() -> None:
 def test_a_process_that_used_much_memory_is_not_kept() -> None:
     pool = Pool(1, 300, 1024**3)
     with pytest.raises(Invalid):
-        pool.run(GENERATE, b"openapi: 3.0.3\na: [" + b"a," * 1_200_000 + b"a]", "REST", "")
+        pool.run(
+            GENERATE, b"openapi: 3.0.3\na: [" + b"a," * 1_200_000 + b"a]", "REST", ""
+        )
     assert not processes()
 
 

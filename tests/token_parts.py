@@ -14,5 +14,7 @@ def header_and_claims(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _decoded(part: str) -> dict[str, Any]:
-    members: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    members: dict[str, Any] = json.loads(
+        base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    )
     return members

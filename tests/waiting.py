@@ -13,7 +13,8 @@ Answer = TypeVar("Answer")
 
 
 def until(
-    condition: Callable[[], object], told: Callable[[], str] = lambda: "it did not happen"
+    condition: Callable[[], object],
+    told: Callable[[], str] = lambda: "it did not happen",
 ) -> None:
     """Return when `condition` is true; fail with what `told` answers when it is not within a
     minute.

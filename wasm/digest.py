@@ -21,9 +21,12 @@ def of_sources() -> str:
 def lines() -> str:
     """A line for the sources and for each module, as sha256sum writes them."""
     modules = sorted(BUILT.glob("*.wasm"))
-    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in modules}
+    digests = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in modules
+    }
     return "".join(
-        f"{digest}  {name}\n" for name, digest in {"sources": of_sources(), **digests}.items()
+        f"{digest}  {name}\n"
+        for name, digest in {"sources": of_sources(), **digests}.items()
     )
 
 

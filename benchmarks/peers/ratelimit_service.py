@@ -26,7 +26,9 @@ class Counter(rls_pb2_grpc.RateLimitServiceServicer):
         key = (request.descriptors[0].entries[0].value, int(time.time()) // 3600)
         self.counts[key] = count = self.counts.get(key, 0) + 1
         code = (
-            rls_pb2.RateLimitResponse.OK if count <= 10**9 else rls_pb2.RateLimitResponse.OVER_LIMIT
+            rls_pb2.RateLimitResponse.OK
+            if count <= 10**9
+            else rls_pb2.RateLimitResponse.OVER_LIMIT
         )
         return rls_pb2.RateLimitResponse(overall_code=code)
 

@@ -20,7 +20,11 @@ def model(port: int, calls: list[str]) -> ThreadingHTTPServer:
             calls.append(prompt)
             message = {"role": "assistant", "content": f"You asked: {prompt}"}
             usage = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
-            answer = {"model": "stand-in", "choices": [{"message": message}], "usage": usage}
+            answer = {
+                "model": "stand-in",
+                "choices": [{"message": message}],
+                "usage": usage,
+            }
             body = json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")

@@ -31,7 +31,11 @@ def on_request(asked: dict[str, Any]) -> Answer:
     flagged = categories("\n".join(texts(chat(asked))))
     if not flagged:
         return NO_CHANGE
-    error = {"type": "moderation", "message": "The prompt was refused.", "categories": flagged}
+    error = {
+        "type": "moderation",
+        "message": "The prompt was refused.",
+        "categories": flagged,
+    }
     return answered(422, json.dumps({"error": error}).encode())
 
 

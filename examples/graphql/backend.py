@@ -10,7 +10,9 @@ from typing import Any
 
 import graphql
 
-SCHEMA = graphql.build_schema(Path(__file__).with_name("schema.graphql").read_text("utf-8"))
+SCHEMA = graphql.build_schema(
+    Path(__file__).with_name("schema.graphql").read_text("utf-8")
+)
 NAMES = ["Luke", "Leia", "Han"]
 
 
@@ -23,7 +25,9 @@ class Root:
 
     def heroes(self, *_: Any) -> list[dict[str, str]]:
         """All heroes."""
-        return [{"id": str(number), "name": name} for number, name in enumerate(NAMES, 1)]
+        return [
+            {"id": str(number), "name": name} for number, name in enumerate(NAMES, 1)
+        ]
 
     def addHero(self, _: Any, name: str) -> dict[str, str]:  # noqa: N802 - the name of the field
         """Add a hero."""

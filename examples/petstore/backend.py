@@ -42,13 +42,21 @@ class Shop:
             },
         }
         self.orders: dict[int, dict[str, Any]] = {
-            1: {"id": 1, "petId": 1, "quantity": 1, "status": "placed", "complete": False}
+            1: {
+                "id": 1,
+                "petId": 1,
+                "quantity": 1,
+                "status": "placed",
+                "complete": False,
+            }
         }
         self.users: dict[str, dict[str, Any]] = {
             "user1": {"id": 1, "username": "user1", "firstName": "Ada"}
         }
 
-    def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> Answer:
+    def answer(
+        self, method: str, path: str, query: dict[str, list[str]], body: bytes
+    ) -> Answer:
         """The status and JSON of one request."""
         for verb, pattern, operation in ROUTES:
             match = re.fullmatch(pattern, path)
@@ -70,7 +78,11 @@ def found(thing: Any) -> Answer:
 
 
 def removed(thing: Any) -> Answer:
-    return message(404, "there is no such thing") if thing is None else message(200, "removed")
+    return (
+        message(404, "there is no such thing")
+        if thing is None
+        else message(200, "removed")
+    )
 
 
 def add(things: dict[int, dict[str, Any]], body: bytes) -> Answer:
@@ -80,11 +92,15 @@ def add(things: dict[int, dict[str, Any]], body: bytes) -> Answer:
     return 200, thing
 
 
-def add_pet(shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], body: bytes) -> Answer:
+def add_pet(
+    shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], body: bytes
+) -> Answer:
     return add(shop.pets, body)
 
 
-def put_pet(shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], body: bytes) -> Answer:
+def put_pet(
+    shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], body: bytes
+) -> Answer:
     pet = dict(json.loads(body))
     return add(shop.pets, body) if pet["id"] in shop.pets else found(None)
 
@@ -92,7 +108,9 @@ def put_pet(shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], bod
 def pets_by_status(
     shop: Shop, _match: re.Match[str], query: dict[str, list[str]], _body: bytes
 ) -> Answer:
-    wanted = {name for text in query.get("status", ["available"]) for name in text.split(",")}
+    wanted = {
+        name for text in query.get("status", ["available"]) for name in text.split(",")
+    }
     return 200, [pet for pet in shop.pets.values() if pet.get("status") in wanted]
 
 
@@ -107,7 +125,9 @@ def pets_by_tags(
     ]
 
 
-def get_pet(shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes) -> Answer:
+def get_pet(
+    shop: Shop, match: re.Match[str], _query: dict[str, list[str]], _body: bytes
+) -> Answer:
     return found(shop.pets.get(int(match[1])))
 
 
@@ -116,7 +136,9 @@ def change_pet(
 ) -> Answer:
     pet = shop.pets.get(int(match[1]))
     if pet is not None:
-        pet.update({name: query[name][0] for name in ("name", "status") if name in query})
+        pet.update(
+            {name: query[name][0] for name in ("name", "status") if name in query}
+        )
     return found(pet)
 
 
@@ -130,14 +152,18 @@ def add_picture(
     shop: Shop, match: re.Match[str], _query: dict[str, list[str]], body: bytes
 ) -> Answer:
     return (
-        message(200, f"{len(body)} bytes received") if int(match[1]) in shop.pets else found(None)
+        message(200, f"{len(body)} bytes received")
+        if int(match[1]) in shop.pets
+        else found(None)
     )
 
 
 def inventory(
     shop: Shop, _match: re.Match[str], _query: dict[str, list[str]], _body: bytes
 ) -> Answer:
-    return 200, dict(Counter(str(pet.get("status", "available")) for pet in shop.pets.values()))
+    return 200, dict(
+        Counter(str(pet.get("status", "available")) for pet in shop.pets.values())
+    )
 
 
 def add_order(
@@ -174,7 +200,9 @@ def add_users(
     return 200, users
 
 
-def log_in(shop: Shop, _match: re.Match[str], query: dict[str, list[str]], _body: bytes) -> Answer:
+def log_in(
+    shop: Shop, _match: re.Match[str], query: dict[str, list[str]], _body: bytes
+) -> Answer:
     return (
         message(200, "logged in")
         if query.get("username", [""])[0] in shop.users
@@ -194,7 +222,9 @@ def get_user(
     return found(shop.users.get(unquote(match[1])))
 
 
-def put_user(shop: Shop, match: re.Match[str], _query: dict[str, list[str]], body: bytes) -> Answer:
+def put_user(
+    shop: Shop, match: re.Match[str], _query: dict[str, list[str]], body: bytes
+) -> Answer:
     name = unquote(match[1])
     if name not in shop.users:
         return found(None)
@@ -251,9 +281,13 @@ class Handler(BaseHTTPRequestHandler):
             status, data = message(413, "the body is too large")
         elif url.path.startswith(BASE_PATH + "/"):
             path = url.path.removeprefix(BASE_PATH)
-            status, data = self.shop.answer(self.command, path, parse_qs(url.query), body)
+            status, data = self.shop.answer(
+                self.command, path, parse_qs(url.query), body
+            )
         else:
-            status, data = message(404, f"everything here is below {BASE_PATH}/, not at {url.path}")
+            status, data = message(
+                404, f"everything here is below {BASE_PATH}/, not at {url.path}"
+            )
         content = json.dumps(data).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -285,7 +319,10 @@ def main() -> None:
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
-    print(f"petstore backend on http://127.0.0.1:{server.server_port}{BASE_PATH}", flush=True)
+    print(
+        f"petstore backend on http://127.0.0.1:{server.server_port}{BASE_PATH}",
+        flush=True,
+    )
     try:
         server.serve_forever()
     except KeyboardInterrupt:

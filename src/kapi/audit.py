@@ -55,7 +55,9 @@ class Audit:
             try:
                 number = self._store.append(item)
             except StorageError as error:
-                _LOG.error("the audit log has no entry for %s: %s", item.event, error.title)
+                _LOG.error(
+                    "the audit log has no entry for %s: %s", item.event, error.title
+                )
             except Exception:
                 _LOG.exception("the audit log has no entry for %s", item.event)
             else:
@@ -95,7 +97,10 @@ class Audit:
 
     def _is_admitted(self, address: str) -> bool:
         """Whether a failure is within the limits of this minute; counts it then."""
-        if self._failures[address] >= MOST_OF_ONE or self._failures.total() >= MOST_FAILURES:
+        if (
+            self._failures[address] >= MOST_OF_ONE
+            or self._failures.total() >= MOST_FAILURES
+        ):
             return False
         # Only failures that are written are counted, so few addresses are kept.
         self._failures[address] += 1

@@ -130,8 +130,12 @@ def _token_request(settings: Settings) -> str:
     if address in _ALL_ADDRESSES:
         address = "127.0.0.1"
     credentials = "$CLIENT_ID_AND_SECRET_IN_BASE64"
-    if any((client.id, client.secret) == published for client in settings.identity.clients):
-        credentials = base64.b64encode(":".join(map(quote_plus, published)).encode()).decode()
+    if any(
+        (client.id, client.secret) == published for client in settings.identity.clients
+    ):
+        credentials = base64.b64encode(
+            ":".join(map(quote_plus, published)).encode()
+        ).decode()
     url = f"https://{host}:{port}/oauth2/token"
     return f"""\
   curl -k --resolve {host}:{port}:{address} --location '{url}' \\

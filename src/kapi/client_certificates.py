@@ -30,7 +30,9 @@ def last_second(certificate: x509.Certificate) -> int:
 def is_authority(certificate: x509.Certificate) -> bool:
     """Whether it may sign other certificates (RFC 5280 §4.2.1.9)."""
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        return certificate.extensions.get_extension_for_class(
+            x509.BasicConstraints
+        ).value.ca
     except (x509.ExtensionNotFound, ValueError):
         return False
 
@@ -65,17 +67,23 @@ class Authorities:
         return min(map(last_second, chain))
 
 
-def _is_ca(_: verification.Policy, __: x509.Certificate, found: x509.BasicConstraints) -> None:
+def _is_ca(
+    _: verification.Policy, __: x509.Certificate, found: x509.BasicConstraints
+) -> None:
     if not found.ca:
         raise ValueError("not an authority")
 
 
-def _signs(_: verification.Policy, __: x509.Certificate, found: x509.KeyUsage | None) -> None:
+def _signs(
+    _: verification.Policy, __: x509.Certificate, found: x509.KeyUsage | None
+) -> None:
     if found is not None and not found.key_cert_sign:
         raise ValueError("its key does not sign certificates")
 
 
-def _proves(_: verification.Policy, __: x509.Certificate, found: x509.KeyUsage | None) -> None:
+def _proves(
+    _: verification.Policy, __: x509.Certificate, found: x509.KeyUsage | None
+) -> None:
     if found is not None and not (found.digital_signature or found.key_agreement):
         raise ValueError("its key proves nothing in a handshake")
 
@@ -83,7 +91,10 @@ def _proves(_: verification.Policy, __: x509.Certificate, found: x509.KeyUsage |
 def _for_clients(
     _: verification.Policy, __: x509.Certificate, found: x509.ExtendedKeyUsage | None
 ) -> None:
-    accepted = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+    accepted = (
+        ExtendedKeyUsageOID.CLIENT_AUTH,
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    )
     if found is not None and not any(usage in found for usage in accepted):
         raise ValueError("not for TLS clients")
 

@@ -44,9 +44,17 @@ if not TYPE_CHECKING:
 
 def _is_usual(cls: Any, options: Mapping[str, Any]) -> bool:
     space = cls.__dict__
-    if not options.get("slots") or not options.keys() <= _OPTIONS or not _OWN.isdisjoint(space):
+    if (
+        not options.get("slots")
+        or not options.keys() <= _OPTIONS
+        or not _OWN.isdisjoint(space)
+    ):
         return False
-    if type(cls) is not type or cls.__bases__ != (object,) or "__annotations__" not in space:
+    if (
+        type(cls) is not type
+        or cls.__bases__ != (object,)
+        or "__annotations__" not in space
+    ):
         return False
     annotations = space["__annotations__"]
     return all(
@@ -97,7 +105,9 @@ class _Definition:
         frozen = self.options.get("frozen", False)
         if self.options.get("eq", True):
             space["__eq__"] = self._later("__eq__", self._standard)
-            space["__hash__"] = self._later("__hash__", self._standard) if frozen else None
+            space["__hash__"] = (
+                self._later("__hash__", self._standard) if frozen else None
+            )
         if frozen:
             space |= _FROZEN
         self.cls = type(cls.__name__, cls.__bases__, space)
@@ -121,8 +131,13 @@ class _Definition:
     def facts(self) -> Any:
         """A class of the standard library with the same fields and without `__init__`."""
         space = {"__annotations__": self.annotations, **self.defaults}
-        names = {"__module__": self.cls.__module__, "__qualname__": self.cls.__qualname__}
-        options = {name: value for name, value in self.options.items() if name != "slots"}
+        names = {
+            "__module__": self.cls.__module__,
+            "__qualname__": self.cls.__qualname__,
+        }
+        options = {
+            name: value for name, value in self.options.items() if name != "slots"
+        }
         template = type(self.cls.__name__, (), {**space, **names, "__doc__": ""})
         return dataclasses.dataclass(init=False, **options)(template)
 
@@ -159,7 +174,9 @@ class _Definition:
         if isinstance(default, dataclasses.Field):
             default, factory = default.default, default.default_factory
         is_given = self._is_given(field)
-        known[f"_default_{field}"] = default if factory is dataclasses.MISSING else factory
+        known[f"_default_{field}"] = (
+            default if factory is dataclasses.MISSING else factory
+        )
         if factory is not dataclasses.MISSING:
             known["_missing"] = dataclasses.MISSING
             made = f"_default_{field}()"

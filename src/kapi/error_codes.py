@@ -29,7 +29,9 @@ MISSING_CREDENTIALS: Final = ErrorCode("900902", 401, "Missing Credentials")
 TOKEN_EXPIRED: Final = ErrorCode("900903", 401, "Access Token Expired")
 RESOURCE_FORBIDDEN: Final = ErrorCode("900908", 403, "Resource forbidden")
 SCOPE_MISSING: Final = ErrorCode(
-    "900910", 403, "The access token does not allow you to access the requested resource"
+    "900910",
+    403,
+    "The access token does not allow you to access the requested resource",
 )
 ADDRESS_REFUSED: Final = ErrorCode("900805", 403, "Message blocked")
 
@@ -39,24 +41,36 @@ OPERATION_THROTTLED: Final = ErrorCode("900802", 429, "Message throttled out")
 
 # Calls that the gateway could not carry.
 CHECK_FAILED: Final = ErrorCode("102500", 500, "Unclassified Validation Failure")
-UPSTREAM_CONNECTION_FAILED: Final = ErrorCode("102503", 503, "Upstream connection failed")
+UPSTREAM_CONNECTION_FAILED: Final = ErrorCode(
+    "102503", 503, "Upstream connection failed"
+)
 UPSTREAM_TIMEOUT: Final = ErrorCode("102504", 504, "Upstream connection timeout")
 UPSTREAM_OVERFLOW: Final = ErrorCode("102505", 503, "Upstream overflow")
-UPSTREAM_ATTEMPTS: Final = ErrorCode("102506", 500, "Upstream maximum connect attempts reached")
+UPSTREAM_ATTEMPTS: Final = ErrorCode(
+    "102506", 500, "Upstream maximum connect attempts reached"
+)
 UPSTREAM_NOT_CONFIGURED: Final = ErrorCode(
     "102507", 500, "Upstream not configured for the resource"
 )
 UPSTREAM_UNHEALTHY: Final = ErrorCode("102508", 503, "No healthy upstream")
-UPSTREAM_RESET: Final = ErrorCode("102509", 503, "Upstream connection reset by the remote")
+UPSTREAM_RESET: Final = ErrorCode(
+    "102509", 503, "Upstream connection reset by the remote"
+)
 UPSTREAM_TERMINATED: Final = ErrorCode("102510", 503, "Upstream connection termination")
 RESET_BY_GATEWAY: Final = ErrorCode("102511", 503, "Connection reset by the gateway")
 INVALID_ENVOY_HEADERS: Final = ErrorCode(
     "102512", 400, "Strictly checked header validation failure"
 )
 STREAM_IDLE: Final = ErrorCode("102513", 500, "Stream idle timeout")
-DOWNSTREAM_PROTOCOL: Final = ErrorCode("102514", 500, "HTTP protocol error in downstream request")
-UPSTREAM_PROTOCOL: Final = ErrorCode("102515", 500, "HTTP protocol error in upstream request")
-UPSTREAM_DURATION: Final = ErrorCode("102516", 500, "Upstream request reached max stream duration")
+DOWNSTREAM_PROTOCOL: Final = ErrorCode(
+    "102514", 500, "HTTP protocol error in downstream request"
+)
+UPSTREAM_PROTOCOL: Final = ErrorCode(
+    "102515", 500, "HTTP protocol error in upstream request"
+)
+UPSTREAM_DURATION: Final = ErrorCode(
+    "102516", 500, "Upstream request reached max stream duration"
+)
 
 # Generating and deploying APIs.
 INVALID_DEFINITION: Final = ErrorCode("90091", 400, "Invalid API Definition")
@@ -70,13 +84,19 @@ POLICIES_AT_BOTH_LEVELS: Final = ErrorCode(
     "Presence of both resource level and API level operation policies is not allowed",
 )
 RATE_LIMITS_AT_BOTH_LEVELS: Final = ErrorCode(
-    "909026", 400, "Presence of both resource level and API level rate limits is not allowed"
+    "909026",
+    400,
+    "Presence of both resource level and API level rate limits is not allowed",
 )
-GATEWAY_REFUSED: Final = ErrorCode("909028", 400, "The gateway refused the configuration")
+GATEWAY_REFUSED: Final = ErrorCode(
+    "909028", 400, "The gateway refused the configuration"
+)
 GATEWAY_UNAVAILABLE: Final = ErrorCode("909028", 503, "The gateway did not confirm")
 INVALID_CONF: Final = ErrorCode("909029", 400, "Invalid apk-conf provided")
 VALUE_UNUSABLE: Final = ErrorCode("909030", 400, "A deployed API cannot use this value")
-INVALID_URL: Final = ErrorCode("909044", 406, "Invalid url provided for openapi definition")
+INVALID_URL: Final = ErrorCode(
+    "909044", 406, "Invalid url provided for openapi definition"
+)
 NOT_EXPRESSIBLE: Final = ErrorCode("909052", 400, "Kubernetes cannot express this API")
 
 # The system APIs. From here on the numbers are kapi's.

@@ -162,7 +162,9 @@ class Invalid(Problem):
             detail, hint = diagnostics[0].message, diagnostics[0].hint
         if len(diagnostics) > 1:
             detail += f" (and {len(diagnostics) - 1} more)"
-        super().__init__(400, error.number, error.text, detail, hint, more_info=more_info)
+        super().__init__(
+            400, error.number, error.text, detail, hint, more_info=more_info
+        )
         self.diagnostics = diagnostics
 
 

@@ -80,10 +80,14 @@ def fetch(
         ).content
     except Unfetched as error:
         hint = "Check the URL, or send the document itself as the part `definition`."
-        raise Problem.of(error_codes.INVALID_URL, detail=error.detail, hint=hint) from error
+        raise Problem.of(
+            error_codes.INVALID_URL, detail=error.detail, hint=hint
+        ) from error
 
 
-def get(url: str, options: FetchOptions, headers: Mapping[str, str] | None = None) -> Document:
+def get(
+    url: str, options: FetchOptions, headers: Mapping[str, str] | None = None
+) -> Document:
     """The document. Raises Unfetched.
 
     Its code is url, address, name, connect, tls, timeout, status, size, redirect or http.
@@ -97,13 +101,16 @@ def get(url: str, options: FetchOptions, headers: Mapping[str, str] | None = Non
             kind, reason = _reason(error)
             if deadline <= time.monotonic():
                 kind, reason = "timeout", "it took too long"
-            raise Unfetched(kind, f"{_shown(url)} could not be fetched: {reason}") from error
+            raise Unfetched(
+                kind, f"{_shown(url)} could not be fetched: {reason}"
+            ) from error
         if isinstance(answer, Document):
             return answer
         target = _joined(url, answer)
         if not options.other_hosts and _origin(_checked(target)) != _origin(parts):
             raise Unfetched(
-                "redirect", f"{_shown(url)} redirects to another host, which is not followed"
+                "redirect",
+                f"{_shown(url)} redirects to another host, which is not followed",
             )
         url = target
     raise Unfetched("redirect", "too many redirects")
@@ -119,7 +126,8 @@ def _checked(url: str) -> SplitResult:
     has_user = parts.username is not None
     if not has_host or has_user or len(url) > 2048:
         raise Unfetched(
-            "url", "the URL must be http:// or https:// with a host and without a user name"
+            "url",
+            "the URL must be http:// or https:// with a host and without a user name",
         )
     if not url.isascii() or not url.isprintable() or " " in url:
         raise Unfetched("url", "the URL must be printable ASCII without spaces")
@@ -142,11 +150,16 @@ def _joined(url: str, location: str) -> str:
 
 
 def _get(
-    parts: SplitResult, options: FetchOptions, deadline: float, headers: Mapping[str, str]
+    parts: SplitResult,
+    options: FetchOptions,
+    deadline: float,
+    headers: Mapping[str, str],
 ) -> Document | str:
     """The answer, or where it redirects to."""
     host, port = parts.hostname or "", _port(parts)
-    peer = socket.create_connection(_address(host, port, options), timeout=_left(deadline))
+    peer = socket.create_connection(
+        _address(host, port, options), timeout=_left(deadline)
+    )
     with closed_at(peer, deadline):
         if parts.scheme == "https":
             context = ssl.create_default_context(cadata=options.ca or None)
@@ -194,7 +207,10 @@ def _is_success(status: int, options: FetchOptions) -> bool:
 
 
 def _content(
-    answer: http.client.HTTPResponse, peer: socket.socket, max_bytes: int, deadline: float
+    answer: http.client.HTTPResponse,
+    peer: socket.socket,
+    max_bytes: int,
+    deadline: float,
 ) -> bytes:
     content = b""
     while piece := answer.read1(_PIECE):
@@ -238,7 +254,8 @@ def _address(host: str, port: int, options: FetchOptions) -> tuple[str, int]:
     if mapped:
         return mapped
     addresses = [
-        str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        str(entry[4][0])
+        for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     ]
     allowed = {"public"}
     if options.allow_private:
@@ -246,7 +263,9 @@ def _address(host: str, port: int, options: FetchOptions) -> tuple[str, int]:
     for text in addresses:
         address = ipaddress.ip_address(text.partition("%")[0])
         if reach(address) not in allowed:
-            raise Unfetched("address", f"{host} is at an address that is not to be fetched from")
+            raise Unfetched(
+                "address", f"{host} is at an address that is not to be fetched from"
+            )
     return addresses[0], port
 
 

@@ -34,14 +34,20 @@ class Family:
     samples: Sequence[Sample]
 
 
-def gauge(name: str, text: str, rows: Iterable[tuple[Mapping[str, str], float]]) -> Family:
+def gauge(
+    name: str, text: str, rows: Iterable[tuple[Mapping[str, str], float]]
+) -> Family:
     """A gauge: labels and value of each row."""
     return Family(name, "gauge", text, [("", labels, value) for labels, value in rows])
 
 
-def counter(name: str, text: str, rows: Iterable[tuple[Mapping[str, str], float]]) -> Family:
+def counter(
+    name: str, text: str, rows: Iterable[tuple[Mapping[str, str], float]]
+) -> Family:
     """A counter that is counted elsewhere."""
-    return Family(name, "counter", text, [("", labels, value) for labels, value in rows])
+    return Family(
+        name, "counter", text, [("", labels, value) for labels, value in rows]
+    )
 
 
 @dataclass(slots=True)
@@ -107,13 +113,20 @@ class Histogram:
     def family(self) -> Family:
         """What was counted until now."""
         with self._lock:
-            rows = [(values, list(row.buckets), row.total) for values, row in self._rows.items()]
+            rows = [
+                (values, list(row.buckets), row.total)
+                for values, row in self._rows.items()
+            ]
         samples = [sample for row in rows for sample in self._samples(*row)]
         return Family(self.name, "histogram", self.text, samples)
 
-    def _samples(self, values: Values, buckets: list[int], total: float) -> Iterator[Sample]:
+    def _samples(
+        self, values: Values, buckets: list[int], total: float
+    ) -> Iterator[Sample]:
         labels, count = _named(self.labels, values), 0
-        for bound, number in zip((*map(_number, self.bounds), "+Inf"), buckets, strict=True):
+        for bound, number in zip(
+            (*map(_number, self.bounds), "+Inf"), buckets, strict=True
+        ):
             count += number
             yield "_bucket", {**labels, "le": bound}, count
         yield "_sum", labels, total
@@ -129,7 +142,9 @@ def _lines(family: Family) -> Iterator[str]:
     yield f"# HELP {family.name} {family.text}"
     yield f"# TYPE {family.name} {family.kind}"
     for suffix, labels, value in family.samples:
-        shown = ",".join(f'{name}="{item.translate(_ESCAPED)}"' for name, item in labels.items())
+        shown = ",".join(
+            f'{name}="{item.translate(_ESCAPED)}"' for name, item in labels.items()
+        )
         yield f"{family.name}{suffix}{{{shown}}} {_number(value)}"
 
 

@@ -230,7 +230,9 @@ def as_running(settings: Settings) -> Settings:
     from kapi.settings import from_json_value
 
     try:
-        run = from_json_value(json.loads(settings_path(settings.data_dir).read_text("utf-8")))
+        run = from_json_value(
+            json.loads(settings_path(settings.data_dir).read_text("utf-8"))
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return settings
     return dataclasses.replace(settings, gateway=run.gateway, identity=run.identity)

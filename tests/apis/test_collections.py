@@ -60,7 +60,10 @@ def test_postman_gets_tokens_with_variables_and_no_secret() -> None:
     made = json.loads(postman(_collection(*requests_of(PETSTORE, secured(PETSTORE)))))
     auth = {item["key"]: item["value"] for item in made["auth"]["oauth2"]}
     assert auth["grant_type"] == "client_credentials"
-    assert (auth["clientSecret"], auth["accessTokenUrl"]) == ("{{clientSecret}}", "{{tokenUrl}}")
+    assert (auth["clientSecret"], auth["accessTokenUrl"]) == (
+        "{{clientSecret}}",
+        "{{tokenUrl}}",
+    )
     variables = {item["key"]: item["value"] for item in made["variable"]}
     assert variables == {
         "baseUrl": "https://gw.example/petstore/1.0.0",
@@ -75,7 +78,10 @@ def test_postman_gets_tokens_with_variables_and_no_secret() -> None:
     assert json.loads(added["body"]["raw"])["name"] == "doggie"
     assert {"key": "Content-Type", "value": "application/json"} in added["header"]
     shown = pet["Show one pet"]["url"]
-    assert (shown["raw"], shown["path"]) == ("{{baseUrl}}/pet/:petId", ["pet", ":petId"])
+    assert (shown["raw"], shown["path"]) == (
+        "{{baseUrl}}/pet/:petId",
+        ["pet", ":petId"],
+    )
     assert shown["variable"] == [{"key": "petId", "value": "0"}]
 
 
@@ -85,7 +91,9 @@ def test_bruno_gets_a_file_for_each_request_and_an_environment() -> None:
     root = values["opencollection.yml"]
     assert root["opencollection"] == "1.0.0"
     assert root["request"]["auth"]["credentials"]["clientSecret"] == "{{clientSecret}}"
-    assert {"name": "clientSecret", "secret": True} in values["environments/kapi.yml"]["variables"]
+    assert {"name": "clientSecret", "secret": True} in values["environments/kapi.yml"][
+        "variables"
+    ]
     added = values["pet/Add a pet.yml"]
     assert json.loads(added["http"]["body"]["data"])["status"] == "available"
     assert added["http"]["auth"] == "inherit"
@@ -99,13 +107,20 @@ def test_an_operation_for_all_is_called_without_a_token() -> None:
     made = json.loads(postman(_collection(*requests)))
     assert made["item"][0]["item"][0]["request"]["auth"] == {"type": "noauth"}
     assert (
-        "auth" not in yaml.safe_load(bruno(_collection(*requests))["pet/Show one pet.yml"])["http"]
+        "auth"
+        not in yaml.safe_load(bruno(_collection(*requests))["pet/Show one pet.yml"])[
+            "http"
+        ]
     )
 
 
 def test_an_operation_that_the_document_lacks_has_its_verb_and_path() -> None:
     (request,) = requests_of(PETSTORE, [Called("PATCH", "/else/*")])
-    assert (request.name, request.path, request.body) == ("PATCH /else/*", "/else/*", None)
+    assert (request.name, request.path, request.body) == (
+        "PATCH /else/*",
+        "/else/*",
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,7 +147,11 @@ def test_forms_have_fields(media_type: str, mode: str, kind: str) -> None:
 
 
 def test_swagger_2_bodies_and_forms() -> None:
-    body = {"name": "b", "in": "body", "schema": {"type": "object", "example": {"a": 1}}}
+    body = {
+        "name": "b",
+        "in": "body",
+        "schema": {"type": "object", "example": {"a": 1}},
+    }
     assert _one({"parameters": [body]}).body.text == '{\n  "a": 1\n}'
     field = {"name": "f", "in": "formData", "type": "string", "default": "x"}
     made = _one({"parameters": [field]}).body
@@ -148,7 +167,11 @@ def test_parameters_that_are_not_required_are_switched_off() -> None:
             "schema": {"type": "string"},
             "example": "x",
         },
-        {"name": "list", "in": "query", "schema": {"type": "array", "example": ["a", "b"]}},
+        {
+            "name": "list",
+            "in": "query",
+            "schema": {"type": "array", "example": ["a", "b"]},
+        },
         {"name": "X-Way", "in": "header", "schema": {"type": "string", "enum": ["up"]}},
         {"name": "Authorization", "in": "header", "schema": {"type": "string"}},
         {
@@ -174,7 +197,9 @@ def test_parameters_that_are_not_required_are_switched_off() -> None:
 def test_a_document_refers_to_no_variable_of_the_client() -> None:
     example = {"a": "{{process.env.HOME}}"}
     media_type = {"application/json": {"example": example}}
-    request = _one({"summary": "{{clientSecret}}", "requestBody": {"content": media_type}})
+    request = _one(
+        {"summary": "{{clientSecret}}", "requestBody": {"content": media_type}}
+    )
     for text in (postman(_collection(request)), *bruno(_collection(request)).values()):
         assert "{{process" not in text
     assert request.name == "{ {clientSecret}}"
@@ -197,7 +222,12 @@ NOTE = {
     "parameters": [
         {"name": "Accept", "in": "header", "schema": {"type": "string"}},
         {"name": "session", "in": "cookie", "schema": {"type": "string"}},
-        {"name": "X-Way", "in": "header", "description": "Where", "schema": {"enum": ["up"]}},
+        {
+            "name": "X-Way",
+            "in": "header",
+            "description": "Where",
+            "schema": {"enum": ["up"]},
+        },
         {"name": "q", "in": "query", "schema": {"type": "string", "example": "x"}},
     ],
     "requestBody": {"content": {"text/plain": {"example": "two\nlines"}}},
@@ -234,7 +264,12 @@ def test_the_whole_of_a_bruno_collection() -> None:
             "url": "{{baseUrl}}/a",
             "params": [{"name": "q", "value": "x", "disabled": True, "type": "query"}],
             "headers": [
-                {"name": "X-Way", "value": "up", "description": "Where", "disabled": True},
+                {
+                    "name": "X-Way",
+                    "value": "up",
+                    "description": "Where",
+                    "disabled": True,
+                },
                 {"name": "Content-Type", "value": "text/plain"},
             ],
             "body": {"type": "text", "data": "two\nlines"},
@@ -257,7 +292,12 @@ def test_the_whole_of_a_postman_request() -> None:
         "request": {
             "method": "POST",
             "header": [
-                {"key": "X-Way", "value": "up", "description": "Where", "disabled": True},
+                {
+                    "key": "X-Way",
+                    "value": "up",
+                    "description": "Where",
+                    "disabled": True,
+                },
                 {"key": "Content-Type", "value": "text/plain"},
             ],
             "url": {
@@ -309,4 +349,6 @@ def test_a_text_as_json_has_quotes_and_a_multipart_draft_has_its_fields() -> Non
     }
     conf = "type: REST\noperations:\n- {target: /a, verb: POST}\n"
     draft = drafts(conf, json.dumps(document).encode()).draft
-    assert draft.body.count('Content-Disposition: form-data; name="n"\r\n\r\n3\r\n') == 1
+    assert (
+        draft.body.count('Content-Disposition: form-data; name="n"\r\n\r\n3\r\n') == 1
+    )

@@ -35,30 +35,45 @@ DEFINITION = (
 
 def test_ids_are_those_of_apk() -> None:
     assert (
-        api_id("default", "InterceptorAPI", "1.0.0") == "547961eeaafed989119c45ffc13f8b87bfda821d"
+        api_id("default", "InterceptorAPI", "1.0.0")
+        == "547961eeaafed989119c45ffc13f8b87bfda821d"
     )
     assert (
-        api_id("org1", "EmployeeServiceAPI", "3.14") == "432bf873bf751ad714ddc635b0a4d9d194b39eb3"
+        api_id("org1", "EmployeeServiceAPI", "3.14")
+        == "432bf873bf751ad714ddc635b0a4d9d194b39eb3"
     )
     assert (
-        api_id("org2", "EmployeeServiceAPI", "3.14") == "d45e79bec8c4b2d3a7543e09530e0a995ea68691"
+        api_id("org2", "EmployeeServiceAPI", "3.14")
+        == "d45e79bec8c4b2d3a7543e09530e0a995ea68691"
     )
 
 
 def test_the_answer_is_the_conf_with_its_id_first() -> None:
-    compiled = compile_api(CONF.encode(), DEFINITION, organization="default", policies=POLICIES)
-    assert compiled.conf_text == CONF.replace("---\n", f'---\nid: "{compiled.api.id}"\n')
+    compiled = compile_api(
+        CONF.encode(), DEFINITION, organization="default", policies=POLICIES
+    )
+    assert compiled.conf_text == CONF.replace(
+        "---\n", f'---\nid: "{compiled.api.id}"\n'
+    )
     again = compile_api(
-        compiled.conf_text.encode(), DEFINITION, organization="default", policies=POLICIES
+        compiled.conf_text.encode(),
+        DEFINITION,
+        organization="default",
+        policies=POLICIES,
     )
     assert (again.api, again.conf_text) == (compiled.api, compiled.conf_text)
 
 
 def test_texts_survive_the_echo_whatever_they_hold() -> None:
     value = 'a "b" \\ \n\t\u0085\u2028 \U0001f600 \x7f #:{}'
-    conf = yaml.safe_load(CONF) | {"additionalProperties": [{"name": "n", "value": value}]}
+    conf = yaml.safe_load(CONF) | {
+        "additionalProperties": [{"name": "n", "value": value}]
+    }
     compiled = compile_api(
-        yaml.safe_dump(conf).encode(), DEFINITION, organization="default", policies=POLICIES
+        yaml.safe_dump(conf).encode(),
+        DEFINITION,
+        organization="default",
+        policies=POLICIES,
     )
     assert compiled.api.properties == (("n", value),)
     assert yaml.safe_load(compiled.conf_text)["additionalProperties"] == [
@@ -75,7 +90,9 @@ def test_texts_survive_the_echo_whatever_they_hold() -> None:
         ("/orders1", "1", "true", ("/orders1/1", "/orders1")),
     ],
 )
-def test_base_paths(base_path: str, version: str, default: str, expected: tuple[str, ...]) -> None:
+def test_base_paths(
+    base_path: str, version: str, default: str, expected: tuple[str, ...]
+) -> None:
     conf = CONF.replace('"/orders"\nversion', f'"{base_path}"\nversion').replace(
         '"1.0.0"\n', f'"{version}"\ndefaultVersion: {default}\n'
     )
@@ -105,7 +122,9 @@ def test_mistakes_of_conf_definition_and_organization_come_together() -> None:
 
 def test_a_target_keeps_its_last_slash() -> None:
     conf = CONF + '- {target: "/x/", verb: GET}\n- {target: "/x", verb: GET}\n'
-    made = compile_api(conf.encode(), DEFINITION, organization="default", policies=POLICIES).api
+    made = compile_api(
+        conf.encode(), DEFINITION, organization="default", policies=POLICIES
+    ).api
     assert {"/x", "/x/"} <= {operation.target for operation in made.operations}
 
 
@@ -124,16 +143,21 @@ def test_the_same_api_again_replaces_it() -> None:
 
 
 def test_a_base_path_is_taken_once_per_host() -> None:
-    assert [item.code for item in conflicts(place("1"), [place("2", paths=("/b/1", "/a/1"))])] == [
-        "KAPI1401"
-    ]
+    assert [
+        item.code
+        for item in conflicts(place("1"), [place("2", paths=("/b/1", "/a/1"))])
+    ] == ["KAPI1401"]
     assert (
-        conflicts(place("1"), [place("2", environment="dev"), place("3", organization="org2")])
+        conflicts(
+            place("1"), [place("2", environment="dev"), place("3", organization="org2")]
+        )
         == ()
     )
 
 
-def test_two_organizations_whose_hosts_are_the_same_text_collide_without_telling_the_name() -> None:
+def test_two_organizations_whose_hosts_are_the_same_text_collide_without_telling_the_name() -> (
+    None
+):
     found = conflicts(
         place("1", organization="a", environment="b-c"),
         [place("2", organization="a-b", environment="c")],
@@ -158,8 +182,18 @@ def test_two_organizations_whose_hosts_are_the_same_text_collide_without_telling
             "KAPI1401",
             "base path /pay/1.0.0 is above a base path of another organization",
         ),
-        ("/pay/1.0.0", "/pay/1.0.01", "KAPI1403", "the host a-b is taken by another organization"),
-        ("/pay/1.0.0", "/other/1.0.0", "KAPI1403", "the host a-b is taken by another organization"),
+        (
+            "/pay/1.0.0",
+            "/pay/1.0.01",
+            "KAPI1403",
+            "the host a-b is taken by another organization",
+        ),
+        (
+            "/pay/1.0.0",
+            "/other/1.0.0",
+            "KAPI1403",
+            "the host a-b is taken by another organization",
+        ),
     ],
 )
 def test_a_host_belongs_to_one_organization(
@@ -176,15 +210,18 @@ def test_a_host_belongs_to_one_organization(
 
 def test_base_paths_of_one_organization_may_be_below_each_other() -> None:
     assert (
-        conflicts(place("1", paths=("/pay/1.0.0/login/v1",)), [place("2", paths=("/pay/1.0.0",))])
+        conflicts(
+            place("1", paths=("/pay/1.0.0/login/v1",)),
+            [place("2", paths=("/pay/1.0.0",))],
+        )
         == ()
     )
 
 
 def test_an_id_of_another_organization_cannot_be_taken() -> None:
-    assert [item.code for item in conflicts(place("1", organization="org2"), [place("1")])] == [
-        "KAPI1402"
-    ]
+    assert [
+        item.code for item in conflicts(place("1", organization="org2"), [place("1")])
+    ] == ["KAPI1402"]
 
 
 @pytest.mark.parametrize(
@@ -213,17 +250,25 @@ PLACES = st.builds(
     st.sampled_from(["A", "B"]),
     st.sampled_from(["1", "2"]),
     st.sampled_from(["", "b"]),
-    st.lists(st.sampled_from(["/p/1", "/p", "/q/1"]), min_size=1, max_size=2).map(tuple),
+    st.lists(st.sampled_from(["/p/1", "/p", "/q/1"]), min_size=1, max_size=2).map(
+        tuple
+    ),
 )
 
 
 @given(PLACES, st.lists(PLACES, max_size=6))
-def test_only_those_in_the_way_are_looked_at(new: Placement, others: list[Placement]) -> None:
+def test_only_those_in_the_way_are_looked_at(
+    new: Placement, others: list[Placement]
+) -> None:
     current = {item.id: item for item in others}
-    assert conflicts(new, Places(others).rivals(new)) == conflicts(new, current.values())
+    assert conflicts(new, Places(others).rivals(new)) == conflicts(
+        new, current.values()
+    )
 
 
 def test_few_of_many_are_in_the_way() -> None:
-    many = Places(place(f"i{number}", paths=(f"/p{number}/1",)) for number in range(20_000))
+    many = Places(
+        place(f"i{number}", paths=(f"/p{number}/1",)) for number in range(20_000)
+    )
     found = many.rivals(place("i1", paths=("/p7/1", "/new/1")))
     assert {item.id for item in found} == {"i1", "i7"}

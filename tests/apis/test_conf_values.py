@@ -75,7 +75,10 @@ endpointConfigurations:
     ) == ("s", "u", "p")
     assert first.certificate is not None
     assert (first.certificate.name, first.certificate.key) == ("c", "ca.crt")
-    assert (first.timeout, first.retry) == (TimeoutConf(5, 6), RetryConf(2, 30, (503, 504)))
+    assert (first.timeout, first.retry) == (
+        TimeoutConf(5, 6),
+        RetryConf(2, 30, (503, 504)),
+    )
     assert first.circuit_breaker == CircuitBreakerConf(1, 2, 3, 4, 5)
     assert (second.endpoint, second.weight, second.security, second.timeout) == (
         "http://b",
@@ -85,7 +88,11 @@ endpointConfigurations:
     )
     security = made.sandbox[0].security
     assert isinstance(security, ApiKeySecurityConf)
-    assert (security.location, security.parameter, security.value.key) == ("Query", "k", "v")
+    assert (security.location, security.parameter, security.value.key) == (
+        "Query",
+        "k",
+        "v",
+    )
 
 
 def test_policies_and_limits_of_both_levels_arrive_in_order() -> None:
@@ -166,7 +173,9 @@ authentication:
     )
     assert (jwt.header, jwt.query, jwt.audiences) == ("", "t", ("a", "b"))
     assert (key.header, key.query) == ("key", "")
-    assert mtls.certificates == (SecretKey("c", "tls.crt", Mark(15, 3, "#/authentication/3")),)
+    assert mtls.certificates == (
+        SecretKey("c", "tls.crt", Mark(15, 3, "#/authentication/3")),
+    )
 
 
 def test_the_rest_of_the_file_arrives() -> None:
@@ -182,7 +191,10 @@ corsConfiguration:
   accessControlAllowMaxAge: 60
   accessControlExposeHeaders: [b]
 """)
-    assert (made.definition_path, made.field("subscriptionValidation")) == ("/docs", True)
+    assert (made.definition_path, made.field("subscriptionValidation")) == (
+        "/docs",
+        True,
+    )
     assert cors.compile(made, made.operations[0]) == Cors(
         origins=("https://*.example",),
         credentials=True,

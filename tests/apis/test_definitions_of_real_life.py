@@ -42,7 +42,9 @@ def document(paths: Any = None, **more: Any) -> dict[str, Any]:
 def made(value: Any, **choices: str) -> Generated:
     content = value if isinstance(value, bytes) else json.dumps(value).encode()
     result = generated(content, choices=Choices(**choices))
-    compile_api(result.conf_text.encode(), content, organization="default", policies=POLICIES)
+    compile_api(
+        result.conf_text.encode(), content, organization="default", policies=POLICIES
+    )
     return result
 
 
@@ -67,7 +69,9 @@ def refused(content: bytes | dict[str, Any], **choices: str) -> tuple[Diagnostic
 
 def secured_by(*requirements: dict[str, list[str]], **operation: Any) -> dict[str, Any]:
     paths = {"/a": {"get": {"security": list(requirements), **operation}}}
-    return operations(made(document(paths, components={"securitySchemes": SCHEMES})))["GET /a"]
+    return operations(made(document(paths, components={"securitySchemes": SCHEMES})))[
+        "GET /a"
+    ]
 
 
 # security
@@ -96,11 +100,16 @@ def test_scopes_of_swagger_are_carried_over() -> None:
 
 
 def test_schemes_of_one_requirement_are_all_needed() -> None:
-    assert secured_by({"oauth": ["read"], "oidc": ["email"]})["scopes"] == ["read", "email"]
+    assert secured_by({"oauth": ["read"], "oidc": ["email"]})["scopes"] == [
+        "read",
+        "email",
+    ]
 
 
 def test_requirements_are_alternatives() -> None:
-    operation = secured_by({"oauth": ["read"]}, {"oauth": ["admin", "audit"]}, {"oidc": ["read"]})
+    operation = secured_by(
+        {"oauth": ["read"]}, {"oauth": ["admin", "audit"]}, {"oidc": ["read"]}
+    )
     assert (operation["scopes"], operation["scopeAlternatives"]) == (
         [],
         [["read"], ["admin", "audit"]],
@@ -123,7 +132,9 @@ def test_another_scheme_as_an_alternative_does_not_open_the_operation() -> None:
 
 
 @pytest.mark.parametrize("requirements", [[], [{}], [{"oauth": ["read"]}, {}]])
-def test_an_operation_without_security_is_open_with_a_warning(requirements: list[Any]) -> None:
+def test_an_operation_without_security_is_open_with_a_warning(
+    requirements: list[Any],
+) -> None:
     for value in (
         document({"/a": {"get": {"security": requirements}}}),
         document(security=requirements),
@@ -150,10 +161,16 @@ def test_without_a_word_about_security_a_token_is_asked_for() -> None:
 )
 def test_a_scheme_that_is_not_enforced_is_named(scheme: str, text: str) -> None:
     paths = {f"/{name}": {"get": {}} for name in "abcde"}
-    result = made(document(paths, components={"securitySchemes": SCHEMES}, security=[{scheme: []}]))
+    result = made(
+        document(
+            paths, components={"securitySchemes": SCHEMES}, security=[{scheme: []}]
+        )
+    )
     assert all(item["secured"] for item in operations(result).values())
     (warning,) = result.warnings
-    assert warning.message.startswith(f"security scheme {scheme} ({text}) is not enforced")
+    assert warning.message.startswith(
+        f"security scheme {scheme} ({text}) is not enforced"
+    )
     assert "GET /a, GET /b, GET /c and 2 more" in warning.message
     assert warning.hint
 
@@ -186,7 +203,9 @@ def test_the_first_absolute_server_is_the_endpoint() -> None:
     ]
     result = made(document(servers=servers))
     assert (
-        yaml.safe_load(result.conf_text)["endpointConfigurations"]["production"]["endpoint"]
+        yaml.safe_load(result.conf_text)["endpointConfigurations"]["production"][
+            "endpoint"
+        ]
         == "https://b.example/v2"
     )
     assert "variable {nowhere} has no default" in messages(result)
@@ -197,9 +216,13 @@ def test_relative_servers_are_those_of_the_documents_own_place() -> None:
         ([{"url": "../v2"}], "https://d.example/v2"),
         ([], "https://d.example/"),
     ):
-        result = made(document(servers=servers), url="https://d.example/docs/openapi.json")
+        result = made(
+            document(servers=servers), url="https://d.example/docs/openapi.json"
+        )
         assert (
-            yaml.safe_load(result.conf_text)["endpointConfigurations"]["production"]["endpoint"]
+            yaml.safe_load(result.conf_text)["endpointConfigurations"]["production"][
+                "endpoint"
+            ]
             == endpoint
         )
 
@@ -213,7 +236,9 @@ def test_a_swagger_document_without_a_host_is_served_from_its_own() -> None:
     }
     result = made(old, url="https://d.example/docs/swagger.json")
     assert (
-        yaml.safe_load(result.conf_text)["endpointConfigurations"]["production"]["endpoint"]
+        yaml.safe_load(result.conf_text)["endpointConfigurations"]["production"][
+            "endpoint"
+        ]
         == "https://d.example/v1"
     )
 
@@ -237,7 +262,9 @@ def test_schemes_of_swagger(schemes: list[str], endpoint: str) -> None:
         "paths": {"/a": {"get": {}}},
     }
     assert (
-        yaml.safe_load(made(old).conf_text)["endpointConfigurations"]["production"]["endpoint"]
+        yaml.safe_load(made(old).conf_text)["endpointConfigurations"]["production"][
+            "endpoint"
+        ]
         == endpoint
     )
 
@@ -251,7 +278,12 @@ def test_without_a_server_one_warning_asks_for_an_endpoint() -> None:
     assert "names no absolute server" in warning.message
     assert "--endpoint" in warning.hint
     with pytest.raises(Invalid) as caught:
-        compile_api(result.conf_text.encode(), content, organization="default", policies=POLICIES)
+        compile_api(
+            result.conf_text.encode(),
+            content,
+            organization="default",
+            policies=POLICIES,
+        )
     assert [item.message for item in caught.value.diagnostics] == [
         "production/sandbox endpoint not available for /a and 2 more"
     ]
@@ -261,7 +293,10 @@ def test_without_a_server_one_warning_asks_for_an_endpoint() -> None:
 def test_long_titles_and_odd_versions_become_valid_with_a_note() -> None:
     result = made(
         document(
-            info={"title": "Word " * 40, "version": "2.0 (beta/rc) & more, built on 2020-01-01"}
+            info={
+                "title": "Word " * 40,
+                "version": "2.0 (beta/rc) & more, built on 2020-01-01",
+            }
         )
     )
     conf = yaml.safe_load(result.conf_text)
@@ -272,7 +307,9 @@ def test_long_titles_and_odd_versions_become_valid_with_a_note() -> None:
     assert "the name is" in messages(result)
     assert "it becomes 2.0-beta" in messages(result)
     assert (
-        yaml.safe_load(made(document(info={"title": "t", "version": ".."})).conf_text)["version"]
+        yaml.safe_load(made(document(info={"title": "t", "version": ".."})).conf_text)[
+            "version"
+        ]
         == "1.0.0"
     )
 
@@ -292,12 +329,19 @@ def test_paths_that_a_gateway_cannot_tell_apart_become_one() -> None:
     }
     paths |= {"/q?kind=a": {"get": {}}, "/q?kind=b": {"get": {}}}
     result = made(document(paths))
-    assert list(operations(result)) == ["GET /x/{id}", "PUT /x/{id}", "POST /", "GET /q"]
+    assert list(operations(result)) == [
+        "GET /x/{id}",
+        "PUT /x/{id}",
+        "POST /",
+        "GET /q",
+    ]
     for name in ("GET /x/{name}", "POST /#Action=B", "GET /q?kind=b"):
         assert f"{name} is one operation with" in messages(result)
 
 
-def test_paths_that_differ_in_what_they_ask_for_and_cannot_be_told_apart_are_left_out() -> None:
+def test_paths_that_differ_in_what_they_ask_for_and_cannot_be_told_apart_are_left_out() -> (
+    None
+):
     paths = {
         "/x/{id}": {"get": {"security": []}},
         "/x/{name}": {"get": {"security": [{"oauth": ["admin"]}]}},
@@ -311,7 +355,17 @@ def test_paths_that_differ_in_what_they_ask_for_and_cannot_be_told_apart_are_lef
 
 @pytest.mark.parametrize(
     "path",
-    ["/a b", "/a//b", "/{a}{b}", "/{proxy+}", "/ü", "/a%20", "/" + "x" * 300, "no-slash", "/{a"],
+    [
+        "/a b",
+        "/a//b",
+        "/{a}{b}",
+        "/{proxy+}",
+        "/ü",
+        "/a%20",
+        "/" + "x" * 300,
+        "no-slash",
+        "/{a",
+    ],
 )
 def test_a_path_that_cannot_be_matched_is_left_out_by_name(path: str) -> None:
     result = made(document({path: {"get": {}}, "/y": {"get": {}}}))
@@ -324,7 +378,8 @@ def test_a_path_that_cannot_be_matched_is_left_out_by_name(path: str) -> None:
 def test_nothing_to_deploy_is_said_with_its_reason() -> None:
     assert "has no operations" in refused(document({}))[0].message
     assert (
-        "webhooks only" in refused({**document({}), "webhooks": {"new": {"post": {}}}})[0].message
+        "webhooks only"
+        in refused({**document({}), "webhooks": {"new": {"post": {}}}})[0].message
     )
     only = {
         "openapi": "3.1.0",
@@ -332,10 +387,14 @@ def test_nothing_to_deploy_is_said_with_its_reason() -> None:
         "webhooks": {"new": {"post": {}}},
     }
     assert "webhooks only" in refused(only)[0].message
-    assert "none of the operations" in refused(document({"/a b": {"get": {}}}))[0].message
+    assert (
+        "none of the operations" in refused(document({"/a b": {"get": {}}}))[0].message
+    )
     assert (
         "at most 2000"
-        in refused(document({f"/{number}": {"get": {}} for number in range(2001)}))[0].message
+        in refused(document({f"/{number}": {"get": {}} for number in range(2001)}))[
+            0
+        ].message
     )
 
 
@@ -366,7 +425,13 @@ def test_methods_that_are_not_routed_and_methods_in_capitals() -> None:
 
 def test_what_is_beside_a_reference_of_a_path_counts() -> None:
     shared = {"get": {"x-scope": "other"}, "put": {}}
-    paths = {"/a": {"$ref": "#/components/pathItems/A", "get": {"x-scope": "own"}, "delete": {}}}
+    paths = {
+        "/a": {
+            "$ref": "#/components/pathItems/A",
+            "get": {"x-scope": "own"},
+            "delete": {},
+        }
+    }
     found = operations(made(document(paths, components={"pathItems": {"A": shared}})))
     assert {name: item["scopes"] for name, item in found.items()} == {
         "GET /a": ["own"],
@@ -416,7 +481,13 @@ def test_equal_keys_are_refused_in_json_as_in_yaml() -> None:
 def test_an_unknown_field_at_the_top_is_a_mistake(name: str) -> None:
     (mistake,) = refused({**document(), name: {}})
     assert mistake.message == f"extraneous key [{name}] is not permitted"
-    made({**document(), "x-mine": {}, "$schema": "https://spec.openapis.org/oas/3.1/schema"})
+    made(
+        {
+            **document(),
+            "x-mine": {},
+            "$schema": "https://spec.openapis.org/oas/3.1/schema",
+        }
+    )
 
 
 @pytest.mark.parametrize("written", ["1.0", "1.10", "2", "-1.50"])
@@ -435,7 +506,13 @@ def test_a_version_without_quotes_is_taken_as_it_is_written(written: str) -> Non
 def test_openapi_3_2_is_read() -> None:
     assert list(
         operations(
-            made({**document(), "openapi": "3.2.0", "$self": "https://d.example/openapi.json"})
+            made(
+                {
+                    **document(),
+                    "openapi": "3.2.0",
+                    "$self": "https://d.example/openapi.json",
+                }
+            )
         )
     ) == ["GET /a"]
 
@@ -449,7 +526,11 @@ def test_warnings_have_places_in_json_and_in_yaml() -> None:
         lines = text.splitlines()
         for warning in made(text.encode()).warnings:
             name = "trace" if "TRACE" in warning.message else "security"
-            assert lines[warning.line - 1][warning.column - 1 :].strip('"').startswith(name)
+            assert (
+                lines[warning.line - 1][warning.column - 1 :]
+                .strip('"')
+                .startswith(name)
+            )
 
 
 def test_mistakes_of_the_conf_have_places_in_the_definition() -> None:
@@ -465,7 +546,10 @@ def test_mistakes_of_the_conf_have_places_in_the_definition() -> None:
         "#/other": "{",
     }
     found = place_in_definition(
-        result, content, "REST", [Diagnostic("c", "m", pointer=pointer) for pointer in pointers]
+        result,
+        content,
+        "REST",
+        [Diagnostic("c", "m", pointer=pointer) for pointer in pointers],
     )
     lines = content.decode().splitlines()
     for item, start in zip(found, pointers.values(), strict=True):
@@ -484,13 +568,17 @@ def test_a_caller_of_the_system_api_reads_the_warnings_as_comments() -> None:
     "as_text",
     [
         json.dumps,
-        lambda value: yaml.dump(value, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)),
+        lambda value: yaml.dump(
+            value, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        ),
     ],
 )
 def test_the_parser_has_no_limit_of_its_own(as_text: Any) -> None:
     value = document(
         components={
-            "schemas": {f"S{number}": {"description": "x" * 100_000} for number in range(110)}
+            "schemas": {
+                f"S{number}": {"description": "x" * 100_000} for number in range(110)
+            }
         }
     )
     content = as_text(value).encode()

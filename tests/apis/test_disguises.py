@@ -41,7 +41,9 @@ DEFINITION = (
         ("/*", "/{a}/{b}", False),
     ],
 )
-def test_which_targets_can_be_mistaken(wider: str, narrower: str, expected: bool) -> None:
+def test_which_targets_can_be_mistaken(
+    wider: str, narrower: str, expected: bool
+) -> None:
     assert may_pass_for(wider, narrower) is expected
 
 
@@ -64,7 +66,8 @@ def test_what_a_backend_may_take_for_a_target(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/administrator", "/admi", "/x/admin", "/admin/x", "/admin-2", "/admin%2Fx"]
+    "path",
+    ["/administrator", "/admi", "/x/admin", "/admin/x", "/admin-2", "/admin%2Fx"],
 )
 def test_what_is_another_name(path: str) -> None:
     assert not re.fullmatch(disguised("/admin"), path)
@@ -72,7 +75,10 @@ def test_what_is_another_name(path: str) -> None:
 
 def warned(operations: str) -> list[str]:
     made = compile_api(
-        (CONF + operations).encode(), DEFINITION, organization="default", policies=POLICIES
+        (CONF + operations).encode(),
+        DEFINITION,
+        organization="default",
+        policies=POLICIES,
     )
     return [item.message for item in made.warnings if item.code == "KAPI1305"]
 

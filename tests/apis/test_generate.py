@@ -22,7 +22,10 @@ PROTO = b'syntax = "proto3";\npackage shop.v2;\nservice Orders { rpc Get (A) ret
 
 def test_the_sample_of_apk_comes_out_byte_by_byte() -> None:
     content = (EXAMPLES / "employee" / "EmployeeServiceDefinition.json").read_bytes()
-    assert generate(content) == (EXAMPLES / "employee" / "EmployeeService.apk-conf").read_text()
+    assert (
+        generate(content)
+        == (EXAMPLES / "employee" / "EmployeeService.apk-conf").read_text()
+    )
     assert 'basePath: "/RW1wbG95ZWVTZXJ2aWNlQVBJMy4xNA"\n' in generate(content)
 
 
@@ -35,7 +38,9 @@ def test_what_is_generated_compiles() -> None:
     assert compiled.warnings == ()
 
 
-def test_the_petstore_has_its_19_operations_and_its_conf_compiles_without_a_warning() -> None:
+def test_the_petstore_has_its_19_operations_and_its_conf_compiles_without_a_warning() -> (
+    None
+):
     definition = (EXAMPLES / "petstore" / "openapi.yaml").read_bytes()
     compiled = compile_api(
         (EXAMPLES / "petstore" / "petstore.apk-conf").read_bytes(),
@@ -52,7 +57,9 @@ def test_without_an_absolute_server_the_endpoint_is_left_to_the_person() -> None
     conf = generate(definition)
     assert "endpointConfigurations" not in conf
     with pytest.raises(Invalid) as caught:
-        compile_api(conf.encode(), definition, organization="default", policies=POLICIES)
+        compile_api(
+            conf.encode(), definition, organization="default", policies=POLICIES
+        )
     assert (
         caught.value.diagnostics[0].message
         == "production/sandbox endpoint not available for /pet and 18 more"
@@ -84,7 +91,10 @@ def test_a_made_base_path_is_one_plain_segment(title: str) -> None:
         (b"\xff", "REST"),
         (b"[]", "REST"),
         (b"openapi: 3.0.0", "REST"),
-        (b'{"openapi": "4.0.0", "info": {"title": "a", "version": "1"}, "paths": {}}', "REST"),
+        (
+            b'{"openapi": "4.0.0", "info": {"title": "a", "version": "1"}, "paths": {}}',
+            "REST",
+        ),
         (b'{"openapi": "3.0.0", "info": 1, "paths": [], "servers": {}}', "REST"),
         (
             (
@@ -114,7 +124,9 @@ def test_a_made_base_path_is_one_plain_segment(title: str) -> None:
     ],
     ids=lambda value: repr(value[:24]),
 )
-def test_a_definition_with_mistakes_is_refused_with_code_90091(content: bytes, kind: str) -> None:
+def test_a_definition_with_mistakes_is_refused_with_code_90091(
+    content: bytes, kind: str
+) -> None:
     with pytest.raises(Invalid) as caught:
         parse_definition(content, kind)
     assert (caught.value.status, caught.value.code) == (400, "90091")
@@ -127,9 +139,9 @@ def test_proto_files_come_in_a_zip_of_bounded_size() -> None:
         archive.writestr("a/orders.proto", PROTO)
         archive.writestr("README.md", "not read")
     definition = parse_definition(packed.getvalue(), "GRPC")
-    assert [(operation.target, operation.verb) for operation in definition.operations] == [
-        ("Orders", "Get")
-    ]
+    assert [
+        (operation.target, operation.verb) for operation in definition.operations
+    ] == [("Orders", "Get")]
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.proto", b" " * 20_000_000)
@@ -154,7 +166,9 @@ def test_a_proto_says_which_methods_are_streams() -> None:
     }
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 1])
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 1]
+)
 def test_a_zip_that_cannot_be_unpacked_is_refused(method: int) -> None:
     """The content is not compressed as the directory says; no reader knows method 1."""
     packed = io.BytesIO()
@@ -174,10 +188,13 @@ def test_a_zip_is_named_after_all_its_services_in_archive_order() -> None:
                 f"service {name[0].upper()}One {{ rpc Get (R) returns (R); }} service "
                 f"{name[0].upper()}Two {{ rpc Get (R) returns (R); }}"
             )
-            archive.writestr(name, f'syntax = "proto3"; package org.apk.v1.x; {services}')
+            archive.writestr(
+                name, f'syntax = "proto3"; package org.apk.v1.x; {services}'
+            )
     definition = parse_definition(packed.getvalue(), "GRPC")
     assert (
-        definition.name == hashlib.sha1(b"ZOne-ZTwo-AOne-ATwo-", usedforsecurity=False).hexdigest()
+        definition.name
+        == hashlib.sha1(b"ZOne-ZTwo-AOne-ATwo-", usedforsecurity=False).hexdigest()
     )
 
 
@@ -192,7 +209,9 @@ def test_a_zip_is_named_after_all_its_services_in_archive_order() -> None:
     ],
     ids=["comments", "texts", "other texts", "blank lines", "blank lines of a schema"],
 )
-def test_every_character_of_a_definition_is_read_once(content: bytes, kind: str) -> None:
+def test_every_character_of_a_definition_is_read_once(
+    content: bytes, kind: str
+) -> None:
     """Read again from each comment or text that does not end, these would take hours."""
     with pytest.raises(Invalid):
         parse_definition(content, kind)
@@ -213,22 +232,36 @@ SCHEMA = b"type Query { hero: String } type Mutation { add(name: String!): Strin
 
 
 def test_a_schema_is_named_by_its_file_or_as_chosen() -> None:
-    made = generated(SCHEMA, "GRAPHQL", "star wars.graphql", Choices(production="http://b:80"))
+    made = generated(
+        SCHEMA, "GRAPHQL", "star wars.graphql", Choices(production="http://b:80")
+    )
     conf = yaml.safe_load(made.conf_text)
-    assert (conf["name"], conf["version"], conf["basePath"]) == ("star wars", "1.0.0", "/star-wars")
+    assert (conf["name"], conf["version"], conf["basePath"]) == (
+        "star wars",
+        "1.0.0",
+        "/star-wars",
+    )
     assert [item.message for item in made.warnings] == [
         "the definition has no name; it becomes [star wars]",
         "the definition has no version; it becomes 1.0.0",
     ]
-    compile_api(made.conf_text.encode(), SCHEMA, organization="default", policies=POLICIES)
+    compile_api(
+        made.conf_text.encode(), SCHEMA, organization="default", policies=POLICIES
+    )
     chosen = Choices("/sw", "http://b:80", name="Star Wars", version="2")
     made = generated(SCHEMA, "GRAPHQL", "schema.graphql", chosen)
     conf = yaml.safe_load(made.conf_text)
-    assert (conf["name"], conf["version"], conf["basePath"]) == ("Star Wars", "2", "/sw")
+    assert (conf["name"], conf["version"], conf["basePath"]) == (
+        "Star Wars",
+        "2",
+        "/sw",
+    )
     assert made.warnings == ()
 
 
 @pytest.mark.parametrize("file_name", ["", "-", "...", "пример.graphql", "a" * 300])
 def test_any_file_name_gives_a_conf_that_can_be_deployed(file_name: str) -> None:
     made = generated(SCHEMA, "GRAPHQL", file_name, Choices(production="http://b:80"))
-    compile_api(made.conf_text.encode(), SCHEMA, organization="default", policies=POLICIES)
+    compile_api(
+        made.conf_text.encode(), SCHEMA, organization="default", policies=POLICIES
+    )

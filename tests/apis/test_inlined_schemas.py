@@ -53,4 +53,6 @@ def test_an_operation_with_such_a_schema_is_no_tool() -> None:
     }
     texts = json.dumps(conf).encode(), json.dumps(document(10, 10)).encode()
     warnings = compile_api(*texts, organization="default", policies=POLICIES).warnings
-    assert any("its schemas have more than 64000 characters" in str(item) for item in warnings)
+    assert any(
+        "its schemas have more than 64000 characters" in str(item) for item in warnings
+    )

@@ -39,7 +39,12 @@ ENDPOINT: dict[str, Any] = {
     },
     "aiRatelimit": {
         "enabled": True,
-        "token": {"promptLimit": 1, "completionLimit": 2, "totalLimit": 3, "unit": "Day"},
+        "token": {
+            "promptLimit": 1,
+            "completionLimit": 2,
+            "totalLimit": 3,
+            "unit": "Day",
+        },
         "request": {"requestLimit": 4, "unit": "Minute"},
     },
 }
@@ -56,7 +61,14 @@ FULL: dict[str, Any] = {
     "endpointConfigurations": {
         "production": [
             ENDPOINT,
-            {"endpoint": {"name": "n", "namespace": "ns", "port": 80, "protocol": "http"}},
+            {
+                "endpoint": {
+                    "name": "n",
+                    "namespace": "ns",
+                    "port": 80,
+                    "protocol": "http",
+                }
+            },
         ],
         "sandbox": ENDPOINT
         | {
@@ -73,7 +85,12 @@ FULL: dict[str, Any] = {
     },
     "rateLimit": {"requestsPerUnit": 5, "unit": "Hour"},
     "authentication": [
-        {"authType": "OAuth2", "required": "optional", "headerName": "X", "queryParamEnable": True},
+        {
+            "authType": "OAuth2",
+            "required": "optional",
+            "headerName": "X",
+            "queryParamEnable": True,
+        },
         {"authType": "JWT", "audience": ["a"]},
         {"authType": "APIKey", "enabled": False},
         {"authType": "mTLS", "certificates": [{"name": "n", "key": "k", "more": 1}]},
@@ -87,20 +104,28 @@ FULL: dict[str, Any] = {
                 "parameters": {"headerName": "a", "headerValue": "b"},
             },
             {"policyName": "RequestMirror", "parameters": {"urls": ["http://m"]}},
-            {"policyName": "RequestRedirect", "parameters": {"url": "http://m", "statusCode": 301}},
+            {
+                "policyName": "RequestRedirect",
+                "parameters": {"url": "http://m", "statusCode": 301},
+            },
             {
                 "policyName": "Interceptor",
                 "parameters": {"backendUrl": "http://i", "bodyEnabled": True},
             },
             {
                 "policyName": "BackendJwt",
-                "parameters": {"customClaims": [{"claim": "c", "value": "v", "type": "int"}]},
+                "parameters": {
+                    "customClaims": [{"claim": "c", "value": "v", "type": "int"}]
+                },
             },
             {
                 "policyName": "LuaInterceptor",
                 "parameters": {"name": "n", "sourceCodeRef": {"name": "n", "key": "k"}},
             },
-            {"policyName": "RegexGuardrail", "parameters": {"regex": "a", "invert": True}},
+            {
+                "policyName": "RegexGuardrail",
+                "parameters": {"regex": "a", "invert": True},
+            },
         ],
         "response": [{"policyName": "RemoveHeader", "parameters": {"headerName": "a"}}],
     },
@@ -140,7 +165,10 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         if isinstance(value, list)
         else ()
     )
-    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
+    return [
+        path,
+        *(place for key, item in inner for place in places(item, (*path, key))),
+    ]
 
 
 def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
@@ -174,7 +202,9 @@ def test_a_conf_with_everything_is_accepted_by_both() -> None:
     assert reader_accepts(FULL)
 
 
-@pytest.mark.parametrize("place", places(FULL)[1:], ids=lambda place: ".".join(map(str, place)))
+@pytest.mark.parametrize(
+    "place", places(FULL)[1:], ids=lambda place: ".".join(map(str, place))
+)
 def test_a_conf_without_one_thing_is_judged_alike(place: tuple[Any, ...]) -> None:
     data = without(FULL, place)
     assert VALIDATOR.is_valid(data) == reader_accepts(data)
@@ -219,15 +249,21 @@ def test_a_conf_with_anything_put_anywhere_is_judged_alike(
 
 
 @given(
-    st.sampled_from([place for place in places(FULL) if isinstance(changed(FULL, (), FULL), dict)]),
+    st.sampled_from(
+        [place for place in places(FULL) if isinstance(changed(FULL, (), FULL), dict)]
+    ),
     st.sampled_from(["nmae", "port", "enabled", "id"]),
 )
 @settings(max_examples=100, deadline=None)
-def test_a_conf_with_one_field_more_is_judged_alike(place: tuple[Any, ...], name: str) -> None:
+def test_a_conf_with_one_field_more_is_judged_alike(
+    place: tuple[Any, ...], name: str
+) -> None:
     value: Any = FULL
     for key in place:
         value = value[key]
-    data = changed(FULL, place, value | {name: "x"}) if isinstance(value, dict) else FULL
+    data = (
+        changed(FULL, place, value | {name: "x"}) if isinstance(value, dict) else FULL
+    )
     assert VALIDATOR.is_valid(data) == reader_accepts(data)
 
 
@@ -246,10 +282,14 @@ def test_every_field_is_explained_in_a_sentence() -> None:
     found = list(fields(SCHEMA))
     assert len({name for name, _ in found}) > 100
     assert [
-        name for name, schema in found if not schema.get("description", "").endswith((".", ")"))
+        name
+        for name, schema in found
+        if not schema.get("description", "").endswith((".", ")"))
     ] == []
     named = [
-        schema["description"] for name, schema in found if name in {"name", "id", "type", "version"}
+        schema["description"]
+        for name, schema in found
+        if name in {"name", "id", "type", "version"}
     ]
     assert named.count("Name of the API.") == 1
 
@@ -260,4 +300,6 @@ def test_editors_can_complete_the_names_of_policies() -> None:
         for name, schema in fields(SCHEMA)
         if name == "policyName" and "enum" in schema
     ]
-    assert any({"RequestRedirect", "AddHeader", "BackendJwt"} <= set(enum) for enum in names)
+    assert any(
+        {"RequestRedirect", "AddHeader", "BackendJwt"} <= set(enum) for enum in names
+    )

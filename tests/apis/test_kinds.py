@@ -57,13 +57,17 @@ def test_a_type_that_does_not_exist_is_checked_as_the_default_one() -> None:
 
 
 def test_a_stored_conf_names_its_kind() -> None:
-    compiled = compile_api(CONF.encode(), DEFINITION, organization="default", policies=POLICIES)
+    compiled = compile_api(
+        CONF.encode(), DEFINITION, organization="default", policies=POLICIES
+    )
     assert kind_in(compiled.conf_text) is kind_of("REST")
     assert compiled.api.type == "REST"
 
 
 def test_the_kind_says_how_base_path_and_version_are_joined() -> None:
-    conf = compile_api(CONF.encode(), DEFINITION, organization="default", policies=POLICIES).conf
+    conf = compile_api(
+        CONF.encode(), DEFINITION, organization="default", policies=POLICIES
+    ).conf
     assert base_paths(conf, DEFAULT) == ("/orders/1.0.0", "/orders")
     dotted = replace(DEFAULT, separator=".")
     assert base_paths(conf, dotted) == ("/orders.1.0.0", "/orders")
@@ -77,7 +81,8 @@ def test_fields_and_policies_that_a_kind_excludes_are_refused_with_its_hint() ->
     refuse_excluded(root, DEFAULT, report)
     assert report.diagnostics == ()
     strict = replace(
-        DEFAULT, excluded={"rateLimit": "Remove the limit.", "RequestRedirect": "Remove it."}
+        DEFAULT,
+        excluded={"rateLimit": "Remove the limit.", "RequestRedirect": "Remove it."},
     )
     refuse_excluded(root, strict, report)
     assert [(item.code, item.message, item.hint) for item in report.diagnostics] == [
@@ -96,6 +101,8 @@ def test_a_language_without_a_kind_cannot_be_deployed() -> None:
             continue
         conf = CONF.replace('type: "REST"', f'type: "{form.TYPE}"')
         with pytest.raises(Invalid) as caught:
-            compile_api(conf.encode(), DEFINITION, organization="default", policies=POLICIES)
+            compile_api(
+                conf.encode(), DEFINITION, organization="default", policies=POLICIES
+            )
         messages = [item.message for item in caught.value.diagnostics]
         assert f"type {form.TYPE} is not supported yet" in messages

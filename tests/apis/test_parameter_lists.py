@@ -22,7 +22,9 @@ def reading(name: str, parameters: Any, flow: str = "request") -> Reading:
         "version": "1.0.0",
         "type": "REST",
         "endpointConfigurations": {"production": {"endpoint": "http://backend:80"}},
-        "operations": [{"target": "/*", "verb": "POST", "operationPolicies": {flow: [policy]}}],
+        "operations": [
+            {"target": "/*", "verb": "POST", "operationPolicies": {flow: [policy]}}
+        ],
     }
     return read(json.dumps(conf).encode(), POLICIES)
 

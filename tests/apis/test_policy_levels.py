@@ -14,11 +14,20 @@ from kapi.apis.compile import compile_api
 from kapi.errors import Invalid
 from kapi.policies import POLICIES
 
-DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+DEFINITION = (
+    b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+)
 PARAMETERS: dict[str, dict[str, Any]] = {
     "Interceptor": {"backendUrl": "http://interceptor:8080"},
-    "LuaInterceptor": {"name": "script", "sourceCode": "function envoy_on_request(handle) end"},
-    "WASMInterceptor": {"name": "module", "rootId": "r", "url": "https://modules.example/a.wasm"},
+    "LuaInterceptor": {
+        "name": "script",
+        "sourceCode": "function envoy_on_request(handle) end",
+    },
+    "WASMInterceptor": {
+        "name": "module",
+        "rootId": "r",
+        "url": "https://modules.example/a.wasm",
+    },
     "BackendJwt": {},
     "AddHeader": {"headerName": "X-A", "headerValue": "1"},
     "SetHeader": {"headerName": "X-A", "headerValue": "1"},
@@ -31,7 +40,11 @@ TOGETHER = {"Interceptor", "LuaInterceptor", "WASMInterceptor", "BackendJwt"}
 
 def compiled(api: list[str], operation: list[str], **more: Any) -> None:
     def lists(names: list[str]) -> dict[str, Any]:
-        return {"request": [{"policyName": name, "parameters": PARAMETERS[name]} for name in names]}
+        return {
+            "request": [
+                {"policyName": name, "parameters": PARAMETERS[name]} for name in names
+            ]
+        }
 
     conf = {
         "name": "a",
@@ -41,13 +54,22 @@ def compiled(api: list[str], operation: list[str], **more: Any) -> None:
         "endpointConfigurations": {"production": {"endpoint": "http://backend"}},
         "apiPolicies": lists(api),
         "operations": [
-            {"target": "/x", "verb": "GET", "operationPolicies": lists(operation), **more}
+            {
+                "target": "/x",
+                "verb": "GET",
+                "operationPolicies": lists(operation),
+                **more,
+            }
         ],
     }
-    compile_api(json.dumps(conf).encode(), DEFINITION, organization="default", policies=POLICIES)
+    compile_api(
+        json.dumps(conf).encode(), DEFINITION, organization="default", policies=POLICIES
+    )
 
 
-@pytest.mark.parametrize(("api", "operation"), list(itertools.product(PARAMETERS, repeat=2)))
+@pytest.mark.parametrize(
+    ("api", "operation"), list(itertools.product(PARAMETERS, repeat=2))
+)
 def test_each_pair(api: str, operation: str) -> None:
     if {api, operation} <= TOGETHER:
         compiled([api], [operation])

@@ -39,7 +39,9 @@ DEFINITION: dict[str, Any] = {
     "info": {"title": "Orders", "version": "1"},
     "servers": [{"url": "http://{a}/", "variables": {"a": {"default": "b"}}}],
     "security": [{"default": ["a"]}],
-    "paths": {"/orders": {"post": {"security": [{"default": []}], "x-auth-type": "None"}}},
+    "paths": {
+        "/orders": {"post": {"security": [{"default": []}], "x-auth-type": "None"}}
+    },
 }
 leaves = (
     st.none()
@@ -52,7 +54,8 @@ leaves = (
 anything = st.recursive(
     leaves,
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=3)
     ),
     max_leaves=6,
 )
@@ -71,7 +74,10 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         if isinstance(value, list)
         else ()
     )
-    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
+    return [
+        path,
+        *(place for key, item in inner for place in places(item, (*path, key))),
+    ]
 
 
 def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
@@ -141,7 +147,9 @@ def test_a_definition_with_anything_put_anywhere_is_compiled_or_refused(
 def test_the_order_of_operations_in_the_file_does_not_matter(
     operations: list[dict[str, str]],
 ) -> None:
-    made = compiled_or_refused(as_yaml(CONF | {"operations": operations}), as_yaml(DEFINITION))
+    made = compiled_or_refused(
+        as_yaml(CONF | {"operations": operations}), as_yaml(DEFINITION)
+    )
     assert [operation.target for operation in made.api.operations] == [
         "/a",
         "/a/b",
@@ -156,11 +164,17 @@ def test_the_order_of_operations_in_the_file_does_not_matter(
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 finite = (
-    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False) | texts
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False)
+    | texts
 )
 trees = st.recursive(
     finite,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)
+    ),
     max_leaves=15,
 )
 

@@ -32,7 +32,9 @@ operations:
 def mistakes(text: bytes) -> list[tuple[str, str, int, int]]:
     conf, diagnostics = read_conf(text)
     assert (conf is None) == bool(diagnostics)
-    return [(item.pointer, item.message, item.line, item.column) for item in diagnostics]
+    return [
+        (item.pointer, item.message, item.line, item.column) for item in diagnostics
+    ]
 
 
 def test_a_conf_becomes_values_with_their_places() -> None:
@@ -49,7 +51,9 @@ def test_a_conf_becomes_values_with_their_places() -> None:
     assert (conf.operations[0].mark.line, conf.operations[0].mark.column) == (10, 3)
 
 
-@pytest.mark.parametrize("word", ["on", "off", "yes", "no", "y", "n", "2024-01-01", "1:30", "0x"])
+@pytest.mark.parametrize(
+    "word", ["on", "off", "yes", "no", "y", "n", "2024-01-01", "1:30", "0x"]
+)
 def test_words_that_yaml_1_1_would_change_stay_texts(word: str) -> None:
     conf, diagnostics = read_conf(CONF.replace(b'"Orders"', word.encode()))
     assert diagnostics == ()
@@ -60,7 +64,9 @@ def test_words_that_yaml_1_1_would_change_stay_texts(word: str) -> None:
 @pytest.mark.parametrize(
     "written", ["1.0", "1.10", "3", "0o17", "1e3", ".5", "-.inf", ".NaN", "true"]
 )
-def test_a_version_without_quotes_is_a_mistake_that_says_how_to_quote_it(written: str) -> None:
+def test_a_version_without_quotes_is_a_mistake_that_says_how_to_quote_it(
+    written: str,
+) -> None:
     _, diagnostics = read_conf(CONF.replace(b'"1.0.0"', written.encode()))
     assert [item.hint for item in diagnostics] == [f'Quote it: "{written}".']
 
@@ -102,13 +108,16 @@ def test_a_text_that_is_no_conf_gets_a_diagnostic_with_a_line(text: bytes) -> No
     assert conf is None
     assert diagnostics
     assert all(
-        item.line >= 1 and item.message and item.code.startswith("KAPI1") for item in diagnostics
+        item.line >= 1 and item.message and item.code.startswith("KAPI1")
+        for item in diagnostics
     )
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
     text = (
-        CONF.replace(b'"/orders"\nversion', b'"orders"\nversion').replace(b'"GET"', b'"get"')
+        CONF.replace(b'"/orders"\nversion', b'"orders"\nversion').replace(
+            b'"GET"', b'"get"'
+        )
         + b"nmae: x\n"
     )
     assert mistakes(text) == [
@@ -166,21 +175,28 @@ def test_more_operations_than_the_limit_are_refused_at_once() -> None:
 
 def test_no_operation_is_a_mistake() -> None:
     text = CONF.split(b"operations:")[0] + b"operations: []\n"
-    assert [item[1] for item in mistakes(text)] == ["Atleast one operation need to specified"]
+    assert [item[1] for item in mistakes(text)] == [
+        "Atleast one operation need to specified"
+    ]
 
 
 @pytest.mark.parametrize("environment", ["Dev", "a.b", "-a", "a_b", "x" * 64])
 def test_an_environment_must_fit_into_a_host_name(environment: str) -> None:
-    assert [item[0] for item in mistakes(CONF + f"environment: {environment}\n".encode())] == [
-        "#/environment"
-    ]
+    assert [
+        item[0] for item in mistakes(CONF + f"environment: {environment}\n".encode())
+    ] == ["#/environment"]
 
 
 @pytest.mark.parametrize(
-    "base_path", ["/", "/a/", "//a", "/a/../b", "/a%20b", "/a b", "/ä", "/a?b", "/{a}", "/a*"]
+    "base_path",
+    ["/", "/a/", "//a", "/a/../b", "/a%20b", "/a b", "/ä", "/a?b", "/{a}", "/a*"],
 )
-def test_a_base_path_that_cannot_be_served_is_refused_with_a_hint(base_path: str) -> None:
+def test_a_base_path_that_cannot_be_served_is_refused_with_a_hint(
+    base_path: str,
+) -> None:
     _, diagnostics = read_conf(
         CONF.replace(b'basePath: "/orders"', f'basePath: "{base_path}"'.encode())
     )
-    assert [(item.code, bool(item.hint)) for item in diagnostics] == [("KAPI1205", True)]
+    assert [(item.code, bool(item.hint)) for item in diagnostics] == [
+        ("KAPI1205", True)
+    ]

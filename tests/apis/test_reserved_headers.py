@@ -23,7 +23,9 @@ OWN = tuple(f"{prefix}iss" for prefix in GATEWAY_PREFIXES)
 
 
 @pytest.mark.parametrize("name", [*sorted(MESSAGE), *OWN])
-@pytest.mark.parametrize("spelled", [str.lower, str.upper, lambda name: name.replace("-", "_")])
+@pytest.mark.parametrize(
+    "spelled", [str.lower, str.upper, lambda name: name.replace("-", "_")]
+)
 def test_what_frames_a_message_or_is_the_gateways_is_for_nobody_else(
     name: str, spelled: object
 ) -> None:
@@ -31,11 +33,18 @@ def test_what_frames_a_message_or_is_the_gateways_is_for_nobody_else(
     assert header_fault(written)
     assert {
         rule(written)
-        for rule in (may_hold_claim, may_hold_backend_jwt, may_hold_credential, mappable)
+        for rule in (
+            may_hold_claim,
+            may_hold_backend_jwt,
+            may_hold_credential,
+            mappable,
+        )
     } == {False}
 
 
-@pytest.mark.parametrize("name", [*CALLER, *OWN, "x-original-url", "proxy-authorization"])
+@pytest.mark.parametrize(
+    "name", [*CALLER, *OWN, "x-original-url", "proxy-authorization"]
+)
 def test_what_is_removed_from_callers_holds_no_credential(name: str) -> None:
     """A credential there would be gone before it is read."""
     assert removed_at_edge(name)
@@ -58,7 +67,11 @@ def test_what_is_removed_from_callers_holds_no_credential(name: str) -> None:
     ],
 )
 def test_who_may_set_it(name: str, claim: bool, jwt: bool, credential: bool) -> None:
-    assert (may_hold_claim(name), may_hold_backend_jwt(name), may_hold_credential(name)) == (
+    assert (
+        may_hold_claim(name),
+        may_hold_backend_jwt(name),
+        may_hold_credential(name),
+    ) == (
         claim,
         jwt,
         credential,

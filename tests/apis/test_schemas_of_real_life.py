@@ -15,7 +15,12 @@ QUERY = "type Query { hero: Hero }\n"
 
 def made(text: str) -> Generated:
     result = generated(text.encode(), "GRAPHQL", "shop.graphql", BACKEND)
-    compile_api(result.conf_text.encode(), text.encode(), organization="default", policies=POLICIES)
+    compile_api(
+        result.conf_text.encode(),
+        text.encode(),
+        organization="default",
+        policies=POLICIES,
+    )
     return result
 
 
@@ -25,14 +30,18 @@ def messages(result: Generated) -> str:
 
 def test_a_field_that_is_defined_twice_alike_is_a_warning() -> None:
     twice = '"one" name(a: Int = 1): String @deprecated'
-    result = made(QUERY + f"type Hero {{ {twice} {twice.replace('one', 'other')} id: ID }}")
+    result = made(
+        QUERY + f"type Hero {{ {twice} {twice.replace('one', 'other')} id: ID }}"
+    )
     assert "Hero defines name twice" in messages(result)
     assert 'target: "hero"' in result.conf_text
     root = made("type Query { hero: ID hero: ID } ")
     assert root.conf_text.count('target: "hero"') == 1
 
 
-@pytest.mark.parametrize("other", ["name: Int", "name: String!", "name(a: Int): String"])
+@pytest.mark.parametrize(
+    "other", ["name: Int", "name: String!", "name(a: Int): String"]
+)
 def test_a_field_that_is_defined_twice_in_two_ways_is_a_mistake(other: str) -> None:
     with pytest.raises(Invalid) as caught:
         made(QUERY + f"type Hero {{ name: String {other} }}")

@@ -23,7 +23,9 @@ def test_a_file_is_touched_while_work_goes_on(tmp_path: Path) -> None:
         until(lambda: touched(path) > long_ago)
 
 
-def test_it_is_touched_until_the_work_of_another_process_is_over(tmp_path: Path) -> None:
+def test_it_is_touched_until_the_work_of_another_process_is_over(
+    tmp_path: Path,
+) -> None:
     path, states = tmp_path / "restoring", ["away", "working", "over"]
     touches = []
 

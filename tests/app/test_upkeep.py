@@ -43,7 +43,9 @@ def test_a_changed_certificate_is_not_forgotten_over_a_mistake(tmp_path: Path) -
     assert reloaded(right, "taken_up")["files"] == []
 
 
-def test_a_reading_that_does_not_end_is_ended_and_the_next_one_counts(tmp_path: Path) -> None:
+def test_a_reading_that_does_not_end_is_ended_and_the_next_one_counts(
+    tmp_path: Path,
+) -> None:
     settings, config = Settings(tmp_path), tmp_path / "kapi.toml"
     run_dir(settings).mkdir(parents=True)
     os.mkfifo(tmp_path / "secret")
@@ -58,7 +60,9 @@ def test_a_reading_that_does_not_end_is_ended_and_the_next_one_counts(tmp_path: 
     upkeep.hang_up()
     assert looked(100.0) == {}
     assert looked(99.0 + LONGEST_READING) == {}
-    answer = awaited(lambda: looked(100.0 + LONGEST_READING), lambda found: "error" in found)
+    answer = awaited(
+        lambda: looked(100.0 + LONGEST_READING), lambda found: "error" in found
+    )
     assert answer["error"]["code"] == "unexpected"
     config.write_text("[identity]\ntoken_lifetime = 61\n")
     upkeep.hang_up()

@@ -70,8 +70,12 @@ def test_init_writes_a_conf_with_comments_and_its_schema(run, tmp_path: Path) ->
     value = yaml.safe_load(text)
     assert (value["name"], value["basePath"]) == ("Petstore", "/petstore")
     assert value["operations"][0]["scopes"] == ["write:pets", "read:pets"]
-    assert json.loads((tmp_path / "apk-conf.schema.json").read_text())["properties"]["basePath"]
-    (tmp_path / "petstore.apk-conf").write_text(text.replace("\n# rateLimit", "\nrateLimit"))
+    assert json.loads((tmp_path / "apk-conf.schema.json").read_text())["properties"][
+        "basePath"
+    ]
+    (tmp_path / "petstore.apk-conf").write_text(
+        text.replace("\n# rateLimit", "\nrateLimit")
+    )
     checked = run("validate", "petstore.apk-conf", str(PETSTORE / "openapi.yaml"))
     assert checked.returncode == 0, checked.stderr
 
@@ -85,7 +89,14 @@ def test_init_names_a_call_that_can_be_typed(run) -> None:
 def test_init_replaces_a_conf_only_if_it_is_told_to(run, tmp_path: Path) -> None:
     mine = tmp_path / "mine.apk-conf"
     mine.write_text("mine")
-    again = ("init", "definition.yaml", "--write", "mine.apk-conf", "--base-path", "/other")
+    again = (
+        "init",
+        "definition.yaml",
+        "--write",
+        "mine.apk-conf",
+        "--base-path",
+        "/other",
+    )
     refused = run(*again)
     assert refused.returncode == 1
     assert "mine.apk-conf exists" in refused.stderr
@@ -115,7 +126,15 @@ def test_a_call_that_cannot_be_sent_is_explained(
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{", "openapi: 3.0.3", "\0", "a: *b", '{"openapi": 3, "info": 1, "paths": []}'],
+    [
+        "",
+        "[]",
+        "{",
+        "openapi: 3.0.3",
+        "\0",
+        "a: *b",
+        '{"openapi": 3, "info": 1, "paths": []}',
+    ],
 )
 def test_a_bad_definition_is_explained(run, content: str) -> None:
     done = run("generate", "-", stdin=content)
@@ -140,9 +159,11 @@ def test_validate_shows_every_mistake_with_its_place(run, tmp_path: Path) -> Non
 
 
 def test_hints_fit_the_length_that_is_wrong(run, tmp_path: Path) -> None:
-    module = '{name: a, rootId: a, url: "https://a.example/a.wasm", sha256: ABCD, hostKeys: ["1A"]}'
+    url = "https://a.example/a.wasm"
+    module = f'{{name: a, rootId: a, url: "{url}", sha256: ABCD, hostKeys: ["1A"]}}'
     policy = (
-        f"apiPolicies:\n  request:\n  - policyName: WASMInterceptor\n    parameters: {module}\n"
+        "apiPolicies:\n  request:\n  - policyName: WASMInterceptor\n"
+        f"    parameters: {module}\n"
     )
     (tmp_path / "bad.apk-conf").write_text(conf(port=8080, extra=policy))
     done = run("validate", "bad.apk-conf", "definition.yaml")
@@ -156,13 +177,27 @@ def test_export_shows_each_stage(run, tmp_path: Path) -> None:
     ir = yaml.safe_load(run("export", "api.apk-conf", "definition.yaml").stdout)
     assert ir["base_path"] == "/echo/1.0.0"
     rendered = json.loads(
-        run("export", "--to", "envoy", "-o", "json", "api.apk-conf", "definition.yaml").stdout
+        run(
+            "export", "--to", "envoy", "-o", "json", "api.apk-conf", "definition.yaml"
+        ).stdout
     )
     assert [scope["name"] for scope in rendered["scopes"]] == ["echo"]
-    run("export", "--to", "kubernetes", "api.apk-conf", "definition.yaml", "--write", "made")
-    written = [yaml.safe_load(path.read_text()) for path in (tmp_path / "made").iterdir()]
+    run(
+        "export",
+        "--to",
+        "kubernetes",
+        "api.apk-conf",
+        "definition.yaml",
+        "--write",
+        "made",
+    )
+    written = [
+        yaml.safe_load(path.read_text()) for path in (tmp_path / "made").iterdir()
+    ]
     assert {"Gateway", "HTTPRoute", "Backend"} <= {item["kind"] for item in written}
-    assert run("export", "--to", "soap", "api.apk-conf", "definition.yaml").returncode == 2
+    assert (
+        run("export", "--to", "soap", "api.apk-conf", "definition.yaml").returncode == 2
+    )
 
 
 def test_export_makes_collections_for_api_clients(run, tmp_path: Path) -> None:
@@ -185,7 +220,9 @@ def test_export_makes_collections_for_api_clients(run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["made", "all.yaml"])
-def test_exported_secrets_are_for_their_owner_only(run, tmp_path: Path, place: str) -> None:
+def test_exported_secrets_are_for_their_owner_only(
+    run, tmp_path: Path, place: str
+) -> None:
     made = conf(port=8080).replace(
         "endpoint:",
         "endpointSecurity: {enabled: true, securityType: {secretName: k, in: Header,"
@@ -195,7 +232,14 @@ def test_exported_secrets_are_for_their_owner_only(run, tmp_path: Path, place: s
     (tmp_path / "kapi.toml").write_text(
         '[[secrets.values]]\nname = "k"\nkey = "v"\nvalue = "value-of-it"\n'
     )
-    export = ("export", "--to", "kubernetes", "--with-secrets", "api.apk-conf", "definition.yaml")
+    export = (
+        "export",
+        "--to",
+        "kubernetes",
+        "--with-secrets",
+        "api.apk-conf",
+        "definition.yaml",
+    )
     done = run(*export, "--write", place)
     written = tmp_path / place
     files = [written] if written.is_file() else list(written.iterdir())
@@ -234,11 +278,16 @@ def test_hints_name_the_data_directory_when_it_is_not_the_default(
     assert "--data-dir /" not in bare.stderr
 
 
-@pytest.mark.parametrize("command", ["kapi apis", "kapi get", "kapi delete", "kapi client list"])
+@pytest.mark.parametrize(
+    "command", ["kapi apis", "kapi get", "kapi delete", "kapi client list"]
+)
 def test_each_command_in_a_hint_names_the_data_directory(command: str) -> None:
     use_place(" --data-dir /my/data")
     try:
-        assert with_place(f"See: {command} api.") == f"See: {command} --data-dir /my/data api."
+        assert (
+            with_place(f"See: {command} api.")
+            == f"See: {command} --data-dir /my/data api."
+        )
     finally:
         use_place("")
 
@@ -254,12 +303,16 @@ def test_a_data_directory_where_nothing_runs_is_said_so(run, tmp_path: Path) -> 
         )
 
 
-def test_a_client_without_the_grant_or_the_scope_is_not_taken(run, tmp_path: Path) -> None:
+def test_a_client_without_the_grant_or_the_scope_is_not_taken(
+    run, tmp_path: Path
+) -> None:
     browser = (
         '[[identity.clients]]\nid = "browser"\nsecret = "s"\ngrants = ["authorization_code"]\n'
         'redirect_uris = ["https://a.example/"]\n'
     )
-    reader = '[[identity.clients]]\nid = "reader"\nsecret = "s"\nscopes = ["items:read"]\n'
+    reader = (
+        '[[identity.clients]]\nid = "reader"\nsecret = "s"\nscopes = ["items:read"]\n'
+    )
     (tmp_path / "kapi.toml").write_text(
         "[identity]\nwell_known_client = false\n" + browser + reader
     )
@@ -272,7 +325,9 @@ def test_a_client_without_the_grant_or_the_scope_is_not_taken(run, tmp_path: Pat
 
 def test_a_wheel_suggests_no_file_that_it_lacks(tmp_path: Path) -> None:
     shutil.copytree(
-        ROOT / "src/kapi", tmp_path / "kapi", ignore=shutil.ignore_patterns("__pycache__")
+        ROOT / "src/kapi",
+        tmp_path / "kapi",
+        ignore=shutil.ignore_patterns("__pycache__"),
     )
     code = (
         "from kapi.banner import banner; from kapi.settings import Settings; from pathlib import "
@@ -318,7 +373,9 @@ def test_config_show_names_sources_and_hides_secrets(run) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--sources",)])
-def test_config_show_has_sources_where_they_are_asked_for(run, options: tuple[str, ...]) -> None:
+def test_config_show_has_sources_where_they_are_asked_for(
+    run, options: tuple[str, ...]
+) -> None:
     done = run("config", "show", "-o", "json", *options, KAPI_GATEWAY__PORT="9443")
     shown = json.loads(done.stdout)
     assert ("sources" in shown) == bool(options)
@@ -357,7 +414,9 @@ def test_config_show_hides_every_secret(run, tmp_path: Path, form: str) -> None:
 
 def test_config_show_fits_a_terminal(run) -> None:
     variable = {"KAPI_IDENTITY__NON_PRODUCTION_ON_NETWORK": "true"}
-    lines = run("config", "show", "--sources", **{"COLUMNS": "80", **variable}).stdout.splitlines()
+    lines = run(
+        "config", "show", "--sources", **{"COLUMNS": "80", **variable}
+    ).stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("subscriptions.mandatory") for line in lines)
     assert any(line.startswith("gateway.wasm.folder") for line in lines)
@@ -378,7 +437,9 @@ def test_the_settings_named_are_those_that_hold(run, tmp_path: Path) -> None:
 def test_generate_fetches_with_the_limits_of_the_settings(run, tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text("[apis]\nmax_definition_bytes = 1024\n")
     (tmp_path / "long.yaml").write_text(DEFINITION + "#" * 2000)
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=str(tmp_path)
+    )
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     address = f"http://127.0.0.1:{server.server_address[1]}/long.yaml"
@@ -400,7 +461,9 @@ def test_a_file_that_cannot_be_written_is_named(run) -> None:
         assert "fault in kapi" not in done.stderr
 
 
-def test_a_terminal_without_a_character_still_shows_the_rest(run, tmp_path: Path) -> None:
+def test_a_terminal_without_a_character_still_shows_the_rest(
+    run, tmp_path: Path
+) -> None:
     (tmp_path / "kapi.toml").write_text('[identity.scope_descriptions]\n"a" = "→ 猫"\n')
     for form in ("table", "json", "yaml"):
         done = run("config", "show", "-o", form, PYTHONIOENCODING="latin-1", LC_ALL="C")
@@ -412,10 +475,12 @@ def test_a_terminal_without_a_character_still_shows_the_rest(run, tmp_path: Path
 
 def test_version_and_doctor(run) -> None:
     assert json.loads(run("version", "-o", "json").stdout)["envoy"].startswith("1.40")
-    checks = json.loads(run("doctor", "-o", "json", KAPI_GATEWAY__ENVOY="/nowhere/envoy").stdout)[
-        "checks"
+    checks = json.loads(
+        run("doctor", "-o", "json", KAPI_GATEWAY__ENVOY="/nowhere/envoy").stdout
+    )["checks"]
+    assert [item["check"] for item in checks if item["result"] == "fail"] == [
+        "Envoy runs"
     ]
-    assert [item["check"] for item in checks if item["result"] == "fail"] == ["Envoy runs"]
     assert all(item["repair"] for item in checks if item["result"] == "fail")
 
 
@@ -453,13 +518,23 @@ def test_each_preset_parameter_is_an_option_that_names_the_preset(run) -> None:
 
 
 def test_help_tells_exit_codes_and_stays_light(run) -> None:
-    heavy = ("yaml", "grpc", "cryptography", "starlette", "http.client", "rich", "kapi.settings")
+    heavy = (
+        "yaml",
+        "grpc",
+        "cryptography",
+        "starlette",
+        "http.client",
+        "rich",
+        "kapi.settings",
+    )
     code = (
         "import sys; from kapi.front.cli.main import command_line\n"
         "command_line()(['--help'], standalone_mode=False)\n"
         f"print('imported', [name for name in {heavy} if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert "Exit codes" in done.stdout
     assert all(f"  {name} " in done.stdout for name in command_line().commands)
     assert done.stdout.splitlines()[-1] == "imported []"
@@ -484,7 +559,12 @@ def test_generate_asks_for_what_a_schema_does_not_contain(tmp_path: Path) -> Non
     command = [KAPI, "generate", str(schema), "--endpoint", "http://127.0.0.1:8080"]
     os.write(person, b"Heroes of old\n2.1\n\n")
     done = subprocess.run(
-        command, stdin=terminal, stderr=terminal, stdout=subprocess.PIPE, timeout=60, check=True
+        command,
+        stdin=terminal,
+        stderr=terminal,
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=True,
     )
     conf = yaml.safe_load(done.stdout)
     assert (conf["name"], conf["version"], conf["basePath"]) == (
@@ -497,7 +577,9 @@ def test_generate_asks_for_what_a_schema_does_not_contain(tmp_path: Path) -> Non
     os.close(terminal)
 
 
-@pytest.mark.parametrize("contexts", ['["a"]', '{"a": "https://a.example"}', '{"a": {}}'])
+@pytest.mark.parametrize(
+    "contexts", ['["a"]', '{"a": "https://a.example"}', '{"a": {}}']
+)
 def test_contexts_of_another_form_are_a_mistake_in_their_file(
     run, tmp_path: Path, contexts: str
 ) -> None:

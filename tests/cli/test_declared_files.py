@@ -53,7 +53,8 @@ def test_the_schema_refuses(wrong: dict[str, object]) -> None:
 
 def test_documents_have_their_lines() -> None:
     text = (
-        "# top\n---\nkind: A\n--- # comment\n\nkind: B\nlist:\n- x\n---\n# nothing\n---\nkind: [\n"
+        "# top\n---\nkind: A\n--- # comment\n\nkind: B\nlist:\n- x\n"
+        "---\n# nothing\n---\nkind: [\n"
     )
     found, mistakes = documents_of(text.encode(), "file.yaml")
     assert [(item.members["kind"], item.line) for item in found] == [("A", 3), ("B", 6)]
@@ -67,7 +68,10 @@ def test_a_marker_in_a_text_ends_the_document() -> None:
 
 
 def test_what_is_written_is_read_again() -> None:
-    documents = [{"kind": "A", "text": "x\n---\n  y\n"}, {"kind": "B", "text": "---\n", "n": "1"}]
+    documents = [
+        {"kind": "A", "text": "x\n---\n  y\n"},
+        {"kind": "B", "text": "---\n", "n": "1"},
+    ]
     found, mistakes = documents_of(yaml_text(documents).encode(), "file.yaml")
     assert ([item.members for item in found], mistakes) == (documents, ())
 
@@ -88,12 +92,16 @@ def test_a_conf_needs_one_definition(tmp_path: Path) -> None:
 
 
 def test_a_definition_may_be_another_file_than_a_text(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("kind: API\nconf: 'name: A\n\n'\ndefinition: a.zip\n")
+    (tmp_path / "a.yaml").write_text(
+        "kind: API\nconf: 'name: A\n\n'\ndefinition: a.zip\n"
+    )
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04\xff")
     reading = read_all([str(tmp_path)], plain=False)
     assert reading.mistakes == []
     assert reading.entries[0].members["definition"] == {"base64": "UEsDBP8="}
-    jsonschema.validate({"kind": "API", **reading.entries[0].members}, declared_schema())
+    jsonschema.validate(
+        {"kind": "API", **reading.entries[0].members}, declared_schema()
+    )
 
 
 SHOWN_SECRETS = {
@@ -107,7 +115,10 @@ SHOWN_SECRETS = {
 
 @pytest.mark.parametrize("text", SHOWN_SECRETS.values(), ids=SHOWN_SECRETS)
 def test_a_mistake_does_not_show_the_secret(
-    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    text: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("A", "x")
     file = tmp_path / "a.yaml"
@@ -136,7 +147,9 @@ def test_watching_works_again_after_a_complete_change(tmp_path: Path) -> None:
             file.write_text(text)
 
     with pytest.raises(KeyboardInterrupt):
-        watch(lambda: stamp([str(tmp_path)]), lambda: seen.append(file.read_text()), pause)
+        watch(
+            lambda: stamp([str(tmp_path)]), lambda: seen.append(file.read_text()), pause
+        )
     assert seen == ["1", "333"]
 
 

@@ -17,7 +17,10 @@ GROUPS = frozenset({"user"})
         ("--output=json apis", "apis --output=json"),
         ("--data-dir d user list", "user list --data-dir d"),
         ("user --data-dir d list -o json", "user list --data-dir d -o json"),
-        ("user -o yaml add ada --organization o", "user add ada --organization o -o yaml"),
+        (
+            "user -o yaml add ada --organization o",
+            "user add ada --organization o -o yaml",
+        ),
         ("--version", "--version"),
         ("call -d -o /a", "call -d -o /a"),
         ("--config f call -- -o", "call --config f -- -o"),

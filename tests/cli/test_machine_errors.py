@@ -49,7 +49,10 @@ def test_mistakes_have_their_places(kapi: Any, tmp_path: Path, line: str) -> Non
     (tmp_path / "kapi.toml").write_text(TWO_MISTAKES)
     error = error_of(kapi(*line.split(), "-o", "json"))
     mistakes = error["diagnostics"]
-    assert [(item["line"], item["column"] > 0) for item in mistakes] == [(2, True), (4, True)]
+    assert [(item["line"], item["column"] > 0) for item in mistakes] == [
+        (2, True),
+        (4, True),
+    ]
     assert {item["file"].rpartition("/")[2] for item in mistakes} == {"kapi.toml"}
 
 

@@ -39,7 +39,9 @@ class Platform:
         del self.there[path.rpartition("/")[2]]
 
 
-@pytest.mark.parametrize("command", [sessions.revoke_sessions, sessions.revoke_consents])
+@pytest.mark.parametrize(
+    "command", [sessions.revoke_sessions, sessions.revoke_consents]
+)
 def test_all_that_match_are_revoked_however_many_there_are(
     command: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,

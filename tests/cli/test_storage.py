@@ -23,7 +23,9 @@ from kapi.store import Store
 from kapi.store.engine.database import Database
 
 
-def run(*arguments: str, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, stdout: Any = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "NO_COLOR": "1"}
     return subprocess.run(
         [KAPI, *arguments],
@@ -45,9 +47,16 @@ def test_a_newer_data_directory_is_refused(tmp_path: Path) -> None:
     for more in ((), ("--detach",)):
         done = run("up", "--data-dir", str(tmp_path), "--port", str(free_port()), *more)
         assert done.returncode == 7
-        assert "The data directory was written by a newer version of kapi" in done.stderr
-        assert f"{tmp_path / 'kapi.db'} contains the migration 9999_of_later.sql" in done.stderr
-        assert "Start the newer version, or choose another data directory" in done.stderr
+        assert (
+            "The data directory was written by a newer version of kapi" in done.stderr
+        )
+        assert (
+            f"{tmp_path / 'kapi.db'} contains the migration 9999_of_later.sql"
+            in done.stderr
+        )
+        assert (
+            "Start the newer version, or choose another data directory" in done.stderr
+        )
     assert (tmp_path / "kapi.db").read_bytes() == before
 
 
@@ -72,7 +81,9 @@ def test_a_command_that_cannot_write_says_why(tmp_path: Path) -> None:
     (tmp_path / "definition.yaml").write_text(DEFINITION)
     with Path("/dev/full").open("w") as full:
         done = run("generate", str(tmp_path / "definition.yaml"), stdout=full)
-    assert (done.returncode, "The disk is full" in done.stderr) == (7, True), done.stderr
+    assert (done.returncode, "The disk is full" in done.stderr) == (7, True), (
+        done.stderr
+    )
 
 
 def test_exit_codes() -> None:
@@ -82,16 +93,21 @@ def test_exit_codes() -> None:
 def test_the_provider_says_it(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "kapi.db")
     app = identity_app(
-        Settings(tmp_path, IdentitySettings(registration=RegistrationSettings(open=True))),
+        Settings(
+            tmp_path, IdentitySettings(registration=RegistrationSettings(open=True))
+        ),
         store,
         lambda: 1_800_000_000,
     )
-    body = b'{"client_name": "%s", "redirect_uris": ["https://a.example/cb"]}' % (b"x" * 2000)
+    body = b'{"client_name": "%s", "redirect_uris": ["https://a.example/cb"]}' % (
+        b"x" * 2000
+    )
     with store.database.transaction() as db:
         pages = db.execute("PRAGMA page_count").fetchone()[0]
         db.execute(f"PRAGMA max_page_count={pages}")
     answers = [
-        call(app, "POST", "/dcr/register", body, content_type="application/json") for _ in range(20)
+        call(app, "POST", "/dcr/register", body, content_type="application/json")
+        for _ in range(20)
     ]
     full = answers[-1]
     assert (full.status, full.json()["error"]) == (507, "server_error")

@@ -36,7 +36,9 @@ def durations(*counts: float) -> Family:
 
 def refusals(number: float) -> Family:
     labels = {"api": "Shop", "version": "1", "organization": "org1", "code": "900902"}
-    return counter("kapi_refusals_total", "", [({**labels, "reason": "no token"}, number)])
+    return counter(
+        "kapi_refusals_total", "", [({**labels, "reason": "no token"}, number)]
+    )
 
 
 def process(name: str, seconds: float, memory: float) -> tuple[Family, Family]:
@@ -55,7 +57,12 @@ def seen() -> dict[str, Any]:
         *process("envoy", 10, 1e6),
     )
     now = answer(
-        calls(("Shop", "200", 180), ("Shop", "503", 10), ("New", "200", 10), ("Gone", "200", 5)),
+        calls(
+            ("Shop", "200", 180),
+            ("Shop", "503", 10),
+            ("New", "200", 10),
+            ("Gone", "200", 5),
+        ),
         durations(50, 100, 100),
         refusals(21),
         *process("envoy", 15, 64 * 1024 * 1024),
@@ -78,14 +85,19 @@ def test_rates_are_per_second_and_by_api() -> None:
         ("New", 1.0),
     ]
     assert found["apis"][1]["p50"] is None
-    assert found["refusals"] == [{"code": "900902", "reason": "no token", "perSecond": 2.0}]
+    assert found["refusals"] == [
+        {"code": "900902", "reason": "no token", "perSecond": 2.0}
+    ]
     assert found["processes"] == [
         {"process": "envoy", "cpuPercent": 50.0, "memoryBytes": 64 * 1024 * 1024}
     ]
 
 
 def test_a_counter_that_began_again_counts_from_zero() -> None:
-    before, now = answer(calls(("Shop", "200", 100))), answer(calls(("Shop", "200", 10)))
+    before, now = (
+        answer(calls(("Shop", "200", 100))),
+        answer(calls(("Shop", "200", 10))),
+    )
     assert figures(read(before, 0.0), read(now, 10.0))["requests"]["perSecond"] == 1.0
 
 
@@ -105,7 +117,14 @@ def test_the_screen_fits_the_terminal() -> None:
     assert len(shown) <= 12
     assert max(map(len, shown)) <= 60
     text = "\n".join(lines(seen(), "api.localhost:9095", 200, 1000))
-    for part in ("requests 10.0/s", "p95 190.0 ms", "Shop 1 (org1)", "no token", "50 %", "64 MiB"):
+    for part in (
+        "requests 10.0/s",
+        "p95 190.0 ms",
+        "Shop 1 (org1)",
+        "no token",
+        "50 %",
+        "64 MiB",
+    ):
         assert part in text
 
 

@@ -35,7 +35,9 @@ class Programs:
 
 
 def machine(place: Path, programs: Programs, platform: str = "linux") -> Machine:
-    return Machine(place, place / "home", platform, programs, lambda name: f"/usr/bin/{name}")
+    return Machine(
+        place, place / "home", platform, programs, lambda name: f"/usr/bin/{name}"
+    )
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ def ca(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("folder", ANCHORS)
-def test_the_system_reads_the_ca_and_forgets_it(tmp_path: Path, ca: Path, folder: str) -> None:
+def test_the_system_reads_the_ca_and_forgets_it(
+    tmp_path: Path, ca: Path, folder: str
+) -> None:
     (tmp_path / folder).mkdir(parents=True)
     programs = Programs()
     trust(ca, machine(tmp_path, programs))
@@ -60,7 +64,9 @@ def test_the_system_reads_the_ca_and_forgets_it(tmp_path: Path, ca: Path, folder
     assert len(set(programs.commands)) == 1
 
 
-def test_each_browser_profile_gets_it_once_for_tls_servers(tmp_path: Path, ca: Path) -> None:
+def test_each_browser_profile_gets_it_once_for_tls_servers(
+    tmp_path: Path, ca: Path
+) -> None:
     for profile in (".pki/nssdb", ".mozilla/firefox/abc.default"):
         (tmp_path / "home" / profile).mkdir(parents=True)
         (tmp_path / "home" / profile / "cert9.db").touch()
@@ -99,12 +105,16 @@ def test_a_missing_certutil_is_named_with_its_package(tmp_path: Path, ca: Path) 
 
 
 def test_without_a_ca_the_first_start_is_named(tmp_path: Path) -> None:
-    done = commands.run(("trust",), {**os.environ, "KAPI_DATA_DIR": str(tmp_path / "none")})
+    done = commands.run(
+        ("trust",), {**os.environ, "KAPI_DATA_DIR": str(tmp_path / "none")}
+    )
     assert done.returncode == 7
     assert "kapi up" in done.stderr
 
 
 def test_the_version_is_an_option_too() -> None:
     done = commands.run(("--version",), dict(os.environ))
-    version = json.loads(commands.run(("version", "-o", "json"), dict(os.environ)).stdout)["kapi"]
+    version = json.loads(
+        commands.run(("version", "-o", "json"), dict(os.environ)).stdout
+    )["kapi"]
     assert done.stdout == f"kapi {version}\n"

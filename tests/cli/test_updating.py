@@ -38,7 +38,12 @@ class Platform:
         return answer
 
     def answer(
-        self, method: str, path: str, body: bytes, headers: dict[str, str], scopes: Sequence[str]
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: dict[str, str],
+        scopes: Sequence[str],
     ) -> Answer:
         assert (method, path, scopes) == ("PATCH", "/api/users/ada", ("kapi:users",))
         if headers["If-Match"] != self._tag():
@@ -90,7 +95,9 @@ def test_a_group_that_another_command_adds_meanwhile_stays(platform: Platform) -
     assert platform.user["groups"] == ["staff", "night", "day", "admins"]
 
 
-def test_a_person_whom_others_change_each_time_is_left_alone(platform: Platform) -> None:
+def test_a_person_whom_others_change_each_time_is_left_alone(
+    platform: Platform,
+) -> None:
     platform.others = [f"group-{number}" for number in range(50)]
     with pytest.raises(Problem, match="was changed by others 20 times") as refused:
         users.update("ada", add_group=["admins"])

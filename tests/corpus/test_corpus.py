@@ -75,7 +75,9 @@ def judge(content: bytes) -> str:
     the fault.
     """
     try:
-        made = generated(content, choices=Choices(url="https://documents.example/openapi.json"))
+        made = generated(
+            content, choices=Choices(url="https://documents.example/openapi.json")
+        )
     except Invalid as error:
         message = error.diagnostics[0].message
         return "refused" if any(reason in message for reason in REASONS) else message
@@ -101,8 +103,12 @@ def _has_place(item: Diagnostic) -> bool:
 def test_what_is_generated_of_real_documents_can_be_deployed() -> None:
     found = documents()
     assert len(found) >= 300
-    told = {str(path.relative_to(DIRECTORY)): judge(path.read_bytes()) for path in found}
-    assert {name: fault for name, fault in told.items() if fault not in {"", "refused"}} == {}
+    told = {
+        str(path.relative_to(DIRECTORY)): judge(path.read_bytes()) for path in found
+    }
+    assert {
+        name: fault for name, fault in told.items() if fault not in {"", "refused"}
+    } == {}
     assert list(told.values()).count("refused") < len(found) // 20
 
 
@@ -128,7 +134,12 @@ def deploy(platform: Platform, path: Path, number: int) -> None:
     )
     conf = json.loads(done.stdout)
     operation = next(
-        (item for item in conf["operations"] if item["secured"] and "{" not in item["target"]), None
+        (
+            item
+            for item in conf["operations"]
+            if item["secured"] and "{" not in item["target"]
+        ),
+        None,
     )
     if operation is not None:
         base = f"/corpus/{number}/{conf['version']}"
@@ -147,13 +158,19 @@ def test_a_sample_is_deployed(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "yaml"])
-def test_the_document_of_github_is_deployed(platform: Platform, tmp_path: Path, form: str) -> None:
+def test_the_document_of_github_is_deployed(
+    platform: Platform, tmp_path: Path, form: str
+) -> None:
     path = GITHUB
     if form == "yaml":
         path = tmp_path / "github.yaml"
         value = json.loads(GITHUB.read_bytes())
         path.write_text(
-            yaml.dump(value, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False),
+            yaml.dump(
+                value,
+                Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper),
+                sort_keys=False,
+            ),
             "utf-8",
         )
     assert GITHUB.stat().st_size > 12_000_000

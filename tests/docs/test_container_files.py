@@ -15,7 +15,9 @@ DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
 
 def test_the_image_runs_as_a_user_with_a_health_check() -> None:
     final = DOCKERFILE.rpartition("\nFROM ")[2]
-    words = [line.split()[0] for line in final.splitlines() if re.match(r"[A-Z]+ ", line)]
+    words = [
+        line.split()[0] for line in final.splitlines() if re.match(r"[A-Z]+ ", line)
+    ]
     assert re.search(r"^USER 10001:10001$", final, re.MULTILINE)
     assert 'CMD ["kapi", "status"]' in final
     assert words.index("USER") < words.index("ENTRYPOINT")
@@ -48,9 +50,13 @@ def test_the_lock_of_the_image_has_its_extras_and_hashes() -> None:
 
 
 def test_compose_confines_the_container_and_waits_for_the_database() -> None:
-    services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))["services"]
+    services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))[
+        "services"
+    ]
     kapi = services["kapi"]
     assert (kapi["read_only"], kapi["cap_drop"]) == (True, ["ALL"])
     assert all(port.startswith("127.0.0.1:") for port in kapi["ports"])
     assert kapi["depends_on"]["database"]["condition"] == "service_healthy"
-    assert (ROOT / "deploy" / kapi["build"]["context"] / kapi["build"]["dockerfile"]).exists()
+    assert (
+        ROOT / "deploy" / kapi["build"]["context"] / kapi["build"]["dockerfile"]
+    ).exists()

@@ -17,7 +17,11 @@ from kapi.policies import POLICIES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-CODES = {name: code for name, code in vars(error_codes).items() if isinstance(code, ErrorCode)}
+CODES = {
+    name: code
+    for name, code in vars(error_codes).items()
+    if isinstance(code, ErrorCode)
+}
 FIGURES = "from kapi.figures import"
 """The modules that make metrics have this import."""
 
@@ -34,14 +38,24 @@ def rows(page: str) -> list[list[str]]:
 
 def metrics_of(source: str) -> set[str]:
     """The names of metrics in a module."""
-    texts = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
-    return {text for text in texts if isinstance(text, str) and re.fullmatch("kapi_[a-z_]+", text)}
+    texts = (
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant)
+    )
+    return {
+        text
+        for text in texts
+        if isinstance(text, str) and re.fullmatch("kapi_[a-z_]+", text)
+    }
 
 
 METRICS = set[str]().union(
     *(
         metrics_of(source)
-        for source in (path.read_text("utf-8") for path in (ROOT / "src/kapi").rglob("*.py"))
+        for source in (
+            path.read_text("utf-8") for path in (ROOT / "src/kapi").rglob("*.py")
+        )
         if FIGURES in source
     )
 )
@@ -52,7 +66,11 @@ RECORDS = re.compile(r"store\.audit import|people\.audited import|self\.told\(")
 
 def events_of(source: str) -> set[str]:
     """The names of events with a dot in a module; not those of loggers and files."""
-    texts = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
+    texts = (
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant)
+    )
     dotted = re.compile(r"[a-z_]+\.[a-z_]+")
     names = {text for text in texts if isinstance(text, str) and dotted.fullmatch(text)}
     return {name for name in names if not re.match(r"kapi\.|.*\.(html|lock)$", name)}
@@ -61,7 +79,9 @@ def events_of(source: str) -> set[str]:
 OTHER_EVENTS = set[str]().union(
     *(
         events_of(source)
-        for source in (path.read_text("utf-8") for path in (ROOT / "src/kapi").rglob("*.py"))
+        for source in (
+            path.read_text("utf-8") for path in (ROOT / "src/kapi").rglob("*.py")
+        )
         if RECORDS.search(source)
     ),
     {"sign_in", "sign_out"},
@@ -72,7 +92,9 @@ OTHER_EVENTS = set[str]().union(
 @pytest.mark.parametrize("name", CODES)
 def test_every_error_has_a_row(name: str) -> None:
     code = CODES[name]
-    found = [row for row in rows("errors.md") if code.number in re.findall(r"\d+", row[0])]
+    found = [
+        row for row in rows("errors.md") if code.number in re.findall(r"\d+", row[0])
+    ]
     assert found, f"docs/errors.md has no row for {code.number} ({code.text})"
     sent = [row[1:3] for row in found if len(row) == 4]
     if sent:
@@ -81,7 +103,9 @@ def test_every_error_has_a_row(name: str) -> None:
 
 def test_every_metric_has_a_row_and_no_row_is_of_another() -> None:
     named = set(
-        re.findall(r"`(kapi_[a-z_]+)`", " ".join(row[0] for row in rows("operate/metrics.md")))
+        re.findall(
+            r"`(kapi_[a-z_]+)`", " ".join(row[0] for row in rows("operate/metrics.md"))
+        )
     )
     assert len(METRICS) >= 30
     assert METRICS ^ named == set()
@@ -91,20 +115,30 @@ def test_the_dashboard_and_the_alerts_use_metrics_that_exist() -> None:
     used = set[str]()
     for path in (ROOT / "examples/monitoring").iterdir():
         used |= set(re.findall(r"\bkapi_[a-z_]+", path.read_text("utf-8")))
-    known = METRICS | {f"{name}_{part}" for name in METRICS for part in ("bucket", "sum", "count")}
+    known = METRICS | {
+        f"{name}_{part}" for name in METRICS for part in ("bucket", "sum", "count")
+    }
     assert used
     assert used - known == set()
 
 
 def test_every_policy_of_a_conf_has_a_page() -> None:
-    pages = "".join(page.read_text("utf-8") for page in (DOCS / "policies").glob("*.md"))
+    pages = "".join(
+        page.read_text("utf-8") for page in (DOCS / "policies").glob("*.md")
+    )
     names = {item.name for policy in POLICIES for item in policy.conf_part.listed}
     assert len(names) >= 20
     assert sorted(name for name in names if not re.search(rf"\b{name}\b", pages)) == []
 
 
 def test_the_events_are_found() -> None:
-    some = {"audit.limited", "client.authenticate", "console.try", "key.publish", "token.revoke"}
+    some = {
+        "audit.limited",
+        "client.authenticate",
+        "console.try",
+        "key.publish",
+        "token.revoke",
+    }
     assert some <= OTHER_EVENTS
 
 

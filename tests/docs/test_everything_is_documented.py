@@ -23,13 +23,18 @@ def names(cls: type, prefix: str = "") -> list[str]:
     made = []
     for name, kind in field_types(cls).items():
         nested = next(
-            (item for item in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(item)),
+            (
+                item
+                for item in (kind, *typing.get_args(kind))
+                if dataclasses.is_dataclass(item)
+            ),
             None,
         )
         made.append(prefix + name)
         if nested is not None:
             made += names(
-                nested, f"{prefix}{name}{'[]' if typing.get_origin(kind) is tuple else ''}."
+                nested,
+                f"{prefix}{name}{'[]' if typing.get_origin(kind) is tuple else ''}.",
             )
     return made
 
@@ -38,7 +43,11 @@ def names(cls: type, prefix: str = "") -> list[str]:
     "name",
     [
         "data_dir",
-        *(name for section, cls in SECTIONS.items() for name in names(cls, f"{section}.")),
+        *(
+            name
+            for section, cls in SECTIONS.items()
+            for name in names(cls, f"{section}.")
+        ),
     ],
 )
 def test_every_setting_has_a_row(name: str) -> None:
@@ -76,7 +85,9 @@ def test_pages_link_to_pages_only() -> None:
 def test_links_to_headings_lead_somewhere() -> None:
     broken = []
     for page in (ROOT / "docs").rglob("*.md"):
-        for target, heading in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")):
+        for target, heading in re.findall(
+            r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")
+        ):
             there = (page.parent / target) if target else page
             if heading not in headings(there.read_text("utf-8")):
                 broken.append(f"{page.name}: {target}#{heading}")
@@ -93,19 +104,29 @@ def test_no_text_for_people_names_a_file_that_an_installation_lacks() -> None:
     found = []
     for path in (ROOT / "src").rglob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
-        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        docstrings = {
+            id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
+        }
         for node in ast.walk(tree):
             text = (
-                node.value if isinstance(node, ast.Constant) and id(node) not in docstrings else ""
+                node.value
+                if isinstance(node, ast.Constant) and id(node) not in docstrings
+                else ""
             )
-            if isinstance(text, str) and re.search(r"\b(?:docs|examples|tests)/\S", text):
+            if isinstance(text, str) and re.search(
+                r"\b(?:docs|examples|tests)/\S", text
+            ):
                 found.append(f"{path.name}:{node.lineno}: {text}")
     assert found == []
 
 
 def test_every_grant_is_documented() -> None:
-    text = "".join(page.read_text("utf-8") for page in (ROOT / "docs/identity").glob("*.md"))
-    assert [grant.facts.grant_type for grant in GRANTS if grant.facts.grant_type not in text] == []
+    text = "".join(
+        page.read_text("utf-8") for page in (ROOT / "docs/identity").glob("*.md")
+    )
+    assert [
+        grant.facts.grant_type for grant in GRANTS if grant.facts.grant_type not in text
+    ] == []
 
 
 def test_every_field_and_name_of_a_policy_is_documented() -> None:

@@ -47,7 +47,9 @@ def test_a_command_is_understood(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("preset", PRESETS, ids=[preset.name for preset in PRESETS])
 def test_a_preset_has_a_row_with_its_issuer(preset: object) -> None:
     text = (PAGES[0].parent / "oidc.md").read_text("utf-8")
-    row = next(line for line in text.splitlines() if line.startswith(f"| `{preset.name}` |"))  # type: ignore[attr-defined]
+    row = next(
+        line for line in text.splitlines() if line.startswith(f"| `{preset.name}` |")
+    )  # type: ignore[attr-defined]
     issuer = re.sub(r"\{(\w+)\}", r"<\1>", preset.issuer).replace(
         "https://<domain>/t/", "https://api.asgardeo.io/t/"
     )  # type: ignore[attr-defined]
@@ -59,11 +61,15 @@ def test_the_examples_for_the_settings_hold(tmp_path: Path) -> None:
 
     found = []
     for block in re.findall(
-        r"```toml\n(.*?)```", (PAGES[0].parent / "oidc.md").read_text("utf-8"), re.DOTALL
+        r"```toml\n(.*?)```",
+        (PAGES[0].parent / "oidc.md").read_text("utf-8"),
+        re.DOTALL,
     ):
         for item in tomllib.loads(block)["identity"]["issuers"]:
             if "public_key_file" in item:
                 (tmp_path / "key.pem").write_text(Key.make("k").pem())
                 item["public_key_file"] = str(tmp_path / "key.pem")
-            found.append(declare(checked(IssuerSettings, item, "issuer", pytest.fail)).name)
+            found.append(
+                declare(checked(IssuerSettings, item, "issuer", pytest.fail)).name
+            )
     assert found == ["auth0", "partner", "keycloak"]

@@ -14,7 +14,9 @@ from kapi.policies import POLICIES
 
 PAGE = (Path(__file__).parents[2] / "docs/mcp.md").read_text("utf-8")
 CONFS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-OPENAPI = json.dumps({"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}})
+OPENAPI = json.dumps(
+    {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}
+)
 
 
 @pytest.mark.parametrize("text", CONFS, ids=lambda text: yaml.safe_load(text)["name"])

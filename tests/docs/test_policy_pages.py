@@ -24,8 +24,13 @@ from kapi.policies.mediation.wasm_modules import Module
 from kapi.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted((ROOT / "docs/policies").glob("*.md")), ROOT / "docs/coming-from-kong.md"]
-DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+PAGES = [
+    *sorted((ROOT / "docs/policies").glob("*.md")),
+    ROOT / "docs/coming-from-kong.md",
+]
+DEFINITION = (
+    b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+)
 
 
 class AnySecret(dict[tuple[str, str, str], str]):
@@ -59,7 +64,9 @@ def test_the_confs_of_a_page_run(page: Path) -> None:
         secrets=Secrets(AnySecret()),
     )
     for text in confs(page):
-        api = compile_api(text.encode(), DEFINITION, organization="default", policies=POLICIES).api
+        api = compile_api(
+            text.encode(), DEFINITION, organization="default", policies=POLICIES
+        ).api
         rendered = render_api(with_modules(api, fetched), context)
         clusters |= {cluster["name"]: cluster for cluster in rendered["clusters"]}
         scopes += rendered["scopes"]

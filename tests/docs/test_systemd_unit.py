@@ -20,7 +20,11 @@ def test_its_command_line_is_one_of_kapi() -> None:
     assert [command for command, _ in lines] == ["up", "reload"]
     for command, line in lines:
         told = subprocess.run(
-            [KAPI, command, "--help"], capture_output=True, text=True, timeout=60, check=True
+            [KAPI, command, "--help"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         ).stdout
         for option in re.findall(r"--[a-z-]+", line):
             assert option in told

@@ -18,7 +18,9 @@ def _shown(path: Path) -> Iterator[str]:
     if not LACKED.search(code):
         return
     tree = ast.parse(code)
-    expressions = {id(item.value) for item in ast.walk(tree) if isinstance(item, ast.Expr)}
+    expressions = {
+        id(item.value) for item in ast.walk(tree) if isinstance(item, ast.Expr)
+    }
     for item in ast.walk(tree):
         is_text = isinstance(item, ast.Constant) and isinstance(item.value, str)
         if is_text and id(item) not in expressions:
@@ -30,5 +32,7 @@ def _shown(path: Path) -> Iterator[str]:
 def test_no_text_names_a_file_that_is_only_in_the_checkout() -> None:
     named = []
     for path in sorted(SOURCE.rglob("*.py")):
-        named += [f"{path.name}: {text[:80]}" for text in _shown(path) if LACKED.search(text)]
+        named += [
+            f"{path.name}: {text[:80]}" for text in _shown(path) if LACKED.search(text)
+        ]
     assert named == []

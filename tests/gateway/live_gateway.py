@@ -95,9 +95,8 @@ class Minter:
         payload = {key: value for key, value in payload.items() if value is not None}
         head = {"alg": "RS256", "typ": "JWT", "kid": self.name}
         signed = f"{b64(json.dumps(head).encode())}.{b64(json.dumps(payload).encode())}"
-        return (
-            f"{signed}.{b64(self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
-        )
+        proof = self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return f"{signed}.{b64(proof)}"
 
 
 def _number(value: int) -> str:
@@ -153,7 +152,9 @@ class _UnixServer(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def backend(address: Any = ("127.0.0.1", 0), *, certificate: Path | None = None) -> Iterator[int]:
+def backend(
+    address: Any = ("127.0.0.1", 0), *, certificate: Path | None = None
+) -> Iterator[int]:
     """A backend that says what it was asked; yields its port. A path instead of an address makes a
     Unix socket.
     """
@@ -197,7 +198,11 @@ def operation(
     if scopes or alternatives:
         nodes.append(Scopes(scopes, alternatives=alternatives))
     return RestOperation(
-        verb, target, (endpoint,) if endpoint else (), (sandbox,) if sandbox else (), tuple(nodes)
+        verb,
+        target,
+        (endpoint,) if endpoint else (),
+        (sandbox,) if sandbox else (),
+        tuple(nodes),
     )
 
 
@@ -263,7 +268,8 @@ class Gateway:
 
     def scopes(self) -> list[Resource]:
         rendered = [
-            render_scope(segment, self.apis.values(), self.context) for segment in self.segments()
+            render_scope(segment, self.apis.values(), self.context)
+            for segment in self.segments()
         ]
         return [encode(SCOPE, value) for value in rendered if value]
 
@@ -293,7 +299,9 @@ class Gateway:
             self.apis[item.id] = item
         self.trust(*self.trusted())
         touched = {segment for item in added for segment in segments(item)}
-        resources = [encode(CLUSTER, value) for value in render_backends(added, self.context)]
+        resources = [
+            encode(CLUSTER, value) for value in render_backends(added, self.context)
+        ]
         for segment in sorted(touched):
             scope = render_scope(segment, self.apis.values(), self.context)
             assert scope is not None
@@ -313,10 +321,15 @@ class Gateway:
         log.close()
 
     def wait_ready(self) -> None:
-        until(lambda: process.ready(self.admin), lambda: f"Envoy is not ready: {self.log()}")
+        until(
+            lambda: process.ready(self.admin),
+            lambda: f"Envoy is not ready: {self.log()}",
+        )
 
     def log(self) -> str:
-        return run_files.log_path(self.settings, "envoy").read_text("utf-8", "replace")[-3000:]
+        return run_files.log_path(self.settings, "envoy").read_text("utf-8", "replace")[
+            -3000:
+        ]
 
     def stop_envoy(self, number: int = signal.SIGTERM) -> None:
         if self.envoy is not None:
@@ -330,7 +343,9 @@ class Gateway:
         connection = http.client.HTTPSConnection(
             "127.0.0.1", self.settings.gateway.port, timeout=30, context=context
         )
-        raw = socket.create_connection(("127.0.0.1", self.settings.gateway.port), timeout=30)
+        raw = socket.create_connection(
+            ("127.0.0.1", self.settings.gateway.port), timeout=30
+        )
         connection.sock = context.wrap_socket(raw, server_hostname=host)
         return connection
 
@@ -377,11 +392,14 @@ def deployer(
 
 
 @contextlib.contextmanager
-def gateway(*, start: bool = True, timeout: float = 10.0, **fields: Any) -> Iterator[Gateway]:
+def gateway(
+    *, start: bool = True, timeout: float = 10.0, **fields: Any
+) -> Iterator[Gateway]:
     """A gateway in a temporary directory; `fields` are GatewaySettings."""
     folder = Path(tempfile.mkdtemp(prefix="kapi-test-"))
     settings = Settings(
-        data_dir=folder, gateway=GatewaySettings(port=free_port(), concurrency=1, **fields)
+        data_dir=folder,
+        gateway=GatewaySettings(port=free_port(), concurrency=1, **fields),
     )
     run_files.prepare_directories(settings)
     admin = run_files.admin_socket(settings)

@@ -20,7 +20,9 @@ class Servers:
         """They take requests and say nothing."""
         self.streams = 0
 
-    async def source(self, server: str, uris: list[str]) -> AsyncIterator[Mapping[str, Any]]:
+    async def source(
+        self, server: str, uris: list[str]
+    ) -> AsyncIterator[Mapping[str, Any]]:
         self.asked.append((server, uris))
         if server in self.silent:
             return
@@ -29,7 +31,10 @@ class Servers:
         self.streams += 1
         try:
             if server not in self.deaf:
-                yield {"method": "notifications/subscriptions/acknowledged", "params": honored}
+                yield {
+                    "method": "notifications/subscriptions/acknowledged",
+                    "params": honored,
+                }
             while (message := await queue.get()) is not None:
                 yield message
         finally:

@@ -44,11 +44,15 @@ from kapi.policies.authentication.unchecked import no_token
 from kapi.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+DEFINITION = (
+    b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+)
 CHECKS = set(no_token())
 AUTHORITY = (ROOT / "tests/golden/_ca.pem").read_text()
 HOSTS = ("backend", "a.example", "10.0.0.1", "[::1]", "xn--bcher-kva.example")
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=20)
+TEXTS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=20
+)
 SCOPES = st.from_regex(r"[a-z]+:[a-z]+", fullmatch=True)
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True)
 
@@ -83,7 +87,9 @@ def url(
 SEGMENT = st.from_regex(r"[A-Za-z0-9._~!$&'()+,;=:@-]{1,8}", fullmatch=True).filter(
     lambda text: set(text) - {"."}
 )
-PATH = st.lists(SEGMENT, max_size=3).map(lambda parts: "".join(f"/{part}" for part in parts))
+PATH = st.lists(SEGMENT, max_size=3).map(
+    lambda parts: "".join(f"/{part}" for part in parts)
+)
 TARGET = st.builds(
     lambda parts, end: ("".join(f"/{part}" for part in parts) + end) or "/",
     st.lists(
@@ -94,7 +100,9 @@ TARGET = st.builds(
     ),
     st.sampled_from(["", "/*", "/"]),
 )
-HEADER = st.from_regex(r"[Xx]-[A-Za-z0-9]{1,8}(-[a-z0-9]{1,5})?", fullmatch=True).filter(
+HEADER = st.from_regex(
+    r"[Xx]-[A-Za-z0-9]{1,8}(-[a-z0-9]{1,5})?", fullmatch=True
+).filter(
     lambda text: not text.lower().startswith(("x-kapi-", "x-envoy-", "x-forwarded-"))
 )
 HEADER_VALUE = st.text(
@@ -123,7 +131,9 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "id": st.from_regex(r"[A-Za-z0-9._-]{1,20}", fullmatch=True),
     "name": NAMES,
     "basePath": st.builds(
-        lambda first, rest: f"/{first}{rest}", NAMES, st.sampled_from(["", "/b", "/b.c/~d"])
+        lambda first, rest: f"/{first}{rest}",
+        NAMES,
+        st.sampled_from(["", "/b", "/b.c/~d"]),
     ),
     "version": st.sampled_from(["1.0.0", "v1", "v1.2", "2", "a_b", "1-2"]),
     "type": st.just("REST"),
@@ -133,7 +143,9 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "definitionPath": st.builds(lambda first: f"/defs/{first}.json", NAMES),
     "environment": NAMES,
     "target": TARGET,
-    "verb": st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD"]),
+    "verb": st.sampled_from(
+        ["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD"]
+    ),
     "headerName": HEADER,
     "headerValue": HEADER_VALUE,
     "accessControlAllowOrigins": st.lists(ORIGIN, min_size=1, max_size=3),
@@ -152,7 +164,10 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "loadBalancing": st.sampled_from(
         [
             {},
-            {"kind": "leastRequest", "healthCheck": {"path": "/health", "statusCodes": [200, 204]}},
+            {
+                "kind": "leastRequest",
+                "healthCheck": {"path": "/health", "statusCodes": [200, 204]},
+            },
             {"kind": "ringHash", "hashOn": {"cookie": "c"}, "outlierDetection": {}},
             {"kind": "maglev", "hashOn": {"header": "X-User"}},
             {"kind": "random", "outlierDetection": {"serverErrors": 3}},
@@ -195,7 +210,9 @@ def made(shape: Shape, name: str = "") -> st.SearchStrategy[Any]:
                 st.sampled_from(shape.one_of)
                 if shape.one_of
                 else st.text(
-                    "abc xyz/ä", min_size=shape.shortest, max_size=min(shape.longest or 12, 12)
+                    "abc xyz/ä",
+                    min_size=shape.shortest,
+                    max_size=min(shape.longest or 12, 12),
                 )
             )
         case Flag():
@@ -232,17 +249,29 @@ def service_or_url() -> st.SearchStrategy[Any]:
 
 
 def record(shape: Record) -> st.SearchStrategy[dict[str, Any]]:
-    fields = {name: made(of, name) for name, of in shape.fields.items() if name not in NOT_HERE}
+    fields = {
+        name: made(of, name)
+        for name, of in shape.fields.items()
+        if name not in NOT_HERE
+    }
     return st.fixed_dictionaries(
         {name: value for name, value in fields.items() if name in shape.required},
-        optional={name: value for name, value in fields.items() if name not in shape.required},
+        optional={
+            name: value for name, value in fields.items() if name not in shape.required
+        },
     )
 
 
 def by_field(shape: ByField) -> st.SearchStrategy[dict[str, Any]]:
-    names = [name for name in shape.records if shape.name != "policyName" or name in POLICY_NAMES]
+    names = [
+        name
+        for name in shape.records
+        if shape.name != "policyName" or name in POLICY_NAMES
+    ]
     return st.sampled_from(names).flatmap(
-        lambda name: record(shape.records[name]).map(lambda value: {**value, shape.name: name})
+        lambda name: record(shape.records[name]).map(
+            lambda value: {**value, shape.name: name}
+        )
     )
 
 
@@ -259,7 +288,8 @@ def mended(conf: dict[str, Any]) -> dict[str, Any]:
         # A tool needs an operation of the definition; these confs have none.
         item.pop("mcp", None)
         key = "/".join(
-            "{}" if "{" in part else part for part in item["target"].rstrip("/").split("/")
+            "{}" if "{" in part else part
+            for part in item["target"].rstrip("/").split("/")
         )
         operations.setdefault((item["verb"], key), item)
     conf["operations"] = list(operations.values()) or [{"target": "/x", "verb": "GET"}]
@@ -283,12 +313,17 @@ def mended(conf: dict[str, Any]) -> dict[str, Any]:
         for kind in (owner.get("endpointConfigurations") or {}).values():
             for endpoint in kind if isinstance(kind, list) else [kind]:
                 _mend_endpoint(endpoint)
-        for policy in [*(lists or {}).get("request", []), *(lists or {}).get("response", [])]:
+        for policy in [
+            *(lists or {}).get("request", []),
+            *(lists or {}).get("response", []),
+        ]:
             _mend_policy(policy)
     _mend_ai_limits(conf)
     _mend_balancing(conf)
     authentication = {item["authType"]: item for item in conf.get("authentication", [])}
-    conf["authentication"] = [item for kind, item in authentication.items() if kind == "OAuth2"]
+    conf["authentication"] = [
+        item for kind, item in authentication.items() if kind == "OAuth2"
+    ]
     for item in conf["authentication"]:
         if "dpop" in item:
             # Such a token is in Authorization only.
@@ -330,7 +365,10 @@ def _mend_ai_limits(conf: dict[str, Any]) -> None:
         ]
         for owner in (conf, *conf["operations"])
     ]
-    limited = [[endpoint for endpoint in level if "aiRatelimit" in endpoint] for level in levels]
+    limited = [
+        [endpoint for endpoint in level if "aiRatelimit" in endpoint]
+        for level in levels
+    ]
     if any(limited):
         conf.setdefault("aiProvider", {"name": "OpenAI", "apiVersion": "v1"})
     for endpoint in itertools.chain(*limited[1:]) if limited[0] else ():
@@ -469,7 +507,10 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         if isinstance(value, list)
         else ()
     )
-    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
+    return [
+        path,
+        *(place for key, item in inner for place in places(item, (*path, key))),
+    ]
 
 
 def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
@@ -486,7 +527,9 @@ anything = st.recursive(
     | st.integers()
     | st.floats()
     | TEXTS
-    | st.sampled_from(["/", "/*", "{", "http://", "Host", "*", "a\nb", "GET", "X-Kapi-Path"]),
+    | st.sampled_from(
+        ["/", "/*", "{", "http://", "Host", "*", "a\nb", "GET", "X-Kapi-Path"]
+    ),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(

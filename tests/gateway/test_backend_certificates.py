@@ -37,7 +37,10 @@ class Envoy:
                 stats = []
                 for name, count in envoy.counts.items():
                     stats.append(
-                        {"name": f"cluster.{name}.upstream_cx_connect_fail", "value": count}
+                        {
+                            "name": f"cluster.{name}.upstream_cx_connect_fail",
+                            "value": count,
+                        }
                     )
                 body = json.dumps({"stats": stats}).encode()
                 self.send_response(200)
@@ -52,7 +55,9 @@ class Envoy:
                 pass
 
         self.server = ThreadingUnixStreamServer(str(self.socket), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, args=(0.02,), daemon=True
+        ).start()
 
     def add(self, port: int) -> str:
         context = render_context(Settings(Path("/data")))
@@ -69,7 +74,9 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.envoy, self.now, self.log = Envoy(folder), 1000.0, folder / "backends.log"
         publisher: Any = self.envoy
-        self.looking = BackendCertificates(publisher, self.envoy.socket, self.log, lambda: self.now)
+        self.looking = BackendCertificates(
+            publisher, self.envoy.socket, self.log, lambda: self.now
+        )
 
     def look(self, after: float = 10) -> int:
         """The number of lines afterwards."""
@@ -95,14 +102,19 @@ def port(tmp_path: Path) -> Iterator[int]:
         yield server.port
 
 
-def test_a_backend_is_looked_at_once_its_connections_fail(world: World, port: int) -> None:
+def test_a_backend_is_looked_at_once_its_connections_fail(
+    world: World, port: int
+) -> None:
     name = world.envoy.add(port)
     assert world.look() == 0
     world.envoy.counts[name] = 1
     assert world.look() == 1
     line = json.loads(world.log.read_text())
     assert (line["backend"], line["address"]) == (f"127.0.0.1:{port}",) * 2
-    assert "self-signed" in line["reason"] or "unable to get local issuer" in line["reason"]
+    assert (
+        "self-signed" in line["reason"]
+        or "unable to get local issuer" in line["reason"]
+    )
     assert world.log.stat().st_mode & 0o077 == 0
     assert world.look(after=1000) == 1, "nothing has failed since"
 

@@ -56,7 +56,9 @@ def test_costs_of_ai_models_are_added_without_rounding(tmp_path: Path) -> None:
     found = shown(counted)
     dollars = row("kapi_ai_cost_total", **API, application="shop", currency="USD")
     assert found[dollars] == 1
-    assert found[row("kapi_ai_cost_total", **API, application="", currency="EUR")] == 3e-12
+    assert (
+        found[row("kapi_ai_cost_total", **API, application="", currency="EUR")] == 3e-12
+    )
 
 
 def test_a_call_that_passed(tmp_path: Path) -> None:
@@ -66,7 +68,13 @@ def test_a_call_that_passed(tmp_path: Path) -> None:
     found = shown(counted)
     assert (
         found[
-            row("kapi_requests_total", **HERE, operation="GET /items/{id}", status="200", code="")
+            row(
+                "kapi_requests_total",
+                **HERE,
+                operation="GET /items/{id}",
+                status="200",
+                code="",
+            )
         ]
         == 2
     )
@@ -83,7 +91,12 @@ def test_a_call_that_passed(tmp_path: Path) -> None:
 def test_calls_that_did_not_pass(tmp_path: Path) -> None:
     counted = figures(tmp_path)
     counted.count(
-        call(status=403, decision="refused", code="900910", reason="scope items:write is missing")
+        call(
+            status=403,
+            decision="refused",
+            code="900910",
+            reason="scope items:write is missing",
+        )
     )
     counted.count(call(status=429, decision="refused", code="900800"))
     counted.count(call(status=503, decision="failed", code="102503", flags="UF,URX"))
@@ -101,7 +114,10 @@ def test_calls_that_did_not_pass(tmp_path: Path) -> None:
         == 1
     )
     assert found[row("kapi_limits_reached_total", **API, code="900800")] == 1
-    assert found[row("kapi_upstream_failures_total", **API, reason="connection failed")] == 1
+    assert (
+        found[row("kapi_upstream_failures_total", **API, reason="connection failed")]
+        == 1
+    )
     assert len([key for key in found if key[0] == "kapi_limits_reached_total"]) == 1
 
 
@@ -115,26 +131,48 @@ def test_kinds_of_hosts(tmp_path: Path) -> None:
         "x.gw.wso2.com",
         "evil",
     ):
-        counted.count({"url": f"{host}/x", "status": 404, "decision": "refused", "code": "404"})
+        counted.count(
+            {"url": f"{host}/x", "status": 404, "decision": "refused", "code": "404"}
+        )
     kinds = {
         dict(labels)["host"]: value
         for (name, labels), value in shown(counted).items()
         if name == "kapi_requests_total"
     }
-    assert kinds == {"system": 2, "provider": 1, "sandbox": 1, "production": 1, "other": 1}
+    assert kinds == {
+        "system": 2,
+        "provider": 1,
+        "sandbox": 1,
+        "production": 1,
+        "other": 1,
+    }
 
 
-def test_ten_thousand_apis_are_bounded_and_none_of_their_calls_is_lost(tmp_path: Path) -> None:
+def test_ten_thousand_apis_are_bounded_and_none_of_their_calls_is_lost(
+    tmp_path: Path,
+) -> None:
     counted = figures(tmp_path, 1000)
     for number in range(10_000):
         counted.count(call(api=f"Api{number}"))
     found = shown(counted)
-    requests = {key: value for key, value in found.items() if key[0] == "kapi_requests_total"}
+    requests = {
+        key: value for key, value in found.items() if key[0] == "kapi_requests_total"
+    }
     assert len(requests) == 1001
     assert sum(requests.values()) == 10_000
-    other = {"api": "other", "version": "other", "organization": "other", "host": "production"}
+    other = {
+        "api": "other",
+        "version": "other",
+        "organization": "other",
+        "host": "production",
+    }
     assert (
-        found[row("kapi_requests_total", **other, operation="other", status="200", code="")] == 9000
+        found[
+            row(
+                "kapi_requests_total", **other, operation="other", status="200", code=""
+            )
+        ]
+        == 9000
     )
     assert found[row("kapi_request_duration_seconds_count", **other)] == 9000
     assert len(found) < 1001 * 20

@@ -32,7 +32,9 @@ def line(minute: int = 0, **more: Any) -> dict[str, Any]:
     }
 
 
-def seen(history: CallHistory, minute: int = 0, api: tuple[str, str] | None = None) -> Overview:
+def seen(
+    history: CallHistory, minute: int = 0, api: tuple[str, str] | None = None
+) -> Overview:
     return overview(history, "acme", HOUR, AT + minute * 60, api)
 
 
@@ -41,7 +43,9 @@ def test_calls_are_counted_by_minute_api_and_operation() -> None:
     for given in (
         line(),
         line(status=503),
-        line(2, operation="PUT /pets", decision="refused", reason="no token", status=401),
+        line(
+            2, operation="PUT /pets", decision="refused", reason="no token", status=401
+        ),
         line(2, api="Shop", version="2"),
         line(2, organization="other"),
         line(2, api=None),

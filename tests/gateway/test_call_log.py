@@ -15,11 +15,18 @@ OURS = Wanted("default")
 
 def write(path: Path, *calls: dict[str, Any]) -> None:
     with path.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(call, separators=(",", ":")) + "\n" for call in calls)
+        file.writelines(
+            json.dumps(call, separators=(",", ":")) + "\n" for call in calls
+        )
 
 
 def call(number: int, **more: Any) -> dict[str, Any]:
-    return {"request_id": f"00000000-{number}", "organization": "default", "api": "A", **more}
+    return {
+        "request_id": f"00000000-{number}",
+        "organization": "default",
+        "api": "A",
+        **more,
+    }
 
 
 def numbers(calls: list[dict[str, Any]]) -> list[str]:
@@ -57,7 +64,12 @@ def test_only_the_calls_that_are_wanted(tmp_path: Path) -> None:
     log = CallLog(path)
     assert numbers(log.newest(Wanted("default", refused=True), 9)[0]) == ["2", "5"]
     assert numbers(log.newest(Wanted("default", api="B"), 9)[0]) == ["5"]
-    assert numbers(log.newest(Wanted("default", with_system=True), 9)[0]) == ["1", "2", "4", "5"]
+    assert numbers(log.newest(Wanted("default", with_system=True), 9)[0]) == [
+        "1",
+        "2",
+        "4",
+        "5",
+    ]
     assert log.of("00000000-3", OURS) is None
     assert log.of('x","y":"', OURS) is None
 
@@ -74,7 +86,9 @@ def test_a_line_that_is_being_written_is_not_read(tmp_path: Path) -> None:
 
 def test_empty_fields_are_left_out_however_they_are_written(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
-    write(path, call(1, subject="-", application=None, consumer="", bytes_in=0, url="a/-"))
+    write(
+        path, call(1, subject="-", application=None, consumer="", bytes_in=0, url="a/-")
+    )
     assert CallLog(path).newest(OURS, 1)[0] == [call(1, bytes_in=0, url="a/-")]
 
 
@@ -90,12 +104,17 @@ def test_the_missing_scopes_are_named() -> None:
     )
     assert with_exact_reason(refused)["reason"] == "scopes a, c are missing"
     assert "because scopes a, c are missing" in explanation(refused)
-    assert with_exact_reason({**refused, "scopes": ["a", "b"]})["reason"] == "scope c is missing"
+    assert (
+        with_exact_reason({**refused, "scopes": ["a", "b"]})["reason"]
+        == "scope c is missing"
+    )
 
 
 def test_the_first_reason_that_matches_counts() -> None:
     assert reason_of("jwt_authn_access_denied{Jwt_is_expired}", 401).code == "900903"
-    assert reason_of("rbac_access_denied_matched_policy[900901_typ]", 401).code == "900901"
+    assert (
+        reason_of("rbac_access_denied_matched_policy[900901_typ]", 401).code == "900901"
+    )
     assert reason_of("rbac_access_denied_matched_policy[none]", 403).code == "900910"
     assert reason_of("upstream_response_timeout", 504).decision == "failed"
     assert reason_of("via_upstream", 500).decision == "allowed"

@@ -18,21 +18,33 @@ from kapi.policies import POLICIES
 from kapi.policies.contract import Place
 from kapi.policies.streams.rules import PREFIX, rules
 
-DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+DEFINITION = (
+    b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+)
 OPERATION = {"target": "/chat", "verb": "GET", "stream": {"type": "WebSocket"}}
 CERTIFICATES = [
-    {"authType": "mTLS", "required": "mandatory", "certificates": [{"name": "c", "key": "crt"}]}
+    {
+        "authType": "mTLS",
+        "required": "mandatory",
+        "certificates": [{"name": "c", "key": "crt"}],
+    }
 ]
 
 
 def place(port: int = 80, secrets: Secrets | None = None, **more: Any) -> Place:
-    fields = {name: more.pop(name) for name in ("scopes", "secured", "rateLimit") if name in more}
+    fields = {
+        name: more.pop(name)
+        for name in ("scopes", "secured", "rateLimit")
+        if name in more
+    }
     conf = {
         "name": "A",
         "basePath": "/a",
         "version": "1",
         "type": "REST",
-        "endpointConfigurations": {"production": {"endpoint": f"http://backend:{port}"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://backend:{port}"}
+        },
         "operations": [{**OPERATION, **fields}],
         **more,
     }
@@ -48,7 +60,9 @@ def place(port: int = 80, secrets: Secrets | None = None, **more: Any) -> Place:
 def test_rules_change_with_who_may_call() -> None:
     usual = rules(place())
     assert usual.startswith(PREFIX)
-    assert rules(place(port=81, rateLimit={"requestsPerUnit": 1, "unit": "Day"})) == usual
+    assert (
+        rules(place(port=81, rateLimit={"requestsPerUnit": 1, "unit": "Day"})) == usual
+    )
     others = (
         place(scopes=["a"]),
         place(secured=False),
@@ -64,7 +78,9 @@ def test_rules_change_with_the_certificates_that_a_secret_holds() -> None:
     def known(pem: str) -> Secrets:
         return Secrets({("o", "c", "crt"): pem})
 
-    one, other = (rules(place(secrets=known(pem), authentication=CERTIFICATES)) for pem in "12")
+    one, other = (
+        rules(place(secrets=known(pem), authentication=CERTIFICATES)) for pem in "12"
+    )
     assert one != other
 
 
@@ -75,7 +91,9 @@ ASKING = {"policyName": "ExternalAuthorization"}
 def test_rules_change_with_users_and_authorization_services() -> None:
     def found(secret: str = "", **policy: Any) -> str:
         policies = {"apiPolicies": {"request": [policy]}} if policy else {}
-        return rules(place(secrets=Secrets({("o", "s", "k"): secret}), secured=False, **policies))
+        return rules(
+            place(secrets=Secrets({("o", "s", "k"): secret}), secured=False, **policies)
+        )
 
     users = {"secretName": "s", "secretKey": "k"}
     every = {
@@ -114,7 +132,9 @@ def name(number: int) -> str:
 
 
 def scope(segment: str, *numbers: int) -> Resource:
-    return resource("scope", segment, b"\n".join(name(number).encode() for number in numbers))
+    return resource(
+        "scope", segment, b"\n".join(name(number).encode() for number in numbers)
+    )
 
 
 def test_rules_that_are_gone_are_told_once_envoy_has_the_new_routes() -> None:

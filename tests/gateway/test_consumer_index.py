@@ -11,7 +11,12 @@ from kapi.gateway.applications import Applications, pattern_fault
 from kapi.gateway.consumer_index import consumer_index, matches
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.identity.settings import read_settings
-from kapi.settings import ApplicationSettings, Settings, SubscriptionsSettings, TierSettings
+from kapi.settings import (
+    ApplicationSettings,
+    Settings,
+    SubscriptionsSettings,
+    TierSettings,
+)
 from kapi.settings.subscriptions import KeyLimitSettings
 from kapi.store import StoredApi
 from kapi.store.engine.database import Database
@@ -29,7 +34,15 @@ BURSTY = TierSettings("Bursty", 10, "Day", burst=2, stop_on_quota_reach=False)
 
 def api(name: str, version: str, organization: str = "default") -> StoredApi:
     return StoredApi(
-        f"{name}-{version}", organization, name, version, "", f"/{name}/{version}", None, 1, 1
+        f"{name}-{version}",
+        organization,
+        name,
+        version,
+        "",
+        f"/{name}/{version}",
+        None,
+        1,
+        1,
     )
 
 
@@ -45,9 +58,9 @@ def application(*subscriptions: Subscription, tier: str = "") -> Application:
 
 
 def consumer(item: Application, *apis: StoredApi) -> str:
-    return consumer_index([item], lambda: apis, (), SubscriptionsSettings(tiers=(GOLD, BURSTY)))[
-        "k\tdefault\tkey"
-    ]
+    return consumer_index(
+        [item], lambda: apis, (), SubscriptionsSettings(tiers=(GOLD, BURSTY))
+    )["k\tdefault\tkey"]
 
 
 def test_a_consumer_has_a_line_for_each_api_it_may_call() -> None:
@@ -73,7 +86,11 @@ def test_a_consumer_has_a_line_for_each_api_it_may_call() -> None:
 
 def test_a_tier_may_limit_tokens_with_or_without_requests() -> None:
     tokens = TierSettings(
-        "Tokens", prompt_tokens=10, completion_tokens=20, total_tokens=25, token_unit="Hour"
+        "Tokens",
+        prompt_tokens=10,
+        completion_tokens=20,
+        total_tokens=25,
+        token_unit="Hour",
     )
     both = TierSettings("Both", 5, total_tokens=7, stop_on_quota_reach=False)
     settings = SubscriptionsSettings(tiers=(tokens, both))
@@ -92,9 +109,9 @@ def test_a_subscription_to_the_version_itself_holds_before_a_pattern() -> None:
         Subscription("2", "pets", "1.0.0", "BLOCKED"),
         Subscription("3", "pets", "1.*", "ON_HOLD"),
     )
-    assert consumer(application(*patterns), api("pets", "1.0.0"), api("pets", "1.1.0")).split("\n")[
-        1:
-    ] == [
+    assert consumer(
+        application(*patterns), api("pets", "1.0.0"), api("pets", "1.1.0")
+    ).split("\n")[1:] == [
         "pets-1.0.0\tBLOCKED",
         "pets-1.1.0\tACTIVE",
     ]
@@ -105,7 +122,9 @@ def test_deployed_apis_are_not_looked_at_without_subscriptions() -> None:
         raise AssertionError
 
     assert (
-        consumer_index([application()], asked, (), SubscriptionsSettings())["k\tdefault\tkey"]
+        consumer_index([application()], asked, (), SubscriptionsSettings())[
+            "k\tdefault\tkey"
+        ]
         == "app\tdefault\tPRODUCTION\tdev"
     )
 
@@ -115,7 +134,9 @@ def test_issuers_tiers_and_limits_by_key_have_records_too() -> None:
         KeyLimitSettings("user key", 4, "bob&x"),
         KeyLimitSettings("ip", 9, unit="Second", organization="org1"),
     )
-    settings = SubscriptionsSettings(default_tier="Gold", tiers=(GOLD,), key_limits=limits)
+    settings = SubscriptionsSettings(
+        default_tier="Gold", tiers=(GOLD,), key_limits=limits
+    )
     issuers = (
         TrustedIssuer("a", "https://a", "{}", consumer_key_claim="azp"),
         TrustedIssuer("b", "https://b", "{}", consumer_key_claim=""),
@@ -142,7 +163,9 @@ def test_issuers_tiers_and_limits_by_key_have_records_too() -> None:
         ("+", "+", True),
     ],
 )
-def test_a_pattern_is_about_the_whole_version(pattern: str, version: str, expected: bool) -> None:
+def test_a_pattern_is_about_the_whole_version(
+    pattern: str, version: str, expected: bool
+) -> None:
     assert matches(pattern, version) is expected
 
 
@@ -152,7 +175,9 @@ def test_a_pattern_that_is_none_is_refused_with_a_reason() -> None:
     assert "128" in pattern_fault("a" * 129)
 
 
-def test_settings_that_do_not_fit_together_are_refused_all_at_once(tmp_path: Path) -> None:
+def test_settings_that_do_not_fit_together_are_refused_all_at_once(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "kapi.toml").write_text("""
 [subscriptions]
 default_tier = "None"
@@ -202,7 +227,9 @@ requests = 2
 
 
 def shops(tmp_path: Path, *fixed: ApplicationSettings) -> Applications:
-    settings = Settings(tmp_path, subscriptions=SubscriptionsSettings(applications=fixed))
+    settings = Settings(
+        tmp_path, subscriptions=SubscriptionsSettings(applications=fixed)
+    )
     return Applications(
         settings, ApplicationStore(Database.open(tmp_path / "kapi.db")), lambda: 5.0
     )
@@ -212,12 +239,17 @@ def test_applications_may_share_a_name_across_organizations_or_with_ids_of_their
     tmp_path: Path,
 ) -> None:
     known = shops(
-        tmp_path, ApplicationSettings("fixed"), ApplicationSettings("fixed", id="fixed-2", tier="")
+        tmp_path,
+        ApplicationSettings("fixed"),
+        ApplicationSettings("fixed", id="fixed-2", tier=""),
     )
     first, other = known.create("default", "shop"), known.create("org1", "shop")
     north = known.create("default", "shop", own_id="shop-north")
     assert len({first.id, other.id, north.id}) == 3
-    assert (known.get("org1", "shop"), known.get("default", "shop-north")) == (other, north)
+    assert (known.get("org1", "shop"), known.get("default", "shop-north")) == (
+        other,
+        north,
+    )
     known.add_key("default", "shop-north", ConsumerKey("north", "PRODUCTION"))
     assert known.get("default", first.id).keys == ()
     for name in ("shop", "fixed"):
@@ -230,7 +262,11 @@ def test_applications_may_share_a_name_across_organizations_or_with_ids_of_their
         {"name": "x", "own_id": "fixed-2"},
         {"name": "fixed"},
     ]
-    for fields in (*taken, {"name": "x", "own_id": "a b"}, {"name": "x", "own_id": "\t"}):
+    for fields in (
+        *taken,
+        {"name": "x", "own_id": "a b"},
+        {"name": "x", "own_id": "\t"},
+    ):
         for organization in ("default", *(["org1"] if "own_id" in fields else [])):
             with pytest.raises(Problem):
                 known.create(organization, **fields)
@@ -268,7 +304,10 @@ def test_applications_are_kept_when_their_names_may_be_shared(tmp_path: Path) ->
         for row in database.rows("SELECT name FROM migrations")
         if "application_names" in row[0]
     ]
-    store, item = ApplicationStore(database), Application("app", "default", "shop", "Gold", 5)
+    store, item = (
+        ApplicationStore(database),
+        Application("app", "default", "shop", "Gold", 5),
+    )
     store.create(item)
     store.add_key(item, ConsumerKey("key", "SANDBOX"))
     store.subscribe("app", Subscription("s", "pets", "1.0.0"))
@@ -291,7 +330,10 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     from kapi.store.gateway.counters import Counter, Counters
 
     database = Database.open(tmp_path / "kapi.db")
-    store, item = ApplicationStore(database), Application("app", "default", "shop", "Gold", 5)
+    store, item = (
+        ApplicationStore(database),
+        Application("app", "default", "shop", "Gold", 5),
+    )
     store.create(item)
     store.add_key(item, ConsumerKey("key", "SANDBOX"))
     store.subscribe("app", Subscription("s", "pets", "1.0.0"))

@@ -10,7 +10,13 @@ from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 
 from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, SCOPE
 from kapi.gateway.envoy.resources.resource import Resource, resource
-from kapi.gateway.envoy.stream.delta import ORDER, DeltaStream, Request, Response, Wanted
+from kapi.gateway.envoy.stream.delta import (
+    ORDER,
+    DeltaStream,
+    Request,
+    Response,
+    Wanted,
+)
 
 TYPES = (CLUSTER, EXTENSION, SCOPE)
 
@@ -27,7 +33,9 @@ def text_of(kind: str, body: bytes) -> str:
     """What is in a resource; a scope that Envoy has to use again got another route name."""
     if kind != SCOPE:
         return body.decode()
-    return ScopedRouteConfiguration.FromString(body).route_configuration.name.rstrip("~")
+    return ScopedRouteConfiguration.FromString(body).route_configuration.name.rstrip(
+        "~"
+    )
 
 
 class Envoy:
@@ -118,7 +126,9 @@ def test_envoy_ends_with_what_is_desired(seed: int) -> None:
                 assert envoy.stream.holds(kind, name)
             else:
                 assert envoy.stream.rejection(kind, name) == "it is bad"
-    gone = [(kind, name) for kind, name in envoy.held if name not in desired[kind].items]
+    gone = [
+        (kind, name) for kind, name in envoy.held if name not in desired[kind].items
+    ]
     assert gone == []
 
 
@@ -130,7 +140,9 @@ def test_an_envoy_that_is_back_gets_the_difference_only() -> None:
     (empty,) = stream.on_request(Request(type_url=SCOPE))
     stream.on_request(Request(type_url=SCOPE, response_nonce=empty.nonce))
     request = Request(type_url=CLUSTER)
-    versions = {f"r{number}": item(CLUSTER, number, 1).version for number in (0, 1, 2, 7)}
+    versions = {
+        f"r{number}": item(CLUSTER, number, 1).version for number in (0, 1, 2, 7)
+    }
     versions["r1"] = "older"
     request.initial_resource_versions.update(versions)
     (response,) = stream.on_request(request)

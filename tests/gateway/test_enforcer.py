@@ -65,11 +65,17 @@ def question(
     ).encode()
 
 
-def signer(store: EnforcerKeys, clock: Any = time.time, **more: Any) -> tuple[BackendJwts, KeySet]:
+def signer(
+    store: EnforcerKeys, clock: Any = time.time, **more: Any
+) -> tuple[BackendJwts, KeySet]:
     keys = ensure_key(store, 1)
     numbers = iter(range(10**9))
     made = BackendJwts(
-        keys, "wso2.org/products/am", now=clock, random_id=lambda: f"id-{next(numbers)}", **more
+        keys,
+        "wso2.org/products/am",
+        now=clock,
+        random_id=lambda: f"id-{next(numbers)}",
+        **more,
     )
     return made, KeySet.import_key_set(json.loads(jwks(keys)))
 
@@ -89,7 +95,9 @@ def test_there_is_one_key_and_it_stays(store: EnforcerKeys, tmp_path: Path) -> N
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_claims_about_the_token_stay_out_and_custom_ones_win(store: EnforcerKeys) -> None:
+def test_claims_about_the_token_stay_out_and_custom_ones_win(
+    store: EnforcerKeys,
+) -> None:
     made, keys = signer(store)
     sent = {
         "iss": "https://other",
@@ -108,8 +116,16 @@ def test_claims_about_the_token_stay_out_and_custom_ones_win(store: EnforcerKeys
         DIALECT + "subscriber": "forged",
         "organizations": ["forged"],
     }
-    claims = claims_of(made.answer(question(sent, custom={"level": 3, "email": "x"})).token, keys)
-    assert (claims["iss"], claims["sub"], claims["groups"], claims["level"], claims["email"]) == (
+    claims = claims_of(
+        made.answer(question(sent, custom={"level": 3, "email": "x"})).token, keys
+    )
+    assert (
+        claims["iss"],
+        claims["sub"],
+        claims["groups"],
+        claims["level"],
+        claims["email"],
+    ) == (
         "wso2.org/products/am",
         "anna",
         ["a", "b"],
@@ -119,7 +135,10 @@ def test_claims_about_the_token_stay_out_and_custom_ones_win(store: EnforcerKeys
     assert not {"aud", "nbf", "scope", "cnf"} & set(claims)
     assert claims["jti"].startswith("id-")
     assert claims[DIALECT + "subscriber"] == "anna"
-    assert (claims[DIALECT + "applicationname"], claims[DIALECT + "enduser"]) == ("app", "anna")
+    assert (claims[DIALECT + "applicationname"], claims[DIALECT + "enduser"]) == (
+        "app",
+        "anna",
+    )
 
 
 def test_the_description_of_the_call_is_ours(store: EnforcerKeys) -> None:
@@ -133,7 +152,9 @@ def test_the_description_of_the_call_is_ours(store: EnforcerKeys) -> None:
     assert (claims["organizations"], claims["organization"]) == (["default"], "kept")
 
 
-def test_an_answer_is_used_again_until_shortly_before_it_expires(store: EnforcerKeys) -> None:
+def test_an_answer_is_used_again_until_shortly_before_it_expires(
+    store: EnforcerKeys,
+) -> None:
     clock = Clock()
     made, _ = signer(store, clock)
     first = made.answer(question({"sub": "a"}, ttl=100))
@@ -146,7 +167,9 @@ def test_an_answer_is_used_again_until_shortly_before_it_expires(store: Enforcer
     assert first.token not in repr(first)
 
 
-def test_what_is_kept_is_bounded(store: EnforcerKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_kept_is_bounded(
+    store: EnforcerKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(backend_jwt, "MOST_ANSWERS", 3)
     made, _ = signer(store)
     questions = [question({"sub": str(number)}) for number in range(4)]
@@ -188,11 +211,27 @@ APPLICATIONS = (
 
 
 def test_the_application_is_the_one_with_the_consumer_key(store: EnforcerKeys) -> None:
-    made, keys = signer(store, callers=lambda *wanted: find_caller(lambda: APPLICATIONS, *wanted))
+    made, keys = signer(
+        store, callers=lambda *wanted: find_caller(lambda: APPLICATIONS, *wanted)
+    )
     claims = claims_of(made.answer(question({"sub": "anna", "azp": "app"})).token, keys)
-    names = ("applicationid", "applicationUUId", "applicationname", "applicationtier", "tier")
-    assert [claims[DIALECT + name] for name in names] == ["2", "2", "Shop", "Gold", "Silver"]
-    claims = claims_of(made.answer(question({"sub": "anna", "azp": "unknown"})).token, keys)
+    names = (
+        "applicationid",
+        "applicationUUId",
+        "applicationname",
+        "applicationtier",
+        "tier",
+    )
+    assert [claims[DIALECT + name] for name in names] == [
+        "2",
+        "2",
+        "Shop",
+        "Gold",
+        "Silver",
+    ]
+    claims = claims_of(
+        made.answer(question({"sub": "anna", "azp": "unknown"})).token, keys
+    )
     assert [claims[DIALECT + name] for name in names] == [
         "unknown",
         "unknown",
@@ -207,14 +246,27 @@ def test_an_api_key_names_its_application_itself(store: EnforcerKeys) -> None:
     claims = claims_of(
         made.answer(
             question(
-                {"application": {"uuid": "u", "name": "Shop", "owner": "anna", "tier": "Gold"}}
+                {
+                    "application": {
+                        "uuid": "u",
+                        "name": "Shop",
+                        "owner": "anna",
+                        "tier": "Gold",
+                    }
+                }
             )
         ).token,
         keys,
     )
     assert [
         claims[DIALECT + name]
-        for name in ("applicationid", "applicationname", "subscriber", "applicationtier", "enduser")
+        for name in (
+            "applicationid",
+            "applicationname",
+            "subscriber",
+            "applicationtier",
+            "enduser",
+        )
     ] == [
         "u",
         "Shop",
@@ -250,9 +302,9 @@ def test_the_application_is_that_of_the_claim_that_subscriptions_look_at(
         TrustedIssuer("a", "https://a", "{}", consumer_key_claim="org.app"),
         TrustedIssuer("b", "https://b", "{}"),
     ]
-    names = consumer_index([], list, issuers, SubscriptionsSettings())[f"i\t{claims['iss']}"].split(
-        "\t"
-    )
+    names = consumer_index([], list, issuers, SubscriptionsSettings())[
+        f"i\t{claims['iss']}"
+    ].split("\t")
     assert client_of(claims, names) == client
     declared = Issuer(
         "x",

@@ -50,11 +50,15 @@ def test_a_dump_of_a_dying_envoy_holds_no_credentials(tmp_path: Path) -> None:
     )
 
 
-def test_a_control_process_that_is_away_is_told_of_every_ten_seconds(tmp_path: Path) -> None:
+def test_a_control_process_that_is_away_is_told_of_every_ten_seconds(
+    tmp_path: Path,
+) -> None:
     line = "[warning] Delta gRPC config stream to kapi_xds closed since {}s ago: 14, refused\n"
     seconds = [0, 0, 1, 9, 10, 10, 19, 20, 105, 109, 110, 0, 0]
     other = "[info] lds: add listener\n"
-    said(other + other + "".join(map(line.format, seconds)), tmp_path / "envoy.log").death()
+    said(
+        other + other + "".join(map(line.format, seconds)), tmp_path / "envoy.log"
+    ).death()
     kept = "".join(map(line.format, [0, 10, 20, 105, 110, 0]))
     assert (tmp_path / "envoy.log").read_text() == other + other + kept
 

@@ -41,7 +41,9 @@ def test_the_good_one_passes(live: Gateway) -> None:
 def test_a_bad_one_is_refused(live: Gateway, tokens: dict[str, str], name: str) -> None:
     reply = live.call(PATH, token=tokens[name])
     assert reply.status == 401, (reply.status, reply.body)
-    assert reply.json["code"] == ("900903" if name == "expired" else "900901"), reply.body
+    assert reply.json["code"] == ("900903" if name == "expired" else "900901"), (
+        reply.body
+    )
     assert set(reply.json) == {"error_message", "code", "error_description"}
 
 
@@ -73,7 +75,9 @@ def test_a_key_verifies_only_what_it_is_for(
 ) -> None:
     jwk = rsa_jwk(live.minter.key, live.minter.name, **key)
     trusting(live, jwks=json.dumps({"keys": [jwk]}))
-    assert live.call(PATH, token=live.minter.token()).status == (200 if accepted else 401)
+    assert live.call(PATH, token=live.minter.token()).status == (
+        200 if accepted else 401
+    )
 
 
 def test_a_short_rsa_key_verifies_nothing(live: Gateway, restored: None) -> None:
@@ -88,7 +92,9 @@ def test_a_short_rsa_key_verifies_nothing(live: Gateway, restored: None) -> None
     )
 
 
-def test_a_symmetric_key_in_the_set_verifies_nothing(live: Gateway, restored: None) -> None:
+def test_a_symmetric_key_in_the_set_verifies_nothing(
+    live: Gateway, restored: None
+) -> None:
     import hashlib
     import hmac
 
@@ -101,7 +107,9 @@ def test_a_symmetric_key_in_the_set_verifies_nothing(live: Gateway, restored: No
     }
     trusting(
         live,
-        jwks=json.dumps({"keys": [oct_key, rsa_jwk(live.minter.key, live.minter.name)]}),
+        jwks=json.dumps(
+            {"keys": [oct_key, rsa_jwk(live.minter.key, live.minter.name)]}
+        ),
         algorithms=("RS256", "HS256"),
     )
     claims = {"iss": ISSUER, "exp": int(time.time()) + 60}
@@ -114,7 +122,9 @@ def test_a_symmetric_key_in_the_set_verifies_nothing(live: Gateway, restored: No
     assert live.call(PATH, token=live.minter.token()).status == 200
 
 
-def test_an_issuer_may_use_several_algorithms_but_no_other(live: Gateway, restored: None) -> None:
+def test_an_issuer_may_use_several_algorithms_but_no_other(
+    live: Gateway, restored: None
+) -> None:
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding
 
@@ -133,7 +143,9 @@ def test_an_issuer_may_use_several_algorithms_but_no_other(live: Gateway, restor
     for algorithms in (("RS256",), ("PS256",), ("RS256", "PS256"), ("ES256",)):
         trusting(live, jwks=json.dumps({"keys": [jwk]}), algorithms=algorithms)
         for name, token in tokens.items():
-            assert live.call(PATH, token=token).status == (200 if name in algorithms else 401), (
+            assert live.call(PATH, token=token).status == (
+                200 if name in algorithms else 401
+            ), (
                 algorithms,
                 name,
             )
@@ -143,7 +155,9 @@ def test_the_type_of_a_token_is_the_issuers(live: Gateway, restored: None) -> No
     def token(**header: str) -> str:
         claims = {"iss": ISSUER, "exp": int(time.time()) + 60}
         return compact(
-            {"alg": "RS256", "kid": live.minter.name, **header}, claims, rs256(live.minter.key)
+            {"alg": "RS256", "kid": live.minter.name, **header},
+            claims,
+            rs256(live.minter.key),
         )
 
     usual = {
@@ -170,7 +184,10 @@ def test_the_type_of_a_token_is_the_issuers(live: Gateway, restored: None) -> No
 
 
 def test_claims_that_an_issuers_tokens_must_have(live: Gateway, restored: None) -> None:
-    trusting(live, rule=AccessTokenRule(required_claims=(("client_id", "c"), ("org.name", ""))))
+    trusting(
+        live,
+        rule=AccessTokenRule(required_claims=(("client_id", "c"), ("org.name", ""))),
+    )
     for claims, status in (
         ({}, 401),
         ({"client_id": "c"}, 401),
@@ -178,17 +195,24 @@ def test_claims_that_an_issuers_tokens_must_have(live: Gateway, restored: None) 
         ({"client_id": "d", "org": {"name": "o"}}, 401),
         ({"client_id": "c", "org": {}}, 401),
     ):
-        assert live.call(PATH, token=live.minter.token(**claims)).status == status, claims
+        assert live.call(PATH, token=live.minter.token(**claims)).status == status, (
+            claims
+        )
 
 
 def test_a_claim_that_is_called_by_a_uri(live: Gateway, restored: None) -> None:
-    trusting(live, rule=AccessTokenRule(required_claims=(("https://acme.example/tenant", "t1"),)))
+    trusting(
+        live,
+        rule=AccessTokenRule(required_claims=(("https://acme.example/tenant", "t1"),)),
+    )
     for claims, status in (
         ({}, 401),
         ({"https://acme.example/tenant": "t2"}, 401),
         ({"https://acme.example/tenant": "t1"}, 200),
     ):
-        assert live.call(PATH, token=live.minter.token(**claims)).status == status, claims
+        assert live.call(PATH, token=live.minter.token(**claims)).status == status, (
+            claims
+        )
 
 
 def test_the_key_type_is_that_of_the_host(live: Gateway) -> None:
@@ -203,5 +227,6 @@ def test_the_key_type_is_that_of_the_host(live: Gateway) -> None:
         (sandbox, 7, 401),
     ):
         assert (
-            live.call(PATH, host=host, token=live.minter.token(keytype=key_type)).status == status
+            live.call(PATH, host=host, token=live.minter.token(keytype=key_type)).status
+            == status
         ), (host, key_type)

@@ -54,25 +54,36 @@ def live() -> Iterator[Gateway]:
     with (
         backend() as port,
         gateway(
-            client_certificate_header=CERTIFICATE, trusted_fronts=fronts, public_port=443
+            client_certificate_header=CERTIFICATE,
+            trusted_fronts=fronts,
+            public_port=443,
         ) as it,
     ):
         end = Endpoint("http", "127.0.0.1", port, "/v2")
         changes = Headers(
-            (HeaderChange("set", "x-user-id", "7"), HeaderChange("remove", "x-group-id"))
+            (
+                HeaderChange("set", "x-user-id", "7"),
+                HeaderChange("remove", "x-group-id"),
+            )
         )
         operations = [
             operation("GET", "/open", end, secured=False),
             operation("GET", "/closed", end),
             with_node(operation("GET", "/changed", end, secured=False), changes),
             with_node(
-                operation("GET", "/told", end, secured=False), BackendJwt(header="X-Backend-Token")
+                operation("GET", "/told", end, secured=False),
+                BackendJwt(header="X-Backend-Token"),
             ),
             with_node(
                 operation("GET", "/own", end, secured=False),
                 Headers((HeaderChange("set", "x-forwarded-host", "other.example"),)),
             ),
-            operation("GET", "/key", end, credentials=(Credential("OAuth2", header="api_key"),)),
+            operation(
+                "GET",
+                "/key",
+                end,
+                credentials=(Credential("OAuth2", header="api_key"),),
+            ),
         ]
         it.put(api("/heads", operations, default=True))
         yield it
@@ -84,7 +95,9 @@ def test_what_a_stranger_says_of_the_caller_reaches_no_backend(
     live: Gateway, path: str, name: str
 ) -> None:
     for spelling in (name, name.replace("-", "_"), name.replace("-", "_", 1)):
-        reply = live.call(PATH + path, token=live.minter.token(), headers={spelling: "forged"})
+        reply = live.call(
+            PATH + path, token=live.minter.token(), headers={spelling: "forged"}
+        )
         assert reply.status == 200
         assert "forged" not in str(reply.json["headers"]), spelling
 
@@ -101,7 +114,9 @@ def test_a_backend_is_told_the_public_address(live: Gateway) -> None:
     for base in (PATH, "/heads"):
         seen = live.call(f"{base}/open").json["headers"]
         assert {
-            name: seen[name] for name in seen if "forwarded" in name and name != "x-forwarded-for"
+            name: seen[name]
+            for name in seen
+            if "forwarded" in name and name != "x-forwarded-for"
         } == {
             "x-forwarded-host": "default.gw.wso2.com",
             "x-forwarded-port": "443",
@@ -112,7 +127,9 @@ def test_a_backend_is_told_the_public_address(live: Gateway) -> None:
 
 
 def test_a_header_of_the_conf_wins_over_the_gateways(live: Gateway) -> None:
-    assert live.call(f"{PATH}/own").json["headers"]["x-forwarded-host"] == "other.example"
+    assert (
+        live.call(f"{PATH}/own").json["headers"]["x-forwarded-host"] == "other.example"
+    )
 
 
 def test_authorization_is_the_backends_where_nothing_is_checked(live: Gateway) -> None:
@@ -131,29 +148,43 @@ def test_authorization_is_the_backends_where_nothing_is_checked(live: Gateway) -
 
 def test_names_may_have_an_underscore(live: Gateway) -> None:
     assert (
-        live.call(f"{PATH}/open", headers={"api_key": "x", "a_b-c": "y"}).json["headers"].items()
+        live.call(f"{PATH}/open", headers={"api_key": "x", "a_b-c": "y"})
+        .json["headers"]
+        .items()
         >= {"api_key": "x", "a_b-c": "y"}.items()
     )
     assert (
-        live.call(f"{PATH}/key", headers={"api_key": f"Bearer {live.minter.token()}"}).status == 200
+        live.call(
+            f"{PATH}/key", headers={"api_key": f"Bearer {live.minter.token()}"}
+        ).status
+        == 200
     )
     assert live.call(f"{PATH}/key").status == 401
 
 
-def test_other_spellings_of_headers_that_a_route_sets_or_removes_are_removed(live: Gateway) -> None:
+def test_other_spellings_of_headers_that_a_route_sets_or_removes_are_removed(
+    live: Gateway,
+) -> None:
     sent = {"X_User_Id": "1", "X-User_Id": "2", "X_Group_Id": "3", "X-Group-Id": "4"}
     seen = live.call(f"{PATH}/changed", headers=sent).json["headers"]
-    assert {name: value for name, value in seen.items() if "user" in name or "group" in name} == {
-        "x-user-id": "7"
-    }
+    assert {
+        name: value for name, value in seen.items() if "user" in name or "group" in name
+    } == {"x-user-id": "7"}
     seen = live.call(
-        f"{PATH}/told", headers={"X-Backend-Token": "forged", "X_Backend_Token": "forged"}
+        f"{PATH}/told",
+        headers={"X-Backend-Token": "forged", "X_Backend_Token": "forged"},
     ).json["headers"]
     assert "forged" not in str(seen)
 
 
-def test_a_header_that_is_a_claim_elsewhere_is_not_a_callers_to_set(live: Gateway) -> None:
-    live.trust(dataclasses.replace(live.minter.trusted, claim_mappings=(("tenant", "x-tenant"),)))
+def test_a_header_that_is_a_claim_elsewhere_is_not_a_callers_to_set(
+    live: Gateway,
+) -> None:
+    live.trust(
+        dataclasses.replace(
+            live.minter.trusted, claim_mappings=(("tenant", "x-tenant"),)
+        )
+    )
     try:
         for name in ("X-Tenant", "X_Tenant"):
             for path in ("/open", "/closed"):
@@ -162,9 +193,9 @@ def test_a_header_that_is_a_claim_elsewhere_is_not_a_callers_to_set(live: Gatewa
                 ).json["headers"]
                 assert "forged" not in str(seen)
         assert (
-            live.call(f"{PATH}/closed", token=live.minter.token(tenant="acme")).json["headers"][
-                "x-tenant"
-            ]
+            live.call(f"{PATH}/closed", token=live.minter.token(tenant="acme")).json[
+                "headers"
+            ]["x-tenant"]
             == "acme"
         )
     finally:
@@ -174,12 +205,21 @@ def test_a_header_that_is_a_claim_elsewhere_is_not_a_callers_to_set(live: Gatewa
 def test_a_trusted_front_names_the_client() -> None:
     with (
         backend() as port,
-        gateway(client_certificate_header=CERTIFICATE, trusted_fronts=("127.0.0.0/8",)) as it,
+        gateway(
+            client_certificate_header=CERTIFICATE, trusted_fronts=("127.0.0.0/8",)
+        ) as it,
     ):
         it.put(
             api(
                 "/heads",
-                [operation("GET", "/open", Endpoint("http", "127.0.0.1", port), secured=False)],
+                [
+                    operation(
+                        "GET",
+                        "/open",
+                        Endpoint("http", "127.0.0.1", port),
+                        secured=False,
+                    )
+                ],
             )
         )
         forged = {name: "forged" for name in STRANGERS if name != CERTIFICATE}

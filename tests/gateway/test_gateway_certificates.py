@@ -76,10 +76,12 @@ def issue(
         .subject_name(subject)
         .issuer_name(by.certificate.subject if by else subject)
     )
-    builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(NOW + dt.timedelta(days=days[0])).not_valid_after(
-        NOW + dt.timedelta(days=days[1])
+    builder = builder.public_key(key.public_key()).serial_number(
+        x509.random_serial_number()
     )
+    builder = builder.not_valid_before(
+        NOW + dt.timedelta(days=days[0])
+    ).not_valid_after(NOW + dt.timedelta(days=days[1]))
     if ca is not None:
         builder = builder.add_extension(
             x509.BasicConstraints(ca=ca, path_length=None), critical=True
@@ -89,7 +91,9 @@ def issue(
     made = builder.sign(by.key if by else key, digest or hashes.SHA256())
     file = folder / f"{next(_numbers)}.pem"
     private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
     file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
     return Issued(made, key, file)
@@ -123,10 +127,14 @@ def issued(folder: Path) -> dict[str, Issued]:
         "stranger": issue(folder, "pinned"),
         "member": issue(folder, "member", authority, usage=client),
         "plain-member": issue(folder, "plain member", authority),
-        "rsa-member": issue(folder, "rsa member", rsa_authority, digest=hashes.SHA512()),
+        "rsa-member": issue(
+            folder, "rsa member", rsa_authority, digest=hashes.SHA512()
+        ),
         "member-expired": issue(folder, "member", authority, days=(-30, -1)),
         "member-future": issue(folder, "member", authority, days=(1, 30)),
-        "server-member": issue(folder, "server", authority, usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        "server-member": issue(
+            folder, "server", authority, usage=ExtendedKeyUsageOID.SERVER_AUTH
+        ),
         "disguised-server": issue(
             folder,
             "\x06\x08+\x06\x01\x05\x05\x07\x03\x02",
@@ -181,17 +189,26 @@ def enforcer(path: str) -> Iterator[Enforcer]:
 @pytest.fixture(scope="module")
 def live(issued: dict[str, Issued], folder: Path) -> Iterator[Gateway]:
     values = {("default", "clients", name): item.pem for name, item in issued.items()}
-    values["default", "clients", "bundle"] = issued["pinned"].pem + issued["authority"].pem
+    values["default", "clients", "bundle"] = (
+        issued["pinned"].pem + issued["authority"].pem
+    )
     settings = {
         "client_certificate_header": "X-WSO2-CLIENT-CERTIFICATE",
         "trusted_fronts": ("198.51.100.0/24",),
     }
-    with backend() as port, gateway(**settings) as it, enforcer(it.context.control_socket):
+    with (
+        backend() as port,
+        gateway(**settings) as it,
+        enforcer(it.context.control_socket),
+    ):
         it.context = replace(it.context, secrets=Secrets(MappingProxyType(values)))
         end = (Endpoint("http", "127.0.0.1", port),)
 
         def operation(
-            path: str, *keys: str, mandatory: bool = True, credentials: tuple[Credential, ...] = ()
+            path: str,
+            *keys: str,
+            mandatory: bool = True,
+            credentials: tuple[Credential, ...] = (),
         ) -> RestOperation:
             accepted = ClientCertificates(
                 mandatory, tuple(SecretRef("clients", key) for key in keys)
@@ -207,10 +224,14 @@ def live(issued: dict[str, Issued], folder: Path) -> Iterator[Gateway]:
             operation("/bundle", "bundle"),
             operation("/both", "pinned", credentials=(Credential(),)),
             operation("/either", "pinned", mandatory=False, credentials=optional),
-            operation("/token-needed", "pinned", mandatory=False, credentials=(Credential(),)),
+            operation(
+                "/token-needed", "pinned", mandatory=False, credentials=(Credential(),)
+            ),
             operation("/token-welcome", "pinned", credentials=optional),
         ]
-        open_one = RestOperation("GET", "/open", end, (), (Authentication(required=False),))
+        open_one = RestOperation(
+            "GET", "/open", end, (), (Authentication(required=False),)
+        )
         token = RestOperation("GET", "/token", end, (), (Authentication(),))
         it.put(api("/mtls", [*operations, open_one, token]))
         yield it
@@ -232,7 +253,9 @@ def call(
         if chain:
             file = who.file.with_suffix(".chain")
             file.write_text(
-                who.pem + chain.pem + who.file.read_text().partition("-----END CERTIFICATE-----")[2]
+                who.pem
+                + chain.pem
+                + who.file.read_text().partition("-----END CERTIFICATE-----")[2]
             )
         context.load_cert_chain(file)
     raw = socket.create_connection(("127.0.0.1", live.settings.gateway.port), timeout=5)
@@ -298,7 +321,9 @@ def test_a_certificate_of_an_authority(
         assert code(call(live, "/members", issued[who] if who else None)) == expected
 
 
-def test_one_secret_may_hold_several_certificates(live: Gateway, issued: dict[str, Issued]) -> None:
+def test_one_secret_may_hold_several_certificates(
+    live: Gateway, issued: dict[str, Issued]
+) -> None:
     assert code(call(live, "/bundle", issued["pinned"])) == "200"
     assert code(call(live, "/bundle", issued["member"])) == "200"
     assert code(call(live, "/bundle", issued["rsa-member"])) == "900901"
@@ -308,13 +333,20 @@ def test_a_chain_that_the_client_sends_changes_nothing(
     live: Gateway, issued: dict[str, Issued]
 ) -> None:
     assert (
-        code(call(live, "/members", issued["namesake-member"], chain=issued["authority"]))
+        code(
+            call(live, "/members", issued["namesake-member"], chain=issued["authority"])
+        )
         == "900901"
     )
-    assert code(call(live, "/pinned", issued["stranger"], chain=issued["pinned"])) == "900901"
+    assert (
+        code(call(live, "/pinned", issued["stranger"], chain=issued["pinned"]))
+        == "900901"
+    )
 
 
-def test_the_server_name_decides_nothing(live: Gateway, issued: dict[str, Issued]) -> None:
+def test_the_server_name_decides_nothing(
+    live: Gateway, issued: dict[str, Issued]
+) -> None:
     for sni in ("localhost", "api.am.wso2.com", "x.sandbox.gw.wso2.com"):
         assert code(call(live, "/pinned", sni=sni)) == "900902"
         assert code(call(live, "/pinned", issued["pinned"], sni=sni)) == "200"
@@ -333,7 +365,9 @@ def test_any_certificate_is_asked_for_so_that_clients_which_choose_by_authority_
         str(issued["pinned"].file),
         version,
     ]
-    done = subprocess.run(command, input=b"", capture_output=True, timeout=10, check=False)
+    done = subprocess.run(
+        command, input=b"", capture_output=True, timeout=10, check=False
+    )
     said = done.stdout.decode()
     # Both are there only when the gateway asked, and the second only when it named no authority.
     assert "Requested Signature Algorithms" in said
@@ -366,7 +400,11 @@ def test_a_certificate_and_a_token(live: Gateway, issued: dict[str, Issued]) -> 
         ("/token-welcome", None, token, "900902"),
     ]
     for path, who, sent, expected in table:
-        assert code(call(live, path, who, token=sent)) == expected, (path, bool(who), bool(sent))
+        assert code(call(live, path, who, token=sent)) == expected, (
+            path,
+            bool(who),
+            bool(sent),
+        )
 
 
 def test_other_operations_do_not_mind_a_certificate(
@@ -374,16 +412,25 @@ def test_other_operations_do_not_mind_a_certificate(
 ) -> None:
     for who in ("pinned", "stranger", "pinned-expired", "namesake-member"):
         assert code(call(live, "/open", issued[who])) == "200"
-        assert code(call(live, "/token", issued[who], token=live.minter.token())) == "200"
+        assert (
+            code(call(live, "/token", issued[who], token=live.minter.token())) == "200"
+        )
 
 
 def test_a_certificate_in_a_header_is_worth_nothing_from_anybody(
     live: Gateway, issued: dict[str, Issued]
 ) -> None:
     pem = issued["pinned"].pem
-    for value in (quote(pem), pem.replace("\n", " "), base64.b64encode(pem.encode()).decode()):
+    for value in (
+        quote(pem),
+        pem.replace("\n", " "),
+        base64.b64encode(pem.encode()).decode(),
+    ):
         assert code(call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=value)) == "900902"
-        assert code(call(live, "/pinned", X_Forwarded_Client_Cert=f"Cert={quote(pem)}")) == "900902"
+        assert (
+            code(call(live, "/pinned", X_Forwarded_Client_Cert=f"Cert={quote(pem)}"))
+            == "900902"
+        )
     seen = call(
         live,
         "/pinned",
@@ -391,7 +438,9 @@ def test_a_certificate_in_a_header_is_worth_nothing_from_anybody(
         X_WSO2_CLIENT_CERTIFICATE=quote(pem),
         X_Forwarded_Client_Cert="Hash=1",
     )
-    assert not {"x-wso2-client-certificate", "x-forwarded-client-cert"} & set(seen.json["headers"])
+    assert not {"x-wso2-client-certificate", "x-forwarded-client-cert"} & set(
+        seen.json["headers"]
+    )
 
 
 def test_a_certificate_in_a_header_of_a_trusted_front(
@@ -402,7 +451,11 @@ def test_a_certificate_in_a_header_of_a_trusted_front(
     try:
         settings_changed(live, replace(before, gateway=gateway_settings))
         pinned = quote(issued["pinned"].pem)
-        until(lambda: call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 200)
+        until(
+            lambda: (
+                call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 200
+            )
+        )
         for form in (
             quote,
             lambda pem: pem.replace("\n", " "),
@@ -415,10 +468,13 @@ def test_a_certificate_in_a_header_of_a_trusted_front(
                 ("member", "/members", "200"),
                 ("member-expired", "/members", "900901"),
             ):
-                reply = call(live, path, X_WSO2_CLIENT_CERTIFICATE=form(issued[who].pem))
+                reply = call(
+                    live, path, X_WSO2_CLIENT_CERTIFICATE=form(issued[who].pem)
+                )
                 assert code(reply) == expected, (who, path)
                 assert (
-                    reply.status != 200 or "x-wso2-client-certificate" not in reply.json["headers"]
+                    reply.status != 200
+                    or "x-wso2-client-certificate" not in reply.json["headers"]
                 )
         for rubbish in (
             "",
@@ -429,13 +485,19 @@ def test_a_certificate_in_a_header_of_a_trusted_front(
             "A" * 12_000,
             "MIIB" * 2000,
         ):
-            assert call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=rubbish).status == 401
+            assert (
+                call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=rubbish).status == 401
+            )
         # A caller without the header is judged by the connection.
         assert code(call(live, "/pinned", issued["pinned"])) == "200"
         assert code(call(live, "/pinned")) == "900902"
     finally:
         settings_changed(live, before)
-        until(lambda: call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 401)
+        until(
+            lambda: (
+                call(live, "/pinned", X_WSO2_CLIENT_CERTIFICATE=pinned).status == 401
+            )
+        )
 
 
 def settings_changed(live: Gateway, context: RenderContext) -> None:
@@ -456,11 +518,15 @@ def test_dates_of_a_pinned_certificate_in_a_header_count_unless_the_settings_say
     try:
         for dates, expected in ((True, "900901"), (False, "200")):
             changed = replace(
-                before.gateway, trusted_fronts=("127.0.0.0/8",), header_certificate_dates=dates
+                before.gateway,
+                trusted_fronts=("127.0.0.0/8",),
+                header_certificate_dates=dates,
             )
             settings_changed(live, replace(before, gateway=changed))
             until(lambda: in_header("pinned") == "200")
-            assert [in_header("pinned-expired"), in_header("pinned-future")] == [expected] * 2
+            assert [in_header("pinned-expired"), in_header("pinned-future")] == [
+                expected
+            ] * 2
             # Neither the connection nor an authority asks that setting.
             assert code(call(live, "/pinned", issued["pinned-expired"])) == "900901"
             assert [in_header("member-expired", "/members"), in_header("stranger")] == [
@@ -484,7 +550,11 @@ def test_a_certificate_is_judged_once(issued: dict[str, Issued]) -> None:
                 "/mtls",
                 [
                     RestOperation(
-                        "GET", "/members", (Endpoint("http", "127.0.0.1", port),), (), (node,)
+                        "GET",
+                        "/members",
+                        (Endpoint("http", "127.0.0.1", port),),
+                        (),
+                        (node,),
                     )
                 ],
             )

@@ -42,7 +42,13 @@ def live() -> Iterator[Gateway]:
         it.put(
             api("/claims", operations),
             api("/claims", operations, organization="acme"),
-            api("/claims", operations, organization="acme", environment="dev", name="dev"),
+            api(
+                "/claims",
+                operations,
+                organization="acme",
+                environment="dev",
+                name="dev",
+            ),
         )
         yield it
 
@@ -87,7 +93,13 @@ def test_names_with_dots_go_to_the_backend_too(live: Gateway) -> None:
     mapped(live, *NAMESPACED)
     roles, user = ["admin", "reader"], {"id": 7}
     token = live.minter.token(
-        **{TENANT: "t-1", ROLES: roles, USER: user, "tenant.id": "t-2", "a": {"b": {"c": True}}}
+        **{
+            TENANT: "t-1",
+            ROLES: roles,
+            USER: user,
+            "tenant.id": "t-2",
+            "a": {"b": {"c": True}},
+        }
     )
     seen = live.call(
         f"{PATH}/closed",
@@ -96,7 +108,9 @@ def test_names_with_dots_go_to_the_backend_too(live: Gateway) -> None:
     ).json["headers"]
     assert (seen["x-tenant"], seen["x-plain"], seen["x-deep"]) == ("t-1", "t-2", "true")
     # Lists and objects travel as base64 of their JSON.
-    assert [json.loads(base64.b64decode(seen[name])) for name in ("x-roles", "x-user")] == [
+    assert [
+        json.loads(base64.b64decode(seen[name])) for name in ("x-roles", "x-user")
+    ] == [
         roles,
         user,
     ]
@@ -105,22 +119,26 @@ def test_names_with_dots_go_to_the_backend_too(live: Gateway) -> None:
 def test_the_dots_of_a_uri_lead_nowhere(live: Gateway) -> None:
     mapped(live, *NAMESPACED)
     claims = {"https://acme": {"com/tenant": {"id": "wrong"}}, "tenant": {"id": "t-3"}}
-    seen = live.call(f"{PATH}/closed", token=live.minter.token(**claims)).json["headers"]
+    seen = live.call(f"{PATH}/closed", token=live.minter.token(**claims)).json[
+        "headers"
+    ]
     assert "x-tenant" not in seen
     assert seen["x-plain"] == "t-3"
 
 
 @pytest.mark.parametrize("names", [("x-tenant", "x-roles"), ("x-plain", "x-deep")])
-def test_nobody_sends_a_namespaced_claim_himself(live: Gateway, names: tuple[str, ...]) -> None:
+def test_nobody_sends_a_namespaced_claim_himself(
+    live: Gateway, names: tuple[str, ...]
+) -> None:
     mapped(live, *NAMESPACED)
     for path, token in (
         ("open", ""),
         ("closed", live.minter.token()),
         ("open", live.minter.token(**{TENANT: "t"})),
     ):
-        seen = live.call(f"{PATH}/{path}", token=token, headers=dict.fromkeys(names, "evil")).json[
-            "headers"
-        ]
+        seen = live.call(
+            f"{PATH}/{path}", token=token, headers=dict.fromkeys(names, "evil")
+        ).json["headers"]
         assert not set(names) & set(seen)
 
 
@@ -152,7 +170,11 @@ SCOPED = [
     (("scope", TENANT), {"scope": "items:read"}, 200),
     (("tenant.roles",), {"tenant.roles": ["items:read"]}, 200),
     (("tenant.roles",), {"tenant": {"roles": ["items:read"]}}, 200),
-    (("tenant.roles",), {"tenant.roles": ["x"], "tenant": {"roles": ["items:read"]}}, 403),
+    (
+        ("tenant.roles",),
+        {"tenant.roles": ["x"], "tenant": {"roles": ["items:read"]}},
+        403,
+    ),
 ]
 
 
@@ -180,17 +202,22 @@ def test_a_claim_that_must_be_there_may_have_dots(
 ) -> None:
     live.trust(
         dataclasses.replace(
-            live.minter.trusted, rule=AccessTokenRule(required_claims=((TENANT, "a"), ("t.x", "b")))
+            live.minter.trusted,
+            rule=AccessTokenRule(required_claims=((TENANT, "a"), ("t.x", "b"))),
         )
     )
-    assert live.call(f"{PATH}/closed", token=live.minter.token(**claims)).status == status
+    assert (
+        live.call(f"{PATH}/closed", token=live.minter.token(**claims)).status == status
+    )
 
 
 def test_what_a_client_sends_by_these_names_is_removed(live: Gateway) -> None:
     mapped(live, *MAPPINGS)
     for path, token in (("open", ""), ("closed", live.minter.token())):
         seen = live.call(
-            f"{PATH}/{path}", token=token, headers={"X-Wso2-Organization": "evil", "x-name": "evil"}
+            f"{PATH}/{path}",
+            token=token,
+            headers={"X-Wso2-Organization": "evil", "x-name": "evil"},
         )
         assert not {"x-wso2-organization", "x-name"} & set(seen.json["headers"])
 
@@ -208,7 +235,9 @@ def test_what_a_client_sends_by_these_names_is_removed(live: Gateway) -> None:
 )
 def test_a_claim_cannot_smuggle_a_header(live: Gateway, value: str) -> None:
     mapped(live, *MAPPINGS)
-    seen = live.call(f"{PATH}/closed", token=live.minter.token(org=value, nested={"name": value}))
+    seen = live.call(
+        f"{PATH}/closed", token=live.minter.token(org=value, nested={"name": value})
+    )
     assert (seen.status, seen.json["code"]) == (401, "900901")
     assert live.call(f"{PATH}/closed", token=live.minter.token(jti=value)).status in {
         200,
@@ -218,7 +247,9 @@ def test_a_claim_cannot_smuggle_a_header(live: Gateway, value: str) -> None:
     }
 
 
-def test_headers_that_decide_how_a_message_is_read_are_not_mapped(live: Gateway) -> None:
+def test_headers_that_decide_how_a_message_is_read_are_not_mapped(
+    live: Gateway,
+) -> None:
     mapped(
         live,
         *(
@@ -241,7 +272,9 @@ def test_headers_that_decide_how_a_message_is_read_are_not_mapped(live: Gateway)
     assert "authorization" not in seen.json["headers"]
 
 
-def test_an_issuer_serves_its_organizations_and_environments_only(live: Gateway) -> None:
+def test_an_issuer_serves_its_organizations_and_environments_only(
+    live: Gateway,
+) -> None:
     other = Minter("other", "https://other.example")
     hosts = {
         ("default", ""): "default.gw.wso2.com",
@@ -269,11 +302,18 @@ def test_an_issuer_serves_its_organizations_and_environments_only(live: Gateway)
                 environments,
                 place,
             )
-            assert live.call(f"{PATH}/closed", host=host, token=live.minter.token()).status == 200
+            assert (
+                live.call(f"{PATH}/closed", host=host, token=live.minter.token()).status
+                == 200
+            )
 
 
-def test_the_same_issuer_may_be_trusted_with_other_rules_elsewhere(live: Gateway) -> None:
-    here = dataclasses.replace(live.minter.trusted, organizations=("default",), audiences=("a",))
+def test_the_same_issuer_may_be_trusted_with_other_rules_elsewhere(
+    live: Gateway,
+) -> None:
+    here = dataclasses.replace(
+        live.minter.trusted, organizations=("default",), audiences=("a",)
+    )
     there = dataclasses.replace(
         live.minter.trusted, name="there", organizations=("acme",), audiences=("b",)
     )

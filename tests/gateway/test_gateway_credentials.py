@@ -23,10 +23,14 @@ def live() -> Iterator[Gateway]:
         end = Endpoint("http", "127.0.0.1", port)
         cases = {
             "other-header": (Credential(header="X-Token"),),
-            "other-header-shown": (Credential(header="X-Token", send_to_upstream=True),),
+            "other-header-shown": (
+                Credential(header="X-Token", send_to_upstream=True),
+            ),
             "query": (Credential(query="access_token"),),
             "query-only": (Credential(header="", query="t.k"),),
-            "query-shown": (Credential(header="", query="token", send_to_upstream=True),),
+            "query-shown": (
+                Credential(header="", query="token", send_to_upstream=True),
+            ),
             "jwt": (JWT,),
             "jwt-authorization": (Credential("JWT"),),
             "jwt-audience": (Credential("JWT", "x-jwt", audiences=("a1", "a2")),),
@@ -48,7 +52,8 @@ def live() -> Iterator[Gateway]:
 
 def ask(live: Gateway, path: str, **headers: str) -> Reply:
     return live.call(
-        f"{PATH}/{path}", headers={name.replace("_", "-"): value for name, value in headers.items()}
+        f"{PATH}/{path}",
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
     )
 
 
@@ -59,10 +64,17 @@ def refused(reply: Reply, code: str) -> bool:
 def test_an_access_token_in_another_header(live: Gateway) -> None:
     token = live.minter.token()
     for scheme in ("Bearer", "bearer", "BEARER", "bEaRer"):
-        reply = ask(live, "other-header", X_Token=f"{scheme} {token}", Authorization="Basic eDp5")
+        reply = ask(
+            live,
+            "other-header",
+            X_Token=f"{scheme} {token}",
+            Authorization="Basic eDp5",
+        )
         assert reply.status == 200
         assert not {
-            name for name in reply.json["headers"] if name.startswith(("x-token", "x-kapi"))
+            name
+            for name in reply.json["headers"]
+            if name.startswith(("x-token", "x-kapi"))
         }
         # What is no credential here is the backend's.
         assert reply.json["headers"]["authorization"] == "Basic eDp5"
@@ -139,6 +151,9 @@ def test_either_kind_is_enough(live: Gateway) -> None:
 
 def test_both_kinds_in_one_header_each_with_its_rules(live: Gateway) -> None:
     plain, meant = live.minter.token(), live.minter.token(aud="a1")
-    assert ask(live, "both-in-authorization", Authorization=f"Bearer {plain}").status == 200
+    assert (
+        ask(live, "both-in-authorization", Authorization=f"Bearer {plain}").status
+        == 200
+    )
     assert ask(live, "both-in-authorization", Authorization=meant).status == 200
     assert refused(ask(live, "both-in-authorization", Authorization=plain), "900901")

@@ -108,7 +108,9 @@ def deployer(running: Gateway, store: Store) -> Deployer:
     return made
 
 
-def test_deploy_answers_when_the_api_does(running: Gateway, deployer: Deployer, port: int) -> None:
+def test_deploy_answers_when_the_api_does(
+    running: Gateway, deployer: Deployer, port: int
+) -> None:
     done = deployer.deploy(conf(port), DEFINITION, "default")
     assert running.call("/pets/1.0.0/x").json["path"] == "/v2/x"
     assert done.id in done.conf_text
@@ -148,12 +150,18 @@ def test_an_api_that_moves_leaves_its_old_place(
     deployer.deploy(conf(port, base="/animals"), DEFINITION, "default")
     assert running.call("/animals/1.0.0/x").status == 200
     assert running.call("/pets/1.0.0/x").status == 404
-    assert {item.name for item in store.rendered() if item.kind == "scope"} == {"animals"}
+    assert {item.name for item in store.rendered() if item.kind == "scope"} == {
+        "animals"
+    }
 
 
-def test_neighbours_in_a_segment_stay(running: Gateway, deployer: Deployer, port: int) -> None:
+def test_neighbours_in_a_segment_stay(
+    running: Gateway, deployer: Deployer, port: int
+) -> None:
     deployer.deploy(conf(port, extra="defaultVersion: true"), DEFINITION, "default")
-    second = deployer.deploy(conf(port, version="2.0.0", target="/y"), DEFINITION, "default")
+    second = deployer.deploy(
+        conf(port, version="2.0.0", target="/y"), DEFINITION, "default"
+    )
     deployer.deploy(conf(port), DEFINITION, "acme")
     for path, host in [
         ("/pets/1.0.0/x", "default"),
@@ -228,10 +236,15 @@ def test_of_two_deployments_at_once_only_one_gets_the_base_path(
     ],
 )
 def test_another_organization_gets_no_place_on_a_host(
-    deployer: Deployer, port: int, first: tuple[str, str, str], second: tuple[str, str, str]
+    deployer: Deployer,
+    port: int,
+    first: tuple[str, str, str],
+    second: tuple[str, str, str],
 ) -> None:
     for (organization, environment, base), refused in ((first, False), (second, True)):
-        text = conf(port, name=base.strip("/").replace("/", "-"), base=base, extra=environment)
+        text = conf(
+            port, name=base.strip("/").replace("/", "-"), base=base, extra=environment
+        )
         if not refused:
             deployer.deploy(text, DEFINITION, organization)
             continue
@@ -262,11 +275,15 @@ def test_modules_secrets_and_conflicts_are_all_told_at_once(
     running: Gateway, store: Store, port: int
 ) -> None:
     made = make(
-        running, store, modules=Modules(PinnedModules(store.database), running.settings, fetch)
+        running,
+        store,
+        modules=Modules(PinnedModules(store.database), running.settings, fetch),
     )
     made.restore()
     made.deploy(conf(port), DEFINITION, "default")
-    text = conf(port, name="other", extra=UNFIT).decode().replace('/v2"', f'/v2"\n{LOGIN}')
+    text = (
+        conf(port, name="other", extra=UNFIT).decode().replace('/v2"', f'/v2"\n{LOGIN}')
+    )
     with pytest.raises(Invalid) as caught:
         made.deploy(text.encode(), DEFINITION, "default")
     told = "\n".join(item.message for item in caught.value.diagnostics)
@@ -284,9 +301,13 @@ def test_modules_secrets_and_conflicts_are_all_told_at_once(
 def test_a_host_of_the_gateway_itself_is_no_place_for_an_api(
     running: Gateway, store: Store, port: int
 ) -> None:
-    gateway_settings = dataclasses.replace(running.settings.gateway, api_host="api.gw.wso2.com")
+    gateway_settings = dataclasses.replace(
+        running.settings.gateway, api_host="api.gw.wso2.com"
+    )
     made = make(
-        running, store, context=dataclasses.replace(running.context, gateway=gateway_settings)
+        running,
+        store,
+        context=dataclasses.replace(running.context, gateway=gateway_settings),
     )
     made.restore()
     with pytest.raises(Invalid, match="belongs to the gateway itself"):
@@ -326,7 +347,9 @@ def test_what_envoy_refuses_is_nowhere_and_hinders_no_other(
     deployer.deploy(conf(port), DEFINITION, "default")
     bad = conf(port, name="bad", version="2.0.0")
     for _ in range(2):
-        with pytest.raises(GatewayRejected, match="HeaderValueValidationError") as caught:
+        with pytest.raises(
+            GatewayRejected, match="HeaderValueValidationError"
+        ) as caught:
             deployer.deploy(bad, DEFINITION, "default")
         assert "goo.gle" not in caught.value.detail
     assert [api.name for api in store.apis()] == ["pets"]
@@ -385,12 +408,18 @@ def test_a_script_is_loaded_by_another_process_first(
     deployer.restore()
     deployer.deploy(conf(port), DEFINITION, "default")
     assert checked == []
-    deployer.deploy(conf(port, name="scripted", base="/s", extra=SCRIPT), DEFINITION, "default")
+    deployer.deploy(
+        conf(port, name="scripted", base="/s", extra=SCRIPT), DEFINITION, "default"
+    )
     assert len(checked) == 1
 
 
 def test_what_the_store_does_not_keep_is_taken_back(
-    running: Gateway, deployer: Deployer, store: Store, port: int, monkeypatch: pytest.MonkeyPatch
+    running: Gateway,
+    deployer: Deployer,
+    store: Store,
+    port: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     deployer.deploy(conf(port), DEFINITION, "default")
 
@@ -460,7 +489,11 @@ def test_a_restart_compiles_only_what_a_node_with_other_settings_has_changed(
 
 
 def _clusters(store: Store, segment: str) -> frozenset[str]:
-    scope = next(item for item in store.rendered() if (item.kind, item.name) == ("scope", segment))
+    scope = next(
+        item
+        for item in store.rendered()
+        if (item.kind, item.name) == ("scope", segment)
+    )
     return names_in(scope.body).backends
 
 
@@ -472,7 +505,9 @@ def test_another_version_renders_again_and_leaves_out_what_no_longer_compiles(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     deployer.deploy(conf(port), DEFINITION, "default")
-    broken = deployer.deploy(conf(port, name="broken", base="/broken"), DEFINITION, "default")
+    broken = deployer.deploy(
+        conf(port, name="broken", base="/broken"), DEFINITION, "default"
+    )
     other = dataclasses.replace(running.context, threads=running.context.threads + 1)
 
     def stricter(text: bytes, definition: bytes, **arguments: Any) -> Compiled:
@@ -512,7 +547,8 @@ def _other(value: object) -> object:
 def test_every_input_of_rendering_is_part_of_the_fingerprint() -> None:
     """Also what is nested, and whatever is added later."""
     settings = Settings(
-        Path("/data"), gateway=GatewaySettings(hosts={"a": "127.0.0.1", "b": "127.0.0.2"})
+        Path("/data"),
+        gateway=GatewaySettings(hosts={"a": "127.0.0.1", "b": "127.0.0.2"}),
     )
     context = render_context(
         settings, Secrets(MappingProxyType({("default", "name", "key"): "value"}))
@@ -528,14 +564,21 @@ def test_every_input_of_rendering_is_part_of_the_fingerprint() -> None:
                 context, gateway=dataclasses.replace(context.gateway, enforcer=value)
             ),
         ),
-        (context.subscriptions, lambda value: dataclasses.replace(context, subscriptions=value)),
+        (
+            context.subscriptions,
+            lambda value: dataclasses.replace(context, subscriptions=value),
+        ),
     ):
         for field in dataclasses.fields(owner):
             value = getattr(owner, field.name)
             if not isinstance(value, Secrets):
                 changed += 1
                 marks.add(
-                    fingerprint(replaced(dataclasses.replace(owner, **{field.name: _other(value)})))
+                    fingerprint(
+                        replaced(
+                            dataclasses.replace(owner, **{field.name: _other(value)})
+                        )
+                    )
                 )
     secrets = Secrets(MappingProxyType({("default", "name", "key"): "another"}))
     marks.add(fingerprint(dataclasses.replace(context, secrets=secrets)))
@@ -543,7 +586,8 @@ def test_every_input_of_rendering_is_part_of_the_fingerprint() -> None:
     assert changed > 40
     assert len(marks) >= changed - 2
     again = Settings(
-        Path("/data"), gateway=GatewaySettings(hosts={"b": "127.0.0.2", "a": "127.0.0.1"})
+        Path("/data"),
+        gateway=GatewaySettings(hosts={"b": "127.0.0.2", "a": "127.0.0.1"}),
     )
     assert fingerprint(render_context(again, context.secrets)) == fingerprint(context)
 
@@ -553,14 +597,20 @@ def test_all_code_that_rendering_runs_through_is_part_of_the_fingerprint() -> No
     used: set[str] = set()
     for folder in ("apis", "policies", "gateway/envoy/resources"):
         for path in (root / folder).rglob("*.py"):
-            found = re.findall(r"^\s*from kapi(?:\.(\w+))?\S* import (\w+)", path.read_text(), re.M)
+            found = re.findall(
+                r"^\s*from kapi(?:\.(\w+))?\S* import (\w+)", path.read_text(), re.M
+            )
             used |= {package or name for package, name in found}
     assert used >= {"apis", "policies", "settings"}
     # `run_files` and `store` name files and records; a render context contains the names.
-    assert used - {"run_files", "store"} <= {name.removesuffix(".py") for name in SOURCES}
+    assert used - {"run_files", "store"} <= {
+        name.removesuffix(".py") for name in SOURCES
+    }
 
 
-def test_a_change_in_a_folder_of_the_code_changes_the_fingerprint(tmp_path: Path) -> None:
+def test_a_change_in_a_folder_of_the_code_changes_the_fingerprint(
+    tmp_path: Path,
+) -> None:
     shutil.copytree(Path(kapi.__file__).parent, tmp_path / "kapi")
     code = (
         "from pathlib import Path; from kapi.gateway.deployment.fingerprint import fingerprint;"
@@ -575,18 +625,31 @@ def test_a_change_in_a_folder_of_the_code_changes_the_fingerprint(tmp_path: Path
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-c", code]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
 
 def own_mistake(code: str) -> Diagnostic:
-    return Diagnostic(code, "a mistake", "a hint", "#/authentication", source="apkConfiguration")
+    return Diagnostic(
+        code, "a mistake", "a hint", "#/authentication", source="apkConfiguration"
+    )
 
 
 def test_mistakes_of_authentication_alone_have_a_code_of_their_own() -> None:
-    authentication, other = own_mistake(codes.AUTHENTICATION), own_mistake(codes.TAKEN_HOST)
-    for found, number in (((authentication,), "909018"), ((authentication, other), "909029")):
+    authentication, other = (
+        own_mistake(codes.AUTHENTICATION),
+        own_mistake(codes.TAKEN_HOST),
+    )
+    for found, number in (
+        ((authentication,), "909018"),
+        ((authentication, other), "909029"),
+    ):
         with pytest.raises(Invalid) as caught:
             raise_mistakes(found)
         assert caught.value.code == number
@@ -610,11 +673,15 @@ def test_settings_that_no_longer_hold_are_not_in_force_after_a_restart(
         "key: ca.crt}]}\n"
         "- {authType: OAuth2, enabled: false}\n"
     )
-    known = dataclasses.replace(running.context, secrets=Secrets(MappingProxyType(secret)))
+    known = dataclasses.replace(
+        running.context, secrets=Secrets(MappingProxyType(secret))
+    )
     before = make(running, store, context=dataclasses.replace(known, gateway=trusting))
     before.restore()
     before.deploy(
-        conf(port, extra=mtls).replace(b"secured: false", b"secured: true"), DEFINITION, "default"
+        conf(port, extra=mtls).replace(b"secured: false", b"secured: true"),
+        DEFINITION,
+        "default",
     )
     assert any(header.encode() in item.body for item in store.rendered())
     after = make(running, store, context=known)
@@ -622,7 +689,9 @@ def test_settings_that_no_longer_hold_are_not_in_force_after_a_restart(
     assert not any(header.encode() in item.body for item in store.rendered())
 
 
-def test_a_thousand_apis_are_back_without_compiling_one(running: Gateway, store: Store) -> None:
+def test_a_thousand_apis_are_back_without_compiling_one(
+    running: Gateway, store: Store
+) -> None:
     from live_gateway import api, operation
 
     from kapi.apis.ir import Endpoint
@@ -631,7 +700,9 @@ def test_a_thousand_apis_are_back_without_compiling_one(running: Gateway, store:
     from kapi.gateway.envoy.stream.encode import encode
     from kapi.store import Rendered, StoredApi
 
-    one = api("/a", [operation("GET", f"/{n}", Endpoint("http", "h", 80)) for n in range(10)])
+    one = api(
+        "/a", [operation("GET", f"/{n}", Endpoint("http", "h", 80)) for n in range(10)]
+    )
     scope = render_scope("a", [one], running.context)
     assert scope is not None
     body = encode(SCOPE, scope).body
@@ -641,7 +712,9 @@ def test_a_thousand_apis_are_back_without_compiling_one(running: Gateway, store:
         store.add_rendered([Rendered("cluster", item.name, mark, item.body)], mark)
     for number in range(1000):
         name = f"a{number}"
-        stored = StoredApi(f"{number}", "default", name, "1", "", f"/{name}/1", None, 1, 1)
+        stored = StoredApi(
+            f"{number}", "default", name, "1", "", f"/{name}/1", None, 1, 1
+        )
         rendered = Rendered("scope", name, mark, body)
         store.save_api(stored, "", b"", [rendered], [])
 
@@ -651,7 +724,12 @@ def test_a_thousand_apis_are_back_without_compiling_one(running: Gateway, store:
         def set_initial(self, resources: list[Resource]) -> None:
             self.names = frozenset(item.name for item in resources)
 
-    again = make(running, store, publisher=(recorder := Recorder()), compile_stored=never_compiled)
+    again = make(
+        running,
+        store,
+        publisher=(recorder := Recorder()),
+        compile_stored=never_compiled,
+    )
     again.restore()
     assert recorder.names >= {f"a{number}" for number in range(1000)}
     assert len(again.list("default")) == 1000

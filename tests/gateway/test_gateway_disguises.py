@@ -43,7 +43,9 @@ DISGUISES = [
 
 @pytest.mark.parametrize("path", [*DISGUISES, "/admin;x/", "/users/ME", "/users/me;a"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_secured_operation_has_no_open_twin(live: Gateway, path: str, method: str) -> None:
+def test_a_secured_operation_has_no_open_twin(
+    live: Gateway, path: str, method: str
+) -> None:
     assert live.call(BASE + path, method=method).status in {400, 404}
 
 
@@ -62,4 +64,6 @@ def test_other_names_are_open(live: Gateway) -> None:
     assert live.call(f"{BASE}/Admin", method="POST").json["path"] == "/Admin"
     for path in ("/admin", "/%61dmin", "/users/%6De"):
         assert live.call(BASE + path).status == 401
-    assert live.call(f"{BASE}/admin", token=live.minter.token(scope="admin")).status == 200
+    assert (
+        live.call(f"{BASE}/admin", token=live.minter.token(scope="admin")).status == 200
+    )

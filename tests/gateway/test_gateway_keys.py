@@ -38,11 +38,18 @@ ALL = ("RS256", "PS256", "ES256", "EdDSA", "HS256", "none")
 
 def left(*keys: object, algorithms: tuple[str, ...] = ALL) -> list[tuple[str, str]]:
     text = verifying_keys(json.dumps({"keys": keys}), algorithms)
-    return [(key["kid"], key["alg"]) for key in json.loads(text)["keys"]] if text else []
+    return (
+        [(key["kid"], key["alg"]) for key in json.loads(text)["keys"]] if text else []
+    )
 
 
 def test_every_key_says_its_algorithm() -> None:
-    assert left(RSA, EC, OKP) == [("r", "RS256"), ("r", "PS256"), ("e", "ES256"), ("o", "EdDSA")]
+    assert left(RSA, EC, OKP) == [
+        ("r", "RS256"),
+        ("r", "PS256"),
+        ("e", "ES256"),
+        ("o", "EdDSA"),
+    ]
     assert left({**RSA, "alg": "PS256"}) == [("r", "PS256")]
     assert left(RSA, EC, algorithms=("ES256",)) == [("e", "ES256")]
 
@@ -80,7 +87,10 @@ def test_what_cannot_verify_is_left_out(key: object) -> None:
 
 def test_private_members_never_leave() -> None:
     text = verifying_keys(
-        json.dumps({"keys": [{**RSA, "d": "secret", "p": "secret", "x5c": ["secret"]}]}), ALL
+        json.dumps(
+            {"keys": [{**RSA, "d": "secret", "p": "secret", "x5c": ["secret"]}]}
+        ),
+        ALL,
     )
     assert "secret" not in text
 
@@ -107,9 +117,12 @@ def test_verified_tokens_of_all_threads_and_issuers_share_the_memory(
 ) -> None:
     """Envoy keeps them for each provider in each thread, and counts tokens, not bytes."""
     trusted = [
-        Minter(f"i{number}", f"https://i{number}.example").trusted for number in range(issuers)
+        Minter(f"i{number}", f"https://i{number}.example").trusted
+        for number in range(issuers)
     ]
-    made = jwt_filter(trusted, TokenCache(size, memory, threads), [Need("b", "default", "")])
+    made = jwt_filter(
+        trusted, TokenCache(size, memory, threads), [Need("b", "default", "")]
+    )
     found = [
         provider["jwt_cache_config"]["jwt_cache_size"]
         for provider in made["typed_config"]["providers"].values()
@@ -119,7 +132,9 @@ def test_verified_tokens_of_all_threads_and_issuers_share_the_memory(
 
 def test_a_second_name_of_an_issuer_takes_no_memory_of_the_others() -> None:
     one = Minter("i", "https://i.example").trusted
-    second = dataclasses.replace(one, name="i@2", issuer="https://second", same_as=one.issuer)
+    second = dataclasses.replace(
+        one, name="i@2", issuer="https://second", same_as=one.issuer
+    )
     made = jwt_filter(
         [one, second], TokenCache(10_000, 128 * 1024**2, 2), [Need("b", "default", "")]
     )
@@ -131,7 +146,9 @@ def test_a_second_name_of_an_issuer_takes_no_memory_of_the_others() -> None:
     assert sizes == {"i": 9362, "i@2": 256}
     # The first one is tried first: most tokens are its own.
     (requirement,) = config["requirement_map"].values()
-    tried = [item["provider_name"] for item in requirement["requires_any"]["requirements"]]
+    tried = [
+        item["provider_name"] for item in requirement["requires_any"]["requirements"]
+    ]
     assert tried == ["i", "i@2"]
 
 
@@ -140,8 +157,12 @@ def test_the_memory_for_verified_tokens_is_a_setting() -> None:
         context = render_context(
             Settings(Path("/data"), gateway=GatewaySettings(concurrency=4, **fields))
         )
-        found = render_issuers(context, [Minter().trusted], [Need("b", "default", "")])[0]
-        return found["typed_config"]["providers"]["inbuilt"]["jwt_cache_config"]["jwt_cache_size"]
+        found = render_issuers(context, [Minter().trusted], [Need("b", "default", "")])[
+            0
+        ]
+        return found["typed_config"]["providers"]["inbuilt"]["jwt_cache_config"][
+            "jwt_cache_size"
+        ]
 
     assert rendered(token_cache_bytes=4 * 7 * 1024 * 1000) == 1000
     assert rendered(token_cache_bytes=1024**3) == 10_000

@@ -70,7 +70,8 @@ def crossing(made: Api) -> Api:
     """The API with cross-origin rules on each operation."""
     node = Cors((ORIGIN,), expose_headers=("X-Method",))
     operations = [
-        dataclasses.replace(item, policies=(node, *item.policies)) for item in made.operations
+        dataclasses.replace(item, policies=(node, *item.policies))
+        for item in made.operations
     ]
     for item in made.operations:
         if item.verb == "GET":
@@ -78,7 +79,9 @@ def crossing(made: Api) -> Api:
                 dataclasses.replace(node, options=("GET", "OPTIONS")),
                 Authentication(required=False),
             )
-            operations.append(dataclasses.replace(item, verb="OPTIONS", policies=answered))
+            operations.append(
+                dataclasses.replace(item, verb="OPTIONS", policies=answered)
+            )
     return dataclasses.replace(made, operations=tuple(operations))
 
 
@@ -154,9 +157,13 @@ def test_the_settings_may_ask_for_the_answers_of_apk(end: Endpoint) -> None:
         for base in ("/plain/1.0.0", "/cross/1.0.0"):
             assert it.call(f"{base}/items", method="DELETE").status == 404
             assert it.call(f"{base}/items", method="HEAD").status == 404
-            assert it.call(f"{base}/own", method="HEAD", token=it.minter.token()).status == 200
+            assert (
+                it.call(f"{base}/own", method="HEAD", token=it.minter.token()).status
+                == 200
+            )
         assert (
-            it.call("/plain/1.0.0/items", method="OPTIONS").headers["allow"] == "GET, OPTIONS, POST"
+            it.call("/plain/1.0.0/items", method="OPTIONS").headers["allow"]
+            == "GET, OPTIONS, POST"
         )
 
 
@@ -169,11 +176,24 @@ def permissions(reply: Reply) -> dict[str, str]:
 
 
 def test_a_backend_permits_nothing_that_the_conf_does_not(live: Gateway) -> None:
-    granted = {"access-control-allow-origin": ORIGIN, "access-control-expose-headers": "X-Method"}
-    for path, method in (("/cross/1.0.0/items", "GET"), ("/cross/1.0.0/items/7", "HEAD")):
-        assert permissions(live.call(path, method=method, headers={"Origin": ORIGIN})) == granted
+    granted = {
+        "access-control-allow-origin": ORIGIN,
+        "access-control-expose-headers": "X-Method",
+    }
+    for path, method in (
+        ("/cross/1.0.0/items", "GET"),
+        ("/cross/1.0.0/items/7", "HEAD"),
+    ):
         assert (
-            permissions(live.call(path, method=method, headers={"Origin": "https://evil.example"}))
+            permissions(live.call(path, method=method, headers={"Origin": ORIGIN}))
+            == granted
+        )
+        assert (
+            permissions(
+                live.call(
+                    path, method=method, headers={"Origin": "https://evil.example"}
+                )
+            )
             == {}
         )
         assert permissions(live.call(path, method=method)) == {}
@@ -206,14 +226,19 @@ def test_a_page_may_read_that_there_is_nothing(
     assert (
         permissions(
             live.call(
-                f"/cross/1.0.0{path}", method=method, headers={"Origin": "https://evil.example"}
+                f"/cross/1.0.0{path}",
+                method=method,
+                headers={"Origin": "https://evil.example"},
             )
         )
         == {}
     )
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": method}
     answer = live.call(f"/cross/1.0.0{path}", method="OPTIONS", headers=asked)
-    assert (answer.status, permissions(answer)["access-control-allow-origin"]) == (200, ORIGIN)
+    assert (answer.status, permissions(answer)["access-control-allow-origin"]) == (
+        200,
+        ORIGIN,
+    )
 
 
 def test_every_answer_has_the_id_of_its_request(live: Gateway) -> None:
@@ -228,7 +253,16 @@ def test_every_answer_has_the_id_of_its_request(live: Gateway) -> None:
         live.call("/plain/1.0.0/items", headers=large),
         live.call("/plain/1.0.0/it%2Fems"),
     ]
-    assert [reply.status for reply in replies] == [200, 401, 405, 404, 404, 404, 431, 307]
+    assert [reply.status for reply in replies] == [
+        200,
+        401,
+        405,
+        404,
+        404,
+        404,
+        431,
+        307,
+    ]
     ids = [reply.headers["x-request-id"] for reply in replies]
     assert all(ids), ids
     assert len(set(ids)) == len(replies)

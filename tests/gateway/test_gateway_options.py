@@ -39,7 +39,8 @@ def live(end: Endpoint) -> Iterator[Gateway]:
         item = api("/shop", operations, default=True)
         it.put(
             dataclasses.replace(
-                item, definition=ApiDefinition("/api-definition", "application/yaml", TEXT)
+                item,
+                definition=ApiDefinition("/api-definition", "application/yaml", TEXT),
             )
         )
         yield it
@@ -79,7 +80,9 @@ def test_a_browsers_question_gets_no_permission(live: Gateway) -> None:
     asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
     reply = live.call("/shop/pets", method="OPTIONS", headers=asked)
     assert reply.status == 204
-    assert not [name for name in reply.headers if name.lower().startswith("access-control-")]
+    assert not [
+        name for name in reply.headers if name.lower().startswith("access-control-")
+    ]
 
 
 def test_an_options_operation_of_the_conf_is_the_backends(live: Gateway) -> None:
@@ -88,7 +91,9 @@ def test_an_options_operation_of_the_conf_is_the_backends(live: Gateway) -> None
 
 
 def test_head_of_a_definition_is_get_without_the_body(live: Gateway) -> None:
-    got, head = (live.call("/shop/api-definition", method=method) for method in ("GET", "HEAD"))
+    got, head = (
+        live.call("/shop/api-definition", method=method) for method in ("GET", "HEAD")
+    )
     assert (got.status, got.body.decode()) == (200, TEXT)
     assert (head.status, head.body) == (200, b"")
     for name in ("content-type", "content-length"):
@@ -125,5 +130,6 @@ def test_a_target_may_be_as_long_as_a_conf_allows(
     path = target.replace("{x}", "7").replace("*", "a/b").replace("ä", "%C3%A4")
     assert live.call(f"/long/1.0.0{path}").json["path"] == path
     assert (
-        live.call(f"/long/1.0.0{path}", method="OPTIONS").headers["allow"] == "GET, HEAD, OPTIONS"
+        live.call(f"/long/1.0.0{path}", method="OPTIONS").headers["allow"]
+        == "GET, HEAD, OPTIONS"
     )

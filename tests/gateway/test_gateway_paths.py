@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapi.gateway.envoy.resources.routes.paths import first_segment, match_pattern, rewrite
+from kapi.gateway.envoy.resources.routes.paths import (
+    first_segment,
+    match_pattern,
+    rewrite,
+)
 
 
 def backend_path(base: str, target: str, backend: str, path: str) -> str | None:
@@ -53,7 +57,12 @@ def backend_path(base: str, target: str, backend: str, path: str) -> str | None:
         ("/{1}", "/1", "/b/1/5", "/1/5"),
         ("/pets/{id}/", "/v2", "/b/1/pets/7", "/v2/pets/7/"),
         ("/{x}/*", "", "/b/1/7", "/7"),
-        ("/{a}" * 12, "/v2", "/b/1/a/b/c/d/e/f/g/h/i/j/k/l", "/v2/a/b/c/d/e/f/g/h/i/j/k/l"),
+        (
+            "/{a}" * 12,
+            "/v2",
+            "/b/1/a/b/c/d/e/f/g/h/i/j/k/l",
+            "/v2/a/b/c/d/e/f/g/h/i/j/k/l",
+        ),
         (
             "/{a}" * 12 + "/*",
             "/v2",

@@ -55,7 +55,14 @@ def test_nobody_there_is_not_ready(tmp_path: Path) -> None:
 def test_draining_takes_no_new_connections_and_lets_go_when_idle() -> None:
     with backend() as port, gateway() as live:
         live.put(
-            api("/a", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)])
+            api(
+                "/a",
+                [
+                    operation(
+                        "GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False
+                    )
+                ],
+            )
         )
         assert live.call("/a/1.0.0/x").status == 200
         draining = threading.Thread(
@@ -72,7 +79,9 @@ def test_a_second_envoy_on_the_port_does_not_share_it() -> None:
 
         other.settings = dataclasses.replace(
             other.settings,
-            gateway=dataclasses.replace(other.settings.gateway, port=live.settings.gateway.port),
+            gateway=dataclasses.replace(
+                other.settings.gateway, port=live.settings.gateway.port
+            ),
         )
         other.context = render_context(other.settings)
         other.publisher.set_initial(other.base())
@@ -84,7 +93,14 @@ def test_a_second_envoy_on_the_port_does_not_share_it() -> None:
 def test_the_access_log_holds_no_query() -> None:
     with backend() as port, gateway(access_log=True) as live:
         live.put(
-            api("/a", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)])
+            api(
+                "/a",
+                [
+                    operation(
+                        "GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False
+                    )
+                ],
+            )
         )
         live.call("/a/1.0.0/x?secret=1")
         log = Path(live.context.access_log)
@@ -102,7 +118,9 @@ def test_the_access_log_says_why_a_call_did_not_pass() -> None:
                 [
                     operation("GET", "/one", end, scopes=("items:write",)),
                     operation("GET", "/open", end, secured=False),
-                    operation("GET", "/dead", Endpoint("http", "127.0.0.1", 1), secured=False),
+                    operation(
+                        "GET", "/dead", Endpoint("http", "127.0.0.1", 1), secured=False
+                    ),
                 ],
             )
         )
@@ -122,7 +140,9 @@ def test_the_access_log_says_why_a_call_did_not_pass() -> None:
         wanted = Wanted("default", with_system=True)
         until(lambda: log.of(ids["nothing"], wanted))
         calls = {name: log.of(number, wanted) or {} for name, number in ids.items()}
-        assert {name: (call["decision"], call.get("code")) for name, call in calls.items()} == {
+        assert {
+            name: (call["decision"], call.get("code")) for name, call in calls.items()
+        } == {
             "scope": ("refused", "900910"),
             "missing": ("refused", "900902"),
             "passed": ("allowed", None),
@@ -130,9 +150,17 @@ def test_the_access_log_says_why_a_call_did_not_pass() -> None:
             "nothing": ("refused", "404"),
         }
         assert calls["scope"]["reason"] == "scope items:write is missing"
-        assert (calls["scope"]["consumer"], calls["scope"]["subject"]) == ("shop", 'a"b')
-        assert (calls["passed"]["api"], calls["passed"]["operation"]) == ("a", "GET /open")
-        assert [call["request_id"] for call in log.newest(Wanted("default"), 1)[0]] == [ids["dead"]]
+        assert (calls["scope"]["consumer"], calls["scope"]["subject"]) == (
+            "shop",
+            'a"b',
+        )
+        assert (calls["passed"]["api"], calls["passed"]["operation"]) == (
+            "a",
+            "GET /open",
+        )
+        assert [call["request_id"] for call in log.newest(Wanted("default"), 1)[0]] == [
+            ids["dead"]
+        ]
         assert token not in Path(live.context.access_log).read_text()
 
 
@@ -162,16 +190,23 @@ def test_the_check_names_the_reason(tmp_path: Path) -> None:
         [
             api(
                 "/a",
-                [operation("GET", "/{x}/*", Endpoint("https", "h.example", 443), scopes=("s",))],
+                [
+                    operation(
+                        "GET",
+                        "/{x}/*",
+                        Endpoint("https", "h.example", 443),
+                        scopes=("s",),
+                    )
+                ],
             )
         ],
         context,
     )
     assert scope is not None
     check([], [scope])
-    scope["route_configuration"]["virtual_hosts"][0]["routes"][0]["match"]["safe_regex"][
-        "regex"
-    ] = "a("
+    scope["route_configuration"]["virtual_hosts"][0]["routes"][0]["match"][
+        "safe_regex"
+    ]["regex"] = "a("
     with pytest.raises(GatewayRejected) as caught:
         check([], [scope])
     assert caught.value.detail == "missing ): a("
@@ -200,7 +235,9 @@ def test_the_certificate_is_made_once(tmp_path: Path) -> None:
     found: list[str] = []
     threads = [
         threading.Thread(
-            target=lambda: found.append(ensure_certificate(Settings(tmp_path), lambda: NOW).chain)
+            target=lambda: found.append(
+                ensure_certificate(Settings(tmp_path), lambda: NOW).chain
+            )
         )
         for _ in range(6)
     ]
@@ -210,7 +247,9 @@ def test_the_certificate_is_made_once(tmp_path: Path) -> None:
         thread.join()
     assert len(found) == 6
     assert len(set(found)) == 1
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "tls").iterdir()} == {0o600}
+    assert {
+        stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "tls").iterdir()
+    } == {0o600}
     assert stat.S_IMODE((tmp_path / "tls").stat().st_mode) == 0o700
 
 
@@ -222,15 +261,23 @@ def test_it_names_all_hosts_and_lasts_less_than_398_days(tmp_path: Path) -> None
         "idp.localhost", "api.localhost", "*.gw.localhost", "*.sandbox.gw.localhost",
         "console.am.wso2.com", "console.localhost",
     }  # fmt: skip
-    assert made.not_valid_after_utc - made.not_valid_before_utc <= dt.timedelta(days=398)
+    assert made.not_valid_after_utc - made.not_valid_before_utc <= dt.timedelta(
+        days=398
+    )
 
 
 def test_it_is_renewed_in_time_by_the_same_authority(tmp_path: Path) -> None:
     first = ensure_certificate(Settings(tmp_path), lambda: NOW)
     authority = first.ca_file.read_text()
     day = 86400.0
-    assert ensure_certificate(Settings(tmp_path), lambda: NOW + 360 * day).chain == first.chain
-    assert ensure_certificate(Settings(tmp_path), lambda: NOW + 380 * day).chain != first.chain
+    assert (
+        ensure_certificate(Settings(tmp_path), lambda: NOW + 360 * day).chain
+        == first.chain
+    )
+    assert (
+        ensure_certificate(Settings(tmp_path), lambda: NOW + 380 * day).chain
+        != first.chain
+    )
     assert first.ca_file.read_text() == authority
 
 
@@ -241,7 +288,9 @@ def test_it_is_made_again_when_the_hosts_change(tmp_path: Path) -> None:
     )
     assert first.chain != other.chain
     assert "*.gw.example" in str(
-        leaf(other.chain).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        leaf(other.chain)
+        .extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        .value
     )
 
 
@@ -251,7 +300,9 @@ def test_one_without_the_localhost_names_is_made_again_by_the_same_authority(
     without = GatewaySettings(localhost_names=False)
     first = ensure_certificate(Settings(tmp_path, gateway=without), lambda: NOW)
     assert "gw.localhost" not in str(
-        leaf(first.chain).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        leaf(first.chain)
+        .extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        .value
     )
     authority = first.ca_file.read_text()
     assert ensure_certificate(Settings(tmp_path), lambda: NOW).chain != first.chain

@@ -67,7 +67,10 @@ def live() -> Iterator[Gateway]:
 
 
 def ask(
-    live: Gateway, path: str, *headers: tuple[str, str], host: str = "default.gw.wso2.com"
+    live: Gateway,
+    path: str,
+    *headers: tuple[str, str],
+    host: str = "default.gw.wso2.com",
 ) -> Reply:
     return live.call(f"{path}?{quote(json.dumps(headers))}", host=host)
 
@@ -105,22 +108,34 @@ def test_a_location_that_names_the_backend_is_public(
         for item in live.apis.values()
         for endpoint in item.operations[0].production
     )
-    assert ask(live, path, ("Location", said)).headers["location"] == read.replace("$", backend)
+    assert ask(live, path, ("Location", said)).headers["location"] == read.replace(
+        "$", backend
+    )
 
 
-@pytest.mark.parametrize("host", ["default.sandbox.gw.wso2.com", "default.gw.localhost"])
+@pytest.mark.parametrize(
+    "host", ["default.sandbox.gw.wso2.com", "default.gw.localhost"]
+)
 def test_the_host_is_the_one_that_was_called(live: Gateway, host: str) -> None:
     told = ask(live, "/based/1.0.0/x", ("Location", "http://$/v2/y"), host=host)
     assert told.headers["location"] == "/based/1.0.0/y"
 
 
-@pytest.mark.parametrize(("names", "public"), [(True, ""), (False, "https://default.gw.wso2.com")])
+@pytest.mark.parametrize(
+    ("names", "public"), [(True, ""), (False, "https://default.gw.wso2.com")]
+)
 def test_with_one_name_the_location_has_it(names: bool, public: str) -> None:
     end = Endpoint("http", "127.0.0.1", 80, "")
     made = api("/x", [operation("GET", "/x", end)])
     settings = GatewaySettings(public_port=443, localhost_names=names)
     place = Place(
-        made, made.operations[0], (end,), "default.gw.wso2.com", "/x", False, gateway=settings
+        made,
+        made.operations[0],
+        (end,),
+        "default.gw.wso2.com",
+        "/x",
+        False,
+        gateway=settings,
     )
     added = everywhere(place)
     assert added is not None
@@ -130,7 +145,11 @@ def test_with_one_name_the_location_has_it(names: bool, public: str) -> None:
 @pytest.mark.parametrize(
     ("path", "said", "read"),
     [
-        ("/based/1.0.0/x", "a=1; Path=/v2; HttpOnly", "a=1; Path=/based/1.0.0; HttpOnly"),
+        (
+            "/based/1.0.0/x",
+            "a=1; Path=/v2; HttpOnly",
+            "a=1; Path=/based/1.0.0; HttpOnly",
+        ),
         ("/based/1.0.0/x", "a=1; path=/v2/cart", "a=1; path=/based/1.0.0/cart"),
         ("/based/1.0.0/x", "a=1; Path=/", "a=1; Path=/based/1.0.0"),
         ("/based/1.0.0/x", "a=1; Secure", "a=1; Secure"),
@@ -142,7 +161,9 @@ def test_with_one_name_the_location_has_it(names: bool, public: str) -> None:
         ("/bare/1.0.0/x", "a=1; Path=/a  b ", "a=1; Path=/bare/1.0.0/a  b"),
     ],
 )
-def test_the_path_of_a_cookie_is_public(live: Gateway, path: str, said: str, read: str) -> None:
+def test_the_path_of_a_cookie_is_public(
+    live: Gateway, path: str, said: str, read: str
+) -> None:
     reply = ask(
         live,
         path,

@@ -34,7 +34,9 @@ def running(heard: Heard) -> Iterator[Gateway]:
             4,
         )
         log.start()
-        item = api("/x", [operation("GET", "/a", Endpoint("http", "127.0.0.1", port, "/"))])
+        item = api(
+            "/x", [operation("GET", "/a", Endpoint("http", "127.0.0.1", port, "/"))]
+        )
         live.apis[item.id] = item
         live.publisher.set_initial(live.base([live.minter.trusted, OTHER.trusted]))
         live.publisher.start()

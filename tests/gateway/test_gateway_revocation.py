@@ -29,7 +29,10 @@ def live() -> Iterator[Gateway]:
         it.put(
             api(
                 "/revoke",
-                [operation("GET", "/open", end, secured=False), operation("GET", "/closed", end)],
+                [
+                    operation("GET", "/open", end, secured=False),
+                    operation("GET", "/closed", end),
+                ],
             )
         )
         yield it
@@ -39,7 +42,9 @@ def deny(live: Gateway, *pairs: tuple[str, str]) -> None:
     live.publisher.publish([deny_list(pairs)])
 
 
-def test_a_revoked_token_is_refused_whatever_headers_come_with_it(live: Gateway) -> None:
+def test_a_revoked_token_is_refused_whatever_headers_come_with_it(
+    live: Gateway,
+) -> None:
     good, bad = live.minter.token(jti="good"), live.minter.token(jti="bad")
     deny(live, (ISSUER, "bad"))
     assert live.call(f"{PATH}/closed", token=good).status == 200
@@ -58,7 +63,9 @@ def test_a_revoked_token_is_refused_whatever_headers_come_with_it(live: Gateway)
 def test_nobody_can_have_another_caller_refused_by_a_header(live: Gateway) -> None:
     deny(live, (ISSUER, "bad"), ("", "worse"))
     headers = {"x-kapi-jti": "bad", "x-kapi-iss": ISSUER}
-    seen = live.call(f"{PATH}/closed", token=live.minter.token(jti="good"), headers=headers)
+    seen = live.call(
+        f"{PATH}/closed", token=live.minter.token(jti="good"), headers=headers
+    )
     assert seen.status == 200
     assert not {"x-kapi-jti", "x-kapi-iss"} & set(seen.json["headers"])
     assert live.call(f"{PATH}/open", headers=headers).status == 200
@@ -78,7 +85,9 @@ def test_a_jti_is_the_issuers_own_unless_none_was_named(live: Gateway) -> None:
     deny(live)
 
 
-def test_what_is_revoked_of_an_issuer_is_so_under_each_of_its_names(live: Gateway) -> None:
+def test_what_is_revoked_of_an_issuer_is_so_under_each_of_its_names(
+    live: Gateway,
+) -> None:
     names = ("https://first", ISSUER, "https://third")
     token = live.minter.token(jti="1")
     for pairs, status in (
@@ -122,6 +131,12 @@ def test_the_store_drives_the_list(live: Gateway, tmp_path: Path) -> None:
 
 def test_many_revoked_tokens_are_one_push(live: Gateway) -> None:
     deny(live, *((ISSUER, f"token-{number}") for number in range(20_000)))
-    assert live.call(f"{PATH}/closed", token=live.minter.token(jti="token-19999")).status == 401
-    assert live.call(f"{PATH}/closed", token=live.minter.token(jti="token-20000")).status == 200
+    assert (
+        live.call(f"{PATH}/closed", token=live.minter.token(jti="token-19999")).status
+        == 401
+    )
+    assert (
+        live.call(f"{PATH}/closed", token=live.minter.token(jti="token-20000")).status
+        == 200
+    )
     deny(live)

@@ -45,11 +45,19 @@ def live() -> Iterator[Gateway]:
             slashes = ("/list/", "/both", "/both/", "/of/{id}", "/of/{id}/")
             it.put(
                 api(
-                    "/slashes", [operation("GET", target, one, secured=False) for target in slashes]
+                    "/slashes",
+                    [
+                        operation("GET", target, one, secured=False)
+                        for target in slashes
+                    ],
                 )
             )
             it.put(
-                api("/petstore", [operation("GET", "/pets", two, secured=False)], version="2.0.0")
+                api(
+                    "/petstore",
+                    [operation("GET", "/pets", two, secured=False)],
+                    version="2.0.0",
+                )
             )
             it.put(
                 api(
@@ -99,7 +107,9 @@ def test_paths(live: Gateway, path: str, asked: str) -> None:
         ("/of/7/", "/of/7/"),
     ],
 )
-def test_a_backend_gets_the_last_slash_of_the_conf(live: Gateway, path: str, asked: str) -> None:
+def test_a_backend_gets_the_last_slash_of_the_conf(
+    live: Gateway, path: str, asked: str
+) -> None:
     assert live.call(f"/slashes/1.0.0{path}?x=/").json["path"] == f"/v2{asked}?x=/"
 
 
@@ -114,17 +124,29 @@ def test_organization_and_environment_make_the_host(live: Gateway) -> None:
 
 def test_the_sandbox_host_goes_to_the_sandbox_endpoint(live: Gateway) -> None:
     assert (
-        live.call("/petstore/1.0.0/pets", host="default.sandbox.gw.wso2.com").json["path"]
+        live.call("/petstore/1.0.0/pets", host="default.sandbox.gw.wso2.com").json[
+            "path"
+        ]
         == "/pets"
     )
 
 
 def test_an_operation_without_sandbox_endpoint_is_not_there(live: Gateway) -> None:
-    assert live.call("/petstore/1.0.0/pets/7", host="default.sandbox.gw.wso2.com").status == 404
+    assert (
+        live.call("/petstore/1.0.0/pets/7", host="default.sandbox.gw.wso2.com").status
+        == 404
+    )
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/petstoreX", "/petstore/2.0.0/nothing", "/petstore/2.0.0/pets/7"]
+    "path",
+    [
+        "/",
+        "/nothing",
+        "/petstoreX",
+        "/petstore/2.0.0/nothing",
+        "/petstore/2.0.0/pets/7",
+    ],
 )
 def test_not_found_has_the_body_of_apk(live: Gateway, path: str) -> None:
     reply = live.call(path)
@@ -170,7 +192,11 @@ def test_the_system_hosts_answer_without_a_token_and_keep_the_callers_authorizat
         ("localhost", "/health"),
     ]:
         reply = live.call(path, host=host, headers={"Authorization": "Basic eDp5"})
-        assert (reply.status, reply.json["path"], reply.json["headers"]["authorization"]) == (
+        assert (
+            reply.status,
+            reply.json["path"],
+            reply.json["headers"]["authorization"],
+        ) == (
             200,
             path,
             "Basic eDp5",
@@ -187,7 +213,14 @@ def test_a_backend_that_is_down_is_named_by_its_code(live: Gateway) -> None:
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(backend())
     live.put(
-        api("/down", [operation("GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False)])
+        api(
+            "/down",
+            [
+                operation(
+                    "GET", "/x", Endpoint("http", "127.0.0.1", port), secured=False
+                )
+            ],
+        )
     )
     reply = live.call("/down/1.0.0/x")
     assert (reply.status, reply.json["code"], reply.json["message"]) == (
@@ -201,17 +234,25 @@ def test_a_big_body_passes(live: Gateway) -> None:
     live.put(
         api(
             "/upload",
-            [operation("POST", "/x", Endpoint("http", "pets.example", 80), secured=False)],
+            [
+                operation(
+                    "POST", "/x", Endpoint("http", "pets.example", 80), secured=False
+                )
+            ],
         )
     )
     assert (
-        live.call("/upload/1.0.0/x", method="POST", body=b"x" * 300_000).json["length"] == 300_000
+        live.call("/upload/1.0.0/x", method="POST", body=b"x" * 300_000).json["length"]
+        == 300_000
     )
 
 
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
-    [({"x": "y" * 40_000}, 431, "431"), ({f"h{n}": "v" for n in range(120)}, 431, "431")],
+    [
+        ({"x": "y" * 40_000}, 431, "431"),
+        ({f"h{n}": "v" for n in range(120)}, 431, "431"),
+    ],
 )
 def test_edge_limits_answer_in_json(
     live: Gateway, headers: dict[str, str], status: int, code: str
@@ -249,7 +290,14 @@ def test_https_backends_are_checked_by_chain_and_name(live: Gateway) -> None:
                 live.put(
                     api(
                         f"/{name}",
-                        [operation("GET", "/x", Endpoint("https", host, number), secured=False)],
+                        [
+                            operation(
+                                "GET",
+                                "/x",
+                                Endpoint("https", host, number),
+                                secured=False,
+                            )
+                        ],
                     )
                 )
             assert live.call("/byname/1.0.0/x").status == 200
@@ -259,7 +307,14 @@ def test_https_backends_are_checked_by_chain_and_name(live: Gateway) -> None:
             live.put(
                 api(
                     "/stranger",
-                    [operation("GET", "/x", Endpoint("https", "localhost", port), secured=False)],
+                    [
+                        operation(
+                            "GET",
+                            "/x",
+                            Endpoint("https", "localhost", port),
+                            secured=False,
+                        )
+                    ],
                 )
             )
             assert live.call("/stranger/1.0.0/x").status == 503

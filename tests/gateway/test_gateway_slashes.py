@@ -18,9 +18,13 @@ def live() -> Iterator[Gateway]:
         end = Endpoint("http", "127.0.0.1", port, "/v2")
         targets = ("/files/{name}", "/files/{name}/parts/{part}", "/all/*")
         for choice in ("unescape", "reject", "keep"):
-            operations = [operation("GET", target, end, secured=False) for target in targets]
+            operations = [
+                operation("GET", target, end, secured=False) for target in targets
+            ]
             made = api(
-                f"/{choice}", [*operations, operation("GET", "/closed/{name}", end)], default=True
+                f"/{choice}",
+                [*operations, operation("GET", "/closed/{name}", end)],
+                default=True,
             )
             it.put(dataclasses.replace(made, escaped_slashes=choice))
         yield it
@@ -54,7 +58,10 @@ def test_an_api_may_refuse_them(live: Gateway) -> None:
             reply.json["description"]
             == "The path has an escaped slash, which this API does not take."
         )
-    assert live.call("/reject/1.0.0/files/a%20b?x=%2F").json["path"] == "/v2/files/a%20b?x=%2F"
+    assert (
+        live.call("/reject/1.0.0/files/a%20b?x=%2F").json["path"]
+        == "/v2/files/a%20b?x=%2F"
+    )
 
 
 @pytest.mark.parametrize("base", ["/keep/1.0.0", "/keep"])

@@ -27,7 +27,9 @@ from kapi.policies.contract import PLACEHOLDER
 from waiting import until
 
 # A thread that ends with an exception prints a traceback into the log.
-pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "error::pytest.PytestUnhandledThreadExceptionWarning"
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,8 @@ def live() -> Iterator[Gateway]:
 
 def simple(port: int, name: str, target: str = "/x") -> Api:
     return api(
-        f"/{name}", [operation("GET", target, Endpoint("http", "127.0.0.1", port), secured=False)]
+        f"/{name}",
+        [operation("GET", target, Endpoint("http", "127.0.0.1", port), secured=False)],
     )
 
 
@@ -52,9 +55,9 @@ def bad_scope(live: Gateway, name: str) -> Resource:
     """Envoy finds the mistake: a regular expression that does not compile."""
     scope = render_scope(name, [simple(1, name)], live.context)
     assert scope is not None
-    scope["route_configuration"]["virtual_hosts"][0]["routes"][0]["match"]["safe_regex"][
-        "regex"
-    ] = "a("
+    scope["route_configuration"]["virtual_hosts"][0]["routes"][0]["match"][
+        "safe_regex"
+    ]["regex"] = "a("
     return encode(SCOPE, scope)
 
 
@@ -71,7 +74,9 @@ def test_a_published_api_answers_at_once_and_a_removed_one_no_more(
     assert (status.connected, status.last_error) == (1, "")
 
 
-def test_a_refusal_carries_envoys_sentence_and_changes_nothing(live: Gateway, port: int) -> None:
+def test_a_refusal_carries_envoys_sentence_and_changes_nothing(
+    live: Gateway, port: int
+) -> None:
     live.put(simple(port, "good"))
     before = live.publisher.status().confirmed
     with pytest.raises(GatewayRejected, match=r"missing \)"):
@@ -112,7 +117,9 @@ def test_after_kill_9_envoy_gets_everything_again(live: Gateway, port: int) -> N
     assert live.call("/b/1.0.0/x").status == 200
 
 
-def test_an_envoy_that_ends_while_it_is_told_changes_nothing(live: Gateway, port: int) -> None:
+def test_an_envoy_that_ends_while_it_is_told_changes_nothing(
+    live: Gateway, port: int
+) -> None:
     item = simple(port, "a")
     live.put(item)
     pause = live.envoy
@@ -140,7 +147,9 @@ def test_an_envoy_that_ends_while_it_is_told_changes_nothing(live: Gateway, port
     assert live.call("/a/1.0.0/x").status == 200
 
 
-def test_a_deployment_while_envoy_restarts_waits_for_it(live: Gateway, port: int) -> None:
+def test_a_deployment_while_envoy_restarts_waits_for_it(
+    live: Gateway, port: int
+) -> None:
     live.stop_envoy(signal.SIGKILL)
     until(lambda: live.publisher.status().connected == 0)
     assert not live.publisher.status().live
@@ -162,7 +171,9 @@ def test_without_envoy_nothing_is_changed() -> None:
         assert live.call("/a/1.0.0/x").status == 404
 
 
-def test_an_envoy_that_hangs_is_reported_and_the_change_is_taken_back(port: int) -> None:
+def test_an_envoy_that_hangs_is_reported_and_the_change_is_taken_back(
+    port: int,
+) -> None:
     with gateway(timeout=0.3) as live:
         assert live.envoy is not None
         live.envoy.send_signal(signal.SIGSTOP)
@@ -175,7 +186,9 @@ def test_an_envoy_that_hangs_is_reported_and_the_change_is_taken_back(port: int)
         assert live.call("/a/1.0.0/x").status == 404
 
 
-def test_traffic_survives_a_restart_of_the_control_process(live: Gateway, port: int) -> None:
+def test_traffic_survives_a_restart_of_the_control_process(
+    live: Gateway, port: int
+) -> None:
     live.put(simple(port, "a"), simple(port, "gone"))
     failures: list[object] = []
     stop = threading.Event()
@@ -183,7 +196,9 @@ def test_traffic_survives_a_restart_of_the_control_process(live: Gateway, port: 
     def call() -> None:
         connection = live.connect("default.gw.wso2.com")
         while not stop.is_set():
-            connection.request("GET", "/a/1.0.0/x", headers={"Host": "default.gw.wso2.com"})
+            connection.request(
+                "GET", "/a/1.0.0/x", headers={"Host": "default.gw.wso2.com"}
+            )
             answer: http.client.HTTPResponse = connection.getresponse()
             answer.read()
             if answer.status != 200:
@@ -213,7 +228,8 @@ def test_traffic_survives_a_restart_of_the_control_process(live: Gateway, port: 
 def test_many_scopes_arrive_together_and_a_bad_one_spoils_none(port: int) -> None:
     with gateway(start=False) as live:
         live.apis = {
-            item.id: item for item in (simple(port, f"s{number}") for number in range(200))
+            item.id: item
+            for item in (simple(port, f"s{number}") for number in range(200))
         }
         live.publisher.set_initial([*live.base(), bad_scope(live, "bad")])
         live.publisher.start()
@@ -221,7 +237,9 @@ def test_many_scopes_arrive_together_and_a_bad_one_spoils_none(port: int) -> Non
         live.wait_ready()
         until(lambda: live.call("/s199/1.0.0/x").status == 200)
         until(lambda: live.publisher.status().confirmed >= 200)
-        assert {live.call(f"/s{number}/1.0.0/x").status for number in (0, 1, 77, 100, 198)} == {200}
+        assert {
+            live.call(f"/s{number}/1.0.0/x").status for number in (0, 1, 77, 100, 198)
+        } == {200}
         assert "missing )" in live.publisher.status().last_error
         live.put(simple(port, "s77", "/y"))
         assert live.call("/s77/1.0.0/y").status == 200
@@ -232,19 +250,35 @@ def test_the_sockets_are_for_their_owner_only(live: Gateway) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_new_name_is_resolved_before_its_routes_are_there(live: Gateway, port: int) -> None:
+def test_a_new_name_is_resolved_before_its_routes_are_there(
+    live: Gateway, port: int
+) -> None:
     live.put(
-        api("/dns", [operation("GET", "/x", Endpoint("http", "localhost", port), secured=False)])
+        api(
+            "/dns",
+            [
+                operation(
+                    "GET", "/x", Endpoint("http", "localhost", port), secured=False
+                )
+            ],
+        )
     )
     reply = live.call("/dns/1.0.0/x")
     assert (reply.status, reply.json["headers"]["host"]) == (200, f"localhost:{port}")
 
 
-def test_a_name_that_does_not_exist_does_not_hold_up_a_deployment(live: Gateway) -> None:
+def test_a_name_that_does_not_exist_does_not_hold_up_a_deployment(
+    live: Gateway,
+) -> None:
     """One that waits for the name would raise GatewayUnavailable."""
     live.put(
         api(
-            "/dns", [operation("GET", "/x", Endpoint("http", "nowhere.invalid", 80), secured=False)]
+            "/dns",
+            [
+                operation(
+                    "GET", "/x", Endpoint("http", "nowhere.invalid", 80), secured=False
+                )
+            ],
         )
     )
     assert live.call("/dns/1.0.0/x").status == 503
@@ -278,7 +312,9 @@ def test_encoding_leaves_what_it_is_given_as_it_was() -> None:
     config = Watched(
         {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
     )
-    assert encode(EXTENSION, {"name": "router", "typed_config": config}).name == "router"
+    assert (
+        encode(EXTENSION, {"name": "router", "typed_config": config}).name == "router"
+    )
 
 
 def test_a_message_without_fields_needs_no_published_class() -> None:

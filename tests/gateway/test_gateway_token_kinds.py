@@ -22,14 +22,25 @@ RULES = {
     "ours": OWN_TOKENS,
     "ID tokens too": AccessTokenRule(id_tokens=True),
     "Keycloak": AccessTokenRule(required_claims=(("typ", "Bearer"),)),
-    "Entra ID": AccessTokenRule(types=("", "JWT"), required_claims=(("tid", "t"), ("azp", ""))),
+    "Entra ID": AccessTokenRule(
+        types=("", "JWT"), required_claims=(("tid", "t"), ("azp", ""))
+    ),
     "RFC 9068 only": AccessTokenRule(types=("application/at+jwt",)),
     "a path or a truth value": AccessTokenRule(
         required_claims=(("org.name", "acme"), ("verified", "true"))
     ),
 }
 TYPES: tuple[Any, ...] = (
-    *(..., "", "JWT", "jwt", "application/jwt", "at+jwt", "AT+JWT", "application/at+jwt"),
+    *(
+        ...,
+        "",
+        "JWT",
+        "jwt",
+        "application/jwt",
+        "at+jwt",
+        "AT+JWT",
+        "application/at+jwt",
+    ),
     *("id_token+jwt", "logout+jwt", "application/application/jwt", None, 5, ["JWT"]),
 )
 CLAIMS: tuple[dict[str, Any], ...] = (
@@ -71,7 +82,12 @@ CLAIMS: tuple[dict[str, Any], ...] = (
 @pytest.fixture(scope="module")
 def live() -> Iterator[Gateway]:
     with backend() as port, gateway() as it:
-        it.put(api("/kinds", [operation("GET", "/closed", Endpoint("http", "127.0.0.1", port))]))
+        it.put(
+            api(
+                "/kinds",
+                [operation("GET", "/closed", Endpoint("http", "127.0.0.1", port))],
+            )
+        )
         yield it
 
 
@@ -84,10 +100,16 @@ def test_the_gateway_and_the_rule_agree(live: Gateway, name: str) -> None:
     cases += [(typ, claims) for typ in ("JWT", "at+jwt") for claims in CLAIMS[5:]]
     answers = set()
     for typ, changes in cases:
-        header = {"alg": "RS256", "kid": live.minter.name, **({} if typ is ... else {"typ": typ})}
+        header = {
+            "alg": "RS256",
+            "kid": live.minter.name,
+            **({} if typ is ... else {"typ": typ}),
+        }
         claims = {"iss": ISSUER, "exp": now + 600, **changes}
         expected = 401 if rule.objection(header, claims) else 200
-        assert live.call(PATH, token=compact(header, claims, sign)).status == expected, (
+        assert (
+            live.call(PATH, token=compact(header, claims, sign)).status == expected
+        ), (
             typ,
             changes,
         )
@@ -95,12 +117,18 @@ def test_the_gateway_and_the_rule_agree(live: Gateway, name: str) -> None:
     assert answers == {200, 401}
 
 
-def test_of_an_issuer_that_is_declared_twice_both_declarations_count(live: Gateway) -> None:
+def test_of_an_issuer_that_is_declared_twice_both_declarations_count(
+    live: Gateway,
+) -> None:
     """The stricter rule decides, whichever of the two is for the organization of the API."""
     lenient = dataclasses.replace(
-        live.minter.trusted, rule=AccessTokenRule(id_tokens=True), organizations=("default",)
+        live.minter.trusted,
+        rule=AccessTokenRule(id_tokens=True),
+        organizations=("default",),
     )
-    strict = dataclasses.replace(live.minter.trusted, name="strict", organizations=("acme",))
+    strict = dataclasses.replace(
+        live.minter.trusted, name="strict", organizations=("acme",)
+    )
     live.trust(lenient, strict)
     assert live.call(PATH, token=live.minter.token(scope="a")).status == 200
     assert live.call(PATH, token=live.minter.token(nonce="n")).status == 401

@@ -23,7 +23,11 @@ def live() -> Iterator[Gateway]:
             operation("GET", "/scoped", end, alternatives=(("a:read",), ("b",))),
             operation("GET", "/all", end, scopes=("a:read", "b")),
             operation(
-                "GET", "/mixed", end, scopes=("base",), alternatives=(("a:read", "b"), ("c",))
+                "GET",
+                "/mixed",
+                end,
+                scopes=("base",),
+                alternatives=(("a:read", "b"), ("c",)),
             ),
         ]
         it.put(api("/secure", operations, default=True))
@@ -54,7 +58,9 @@ def test_without_a_token(live: Gateway) -> None:
         assert denied(live, f"{path}/closed", 401, "900902") == challenge(live, path)
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaRer", "BEAREr", "bEARER"])
+@pytest.mark.parametrize(
+    "scheme", ["Bearer", "bearer", "BEARER", "bEaRer", "BEAREr", "bEARER"]
+)
 def test_with_a_token_that_the_backend_does_not_see(live: Gateway, scheme: str) -> None:
     reply = live.call(
         f"{PATH}/closed", headers={"Authorization": f"{scheme} {live.minter.token()}"}
@@ -64,9 +70,12 @@ def test_with_a_token_that_the_backend_does_not_see(live: Gateway, scheme: str) 
 
 
 @pytest.mark.parametrize(
-    "scheme", ["Xrer", "XBearer", "xpop", "Negotiate abc, Bearer", "Bearers", "Dpop", "Basic"]
+    "scheme",
+    ["Xrer", "XBearer", "xpop", "Negotiate abc, Bearer", "Bearers", "Dpop", "Basic"],
 )
-def test_a_token_behind_another_scheme_is_no_credential(live: Gateway, scheme: str) -> None:
+def test_a_token_behind_another_scheme_is_no_credential(
+    live: Gateway, scheme: str
+) -> None:
     reply = live.call(
         f"{PATH}/closed", headers={"Authorization": f"{scheme} {live.minter.token()}"}
     )
@@ -93,7 +102,9 @@ def test_an_expired_token(live: Gateway) -> None:
 
 
 def test_a_few_seconds_of_skew_are_forgiven(live: Gateway) -> None:
-    assert live.call(f"{PATH}/closed", token=live.minter.token(seconds=-2)).status == 200
+    assert (
+        live.call(f"{PATH}/closed", token=live.minter.token(seconds=-2)).status == 200
+    )
 
 
 def test_other_bad_tokens(live: Gateway) -> None:
@@ -108,17 +119,23 @@ def test_other_bad_tokens(live: Gateway) -> None:
         live.minter.token(exp=None),
         live.minter.token(nbf=99999999999),
     ):
-        assert 'error="invalid_token"' in denied(live, f"{PATH}/closed", 401, "900901", token=token)
+        assert 'error="invalid_token"' in denied(
+            live, f"{PATH}/closed", 401, "900901", token=token
+        )
 
 
-def test_the_query_parameter_is_no_credential_and_is_not_repeated(live: Gateway) -> None:
+def test_the_query_parameter_is_no_credential_and_is_not_repeated(
+    live: Gateway,
+) -> None:
     assert denied(
         live, f"{PATH}/closed?access_token={live.minter.token()}", 401, "900902"
     ) == challenge(live, PATH)
 
 
 def test_basic_credentials_are_no_token(live: Gateway) -> None:
-    denied(live, f"{PATH}/closed", 401, "900902", headers={"Authorization": "Basic eDp5"})
+    denied(
+        live, f"{PATH}/closed", 401, "900902", headers={"Authorization": "Basic eDp5"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +150,9 @@ def test_basic_credentials_are_no_token(live: Gateway) -> None:
         {"scp": ["y", "a:read"]},
     ],
 )
-def test_one_of_the_alternatives_is_enough(live: Gateway, claims: dict[str, object]) -> None:
+def test_one_of_the_alternatives_is_enough(
+    live: Gateway, claims: dict[str, object]
+) -> None:
     assert live.call(f"{PATH}/scoped", token=live.minter.token(**claims)).status == 200
 
 
@@ -193,7 +212,9 @@ def test_other_issuers_and_withdrawn_keys(live: Gateway) -> None:
         assert live.call(f"{PATH}/scoped", token=token).status == 200
         assert live.call(f"{PATH}/scoped", token=before).status == 200
         denied(live, f"{PATH}/closed", 401, "900903", token=other.token(seconds=-30))
-        denied(live, f"{PATH}/closed", 401, "900903", token=live.minter.token(seconds=-30))
+        denied(
+            live, f"{PATH}/closed", 401, "900903", token=live.minter.token(seconds=-30)
+        )
         denied(live, f"{PATH}/closed", 401, "900902")
         trust(live.minter)
         denied(live, f"{PATH}/closed", 401, "900901", token=token)
@@ -211,7 +232,12 @@ def test_an_audience_is_checked_when_the_issuer_names_one(live: Gateway) -> None
     picky = dataclasses.replace(live.minter.trusted, audiences=("aud1",))
     try:
         live.trust(picky)
-        assert live.call(f"{PATH}/closed", token=live.minter.token(aud=["x", "aud1"])).status == 200
+        assert (
+            live.call(
+                f"{PATH}/closed", token=live.minter.token(aud=["x", "aud1"])
+            ).status
+            == 200
+        )
         denied(live, f"{PATH}/closed", 401, "900901", token=live.minter.token(aud="x"))
         denied(live, f"{PATH}/closed", 401, "900901", token=live.minter.token())
     finally:
@@ -251,14 +277,21 @@ def test_several_scopes_mean_all_of_them(
 def test_all_scopes_of_one_alternative_are_needed_beside_the_scopes_for_all(
     live: Gateway, scope: str, status: int
 ) -> None:
-    assert live.call(f"{PATH}/mixed", token=live.minter.token(scope=scope)).status == status
+    assert (
+        live.call(f"{PATH}/mixed", token=live.minter.token(scope=scope)).status
+        == status
+    )
 
 
-@pytest.mark.parametrize(("path", "named"), [("/all", "a:read b"), ("/mixed", "base a:read b")])
+@pytest.mark.parametrize(
+    ("path", "named"), [("/all", "a:read b"), ("/mixed", "base a:read b")]
+)
 def test_the_challenge_names_every_scope_that_is_needed(
     live: Gateway, path: str, named: str
 ) -> None:
-    told = denied(live, f"{PATH}{path}", 403, "900910", token=live.minter.token(scope="a:read"))
+    told = denied(
+        live, f"{PATH}{path}", 403, "900910", token=live.minter.token(scope="a:read")
+    )
     assert f'error="insufficient_scope", scope="{named}"' in told
 
 
@@ -268,22 +301,32 @@ def test_scopes_in_a_claim_of_the_issuer_are_all_needed_too(live: Gateway) -> No
     other = Minter("other", "https://other.example")
     try:
         live.trust(
-            live.minter.trusted, dataclasses.replace(other.trusted, scopes_claims=("permissions",))
+            live.minter.trusted,
+            dataclasses.replace(other.trusted, scopes_claims=("permissions",)),
         )
         assert (
-            live.call(f"{PATH}/all", token=other.token(permissions=["b", "a:read"])).status == 200
+            live.call(
+                f"{PATH}/all", token=other.token(permissions=["b", "a:read"])
+            ).status
+            == 200
         )
         assert (
-            live.call(f"{PATH}/all", token=other.token(permissions=["b"], scope="a:read")).status
+            live.call(
+                f"{PATH}/all", token=other.token(permissions=["b"], scope="a:read")
+            ).status
             == 403
         )
-        assert live.call(f"{PATH}/all", token=other.token(scope="a:read b")).status == 403
+        assert (
+            live.call(f"{PATH}/all", token=other.token(scope="a:read b")).status == 403
+        )
     finally:
         live.trust(live.minter.trusted)
 
 
 def test_the_challenge_names_the_scopes_of_the_first_alternative(live: Gateway) -> None:
-    told = denied(live, f"{PATH}/scoped", 403, "900910", token=live.minter.token(scope="x"))
+    told = denied(
+        live, f"{PATH}/scoped", 403, "900910", token=live.minter.token(scope="x")
+    )
     error = 'error="insufficient_scope", scope="a:read"'
     assert told == challenge(live, PATH).replace(", ", f", {error}, ", 1)
 
@@ -318,7 +361,15 @@ def test_scopes_stand_in_the_claim_of_the_issuer(
             dataclasses.replace(other.trusted, scopes_claims=tuple(claim.split())),
         )
         assert live.call(f"{PATH}/scoped", token=other.token(**claims)).status == status
-        assert live.call(f"{PATH}/scoped", token=live.minter.token(scope="b")).status == 200
-        assert live.call(f"{PATH}/scoped", token=live.minter.token(permissions=["b"])).status == 403
+        assert (
+            live.call(f"{PATH}/scoped", token=live.minter.token(scope="b")).status
+            == 200
+        )
+        assert (
+            live.call(
+                f"{PATH}/scoped", token=live.minter.token(permissions=["b"])
+            ).status
+            == 403
+        )
     finally:
         live.trust(live.minter.trusted)

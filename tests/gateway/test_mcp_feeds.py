@@ -32,7 +32,9 @@ def honored(uris: Any) -> dict[str, Any]:
     return {"method": ACKNOWLEDGED, "params": params}
 
 
-async def taken(from_a: Feed, events: Events, *messages: Any) -> tuple[list[str], list[Any]]:
+async def taken(
+    from_a: Feed, events: Events, *messages: Any
+) -> tuple[list[str], list[Any]]:
     """What a server honored with these messages, and what was told then."""
 
     async def source(server: str, uris: list[str]) -> Any:
@@ -84,7 +86,11 @@ def test_a_change_without_a_usable_uri_is_not_told(params: Any) -> None:
     found, told = fed(honored(["x://1"]), {"method": UPDATED, "params": params}, good)
     assert found == ["a+x://1"]
     change, ended = told
-    assert change == {"jsonrpc": "2.0", "method": UPDATED, "params": {"uri": f"a+{longest}"}}
+    assert change == {
+        "jsonrpc": "2.0",
+        "method": UPDATED,
+        "params": {"uri": f"a+{longest}"},
+    }
     assert (ended.server, ended.gracefully) == ("a", False)
 
 
@@ -107,7 +113,9 @@ def test_who_waits_for_a_server_does_not_wait_longer_than_its_stream(
     run(work)
 
 
-def test_a_server_that_acknowledges_nothing_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_acknowledges_nothing_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(feed, "_PATIENCE", 0.01)
 
     async def work() -> None:
@@ -132,13 +140,19 @@ def test_the_end_of_a_server_is_graceful_if_a_result_came_last() -> None:
     ("message", "uris", "lists"),
     [
         (wanted(resourceSubscriptions=["a+1", "b+1", "a+1"]), ("a+1", "b+1"), []),
-        (wanted(promptsListChanged=True, toolsListChanged=1), (), ["promptsListChanged"]),
+        (
+            wanted(promptsListChanged=True, toolsListChanged=1),
+            (),
+            ["promptsListChanged"],
+        ),
         (wanted(resourcesListChanged=False, resourceSubscriptions=None), (), []),
         ({"id": 7, "params": {"notifications": None}}, (), []),
         ({"id": 7}, (), []),
     ],
 )
-def test_what_a_client_asks_for(message: Any, uris: tuple[str, ...], lists: list[str]) -> None:
+def test_what_a_client_asks_for(
+    message: Any, uris: tuple[str, ...], lists: list[str]
+) -> None:
     asked = Asked.of(message)
     assert (asked.id, asked.uris, asked.lists) == (7, uris, lists)
 
@@ -156,7 +170,10 @@ def test_each_server_is_asked_for_its_own_resources() -> None:
         assert first == {
             "jsonrpc": "2.0",
             "method": ACKNOWLEDGED,
-            "params": {"notifications": {"resourceSubscriptions": told}, "_meta": {ID: 7}},
+            "params": {
+                "notifications": {"resourceSubscriptions": told},
+                "_meta": {ID: 7},
+            },
         }
         await stream.aclose()
         await until(lambda: servers.streams == 0)
@@ -168,7 +185,9 @@ def test_a_client_of_whom_no_server_knows_keeps_its_stream() -> None:
     async def work() -> None:
         servers = Servers()
         servers.silent.add("a")
-        stream = listened(servers, resourceSubscriptions=["a+x://1"], toolsListChanged=True)
+        stream = listened(
+            servers, resourceSubscriptions=["a+x://1"], toolsListChanged=True
+        )
         first = await something(stream)
         assert first["params"]["notifications"] == {"toolsListChanged": True}
         assert await anext(stream) is None, "nothing was to tell for a second"

@@ -49,7 +49,9 @@ def test_all_servers_tell_on_one_stream_with_their_prefixes() -> None:
     async def work() -> None:
         servers = Servers()
         servers.silent.add("c")
-        stream = listen(asked("a+x://1", "b+x://1", "c+x://1"), servers.source, lambda: 1)
+        stream = listen(
+            asked("a+x://1", "b+x://1", "c+x://1"), servers.source, lambda: 1
+        )
         first = await something(stream)
         honored = {"resourceSubscriptions": ["a+x://1", "b+x://1"]}
         assert first["params"]["notifications"] == honored
@@ -68,7 +70,11 @@ def test_a_stream_ends_as_that_of_its_server() -> None:
         stream = listen(asked("a+x://1"), servers.source, lambda: 1)
         await something(stream)
         servers.end("a", gracefully=gracefully)
-        return ["result" for message in [m async for m in stream if m] if "result" in message]
+        return [
+            "result"
+            for message in [m async for m in stream if m]
+            if "result" in message
+        ]
 
     assert run(lambda: work(True)) == ["result"]
     assert run(lambda: work(False)) == []
@@ -77,8 +83,12 @@ def test_a_stream_ends_as_that_of_its_server() -> None:
 def test_lists_change_with_the_revision_and_the_stream_ends_with_the_api() -> None:
     async def work() -> None:
         revision: list[int | None] = [1]
-        stream = listen(asked(toolsListChanged=True), Servers().source, lambda: revision[0])
-        assert (await something(stream))["params"]["notifications"] == {"toolsListChanged": True}
+        stream = listen(
+            asked(toolsListChanged=True), Servers().source, lambda: revision[0]
+        )
+        assert (await something(stream))["params"]["notifications"] == {
+            "toolsListChanged": True
+        }
         await anext(stream)
         revision[0] = 2
         assert (await something(stream))["method"] == "notifications/tools/list_changed"
@@ -123,7 +133,9 @@ def test_a_session_that_changes_often_keeps_one_stream_at_a_server() -> None:
         assert await session.subscribe("a+x://3")
         await until(lambda: servers.streams == 1)
         servers.say("a", "x://3")
-        assert (await something(session.stream(lambda: 1)))["params"] == {"uri": "a+x://3"}
+        assert (await something(session.stream(lambda: 1)))["params"] == {
+            "uri": "a+x://3"
+        }
 
     run(work)
 
@@ -187,10 +199,14 @@ def test_a_session_that_ends_while_it_subscribes_keeps_no_stream() -> None:
     run(work)
 
 
-def test_streams_of_a_caller_are_bounded_and_leave_some_to_others(tmp_path: Path) -> None:
+def test_streams_of_a_caller_are_bounded_and_leave_some_to_others(
+    tmp_path: Path,
+) -> None:
     async def work() -> None:
         stored = McpSessions(Database.open(tmp_path / "kapi.db"))
-        changes = McpChanges(Path("/nowhere"), Sessions(stored, "", lambda: START), lambda _: 1)
+        changes = McpChanges(
+            Path("/nowhere"), Sessions(stored, "", lambda: START), lambda _: 1
+        )
         body = b'{"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": {}}'
 
         async def receive() -> dict[str, Any]:

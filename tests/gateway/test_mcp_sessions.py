@@ -39,7 +39,9 @@ class Cluster:
     time: float = START
     made: list[Sessions] = field(default_factory=list)
 
-    def node(self, name: str, sweep: float = sessions.SWEEP_SECONDS) -> tuple[Sessions, Servers]:
+    def node(
+        self, name: str, sweep: float = sessions.SWEEP_SECONDS
+    ) -> tuple[Sessions, Servers]:
         node = Sessions(McpSessions(self.database), name, lambda: self.time, sweep)
         self.made.append(node)
         return node, Servers()
@@ -67,7 +69,9 @@ async def told(stream: Any) -> str:
     return str((await something(stream))["params"]["uri"])
 
 
-def test_what_one_node_was_asked_for_is_told_on_the_stream_at_another(cluster: Cluster) -> None:
+def test_what_one_node_was_asked_for_is_told_on_the_stream_at_another(
+    cluster: Cluster,
+) -> None:
     async def work() -> None:
         (one, at_one), (two, at_two) = cluster.node("one"), cluster.node("two")
         stream = await opened(one, at_one)
@@ -85,7 +89,9 @@ def test_what_one_node_was_asked_for_is_told_on_the_stream_at_another(cluster: C
     run(work)
 
 
-def test_a_stream_at_another_node_takes_the_place_of_the_first(cluster: Cluster) -> None:
+def test_a_stream_at_another_node_takes_the_place_of_the_first(
+    cluster: Cluster,
+) -> None:
     async def work() -> None:
         (one, at_one), (two, at_two) = cluster.node("one"), cluster.node("two")
         first = await opened(one, at_one)
@@ -146,7 +152,9 @@ def test_an_ended_session_is_unknown_at_each_node(cluster: Cluster) -> None:
     run(work)
 
 
-def test_a_session_is_of_one_caller_and_not_older_than_its_first_use(cluster: Cluster) -> None:
+def test_a_session_is_of_one_caller_and_not_older_than_its_first_use(
+    cluster: Cluster,
+) -> None:
     async def work() -> None:
         node, servers = cluster.node("one")
         await node.open(ALICE, servers.source)

@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 from mcp_listened import run, until
 
-from kapi.gateway.mcp_changes.upstream import LARGEST_EVENT, Address, listen_message, messages
+from kapi.gateway.mcp_changes.upstream import (
+    LARGEST_EVENT,
+    Address,
+    listen_message,
+    messages,
+)
 
 ADDRESS = Address("default.gw.wso2.com", "/changes/1.0")
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -27,7 +32,10 @@ def event(message: Any) -> bytes:
 
 def chunked(*pieces: bytes) -> bytes:
     """A stream of events that says where it ends (RFC 9112 §7.1)."""
-    head = OK + b"Content-Type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked"
+    head = (
+        OK
+        + b"Content-Type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked"
+    )
     chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]
     return head + b"\r\n\r\n" + b"".join(chunks) + b"0\r\n\r\n"
 
@@ -50,7 +58,9 @@ async def serving(
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.streams += 1
         head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        length = int(
+            head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        )
         server.asked += head + await reader.readexactly(length)
         with suppress(ConnectionError):
             for piece in pieces:
@@ -77,7 +87,9 @@ def told(
 
     async def work() -> list[Mapping[str, Any]]:
         async with serving(folder / "s", pieces, ends=ends) as server:
-            stream = messages(folder / "s", ADDRESS, "weather", listen_message(7, ["x://1"]))
+            stream = messages(
+                folder / "s", ADDRESS, "weather", listen_message(7, ["x://1"])
+            )
             found = [message async for message in stream]
             await until(lambda: server.streams == 0)
             check(server)
@@ -131,7 +143,10 @@ def test_messages_come_in_any_pieces(tmp_path: Path, size: int) -> None:
         (b'data: {"method": "one"}\r\n\r\n', [ONE]),
         (b'data:{"method": "one"}\n\n', [ONE]),
         (b'data: {"method":\ndata: "one"}\n\n', [ONE]),
-        (b': hello\nevent: message\nid: 1\ndata: {"method": "one"}\nretry: 1\n\n', [ONE]),
+        (
+            b': hello\nevent: message\nid: 1\ndata: {"method": "one"}\nretry: 1\n\n',
+            [ONE],
+        ),
         (b"\n\n: still here\n\n" + event(ONE), [ONE]),
         (b"data: {\n\n" + event(ONE), [ONE]),
         (b"data: [1]\n\ndata: 1\n\ndata: null\n\n" + event(ONE), [ONE]),
@@ -176,14 +191,20 @@ def test_another_answer_is_no_stream_and_is_left(tmp_path: Path, head: bytes) ->
     assert told(tmp_path, [head, event(ONE)], ends=False) == []
 
 
-@pytest.mark.parametrize("answer", [b"data: {}\n\n", chunked().replace(b"0\r\n", b"none\r\n")])
-def test_an_answer_that_is_no_http_ends_the_stream(tmp_path: Path, answer: bytes) -> None:
+@pytest.mark.parametrize(
+    "answer", [b"data: {}\n\n", chunked().replace(b"0\r\n", b"none\r\n")]
+)
+def test_an_answer_that_is_no_http_ends_the_stream(
+    tmp_path: Path, answer: bytes
+) -> None:
     assert told(tmp_path, [answer], ends=False) == []
 
 
 def test_a_server_that_is_away_tells_nothing(tmp_path: Path) -> None:
     async def work() -> list[Any]:
-        return [each async for each in messages(tmp_path / "s", ADDRESS, "weather", b"{}")]
+        return [
+            each async for each in messages(tmp_path / "s", ADDRESS, "weather", b"{}")
+        ]
 
     assert run(work) == []
 
@@ -196,9 +217,17 @@ def test_a_stream_ends_with_a_message_that_is_too_large(tmp_path: Path) -> None:
     assert told(tmp_path, [EVENTS, event(ONE), event(larger), event(TWO)]) == [ONE]
 
 
-@pytest.mark.parametrize("line", [b"x" * 1000, b"x" * 1000 + b"\n", b"data: " + b"x" * 994 + b"\n"])
+@pytest.mark.parametrize(
+    "line", [b"x" * 1000, b"x" * 1000 + b"\n", b"data: " + b"x" * 994 + b"\n"]
+)
 def test_a_message_without_end_ends_the_stream(tmp_path: Path, line: bytes) -> None:
     """One long line, or many lines of one message."""
     ends = b"data" in line or not line.endswith(b"\n")
-    pieces = [EVENTS, event(ONE), *[line] * (LARGEST_EVENT // 1000 + 80), b"\n", event(TWO)]
+    pieces = [
+        EVENTS,
+        event(ONE),
+        *[line] * (LARGEST_EVENT // 1000 + 80),
+        b"\n",
+        event(TWO),
+    ]
     assert told(tmp_path, pieces, ends=not ends) == ([ONE] if ends else [ONE, TWO])

@@ -27,7 +27,10 @@ def test_a_resource_that_changes_often_waits_once() -> None:
     events.put(updated("one+file:///b"))
 
     async def reading() -> None:
-        assert await read(events) == [updated("one+file:///a"), updated("one+file:///b")]
+        assert await read(events) == [
+            updated("one+file:///a"),
+            updated("one+file:///b"),
+        ]
         events.put(updated("one+file:///a"))
         assert await read(events) == [updated("one+file:///a")], "it was told before"
 

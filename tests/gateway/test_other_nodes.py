@@ -16,7 +16,13 @@ from harness import DEFINITION
 from harness import conf as text_of
 from kapi.apis.compile import Compiled, compile_api
 from kapi.apis.secrets import Secrets
-from kapi.errors import GatewayRejected, GatewayUnavailable, Invalid, Problem, StorageBusy
+from kapi.errors import (
+    GatewayRejected,
+    GatewayUnavailable,
+    Invalid,
+    Problem,
+    StorageBusy,
+)
 from kapi.gateway.applications import Applications
 from kapi.gateway.deployment.compiler import ApiCompiler
 from kapi.gateway.deployment.deployer import Deployer
@@ -90,7 +96,8 @@ def node(store: Store, tmp_path: Path) -> Callable[..., Node]:
             compiler=ApiCompiler(check=lambda *_: None, **compiling),
             shared=SharedResources(render_context(settings), certificate),
             now=time.time,
-            secrets=secrets or (lambda: known_secrets(settings, SecretStore(store.database))),
+            secrets=secrets
+            or (lambda: known_secrets(settings, SecretStore(store.database))),
         )
         deployer.restore()
         return deployer, envoy
@@ -99,7 +106,11 @@ def node(store: Store, tmp_path: Path) -> Callable[..., Node]:
 
 
 def deploy(
-    deployer: Deployer, base: str, version: str = "1.0.0", name: str = "", login: str = ""
+    deployer: Deployer,
+    base: str,
+    version: str = "1.0.0",
+    name: str = "",
+    login: str = "",
 ) -> str:
     text = text_of(name or base.strip("/"), base, version, port=80)
     if login:
@@ -107,7 +118,9 @@ def deploy(
     return deployer.deploy(text.encode(), DEFINITION.encode(), "default").id
 
 
-def test_a_node_takes_up_what_another_deploys_and_undeploys(node: Callable[..., Node]) -> None:
+def test_a_node_takes_up_what_another_deploys_and_undeploys(
+    node: Callable[..., Node],
+) -> None:
     (one, at_one), (other, at_other) = node(), node()
     api = deploy(one, "/pets")
     assert at_other.scope("pets") == b""
@@ -120,7 +133,9 @@ def test_a_node_takes_up_what_another_deploys_and_undeploys(node: Callable[..., 
     assert one.list("default") == ()
 
 
-def test_conflicts_with_what_another_node_deployed_are_found(node: Callable[..., Node]) -> None:
+def test_conflicts_with_what_another_node_deployed_are_found(
+    node: Callable[..., Node],
+) -> None:
     (one, _), (other, _) = node(), node()
     deploy(one, "/pets")
     with pytest.raises(Invalid):
@@ -144,7 +159,9 @@ def test_a_node_that_is_overtaken_tries_again(node: Callable[..., Node]) -> None
         assert envoy.scope("shops") != b""
 
 
-def test_what_envoy_refuses_here_does_not_hold_up_the_rest(node: Callable[..., Node]) -> None:
+def test_what_envoy_refuses_here_does_not_hold_up_the_rest(
+    node: Callable[..., Node],
+) -> None:
     (one, _), (other, at_other) = node(), node()
     at_other.refused.add("bad")
     deploy(one, "/bad")
@@ -158,7 +175,9 @@ def test_what_envoy_refuses_here_does_not_hold_up_the_rest(node: Callable[..., N
     assert at_other.scope("bad") != b""
 
 
-def test_what_an_older_version_cannot_read_stays_as_it_was(node: Callable[..., Node]) -> None:
+def test_what_an_older_version_cannot_read_stays_as_it_was(
+    node: Callable[..., Node],
+) -> None:
     def older(text: bytes, definition: bytes, **arguments: Any) -> Compiled:
         if b"2.0.0" in text:
             raise Problem(400, "1", "unknown")
@@ -168,13 +187,17 @@ def test_what_an_older_version_cannot_read_stays_as_it_was(node: Callable[..., N
     api = deploy(newer, "/pets", name="pets")
     old.follow()
     before = at_old.scope("pets")
-    text = text_of("pets", "/pets", "2.0.0", port=80).replace("---\n", f"---\nid: {api}\n")
+    text = text_of("pets", "/pets", "2.0.0", port=80).replace(
+        "---\n", f"---\nid: {api}\n"
+    )
     newer.deploy(text.encode(), DEFINITION.encode(), "default")
     deploy(newer, "/shops")
     assert old.follow() == 1
     assert at_old.scope("pets") == before
     assert at_old.scope("shops") != b""
-    with pytest.raises(GatewayUnavailable, match="ask another node, or upgrade this one"):
+    with pytest.raises(
+        GatewayUnavailable, match="ask another node, or upgrade this one"
+    ):
         deploy(old, "/pets/more", name="more")
     deploy(old, "/others")
     newer.undeploy(api, "default")
@@ -252,7 +275,9 @@ def test_a_secret_that_another_node_has_begun_to_use_is_not_removed(
     (one, at_one), (other, _) = node(), node()
     set_login(one, store, "login", "first")
     deploy(other, "/pets", login="login")
-    named = NamedSecrets(Settings(data_dir=Path()), SecretStore(store.database), one, time.time)
+    named = NamedSecrets(
+        Settings(data_dir=Path()), SecretStore(store.database), one, time.time
+    )
     with pytest.raises(Problem) as error:
         named.remove("default", "login", "word")
     assert error.value.status == 409
@@ -266,7 +291,9 @@ def test_a_deployment_finds_that_its_secret_was_removed_meanwhile(
     """Another node removes it between the check of the API and its publication here."""
     (one, at_one), (other, _) = node(), node()
     set_login(one, store, "login", "first")
-    named = NamedSecrets(Settings(data_dir=Path()), SecretStore(store.database), other, time.time)
+    named = NamedSecrets(
+        Settings(data_dir=Path()), SecretStore(store.database), other, time.time
+    )
     turns: list[str] = []
 
     def overtaken() -> None:
@@ -298,7 +325,9 @@ def test_nodes_that_change_one_subscription_at_once_lose_neither_change(
 
     other = Applications(settings, Meanwhile(store.database), time.time)
     one.create("default", "shop")
-    made = one.subscribe("default", "shop", Subscription("", "Pets", "1.0.0", tier="Gold"))
+    made = one.subscribe(
+        "default", "shop", Subscription("", "Pets", "1.0.0", tier="Gold")
+    )
     other.change("default", made.id, None, "Silver")
     (found,) = one.get("default", "shop").subscriptions
     assert (found.status, found.tier) == ("BLOCKED", "Silver")

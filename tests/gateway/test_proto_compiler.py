@@ -53,7 +53,9 @@ def packed(**more: str) -> bytes:
 
 
 def compiled(definition: bytes) -> tuple[Api, list[str]]:
-    found = compile_api(CONF.encode(), definition, organization="default", policies=POLICIES)
+    found = compile_api(
+        CONF.encode(), definition, organization="default", policies=POLICIES
+    )
     made, mistakes = with_transcoding(found.api, found.conf, definition)
     return made, [item.message for item in mistakes]
 
@@ -76,14 +78,20 @@ def test_each_rule_of_a_zip_is_an_operation() -> None:
 def test_the_transcoder_of_a_route_knows_one_rule() -> None:
     api, _ = compiled(packed())
     for operation in api.operations:
-        node = next((item for item in operation.policies if isinstance(item, Transcoding)), None)
+        node = next(
+            (item for item in operation.policies if isinstance(item, Transcoding)), None
+        )
         if node is None:
             continue
-        place = Place(api, operation, operation.production, "host", "/shop.v1", sandbox=False)
+        place = Place(
+            api, operation, operation.production, "host", "/shop.v1", sandbox=False
+        )
         config: dict[str, Any] = envoy(node, place).per_route[JSON_FILTER]
         content = base64.b64decode(config["proto_descriptor_bin"])
         files = descriptor_pb2.FileDescriptorSet.FromString(content).file
-        methods = [method for file in files for item in file.service for method in item.method]
+        methods = [
+            method for file in files for item in file.service for method in item.method
+        ]
         known = {
             method.name: method.options.Extensions[annotations_pb2.http]
             for method in methods
@@ -95,7 +103,9 @@ def test_the_transcoder_of_a_route_knows_one_rule() -> None:
         assert not rule.additional_bindings
 
 
-@pytest.mark.parametrize("name", ["@options.proto", "-I.proto", "../out.proto", "/tmp/out.proto"])
+@pytest.mark.parametrize(
+    "name", ["@options.proto", "-I.proto", "../out.proto", "/tmp/out.proto"]
+)
 def test_names_in_a_zip_are_no_options_and_lead_nowhere_else(name: str) -> None:
     _, mistakes = compiled(packed(**{name: 'syntax = "proto3"; package shop.v1;'}))
     assert mistakes == []
@@ -108,7 +118,9 @@ def test_a_name_that_is_a_file_and_a_folder_is_a_mistake() -> None:
 
 
 def test_what_the_compiler_says_is_told_without_paths_of_this_machine() -> None:
-    _, mistakes = compiled(packed(**{"other.proto": 'syntax = "proto3"; import "missing.proto";'}))
+    _, mistakes = compiled(
+        packed(**{"other.proto": 'syntax = "proto3"; import "missing.proto";'})
+    )
     assert len(mistakes) == 1
     assert "missing.proto" in mistakes[0]
     assert "/tmp" not in mistakes[0]

@@ -20,7 +20,9 @@ class Stream:
         self.open.set()
         self.has: list[str] = []
 
-    def publish(self, changed: Sequence[Resource], removed: Sequence[tuple[str, str]] = ()) -> None:
+    def publish(
+        self, changed: Sequence[Resource], removed: Sequence[tuple[str, str]] = ()
+    ) -> None:
         assert not removed
         self.open.wait(LIMIT)
         self.has += [item.version for item in changed]

@@ -17,7 +17,9 @@ from kapi.policies import POLICIES
 from kapi.settings import InterceptorSettings, Settings
 
 ISSUER = "https://issuer.example"
-DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+DEFINITION = (
+    b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+)
 CONF = """---
 name: "Streams"
 basePath: "/streams"
@@ -119,7 +121,9 @@ def test_a_gateway_whose_interceptors_wait_for_bodies_takes_no_streams(
         Settings(Path("/data")), ca_file="/ca", control_socket="/c", identity_sockets=()
     )
     gateway = dataclasses.replace(context.gateway, interceptors=(service,))
-    api = compile_api(CONF.encode(), DEFINITION, organization="default", policies=POLICIES).api
+    api = compile_api(
+        CONF.encode(), DEFINITION, organization="default", policies=POLICIES
+    ).api
     found = deploy_mistakes(api, dataclasses.replace(context, gateway=gateway))
     message = "GET /events is a stream, which has no end"
     assert [item.message.startswith(message) for item in found] == [True] * refused

@@ -23,7 +23,9 @@ from kapi.store import Store
 from kapi.store.gateway.secrets import SecretStore
 from waiting import until
 
-DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+DEFINITION = (
+    b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+)
 BASIC = (
     "endpointSecurity: {enabled: true, securityType: {secretName: login, userNameKey: user, "
     "passwordKey: password}}"
@@ -55,7 +57,9 @@ class World:
     tls: int
 
     def deploy(self, name: str, *more: str, tls: bool = False) -> None:
-        endpoint = f"https://localhost:{self.tls}" if tls else f"http://127.0.0.1:{self.plain}"
+        endpoint = (
+            f"https://localhost:{self.tls}" if tls else f"http://127.0.0.1:{self.plain}"
+        )
         self.deployer.deploy(conf(name, endpoint, *more), DEFINITION, "default")
 
     def seen(self, name: str, query: str = "", **headers: str) -> dict[str, str]:
@@ -63,7 +67,9 @@ class World:
         return {**answer["headers"], ":path": answer["path"]}
 
 
-def made(live: Gateway, store: Store, settings: Settings) -> tuple[Deployer, NamedSecrets]:
+def made(
+    live: Gateway, store: Store, settings: Settings
+) -> tuple[Deployer, NamedSecrets]:
     secret_store = SecretStore(store.database)
     context = render_context(settings, known_secrets(settings, secret_store))
     deployer = make_deployer(live, store, context=context)
@@ -96,7 +102,9 @@ def test_a_backend_gets_its_credentials_and_new_ones_at_once(world: World) -> No
     world.secrets.set("default", "login", "user", "me")
     world.secrets.set("default", "login", "password", "p:ä%s")
     world.deploy("basic", BASIC)
-    assert world.seen("basic", authorization="Bearer mine")["authorization"] == basic("me:p:ä%s")
+    assert world.seen("basic", authorization="Bearer mine")["authorization"] == basic(
+        "me:p:ä%s"
+    )
     world.secrets.set("default", "login", "password", "new")
     assert world.seen("basic")["authorization"] == basic("me:new")
     assert world.deployer.list("default")[0].revision == 1
@@ -113,10 +121,15 @@ def test_an_api_key_stands_in_the_header_or_in_the_query_and_replaces_what_the_c
     asked = world.seen(
         "query", "?a=1&my%20key=forged&b=%2F%26%20c&my+key&d%26e=1&f[]=2&my%20keys=3"
     )[":path"]
-    assert asked == "/x?a=1&b=%2F%26%20c&d%26e=1&f[]=2&my%20keys=3&my%20key=a%20b%26c%2520%3D1"
+    assert (
+        asked
+        == "/x?a=1&b=%2F%26%20c&d%26e=1&f[]=2&my%20keys=3&my%20key=a%20b%26c%2520%3D1"
+    )
 
 
-def test_an_https_backend_is_checked_against_the_named_certificate(world: World) -> None:
+def test_an_https_backend_is_checked_against_the_named_certificate(
+    world: World,
+) -> None:
     pem = world.live.certificate.ca_file.read_text()
     stranger = (Path(__file__).parents[1] / "golden" / "_ca.pem").read_text()
     world.secrets.set("default", "ca", "ca.crt", pem)
@@ -131,7 +144,9 @@ def test_an_https_backend_is_checked_against_the_named_certificate(world: World)
 def test_an_unknown_name_is_a_mistake_in_the_conf_with_its_place(world: World) -> None:
     with pytest.raises(Invalid) as refused:
         world.deploy("unknown", BASIC)
-    assert [(item.code, item.pointer, item.line) for item in refused.value.diagnostics] == [
+    assert [
+        (item.code, item.pointer, item.line) for item in refused.value.diagnostics
+    ] == [
         ("KAPI1501", "#/endpointConfigurations/production", 7),
         ("KAPI1501", "#/endpointConfigurations/production", 7),
     ]
@@ -146,9 +161,13 @@ def test_another_organization_has_other_secrets(world: World) -> None:
         world.deploy("foreign", BASIC)
 
 
-def test_a_value_that_cannot_be_used_is_refused_and_the_old_one_stays(world: World) -> None:
+def test_a_value_that_cannot_be_used_is_refused_and_the_old_one_stays(
+    world: World,
+) -> None:
     world.secrets.set("default", "key", "value", "good")
-    world.secrets.set("default", "ca", "ca.crt", world.live.certificate.ca_file.read_text())
+    world.secrets.set(
+        "default", "ca", "ca.crt", world.live.certificate.ca_file.read_text()
+    )
     world.deploy("kept", HEADER_KEY)
     world.deploy("kept_tls", CA, tls=True)
     with pytest.raises(Invalid):
@@ -197,11 +216,15 @@ def test_a_credential_that_cannot_be_sent_is_a_mistake_with_its_place(
     world.deploy("unsendable", security)
     with pytest.raises(Invalid) as changed:
         world.secrets.set("default", *secret, value)
-    assert (changed.value.code, changed.value.diagnostics[0].source) == ("909030", "unsendable 1")
+    assert (changed.value.code, changed.value.diagnostics[0].source) == (
+        "909030",
+        "unsendable 1",
+    )
     assert world.live.call("/unsendable/1/x").status == 200
     for error in (refused.value, changed.value):
         assert (
-            "the-value" not in f"{error.detail} {error.hint} {error.more_info} {error.diagnostics}"
+            "the-value"
+            not in f"{error.detail} {error.hint} {error.more_info} {error.diagnostics}"
         )
 
 
@@ -211,7 +234,10 @@ def test_every_api_that_cannot_use_a_value_is_named_at_once(world: World) -> Non
     world.deploy("second", HEADER_KEY)
     with pytest.raises(Invalid) as refused:
         world.secrets.set("default", "key", "value", "two\nlines")
-    assert [item.source for item in refused.value.diagnostics] == ["first 1", "second 1"]
+    assert [item.source for item in refused.value.diagnostics] == [
+        "first 1",
+        "second 1",
+    ]
     assert world.seen("first")["x-key"] == world.seen("second")["x-key"] == "good"
 
 
@@ -222,7 +248,9 @@ def test_any_other_character_reaches_the_backend(world: World) -> None:
     assert world.seen("characters")["x-key"].encode("latin-1").decode() == value
 
 
-def test_a_script_that_cannot_be_loaded_is_refused_and_the_old_one_stays(world: World) -> None:
+def test_a_script_that_cannot_be_loaded_is_refused_and_the_old_one_stays(
+    world: World,
+) -> None:
     world.secrets.set(
         "default",
         "script",
@@ -251,7 +279,9 @@ def test_a_script_that_cannot_be_loaded_is_refused_and_the_old_one_stays(world: 
     assert world.seen("lua")["x-lua"] == "new"
 
 
-def test_a_secret_in_use_is_not_removed_and_one_of_the_settings_not_changed(world: World) -> None:
+def test_a_secret_in_use_is_not_removed_and_one_of_the_settings_not_changed(
+    world: World,
+) -> None:
     world.secrets.set("default", "key", "value", "v")
     world.deploy("uses", HEADER_KEY)
     statuses = []
@@ -278,7 +308,8 @@ def test_a_secret_of_the_settings_that_changed_holds_after_a_restart(
     world.deploy("settings", HEADER_KEY.replace("secretName: key", "secretName: fixed"))
     assert world.seen("settings")["x-key"] == "from the settings"
     changed = dataclasses.replace(
-        running.settings, secrets=SecretsSettings((SecretSettings("fixed", "value", "new"),))
+        running.settings,
+        secrets=SecretsSettings((SecretSettings("fixed", "value", "new"),)),
     )
     made(running, world.store, changed)
     until(lambda: world.seen("settings")["x-key"] == "new")
@@ -290,7 +321,9 @@ def test_no_value_shows_in_what_is_printed(world: World) -> None:
         known_secrets(running_settings(world), SecretStore(world.store.database))
     )
     assert "unprintable" not in repr(SecretStore(world.store.database).all())
-    assert "from the settings" not in repr(SecretSettings("fixed", "value", "from the settings"))
+    assert "from the settings" not in repr(
+        SecretSettings("fixed", "value", "from the settings")
+    )
 
 
 def running_settings(world: World) -> Settings:

@@ -12,7 +12,13 @@ from kapi.errors import KapiError
 from kapi.front.web.limits import LimitsProtocol
 from kapi.gateway.shared_limits.counting import Counting
 from kapi.gateway.shared_limits.redis_counts import Call, CountsAway, connected
-from kapi.gateway.shared_limits.wire import NotQuestions, Question, Ruling, answer, questions
+from kapi.gateway.shared_limits.wire import (
+    NotQuestions,
+    Question,
+    Ruling,
+    answer,
+    questions,
+)
 
 KEY = b"%C3" * 511
 """The longest: 511 bytes, each percent-encoded."""
@@ -28,7 +34,9 @@ class Common:
 
     async def take(self, calls: Sequence[Call]) -> tuple[int, list[Ruling]]:
         self.batches.append(sum(map(len, calls)))
-        return 1000, [Ruling(passes=True, counts=[(1, 1)] * len(call)) for call in calls]
+        return 1000, [
+            Ruling(passes=True, counts=[(1, 1)] * len(call)) for call in calls
+        ]
 
     async def say_present(self) -> None:
         pass
@@ -75,7 +83,9 @@ async def asked(common: Common, calls: int, questions: int) -> list[bytes]:
     for _ in range(10):
         await asyncio.sleep(0)
     body = b"".join(b"60\t5\t1\t0\t0\t%d%s\n" % (i, KEY) for i in range(questions))
-    request = b"POST /take HTTP/1.1\r\nhost: l\r\ncontent-length: %d\r\n\r\n" % len(body)
+    request = b"POST /take HTTP/1.1\r\nhost: l\r\ncontent-length: %d\r\n\r\n" % len(
+        body
+    )
     connections = [Envoy() for _ in range(calls)]
     for connection in connections:
         protocol = LimitsProtocol(counting)
@@ -141,7 +151,12 @@ def test_what_a_question_says() -> None:
     assert questions(b"60\t5\t1\t7\t1\ta%09b\n") == (expected,)
     largest = 2**32 - 1
     [found] = questions(b"1\t%d\t0\t0\t0\tkey" % largest)
-    assert (found.unit, found.allowed, found.times, found.ahead) == (1, largest, 0, False)
+    assert (found.unit, found.allowed, found.times, found.ahead) == (
+        1,
+        largest,
+        0,
+        False,
+    )
     assert len(questions(b"\n".join([LINE] * 4096))) == 4096
 
 
@@ -180,7 +195,10 @@ def test_calls_are_answered_without_counts_while_redis_is_away() -> None:
         counting, answers = Counting(counts), []
         counting.ask(questions(LINE), answers.append)
         assert answers == [None], "it is not known yet that Redis is there"
-        work = [asyncio.create_task(counting.look()), asyncio.create_task(counting.run())]
+        work = [
+            asyncio.create_task(counting.look()),
+            asyncio.create_task(counting.run()),
+        ]
         await asyncio.sleep(0)
         for _ in range(3):
             counting.ask(questions(b"\n".join([LINE] * 200)), answers.append)

@@ -23,7 +23,12 @@ SAMPLED, NOT_SAMPLED = f"00-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-00"
 def start(live: Gateway, traces: TracesSettings, port: int) -> None:
     live.context = replace(live.context, traces=traces)
     item = api(
-        "/traced", [operation("GET", "/x/{id}", Endpoint("http", "127.0.0.1", port), secured=False)]
+        "/traced",
+        [
+            operation(
+                "GET", "/x/{id}", Endpoint("http", "127.0.0.1", port), secured=False
+            )
+        ],
     )
     live.apis[item.id] = item
     live.publisher.set_initial(live.base())
@@ -63,7 +68,8 @@ def test_the_callers_trace_goes_on(
         assert seen["tracestate"] == "vendor=1"
         tags = server.attributes
         assert {
-            name: tags[name] for name in ("kapi.api", "kapi.api.version", "kapi.organization")
+            name: tags[name]
+            for name in ("kapi.api", "kapi.api.version", "kapi.organization")
         } == {
             "kapi.api": "traced",
             "kapi.api.version": "1.0.0",
@@ -76,7 +82,9 @@ def test_the_callers_trace_goes_on(
             assert set(found.paths) == {"/v1/traces"}
 
 
-def test_calls_without_a_trace_are_sampled_and_strangers_do_not_decide(port: int) -> None:
+def test_calls_without_a_trace_are_sampled_and_strangers_do_not_decide(
+    port: int,
+) -> None:
     with collector() as found, gateway(start=False) as live:
         start(live, TracesSettings(found.endpoint, sample_percent=0), port)
         forced = {"x-client-trace-id": "1", "x-envoy-force-trace": "true"}

@@ -18,7 +18,9 @@ from kapi.gateway.deployment.deployer import Deployer
 from kapi.gateway.envoy.resources.routes.version_aliases import aliases
 from kapi.store import Store
 
-DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+DEFINITION = (
+    b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,9 @@ def test_organizations_have_versions_of_their_own(
     )
 
 
-def test_what_is_really_deployed_wins(live: Gateway, deployer: Deployer, port: int) -> None:
+def test_what_is_really_deployed_wins(
+    live: Gateway, deployer: Deployer, port: int
+) -> None:
     deployer.deploy(conf("v4.1", port), DEFINITION, "default")
     deployer.deploy(conf("v4", port), DEFINITION, "default")
     assert answers(live, "/orders/v4/x") == "/v4/x"
@@ -108,9 +112,14 @@ def test_only_versions_of_two_numbers_take_part(
         assert answers(live, "/others/v5/x") == "404"
 
 
-def test_a_default_version_takes_no_part(live: Gateway, deployer: Deployer, port: int) -> None:
+def test_a_default_version_takes_no_part(
+    live: Gateway, deployer: Deployer, port: int
+) -> None:
     deployer.deploy(conf("v6.1", port, "defaultVersion: true\n"), DEFINITION, "default")
-    assert (answers(live, "/orders/x"), answers(live, "/orders/v6/x")) == ("/v6.1/x", "404")
+    assert (answers(live, "/orders/x"), answers(live, "/orders/v6/x")) == (
+        "/v6.1/x",
+        "404",
+    )
 
 
 def test_without_the_setting_there_are_no_such_paths(
@@ -121,7 +130,10 @@ def test_without_the_setting_there_are_no_such_paths(
     restarted = make_deployer(live, store, context=context)
     restarted.restore()
     restarted.deploy(conf("v7.1", port), DEFINITION, "default")
-    assert (answers(live, "/orders/v7.1/x"), answers(live, "/orders/v7/x")) == ("/v7.1/x", "404")
+    assert (answers(live, "/orders/v7.1/x"), answers(live, "/orders/v7/x")) == (
+        "/v7.1/x",
+        "404",
+    )
 
 
 def test_a_version_within_a_segment_has_an_alias() -> None:
@@ -145,9 +157,12 @@ service Grades { rpc GetStudent (Student) returns (Student); }
 """
 
 
-def grpc_conf(version: str, port: int, services: tuple[str, ...], extra: str = "") -> bytes:
+def grpc_conf(
+    version: str, port: int, services: tuple[str, ...], extra: str = ""
+) -> bytes:
     operations = "".join(
-        f"- {{target: {service}, verb: GetStudent, secured: false}}\n" for service in services
+        f"- {{target: {service}, verb: GetStudent, secured: false}}\n"
+        for service in services
     )
     return (
         f"name: students\nbasePath: /org.apk\nversion: '{version}'\ntype: GRPC\n{extra}"
@@ -190,7 +205,10 @@ def called(live: Gateway) -> Iterator[Callable[[str], str]]:
 
 
 def test_a_service_of_grpc_is_that_of_the_newest_version_that_has_it(
-    deployer: Deployer, ports: dict[str, int], called: Callable[[str], str], live: Gateway
+    deployer: Deployer,
+    ports: dict[str, int],
+    called: Callable[[str], str],
+    live: Gateway,
 ) -> None:
     both = ("Students", "Grades")
     plan = (("v1.10", both), ("v1.2", both), ("v1.11", ("Students",)))
@@ -198,13 +216,18 @@ def test_a_service_of_grpc_is_that_of_the_newest_version_that_has_it(
     for version, services in plan:
         conf = grpc_conf(version, ports[version], services)
         ids[version] = deployer.deploy(conf, PROTO.encode(), "default").id
-    students, grades = "/org.apk.v1.Students/GetStudent", "/org.apk.v1.Grades/GetStudent"
+    students, grades = (
+        "/org.apk.v1.Students/GetStudent",
+        "/org.apk.v1.Grades/GetStudent",
+    )
     assert called("/org.apk.v1.2.Students/GetStudent") == "two"
     assert (called(students), called(grades)) == ("eleven", "ten")
     assert live.call("/org.apk.v1/api-definition").json["apiDefinition"] == PROTO
     deployer.undeploy(ids["v1.11"], "default")
     assert (called(students), called(grades)) == ("ten", "ten")
-    exact = deployer.deploy(grpc_conf("v1", ports["v1"], ("Grades",)), PROTO.encode(), "default")
+    exact = deployer.deploy(
+        grpc_conf("v1", ports["v1"], ("Grades",)), PROTO.encode(), "default"
+    )
     assert (called(students), called(grades)) == ("ten", "one")
     deployer.undeploy(exact.id, "default")
     for version in ("v1.2", "v1.10"):

@@ -31,7 +31,9 @@ def resources() -> list[tuple[str, Any, dict[str, Any]]]:
     return found
 
 
-def test_every_resource_of_the_golden_cases_is_read_without_the_other_reader(resources) -> None:
+def test_every_resource_of_the_golden_cases_is_read_without_the_other_reader(
+    resources,
+) -> None:
     assert len(resources) > 200
     for type_url, kind, value in resources:
         encode(type_url, value)  # imports the messages that it names
@@ -50,7 +52,9 @@ def _without_unknown(value: Any) -> None:
     """Remove the field of Envoy 1.40 that the published classes lack."""
     for host in value.get("route_configuration", {}).get("virtual_hosts", ()):
         for route in host.get("routes", ()):
-            route.get("route", {}).get("retry_policy", {}).pop("refresh_cluster_on_retry", None)
+            route.get("route", {}).get("retry_policy", {}).pop(
+                "refresh_cluster_on_retry", None
+            )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,11 @@ def _without_unknown(value: Any) -> None:
         {"type": 1},
         {"per_connection_buffer_limit_bytes": 7},
         {"per_connection_buffer_limit_bytes": "7"},
-        {"metadata": {"filter_metadata": {"a": {"b": [1, True, None, "x", {"c": {}}, []]}}}},
+        {
+            "metadata": {
+                "filter_metadata": {"a": {"b": [1, True, None, "x", {"c": {}}, []]}}
+            }
+        },
         {"metadata": {"filter_metadata": {"a": {}}}},
         {"typed_extension_protocol_options": {}},
         {"load_assignment": {}},
@@ -71,7 +79,9 @@ def _without_unknown(value: Any) -> None:
 )
 def test_what_is_unusual_is_read_all_the_same(value: dict[str, Any]) -> None:
     given = {"name": "a", **value}
-    expected = ParseDict(copy.deepcopy(given), Cluster()).SerializeToString(deterministic=True)
+    expected = ParseDict(copy.deepcopy(given), Cluster()).SerializeToString(
+        deterministic=True
+    )
     assert encode(CLUSTER, given).body == expected
 
 

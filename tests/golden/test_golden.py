@@ -39,9 +39,13 @@ from kapi.settings import Settings
 
 HERE = Path(__file__).parent
 CASES = sorted(
-    path for path in HERE.iterdir() if path.is_dir() and not path.name.startswith(("_", "."))
+    path
+    for path in HERE.iterdir()
+    if path.is_dir() and not path.name.startswith(("_", "."))
 )
-NO_OPERATIONS = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+NO_OPERATIONS = (
+    b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+)
 TYPES = {".graphql": "GRAPHQL", ".mcp": "MCP", ".proto": "GRPC", ".zip": "GRPC"}
 
 
@@ -109,23 +113,32 @@ def outputs(case: Path) -> dict[str, str]:
     conf = case / "api.apk-conf"
     try:
         if not conf.exists():
-            assert definition is not None, f"{case.name} has neither api.apk-conf nor definition.*"
-            made = generated(content, TYPES.get(definition.suffix, "REST"), definition.name)
+            assert definition is not None, (
+                f"{case.name} has neither api.apk-conf nor definition.*"
+            )
+            made = generated(
+                content, TYPES.get(definition.suffix, "REST"), definition.name
+            )
             found = {"diagnostics.txt": lines(made.warnings)} if made.warnings else {}
             return {"generated.apk-conf": made.conf_text, **found}
         compiled = compile_api(
             conf.read_bytes(), content, organization="default", policies=POLICIES
         )
-        compiled = dataclasses.replace(compiled, api=with_modules(compiled.api, fetched))
+        compiled = dataclasses.replace(
+            compiled, api=with_modules(compiled.api, fetched)
+        )
     except Invalid as error:
         return {"diagnostics.txt": lines(error.diagnostics)}
     stages = {
-        name: make(compiled).replace(MODULE, "admission.wasm") for name, make in OUTPUTS.items()
+        name: make(compiled).replace(MODULE, "admission.wasm")
+        for name, make in OUTPUTS.items()
     }
     stages |= on_kubernetes(compiled)
     # Without a definition, every operation would be one that the definition does not have.
     warnings = tuple(
-        item for item in compiled.warnings if definition or item.code != NOT_IN_DEFINITION
+        item
+        for item in compiled.warnings
+        if definition or item.code != NOT_IN_DEFINITION
     )
     return stages | ({"diagnostics.txt": lines(warnings)} if warnings else {})
 
@@ -144,13 +157,21 @@ def test_a_case_gives_what_its_folder_says(case: Path, update_golden: bool) -> N
         for name, text in made.items():
             (case / name).write_text(text, encoding="utf-8")
     else:
-        assert {path.name: path.read_text(encoding="utf-8") for path in expected} == made
+        assert {
+            path.name: path.read_text(encoding="utf-8") for path in expected
+        } == made
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in CASES if (case / "envoy.yaml").exists()], ids=lambda case: case.name
+    "case",
+    [case for case in CASES if (case / "envoy.yaml").exists()],
+    ids=lambda case: case.name,
 )
 def test_the_real_envoy_loads_what_a_case_renders(case: Path) -> None:
-    text = (case / "envoy.yaml").read_text("utf-8").replace('"admission.wasm"', f'"{MODULE}"')
+    text = (
+        (case / "envoy.yaml")
+        .read_text("utf-8")
+        .replace('"admission.wasm"', f'"{MODULE}"')
+    )
     rendered = yaml.safe_load(text)
     EnvoyCheck(find_envoy(""))(rendered["clusters"], rendered["scopes"])

@@ -28,7 +28,12 @@ CLIENTS = (
         userinfo_signed_response_alg="ES256",
         consent="never",
     ),
-    client("pair2", subject_type="pairwise", id_token_signed_response_alg="EdDSA", consent="never"),
+    client(
+        "pair2",
+        subject_type="pairwise",
+        id_token_signed_response_alg="EdDSA",
+        consent="never",
+    ),
     public(
         "television",
         grants=("urn:ietf:params:oauth:grant-type:device_code",),
@@ -83,7 +88,9 @@ def app(tmp_path: Path, clock: Clock, with_keys: Path) -> Any:
             "department": "R&D",
         },
     )
-    return provider_app(tmp_path, clock, *CLIENTS, users=(*IdentitySettings().users, carol))
+    return provider_app(
+        tmp_path, clock, *CLIENTS, users=(*IdentitySettings().users, carol)
+    )
 
 
 @pytest.fixture

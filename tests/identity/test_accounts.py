@@ -41,10 +41,25 @@ token_exchange = token_exchange_grant.facts.grant_type
 SHOP = "https://shop.example/cb"
 ISSUER = "https://idp.am.wso2.com/token"
 PASSWORD = "correct horse"
-ACCESS, ID = (f"urn:ietf:params:oauth:token-type:{name}" for name in ("access_token", "id_token"))
-EVERY = ("authorization_code", "refresh_token", "client_credentials", token_exchange, device, ciba)
+ACCESS, ID = (
+    f"urn:ietf:params:oauth:token-type:{name}" for name in ("access_token", "id_token")
+)
+EVERY = (
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    token_exchange,
+    device,
+    ciba,
+)
 CLIENTS = (
-    client("shop", grants=EVERY, consent="once", exchange_from=("*",), exchange_impersonates=True),
+    client(
+        "shop",
+        grants=EVERY,
+        consent="once",
+        exchange_from=("*",),
+        exchange_impersonates=True,
+    ),
     client("pair", grants=EVERY, subject_type="pairwise", consent="never"),
 )
 
@@ -69,18 +84,29 @@ class World:
         page = person.open(path)
         if 'name="password"' in page.text:
             page = person.sign_in(page, "joe", password, organization="")
-        return person.submit(page, decision="allow") if 'value="allow"' in page.text else page
+        return (
+            person.submit(page, decision="allow")
+            if 'value="allow"' in page.text
+            else page
+        )
 
     def tokens(self, person: Person, name: str = "shop", **more: str) -> dict[str, str]:
         page = self.sign_in(person, name, **more)
         return self.redeem(page.parameters["code"], name).json()
 
     def redeem(self, code: str, name: str = "shop") -> Answer:
-        return self.ask(name, grant_type="authorization_code", code=code, redirect_uri=SHOP)
+        return self.ask(
+            name, grant_type="authorization_code", code=code, redirect_uri=SHOP
+        )
 
-    def ask(self, name: str = "shop", path: str = "/oauth2/token", **fields: str) -> Answer:
+    def ask(
+        self, name: str = "shop", path: str = "/oauth2/token", **fields: str
+    ) -> Answer:
         return call(
-            self.app, path=path, body=urlencode(fields).encode(), authorization=basic(name, "s")
+            self.app,
+            path=path,
+            body=urlencode(fields).encode(),
+            authorization=basic(name, "s"),
         )
 
     def refresh(self, token: str, name: str = "shop") -> Answer:
@@ -88,7 +114,11 @@ class World:
 
     def exchange(self, token: str, kind: str = ACCESS, name: str = "shop") -> Answer:
         return self.ask(
-            name, grant_type=token_exchange, subject_token=token, subject_token_type=kind, scope="a"
+            name,
+            grant_type=token_exchange,
+            subject_token=token,
+            subject_token_type=kind,
+            scope="a",
         )
 
     def is_active(self, token: str, name: str = "shop") -> bool:
@@ -111,7 +141,9 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     clock = Clock()
-    made = World(provider_app(tmp_path, clock, *CLIENTS), clock, Store.open(tmp_path / "kapi.db"))
+    made = World(
+        provider_app(tmp_path, clock, *CLIENTS), clock, Store.open(tmp_path / "kapi.db")
+    )
     made.add("first")
     yield made
     made.store.close()
@@ -141,20 +173,40 @@ ENDINGS: dict[str, Callable[[World], None]] = {
 def test_a_new_account_of_an_old_name_is_somebody_else(world: World) -> None:
     browser = world.person()
     old = world.tokens(browser)
-    assert claims_of(old["id_token"])["sub"] == claims_of(old["access_token"])["sub"] == "first"
+    assert (
+        claims_of(old["id_token"])["sub"]
+        == claims_of(old["access_token"])["sub"]
+        == "first"
+    )
     remove(world)
     world.add("second", password="another horse")
-    assert 'name="password"' in browser.open(authorize_path("shop", SHOP, scope="openid a")).text
+    assert (
+        'name="password"'
+        in browser.open(authorize_path("shop", SHOP, scope="openid a")).text
+    )
     assert world.refresh(old["refresh_token"]).json()["error"] == "invalid_grant"
     fresh = world.person()
-    new = world.redeem(world.sign_in(fresh, password="another horse").parameters["code"]).json()
-    assert claims_of(new["id_token"])["sub"] == claims_of(new["access_token"])["sub"] == "second"
+    new = world.redeem(
+        world.sign_in(fresh, password="another horse").parameters["code"]
+    ).json()
+    assert (
+        claims_of(new["id_token"])["sub"]
+        == claims_of(new["access_token"])["sub"]
+        == "second"
+    )
     about = call(
-        world.app, "GET", "/oauth2/userinfo", b"", authorization=f"Bearer {new['access_token']}"
+        world.app,
+        "GET",
+        "/oauth2/userinfo",
+        b"",
+        authorization=f"Bearer {new['access_token']}",
     ).json()
     assert about["sub"] == "second"
     assert (
-        world.ask(path="/oauth2/introspect", token=new["access_token"]).json()["username"] == "joe"
+        world.ask(path="/oauth2/introspect", token=new["access_token"]).json()[
+            "username"
+        ]
+        == "joe"
     )
     assert not world.is_active(old["access_token"])
 
@@ -167,7 +219,10 @@ def test_what_was_signed_in_ends(world: World, how: str, later: int) -> None:
     code = world.sign_in(browser).parameters["code"]
     world.clock.now += later
     ENDINGS[how](world)
-    assert 'name="password"' in browser.open(authorize_path("shop", SHOP, scope="openid a")).text
+    assert (
+        'name="password"'
+        in browser.open(authorize_path("shop", SHOP, scope="openid a")).text
+    )
     assert world.redeem(code).json()["error"] == "invalid_grant"
     assert world.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
     for token in (tokens["access_token"], tokens["refresh_token"]):
@@ -199,7 +254,10 @@ def test_exchanged_tokens_end_too(world: World, how: str, name: str) -> None:
         assert not world.is_active(token, name)
         assert world.refused_at_the_gateway(token)
     world.clock.now += 1
-    assert world.exchange(tokens["id_token"], ID, name).json()["error"] == "invalid_request"
+    assert (
+        world.exchange(tokens["id_token"], ID, name).json()["error"]
+        == "invalid_request"
+    )
 
 
 @pytest.mark.parametrize("how", ENDINGS)
@@ -207,9 +265,13 @@ def test_what_was_allowed_elsewhere_ends(world: World, how: str) -> None:
     browser = world.person()
     world.tokens(browser)
     started = world.ask(path="/oauth2/device_authorization", scope="openid a").json()
-    browser.submit(browser.open("/device?user_code=" + started["user_code"]), decision="allow")
+    browser.submit(
+        browser.open("/device?user_code=" + started["user_code"]), decision="allow"
+    )
     asked, waiting = (
-        world.ask(path="/oauth2/bc-authorize", scope="openid a", login_hint="joe").json()
+        world.ask(
+            path="/oauth2/bc-authorize", scope="openid a", login_hint="joe"
+        ).json()
         for _ in range(2)
     )
     page = browser.open("/authenticationEndpoint/approvals")
@@ -239,7 +301,9 @@ def test_a_person_with_a_new_password_signs_in_at_once_and_is_asked_for_consent_
         organization="",
     )
     assert 'value="allow"' in page.text
-    tokens = world.redeem(browser.submit(page, decision="allow").parameters["code"]).json()
+    tokens = world.redeem(
+        browser.submit(page, decision="allow").parameters["code"]
+    ).json()
     assert claims_of(tokens["id_token"])["sub"] == "first"
     assert world.is_active(tokens["access_token"])
     assert world.exchange(tokens["access_token"]).status == 200
@@ -258,7 +322,9 @@ def test_a_disabled_person_is_back_when_enabled(world: World) -> None:
     )
     assert "not right" in page.text
     assert (
-        world.ask(path="/oauth2/bc-authorize", scope="openid a", login_hint="joe").json()["error"]
+        world.ask(
+            path="/oauth2/bc-authorize", scope="openid a", login_hint="joe"
+        ).json()["error"]
         == "unknown_user_id"
     )
     assert UserStore(world.store.database).enable("joe")
@@ -280,7 +346,9 @@ def test_an_assertion_names_a_person_by_name_or_subject_and_its_token_ends_with_
     clock, payroll = Clock(), client("shop", grants=(jwt_bearer,))
     with closing(Store.open(tmp_path / "kapi.db")) as store:
         world = World(
-            provider_app(tmp_path, clock, payroll, assertion_issuers=(issuer,)), clock, store
+            provider_app(tmp_path, clock, payroll, assertion_issuers=(issuer,)),
+            clock,
+            store,
         )
         world.add("first")
 
@@ -308,14 +376,16 @@ def test_nobody_elses_things_end(world: World) -> None:
     browser = world.person()
     page = allowed(browser, authorize_path("shop", SHOP, scope="openid a"))
     tokens = world.redeem(page.parameters["code"]).json()
-    machine = world.ask(grant_type="client_credentials", scope="a").json()["access_token"]
+    machine = world.ask(grant_type="client_credentials", scope="a").json()[
+        "access_token"
+    ]
     remove(world)
     assert world.is_active(tokens["access_token"])
     assert world.is_active(machine)
     assert world.refresh(tokens["refresh_token"]).status == 200
-    assert browser.open(authorize_path("shop", SHOP, scope="openid a", prompt="none")).parameters[
-        "code"
-    ]
+    assert browser.open(
+        authorize_path("shop", SHOP, scope="openid a", prompt="none")
+    ).parameters["code"]
 
 
 def settled(world: World, *users: UserSettings) -> None:

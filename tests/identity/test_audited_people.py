@@ -47,7 +47,9 @@ class World:
     def tokens(self, person: Person) -> dict[str, Any]:
         code = code_for(person, "shop", SHOP, scope="openid")
         hand = basic("shop", "s")
-        answer: dict[str, Any] = redeem(person, code, authorization=hand, redirect_uri=SHOP).json()
+        answer: dict[str, Any] = redeem(
+            person, code, authorization=hand, redirect_uri=SHOP
+        ).json()
         return answer
 
     def ask(self, path: str, by: str, **parameters: str) -> Any:
@@ -94,23 +96,31 @@ def test_no_entry_for_a_consent_that_was_given_before(world: World) -> None:
 
 @pytest.mark.parametrize("decision", ["allow", "deny"])
 def test_a_decision_about_a_device(world: World, decision: str) -> None:
-    started = world.ask("/oauth2/device_authorization", "tv", client_id="tv", scope="openid").json()
+    started = world.ask(
+        "/oauth2/device_authorization", "tv", client_id="tv", scope="openid"
+    ).json()
     person = world.person()
     page = person.open("/device?user_code=" + started["user_code"])
     page = person.sign_in(page)
     person.submit(page, decision=decision)
     told = f"consent.{decision}"
-    assert world.seen("consent.allow", "consent.deny") == [(told, "tv", "org1user", "openid")]
+    assert world.seen("consent.allow", "consent.deny") == [
+        (told, "tv", "org1user", "openid")
+    ]
 
 
 @pytest.mark.parametrize("decision", ["allow", "deny"])
-def test_a_decision_that_an_application_elsewhere_waits_for(world: World, decision: str) -> None:
+def test_a_decision_that_an_application_elsewhere_waits_for(
+    world: World, decision: str
+) -> None:
     world.ask("/oauth2/bc-authorize", "bank", scope="openid", login_hint="org1user")
     person = world.person()
     page = person.sign_in(person.open("/authenticationEndpoint/approvals"))
     person.submit(page, decision=decision)
     told = f"consent.{decision}"
-    assert world.seen("consent.allow", "consent.deny") == [(told, "bank", "org1user", "openid")]
+    assert world.seen("consent.allow", "consent.deny") == [
+        (told, "bank", "org1user", "openid")
+    ]
 
 
 def test_a_sign_out(world: World) -> None:
@@ -139,7 +149,11 @@ def test_a_sign_in_without_a_password(world: World) -> None:
     page = person.open(authorize_path("shop", SHOP, scope="openid"))
     person.submit(page, 1, one_click="multiorguser@org2")
     (entry,) = world.events
-    assert (entry.event, entry.outcome, entry.detail) == ("sign_in", "success", "one click")
+    assert (entry.event, entry.outcome, entry.detail) == (
+        "sign_in",
+        "success",
+        "one click",
+    )
     assert (entry.subject, entry.organization) == ("multiorguser", "org2")
 
 
@@ -151,8 +165,15 @@ def test_tokens_that_a_client_revokes(world: World) -> None:
     access, refresh = world.seen("token.revoke")
     assert (access[2], access[3]) == ("shop", "")
     assert access[1]
-    assert refresh == ("token.revoke", "", "shop", "a refresh token, with its authorization")
-    assert world.ask("/oauth2/revoke", "other", token=world.tokens(person)["access_token"]).status
+    assert refresh == (
+        "token.revoke",
+        "",
+        "shop",
+        "a refresh token, with its authorization",
+    )
+    assert world.ask(
+        "/oauth2/revoke", "other", token=world.tokens(person)["access_token"]
+    ).status
     assert len(world.seen("token.revoke")) == 2
 
 

@@ -29,7 +29,9 @@ SHOP = "https://shop.example/cb"
 
 def test_sign_in_consent_code_and_tokens(person: Person) -> None:
     pkce = Pkce()
-    page = person.open(authorize_path(CLIENT, CALLBACK, pkce, scope="openid default", nonce="n-1"))
+    page = person.open(
+        authorize_path(CLIENT, CALLBACK, pkce, scope="openid default", nonce="n-1")
+    )
     assert page.status == 200
     assert "seeded non-production client" in page.text
     page = person.sign_in(page)
@@ -51,7 +53,12 @@ def test_sign_in_consent_code_and_tokens(person: Person) -> None:
         "id_token",
     ]
     access = claims_of(body["access_token"])
-    assert (access["sub"], access["clientId"], access["scope"], access["organization"]) == (
+    assert (
+        access["sub"],
+        access["clientId"],
+        access["scope"],
+        access["organization"],
+    ) == (
         "org1user",
         CLIENT,
         "openid default",
@@ -72,9 +79,17 @@ def test_sign_in_consent_code_and_tokens(person: Person) -> None:
     assert "code" in again.parameters
 
 
-def test_without_openid_there_is_no_id_token_and_a_default_scope(person: Person) -> None:
+def test_without_openid_there_is_no_id_token_and_a_default_scope(
+    person: Person,
+) -> None:
     tokens = tokens_for(person)
-    assert list(tokens) == ["access_token", "token_type", "expires_in", "scope", "refresh_token"]
+    assert list(tokens) == [
+        "access_token",
+        "token_type",
+        "expires_in",
+        "scope",
+        "refresh_token",
+    ]
     assert tokens["scope"] == "default"
 
 
@@ -94,7 +109,9 @@ def test_other_response_modes(person: Person, mode: str) -> None:
     assert redeem(person, got["code"]).status == 200
 
 
-def test_a_second_use_of_a_code_revokes_what_the_first_one_issued(person: Person) -> None:
+def test_a_second_use_of_a_code_revokes_what_the_first_one_issued(
+    person: Person,
+) -> None:
     pkce = Pkce()
     code = code_for(person, pkce=pkce)
     first = redeem(person, code, pkce).json()
@@ -140,7 +157,10 @@ def test_a_code_is_bound_and_a_wrong_try_does_not_use_it_up(
 ) -> None:
     pkce = Pkce()
     code = code_for(person, pkce=pkce)
-    more = {name: value.replace("CHALLENGE", pkce.challenge) for name, value in change.items()}
+    more = {
+        name: value.replace("CHALLENGE", pkce.challenge)
+        for name, value in change.items()
+    }
     assert error_of(redeem(person, code, pkce, **more)) == (400, "invalid_grant")
     assert redeem(person, code, pkce).status == 200
 
@@ -155,11 +175,16 @@ def test_a_public_client_needs_its_verifier_only(person: Person) -> None:
     pkce = Pkce()
     code = code_for(person, "app", SHOP, pkce)
     fields = {"redirect_uri": SHOP, "client_id": "app"}
-    assert error_of(redeem(person, code, authorization="", **fields)) == (400, "invalid_grant")
+    assert error_of(redeem(person, code, authorization="", **fields)) == (
+        400,
+        "invalid_grant",
+    )
     tokens = redeem(person, code, pkce, authorization="", **fields)
     assert tokens.status == 200
     assert (
-        refresh(person, tokens.json()["refresh_token"], authorization="", client_id="app").status
+        refresh(
+            person, tokens.json()["refresh_token"], authorization="", client_id="app"
+        ).status
         == 200
     )
 
@@ -168,11 +193,23 @@ def test_the_port_of_a_loopback_redirect_is_part_of_the_code(person: Person) -> 
     pkce = Pkce()
     code = code_for(person, "native", "http://127.0.0.1:4000/cb", pkce)
     assert error_of(
-        redeem(person, code, pkce, "", client_id="native", redirect_uri="http://127.0.0.1:4001/cb")
+        redeem(
+            person,
+            code,
+            pkce,
+            "",
+            client_id="native",
+            redirect_uri="http://127.0.0.1:4001/cb",
+        )
     ) == (400, "invalid_grant")
     assert (
         redeem(
-            person, code, pkce, "", client_id="native", redirect_uri="http://127.0.0.1:4000/cb"
+            person,
+            code,
+            pkce,
+            "",
+            client_id="native",
+            redirect_uri="http://127.0.0.1:4000/cb",
         ).status
         == 200
     )
@@ -202,7 +239,9 @@ def test_a_code_that_is_used_again_long_after_still_ends_what_it_issued(
     assert error_of(refresh(person, tokens["refresh_token"])) == (400, "invalid_grant")
 
 
-@pytest.mark.parametrize("code", ["", "x", "x" * 43, "x" * 50_000, "\0", "' OR 1=1 --", "ÿ"])
+@pytest.mark.parametrize(
+    "code", ["", "x", "x" * 43, "x" * 50_000, "\0", "' OR 1=1 --", "ÿ"]
+)
 def test_codes_that_nobody_issued(person: Person, code: str) -> None:
     expected = "invalid_request" if code == "" else "invalid_grant"
     assert error_of(redeem(person, code)) == (400, expected)

@@ -100,10 +100,16 @@ REDIRECTED: dict[str, tuple[dict[str, str], str]] = {
     "implicit": ({"response_type": "token"}, "unsupported_response_type"),
     "hybrid": ({"response_type": "code token"}, "unsupported_response_type"),
     "none": ({"response_type": "none"}, "unsupported_response_type"),
-    "unknown response_type": ({"response_type": "<script>"}, "unsupported_response_type"),
+    "unknown response_type": (
+        {"response_type": "<script>"},
+        "unsupported_response_type",
+    ),
     "client without the grant": ({"client_id": "machine"}, "unauthorized_client"),
     "unknown response_mode": ({"response_mode": "web_message"}, "invalid_request"),
-    "plain PKCE": ({"code_challenge": C, "code_challenge_method": "plain"}, "invalid_request"),
+    "plain PKCE": (
+        {"code_challenge": C, "code_challenge_method": "plain"},
+        "invalid_request",
+    ),
     "PKCE method left out": ({"code_challenge": C}, "invalid_request"),
     "PKCE method in lower case": (
         {"code_challenge": C, "code_challenge_method": "s256"},
@@ -124,7 +130,10 @@ REDIRECTED: dict[str, tuple[dict[str, str], str]] = {
     ),
     "public client without PKCE": ({"client_id": "app"}, "invalid_request"),
     "strict client without PKCE": ({"client_id": "strict"}, "invalid_request"),
-    "scope it may not have": ({"client_id": "limited", "scope": "openid write"}, "invalid_scope"),
+    "scope it may not have": (
+        {"client_id": "limited", "scope": "openid write"},
+        "invalid_scope",
+    ),
     "scope with a quote": ({"scope": 'a"b'}, "invalid_scope"),
     "scope with two spaces": ({"scope": "a  b"}, "invalid_scope"),
     "prompt=create": ({"prompt": "create"}, "invalid_request"),
@@ -168,7 +177,9 @@ def test_no_trick_leads_to_another_redirect_uri_not_even_on_errors(
     person: Person, uri: str, more: dict[str, str]
 ) -> None:
     page = person.ask(
-        "GET", "/oauth2/authorize?" + urlencode(R | {"redirect_uri": uri, "state": "x"} | more)
+        "GET",
+        "/oauth2/authorize?"
+        + urlencode(R | {"redirect_uri": uri, "state": "x"} | more),
     )
     assert (page.status, page.location) == (400, "")
     # The page names the address as text, and leads nowhere.
@@ -178,7 +189,9 @@ def test_no_trick_leads_to_another_redirect_uri_not_even_on_errors(
 
 
 @pytest.mark.parametrize("uri", LOOPBACK)
-def test_only_the_port_of_a_loopback_address_may_differ(person: Person, uri: str) -> None:
+def test_only_the_port_of_a_loopback_address_may_differ(
+    person: Person, uri: str
+) -> None:
     page = person.ask("GET", authorize_path("native", uri, Pkce(), prompt="none"))
     if LOOPBACK[uri]:
         assert page.status == 303
@@ -210,21 +223,27 @@ def test_sent_back_with_state_and_issuer(
     assert got["iss"] == ISSUER
     assert got["state"] == sent["state"]
     assert "code" not in got
-    assert set(got["error_description"]) <= set(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
+    assert set(got["error_description"]) <= set(map(chr, range(0x20, 0x7F))) - {
+        '"',
+        "\\",
+    }
     assert page.header("cache-control") == "no-store"
 
 
 def test_request_objects_are_not_confused_with_parameters(person: Person) -> None:
     for name in ("request", "request_uri"):
         page = person.ask(
-            "GET", "/oauth2/authorize?" + urlencode(R | {name: "https://evil.example/x"})
+            "GET",
+            "/oauth2/authorize?" + urlencode(R | {name: "https://evil.example/x"}),
         )
         assert page.status in {303, 400}
         assert "code=" not in page.location
 
 
 def test_the_query_of_a_redirect_uri_is_kept(person: Person) -> None:
-    page = person.ask("GET", authorize_path("two", "https://two.example/a?x=1", prompt="none"))
+    page = person.ask(
+        "GET", authorize_path("two", "https://two.example/a?x=1", prompt="none")
+    )
     assert page.location.startswith("https://two.example/a?x=1&error=login_required")
 
 
@@ -271,8 +290,11 @@ def test_the_link_and_the_form_of_pages_are_the_only_methods(person: Person) -> 
 
 def test_other_sites_may_not_read_the_authorization_endpoint(person: Person) -> None:
     """CORS is for tokens and documents, not for pages (RFC 9700 §2.6)."""
-    assert not person.ask("GET", "/oauth2/authorize", origin="https://evil.example").header(
-        "access-control-allow-origin"
-    )
+    assert not person.ask(
+        "GET", "/oauth2/authorize", origin="https://evil.example"
+    ).header("access-control-allow-origin")
     # Browsers ask first for what is not simple; only an answer of 2xx is a yes (Fetch §4.8).
-    assert person.ask("OPTIONS", "/oauth2/authorize", origin="https://evil.example").status == 405
+    assert (
+        person.ask("OPTIONS", "/oauth2/authorize", origin="https://evil.example").status
+        == 405
+    )

@@ -210,7 +210,9 @@ def test_members_of_a_person_are_merged(world: World) -> None:
     assert world.call("GET", "/api/users/ada")[1] == made
     wrong = {"password": "another one", "super_admin": "yes"}
     assert world.call("PATCH", "/api/users/ada", wrong)[0] == 400
-    status, problem = world.call("PATCH", "/api/users/ada", {"groups": [1], "color": "red"})
+    status, problem = world.call(
+        "PATCH", "/api/users/ada", {"groups": [1], "color": "red"}
+    )
     assert (status, len(problem["diagnostics"])) == (400, 2)
 
 
@@ -225,7 +227,9 @@ def test_a_person_gets_another_name(world: World, person: Person) -> None:
     assert world.call("PATCH", "/api/users/grace", {"username": "org1user"})[0] == 409
 
 
-def test_leaving_an_organization_ends_what_a_person_has_in_it(world: World, person: Person) -> None:
+def test_leaving_an_organization_ends_what_a_person_has_in_it(
+    world: World, person: Person
+) -> None:
     world.call("POST", "/api/users", ADA)
     shop, there = world.client(), person_at(world.app)
     ended = world.tokens(person, shop, "org2")
@@ -234,7 +238,10 @@ def test_leaving_an_organization_ends_what_a_person_has_in_it(world: World, pers
     world.call("PATCH", "/api/users/ada", {"organizations": ["org1"]})
     assert error_of(world.refresh(person, shop, ended)) == (400, "invalid_grant")
     bearer = f"Bearer {ended['access_token']}"
-    assert Person(person.send).ask("GET", "/oauth2/userinfo", authorization=bearer).status == 401
+    assert (
+        Person(person.send).ask("GET", "/oauth2/userinfo", authorization=bearer).status
+        == 401
+    )
     path = authorize_path(shop, SHOP, scope="openid")
     assert 'name="password"' in person.open(path).text
     assert world.refresh(there, shop, kept).status == 200
@@ -250,10 +257,14 @@ def test_changes_of_one_person_at_once_all_count(world: World) -> None:
 
     with ThreadPoolExecutor(len(members)) as threads:
         assert set(threads.map(change, members)) == {200}
-    assert world.call("GET", "/api/users/ada")[1]["claims"] == {name: name for name in members}
+    assert world.call("GET", "/api/users/ada")[1]["claims"] == {
+        name: name for name in members
+    }
 
 
-def test_a_name_that_is_taken_leaves_the_other_members_as_they_are(world: World) -> None:
+def test_a_name_that_is_taken_leaves_the_other_members_as_they_are(
+    world: World,
+) -> None:
     for name in ("ada", "grace"):
         world.call("POST", "/api/users", {**ADA, "username": name})
     before = world.call("GET", "/api/users/ada")
@@ -277,13 +288,17 @@ def test_changes_of_one_client_at_once_all_count(world: World) -> None:
         assert {name: after.get(name) for name in members} == members
 
 
-def test_a_slow_change_keeps_the_new_secret_and_does_not_bring_a_client_back(world: World) -> None:
+def test_a_slow_change_keeps_the_new_secret_and_does_not_bring_a_client_back(
+    world: World,
+) -> None:
     shop, registered = world.client(), world.worker.registered
     secrets: list[str] = []
 
     def renamed(before: RegisteredClient) -> RegisteredClient:
         if not secrets:
-            secrets.append(world.call("POST", f"/api/clients/{shop}/secret")[1]["client_secret"])
+            secrets.append(
+                world.call("POST", f"/api/clients/{shop}/secret")[1]["client_secret"]
+            )
         about = {**before.metadata["about"], "contacts": ["a@b"]}
         return replace(before, metadata={**before.metadata, "about": about})
 
@@ -301,7 +316,10 @@ def test_a_slow_change_keeps_the_new_secret_and_does_not_bring_a_client_back(wor
 
 @pytest.mark.parametrize(
     ("before", "patch"),
-    [({}, {"organizations": ["org1"]}), ({"super_admin": True}, {"super_admin": False})],
+    [
+        ({}, {"organizations": ["org1"]}),
+        ({"super_admin": True}, {"super_admin": False}),
+    ],
 )
 def test_who_must_be_in_an_organization_loses_what_was_in_none(
     world: World, person: Person, before: dict[str, Any], patch: dict[str, Any]
@@ -316,5 +334,11 @@ def test_who_must_be_in_an_organization_loses_what_was_in_none(
     world.call("PATCH", "/api/users/ada", patch)
     assert error_of(world.refresh(person, shop, ended)) == (400, "invalid_grant")
     bearer = f"Bearer {ended['access_token']}"
-    assert Person(person.send).ask("GET", "/oauth2/userinfo", authorization=bearer).status == 401
-    assert 'name="password"' in person.open(authorize_path(shop, SHOP, scope="openid")).text
+    assert (
+        Person(person.send).ask("GET", "/oauth2/userinfo", authorization=bearer).status
+        == 401
+    )
+    assert (
+        'name="password"'
+        in person.open(authorize_path(shop, SHOP, scope="openid")).text
+    )

@@ -31,8 +31,12 @@ def clock() -> Clock:
 @pytest.fixture
 def app(tmp_path: Path, clock: Clock) -> Any:
     other = client("other", grants=(grant_type,))
-    public = client("public", secret="", token_endpoint_auth_method="none", grants=(grant_type,))
-    signing = client("signing", jwks=public_keys(key(), key("PS256")), grants=(grant_type,))
+    public = client(
+        "public", secret="", token_endpoint_auth_method="none", grants=(grant_type,)
+    )
+    signing = client(
+        "signing", jwks=public_keys(key(), key("PS256")), grants=(grant_type,)
+    )
     strict = client(
         "strict",
         jwks=public_keys(key(), key("PS256")),
@@ -44,7 +48,9 @@ def app(tmp_path: Path, clock: Clock) -> Any:
 
 
 def ask(app: Any, headers: dict[str, Any] = HAND, **parameters: str) -> Answer:
-    return call(app, path="/oauth2/bc-authorize", body=urlencode(parameters).encode(), **headers)
+    return call(
+        app, path="/oauth2/bc-authorize", body=urlencode(parameters).encode(), **headers
+    )
 
 
 def poll(app: Any, auth_req_id: str, headers: dict[str, Any] = HAND) -> Answer:
@@ -60,13 +66,18 @@ def approvals(
 ) -> tuple[Person, Any]:
     person = person_at(app)
     return person, person.sign_in(
-        person.open("/authenticationEndpoint/approvals"), username, organization=organization
+        person.open("/authenticationEndpoint/approvals"),
+        username,
+        organization=organization,
     )
 
 
 def test_a_person_approves_elsewhere(app: Any, clock: Clock) -> None:
     asked = ask(app, scope="openid a", login_hint="org1user", binding_message="W4SCT")
-    assert (asked.status, set(asked.json())) == (200, {"auth_req_id", "expires_in", "interval"})
+    assert (asked.status, set(asked.json())) == (
+        200,
+        {"auth_req_id", "expires_in", "interval"},
+    )
     key = asked.json()["auth_req_id"]
     assert poll(app, key).json()["error"] == "authorization_pending"
     assert poll(app, key).json()["error"] == "slow_down"
@@ -77,7 +88,12 @@ def test_a_person_approves_elsewhere(app: Any, clock: Clock) -> None:
     clock.now += 20
     tokens = poll(app, key).json()
     claims = claims_of(tokens["access_token"])
-    assert (claims["sub"], claims["organization"], claims["clientId"], claims["scope"]) == (
+    assert (
+        claims["sub"],
+        claims["organization"],
+        claims["clientId"],
+        claims["scope"],
+    ) == (
         "org1user",
         "org1",
         "bank",
@@ -96,7 +112,9 @@ def test_a_person_denies_and_others_see_nothing(app: Any) -> None:
 
 
 def test_it_expires(app: Any, clock: Clock) -> None:
-    asked = ask(app, scope="openid", login_hint="org1user", requested_expiry="20").json()
+    asked = ask(
+        app, scope="openid", login_hint="org1user", requested_expiry="20"
+    ).json()
     assert asked["expires_in"] == 20
     clock.now += 20
     assert poll(app, asked["auth_req_id"]).json()["error"] == "expired_token"
@@ -112,8 +130,18 @@ def test_for_tests_everybody_approves(tmp_path: Path, clock: Clock) -> None:
 GOOD = {"scope": "openid", "login_hint": "org1user"}
 REFUSED: dict[str, tuple[dict[str, str], dict[str, Any], int, str]] = {
     "nobody calls": (GOOD, {}, 401, "invalid_client"),
-    "a wrong secret": (GOOD, {"authorization": basic("bank", "no")}, 401, "invalid_client"),
-    "a public client": ({**GOOD, "client_id": "public"}, {}, 400, "unauthorized_client"),
+    "a wrong secret": (
+        GOOD,
+        {"authorization": basic("bank", "no")},
+        401,
+        "invalid_client",
+    ),
+    "a public client": (
+        {**GOOD, "client_id": "public"},
+        {},
+        400,
+        "unauthorized_client",
+    ),
     "a client without the grant": (
         GOOD,
         {"authorization": basic("without", "s")},
@@ -137,17 +165,32 @@ REFUSED: dict[str, tuple[dict[str, str], dict[str, Any], int, str]] = {
         "invalid_request",
     ),
     "nobody known": ({**GOOD, "login_hint": "nobody"}, HAND, 400, "unknown_user_id"),
-    "a long message": ({**GOOD, "binding_message": "x" * 65}, HAND, 400, "invalid_binding_message"),
+    "a long message": (
+        {**GOOD, "binding_message": "x" * 65},
+        HAND,
+        400,
+        "invalid_binding_message",
+    ),
     "a message with a line": (
         {**GOOD, "binding_message": "a\nb"},
         HAND,
         400,
         "invalid_binding_message",
     ),
-    "no number of seconds": ({**GOOD, "requested_expiry": "soon"}, HAND, 400, "invalid_request"),
+    "no number of seconds": (
+        {**GOOD, "requested_expiry": "soon"},
+        HAND,
+        400,
+        "invalid_request",
+    ),
     "a user code": ({**GOOD, "user_code": "1234"}, HAND, 400, "invalid_request"),
     "zero seconds": ({**GOOD, "requested_expiry": "0"}, HAND, 400, "invalid_request"),
-    "seconds without end": ({**GOOD, "requested_expiry": "9" * 400}, HAND, 400, "invalid_request"),
+    "seconds without end": (
+        {**GOOD, "requested_expiry": "9" * 400},
+        HAND,
+        400,
+        "invalid_request",
+    ),
     "other digits": ({**GOOD, "requested_expiry": "٣"}, HAND, 400, "invalid_request"),
 }
 
@@ -161,7 +204,10 @@ def test_a_bad_request_is_refused(app: Any, case: str) -> None:
 
 def test_only_the_client_that_asked_may_poll(app: Any) -> None:
     key = ask(app, **GOOD).json()["auth_req_id"]
-    assert poll(app, key, {"authorization": basic("other", "s")}).json()["error"] == "invalid_grant"
+    assert (
+        poll(app, key, {"authorization": basic("other", "s")}).json()["error"]
+        == "invalid_grant"
+    )
     assert poll(app, key + "x").json()["error"] == "invalid_grant"
     person, page = approvals(app)
     fields = page.forms()[0]["fields"]
@@ -179,7 +225,9 @@ def test_only_the_client_that_asked_may_poll(app: Any) -> None:
     assert poll(app, key).json()["error"] == "authorization_pending"
 
 
-def signed_request(clock: Clock, by: Any = None, who: str = "signing", **changed: Any) -> str:
+def signed_request(
+    clock: Clock, by: Any = None, who: str = "signing", **changed: Any
+) -> str:
     claims = {
         "iss": who,
         "aud": "https://idp.am.wso2.com/token",
@@ -191,7 +239,10 @@ def signed_request(clock: Clock, by: Any = None, who: str = "signing", **changed
         "login_hint": "org1user",
         "binding_message": "W4SCT",
     } | changed
-    return signed({name: value for name, value in claims.items() if value is not None}, by or key())
+    return signed(
+        {name: value for name, value in claims.items() if value is not None},
+        by or key(),
+    )
 
 
 def as_client(who: str) -> dict[str, Any]:
@@ -231,11 +282,15 @@ def test_a_wrong_signed_request_is_refused(app: Any, clock: Clock, case: str) ->
 
 
 def test_parameters_beside_a_signed_request_are_refused(app: Any, clock: Clock) -> None:
-    answer = ask(app, as_client("signing"), request=signed_request(clock), login_hint="org2user")
+    answer = ask(
+        app, as_client("signing"), request=signed_request(clock), login_hint="org2user"
+    )
     assert (answer.status, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_a_client_that_registered_an_algorithm_must_sign(app: Any, clock: Clock) -> None:
+def test_a_client_that_registered_an_algorithm_must_sign(
+    app: Any, clock: Clock
+) -> None:
     plain = ask(app, as_client("strict"), scope="openid", login_hint="org1user")
     assert (plain.status, plain.json()["error"]) == (400, "invalid_request")
     other = ask(app, as_client("strict"), request=signed_request(clock, who="strict"))
@@ -244,12 +299,20 @@ def test_a_client_that_registered_an_algorithm_must_sign(app: Any, clock: Clock)
     assert ask(app, as_client("strict"), request=right).status == 200
 
 
-def test_a_client_that_is_registered_at_run_time_may_use_it(tmp_path: Path, clock: Clock) -> None:
-    registration = RegistrationSettings(initial_access_token="first", scopes=("openid",))
+def test_a_client_that_is_registered_at_run_time_may_use_it(
+    tmp_path: Path, clock: Clock
+) -> None:
+    registration = RegistrationSettings(
+        initial_access_token="first", scopes=("openid",)
+    )
     app = provider_app(tmp_path, clock, registration=registration)
     wanted = {"client_name": "Bank", "grant_types": [grant_type], "scope": "openid"}
     headers = {"content_type": "application/json", "authorization": "Bearer first"}
     made = call(app, path="/dcr/register", body=json.dumps(wanted).encode(), **headers)
-    assert (made.status, made.json().get("grant_types")) == (201, [grant_type]), made.body
-    own = {"authorization": basic(made.json()["client_id"], made.json()["client_secret"])}
+    assert (made.status, made.json().get("grant_types")) == (201, [grant_type]), (
+        made.body
+    )
+    own = {
+        "authorization": basic(made.json()["client_id"], made.json()["client_secret"])
+    }
     assert ask(app, own, scope="openid", login_hint="org1user").status == 200

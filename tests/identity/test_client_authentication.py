@@ -28,9 +28,15 @@ LEAF = certificate("leaf", CA)
 OWN = certificate("own")
 
 CLIENTS = (
-    ClientSettings(id="basic", secret=SECRET, token_endpoint_auth_method="client_secret_basic"),
-    ClientSettings(id="post", secret=SECRET, token_endpoint_auth_method="client_secret_post"),
-    ClientSettings(id="hmac", secret=SECRET, token_endpoint_auth_method="client_secret_jwt"),
+    ClientSettings(
+        id="basic", secret=SECRET, token_endpoint_auth_method="client_secret_basic"
+    ),
+    ClientSettings(
+        id="post", secret=SECRET, token_endpoint_auth_method="client_secret_post"
+    ),
+    ClientSettings(
+        id="hmac", secret=SECRET, token_endpoint_auth_method="client_secret_jwt"
+    ),
     ClientSettings(
         id="signs",
         token_endpoint_auth_method="private_key_jwt",
@@ -86,12 +92,16 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("clients")
     (folder / "ca.pem").write_bytes(CA.pem)
     settings = IdentitySettings(clients=CLIENTS, client_ca_file=str(folder / "ca.pem"))
-    return identity_app(Settings(folder, settings), Store.open(folder / "kapi.db"), lambda: NOW)
+    return identity_app(
+        Settings(folder, settings), Store.open(folder / "kapi.db"), lambda: NOW
+    )
 
 
 def ask(app: Any, form: dict[str, str], **headers: Any) -> tuple[int, str]:
     answer = call(
-        app, body=urlencode({"grant_type": "client_credentials"} | form).encode(), **headers
+        app,
+        body=urlencode({"grant_type": "client_credentials"} | form).encode(),
+        **headers,
     )
     return answer.status, answer.json().get("error", "")
 
@@ -112,11 +122,16 @@ def claims(client: str = "signs", **changed: Any) -> dict[str, Any]:
 
 
 def assertion(
-    client: str = "signs", by: Any = None, header: dict[str, Any] | None = None, **changed: Any
+    client: str = "signs",
+    by: Any = None,
+    header: dict[str, Any] | None = None,
+    **changed: Any,
 ) -> dict[str, str]:
     return {
         "client_assertion_type": TYPE,
-        "client_assertion": signed(claims(client, **changed), by or key("ES256"), header),
+        "client_assertion": signed(
+            claims(client, **changed), by or key("ES256"), header
+        ),
     }
 
 
@@ -141,21 +156,31 @@ def test_client_secret_jwt(app: Any) -> None:
 @pytest.mark.parametrize(
     "changed", [{"exp": NOW - 60}, {"aud": "https://other.example"}, {"jti": None}]
 )
-def test_the_claims_of_client_secret_jwt_are_checked(app: Any, changed: dict[str, Any]) -> None:
+def test_the_claims_of_client_secret_jwt_are_checked(
+    app: Any, changed: dict[str, Any]
+) -> None:
     sent = assertion("hmac", SECRET.encode(), **changed)
     assert ask(app, sent) == (401, "invalid_client")
 
 
 @pytest.mark.parametrize(
     "credentials",
-    ["no base64!", "YmFzaWM6cw", "YmFzaWM6cw===", "\u00e9\u00e9\u00e9\u00e9", "YmFzaWM="],
+    [
+        "no base64!",
+        "YmFzaWM6cw",
+        "YmFzaWM6cw===",
+        "\u00e9\u00e9\u00e9\u00e9",
+        "YmFzaWM=",
+    ],
 )
 def test_basic_credentials_that_cannot_be_read(app: Any, credentials: str) -> None:
     assert ask(app, {}, authorization=f"Basic {credentials}") == (401, "invalid_client")
 
 
 REFUSED: dict[str, Any] = {
-    "aud is a list with another server": lambda: assertion(aud=[ISSUER, "https://other.example"]),
+    "aud is a list with another server": lambda: assertion(
+        aud=[ISSUER, "https://other.example"]
+    ),
     "aud is another server": lambda: assertion(aud="https://other.example"),
     "no aud": lambda: assertion(aud=None),
     "expired": lambda: assertion(exp=NOW - 60),
@@ -184,7 +209,9 @@ REFUSED: dict[str, Any] = {
     ),
     "jku": lambda: assertion(header={"jku": "https://evil.example/keys"}),
     "x5c": lambda: assertion(header={"x5c": [OWN.x5c]}),
-    "an algorithm that is not registered": lambda: assertion("only-ps256", key("ES256")),
+    "an algorithm that is not registered": lambda: assertion(
+        "only-ps256", key("ES256")
+    ),
     "HMAC with the public key": lambda: assertion(
         by=str(public(key("RS256"))).encode(), header={"kid": "RS256-one"}
     ),
@@ -195,17 +222,29 @@ REFUSED: dict[str, Any] = {
         "client_assertion_type": TYPE,
         "client_assertion": "eyJhbGciOiJub25lIn0.e30.",
     },
-    "two segments": lambda: {"client_assertion_type": TYPE, "client_assertion": "e30.e30"},
-    "ten thousand dots": lambda: {"client_assertion_type": TYPE, "client_assertion": "." * 10_000},
+    "two segments": lambda: {
+        "client_assertion_type": TYPE,
+        "client_assertion": "e30.e30",
+    },
+    "ten thousand dots": lambda: {
+        "client_assertion_type": TYPE,
+        "client_assertion": "." * 10_000,
+    },
     "not a JWT": lambda: {"client_assertion_type": TYPE, "client_assertion": "hello"},
-    "the secret of a client that signs": lambda: {"client_id": "hmac", "client_secret": SECRET},
+    "the secret of a client that signs": lambda: {
+        "client_id": "hmac",
+        "client_secret": SECRET,
+    },
     "post for a client registered for Basic": lambda: {
         "client_id": "basic",
         "client_secret": SECRET,
     },
     "a confidential client without any proof": lambda: {"client_id": "basic"},
     "a client with a certificate without it": lambda: {"client_id": "tls"},
-    "a public client with a secret": lambda: {"client_id": "public", "client_secret": "x"},
+    "a public client with a secret": lambda: {
+        "client_id": "public",
+        "client_secret": "x",
+    },
     "a public client with an empty assertion": lambda: {
         "client_id": "public",
         "client_assertion_type": TYPE,
@@ -220,11 +259,15 @@ def test_refused(app: Any, case: str) -> None:
 
 
 MALFORMED: dict[str, Any] = {
-    "another assertion type": {"client_assertion_type": "urn:other", "client_assertion": "a.b.c"},
+    "another assertion type": {
+        "client_assertion_type": "urn:other",
+        "client_assertion": "a.b.c",
+    },
     "no assertion type": {"client_assertion": "a.b.c"},
     "an assertion type alone": {"client_assertion_type": TYPE},
     "another client_id beside it": assertion() | {"client_id": "basic"},
-    "an assertion and a secret": assertion() | {"client_id": "post", "client_secret": SECRET},
+    "an assertion and a secret": assertion()
+    | {"client_id": "post", "client_secret": SECRET},
 }
 
 
@@ -234,14 +277,20 @@ def test_malformed(app: Any, case: str) -> None:
 
 
 def test_an_assertion_and_basic_are_two_methods(app: Any) -> None:
-    assert ask(app, assertion(), authorization=basic("basic", SECRET)) == (400, "invalid_request")
+    assert ask(app, assertion(), authorization=basic("basic", SECRET)) == (
+        400,
+        "invalid_request",
+    )
 
 
 def test_a_jti_holds_once_for_a_client(app: Any) -> None:
     assert ask(app, assertion(jti="once")) == (200, "")
     assert ask(app, assertion(jti="once")) == (401, "invalid_client")
     assert ask(app, assertion("hmac", SECRET.encode(), jti="once")) == (200, "")
-    assert ask(app, assertion("hmac", SECRET.encode(), jti="once")) == (401, "invalid_client")
+    assert ask(app, assertion("hmac", SECRET.encode(), jti="once")) == (
+        401,
+        "invalid_client",
+    )
     assert ask(app, assertion(jti="j" * 255)) == (200, "")
 
 
@@ -250,7 +299,9 @@ def test_a_refused_assertion_does_not_use_up_its_jti(app: Any) -> None:
     assert ask(app, assertion(jti="kept")) == (200, "")
 
 
-@pytest.mark.parametrize("audience", [ISSUER, TOKEN_URL, [TOKEN_URL], [ISSUER, TOKEN_URL]])
+@pytest.mark.parametrize(
+    "audience", [ISSUER, TOKEN_URL, [TOKEN_URL], [ISSUER, TOKEN_URL]]
+)
 def test_an_assertion_for_the_issuer_or_an_endpoint(app: Any, audience: Any) -> None:
     assert ask(app, assertion(aud=audience)) == (200, "")
 
@@ -291,12 +342,16 @@ def test_a_public_client_may_not_act_for_itself(app: Any) -> None:
 
 @pytest.mark.parametrize("client", ["tls", "tls-dns"])
 def test_tls_client_auth(app: Any, client: str) -> None:
-    assert ask(app, {"client_id": client}, x_kapi_client_certificate=LEAF.forwarded) == (200, "")
+    assert ask(
+        app, {"client_id": client}, x_kapi_client_certificate=LEAF.forwarded
+    ) == (200, "")
 
 
 def test_self_signed_tls_client_auth(app: Any) -> None:
     for client in ("self", "self-x5t"):
-        assert ask(app, {"client_id": client}, x_kapi_client_certificate=OWN.forwarded) == (200, "")
+        assert ask(
+            app, {"client_id": client}, x_kapi_client_certificate=OWN.forwarded
+        ) == (200, "")
 
 
 ELSEWHERE = certificate("elsewhere", authority=True)
@@ -308,7 +363,10 @@ CERTIFICATES: dict[str, tuple[str, str]] = {
         "tls",
         certificate("leaf", CA, end=dt.datetime(2021, 1, 1, tzinfo=dt.UTC)).forwarded,
     ),
-    "right name, for servers": ("tls", certificate("leaf", CA, for_servers=True).forwarded),
+    "right name, for servers": (
+        "tls",
+        certificate("leaf", CA, for_servers=True).forwarded,
+    ),
     "issued by a leaf": ("tls", certificate("leaf", LEAF).forwarded),
     "another certificate signed by itself": ("self", certificate("own").forwarded),
     "no certificate in the header": ("tls", "-"),

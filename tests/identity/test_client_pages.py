@@ -37,7 +37,9 @@ def app(tmp_path: Path) -> Any:
         client("plain"),
         public("tv", grants=(device,), **LINKS),
     )
-    return provider_app(tmp_path, Clock(), *clients, registration=RegistrationSettings(open=True))
+    return provider_app(
+        tmp_path, Clock(), *clients, registration=RegistrationSettings(open=True)
+    )
 
 
 @pytest.fixture
@@ -65,7 +67,10 @@ def shown_links(page: Page) -> dict[str, str]:
 def registered(app: Any, **metadata: Any) -> Any:
     body = {"redirect_uris": [SHOP], "client_name": "Registered", **metadata}
     return call(
-        app, path="/dcr/register", body=json.dumps(body).encode(), content_type="application/json"
+        app,
+        path="/dcr/register",
+        body=json.dumps(body).encode(),
+        content_type="application/json",
     )
 
 
@@ -75,7 +80,11 @@ def test_links_and_logo_are_shown_at_sign_in_choice_and_consent(person: Person) 
     chosen = person.open(authorize_path("shop", SHOP, prompt="select_account"))
     for page in (login, consent, chosen):
         assert shown_links(page) == dict(
-            zip(("Home page", "Privacy policy", "Terms of service"), LINKS.values(), strict=True)
+            zip(
+                ("Home page", "Privacy policy", "Terms of service"),
+                LINKS.values(),
+                strict=True,
+            )
         )
         assert (
             f'<img class="logo" src="{LOGO}" alt="" width="64" height="64" '
@@ -86,15 +95,24 @@ def test_links_and_logo_are_shown_at_sign_in_choice_and_consent(person: Person) 
 
 
 def test_links_are_shown_before_a_device_is_allowed(app: Any, person: Person) -> None:
-    started = call(app, path="/oauth2/device_authorization", body=b"client_id=tv&scope=a").json()
+    started = call(
+        app, path="/oauth2/device_authorization", body=b"client_id=tv&scope=a"
+    ).json()
     page = person.sign_in(person.open("/device?user_code=" + started["user_code"]))
     assert shown_links(page)["Privacy policy"] == LINKS["policy_uri"]
 
 
-def test_links_are_shown_where_a_person_approves_elsewhere(app: Any, person: Person) -> None:
+def test_links_are_shown_where_a_person_approves_elsewhere(
+    app: Any, person: Person
+) -> None:
     body = b"scope=openid&login_hint=org1user"
     assert (
-        call(app, path="/oauth2/bc-authorize", body=body, authorization=basic("shop", "s")).status
+        call(
+            app,
+            path="/oauth2/bc-authorize",
+            body=body,
+            authorization=basic("shop", "s"),
+        ).status
         == 200
     )
     page = person.sign_in(person.open("/authenticationEndpoint/approvals"))
@@ -104,7 +122,11 @@ def test_links_are_shown_where_a_person_approves_elsewhere(app: Any, person: Per
 
 def test_without_any_nothing_comes_from_elsewhere(person: Person) -> None:
     page = person.open(authorize_path("plain", SHOP))
-    assert (images(page), shown_links(page), "<img" in page.text) == ("data:", {}, False)
+    assert (images(page), shown_links(page), "<img" in page.text) == (
+        "data:",
+        {},
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -121,7 +143,10 @@ def test_the_logo_of_a_client_that_registered_itself_is_on_a_host_of_its_own(
 ) -> None:
     """RFC 7591 §5."""
     made = registered(app, logo_uri=logo, **LINKS).json()
-    assert {name: made[name] for name in ("logo_uri", *LINKS)} == {"logo_uri": logo, **LINKS}
+    assert {name: made[name] for name in ("logo_uri", *LINKS)} == {
+        "logo_uri": logo,
+        **LINKS,
+    }
     page = person.open(authorize_path(made["client_id"], SHOP))
     assert (logo in page.text, "https://" in images(page)) == (is_shown, is_shown)
     assert shown_links(page)["Home page"] == LINKS["client_uri"]

@@ -40,7 +40,9 @@ class World:
 
     def start(self, client: str = "tv", scope: str = "openid a") -> dict[str, Any]:
         answer = call(
-            self.app, path=ENDPOINT, body=urlencode({"client_id": client, "scope": scope}).encode()
+            self.app,
+            path=ENDPOINT,
+            body=urlencode({"client_id": client, "scope": scope}).encode(),
         )
         assert answer.status == 200, answer.body
         return answer.json()
@@ -60,7 +62,10 @@ class World:
         return Person(over_asgi(self.app))
 
     def decide(
-        self, started: dict[str, Any], decision: str = "allow", person: Person | None = None
+        self,
+        started: dict[str, Any],
+        decision: str = "allow",
+        person: Person | None = None,
     ) -> str:
         person = person or self.person()
         page = person.open("/device?user_code=" + started["user_code"])
@@ -74,7 +79,9 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     store = Store.open(tmp_path / "kapi.db")
     made = World(None)
-    settings = Settings(Path("/nowhere"), IdentitySettings(clients=CLIENTS, algorithms=()))
+    settings = Settings(
+        Path("/nowhere"), IdentitySettings(clients=CLIENTS, algorithms=())
+    )
     made.app = identity_app(settings, store, lambda: made.clock[0])
     yield made
     store.close()
@@ -91,7 +98,9 @@ def test_a_device_gets_tokens_after_its_person_allowed_it(world: World) -> None:
         "interval",
     ]
     assert started["verification_uri"] == "https://idp.am.wso2.com:9095/device"
-    assert started["verification_uri_complete"].endswith("?user_code=" + started["user_code"])
+    assert started["verification_uri_complete"].endswith(
+        "?user_code=" + started["user_code"]
+    )
     assert world.error(started["device_code"]) == "authorization_pending"
     assert "is connected" in world.decide(started)
     world.clock[0] += 5
@@ -106,7 +115,12 @@ def test_a_device_gets_tokens_after_its_person_allowed_it(world: World) -> None:
         "id_token",
     }
     claims = claims_of(answer.json()["access_token"])
-    assert (claims["sub"], claims["clientId"], claims["organization"], claims["scope"]) == (
+    assert (
+        claims["sub"],
+        claims["clientId"],
+        claims["organization"],
+        claims["scope"],
+    ) == (
         "org1user",
         "tv",
         "org1",
@@ -163,7 +177,12 @@ def test_an_expired_code_says_so(world: World) -> None:
 REFUSED = {
     "no client": (b"scope=a", {}, 401, "invalid_client"),
     "an unknown client": (b"client_id=nobody", {}, 401, "invalid_client"),
-    "a wrong secret": (b"", {"authorization": basic("box", "no")}, 401, "invalid_client"),
+    "a wrong secret": (
+        b"",
+        {"authorization": basic("box", "no")},
+        401,
+        "invalid_client",
+    ),
     "a client without the grant": (
         b"",
         {"authorization": basic("other", "s")},
@@ -206,16 +225,28 @@ def test_other_methods_are_refused(world: World) -> None:
 def test_a_code_is_of_use_to_its_client_only(world: World) -> None:
     started = world.start()
     world.decide(started)
-    body = urlencode({"grant_type": grant_type, "device_code": started["device_code"]}).encode()
+    body = urlencode(
+        {"grant_type": grant_type, "device_code": started["device_code"]}
+    ).encode()
     assert (
         call(world.app, body=body, authorization=basic("box", "s")).json()["error"]
         == "invalid_grant"
     )
-    for wrong in ("", "x", started["user_code"], started["device_code"] + "x", "\x00", "é"):
+    for wrong in (
+        "",
+        "x",
+        started["user_code"],
+        started["device_code"] + "x",
+        "\x00",
+        "é",
+    ):
         body = urlencode(
             {"grant_type": grant_type, "device_code": wrong, "client_id": "tv"}
         ).encode()
-        assert call(world.app, body=body).json()["error"] in {"invalid_grant", "invalid_request"}
+        assert call(world.app, body=body).json()["error"] in {
+            "invalid_grant",
+            "invalid_request",
+        }
     assert world.poll(started["device_code"]).status == 200
 
 
@@ -224,10 +255,13 @@ def test_guessing_ends_after_ten_wrong_codes(world: World) -> None:
     person = world.person()
     person.sign_in(person.open("/device"))
     for number in range(10):
-        assert "not right" in person.open(f"/device?user_code=BCDFGHJ{'BCDFGHJKLM'[number]}").text
-    assert "not right" in person.open("/device?user_code=" + started["user_code"]).text, (
-        "the right one is not told either"
-    )
+        assert (
+            "not right"
+            in person.open(f"/device?user_code=BCDFGHJ{'BCDFGHJKLM'[number]}").text
+        )
+    assert (
+        "not right" in person.open("/device?user_code=" + started["user_code"]).text
+    ), "the right one is not told either"
     other = world.person()
     page = other.open("/device?user_code=" + started["user_code"])
     assert "not right" in other.sign_in(page).text, (
@@ -235,7 +269,10 @@ def test_guessing_ends_after_ten_wrong_codes(world: World) -> None:
     )
     world.clock[0] += 301
     started = world.start()
-    assert started["user_code"] in person.open("/device?user_code=" + started["user_code"]).text
+    assert (
+        started["user_code"]
+        in person.open("/device?user_code=" + started["user_code"]).text
+    )
 
 
 def test_another_site_cannot_decide(world: World) -> None:
@@ -243,8 +280,13 @@ def test_another_site_cannot_decide(world: World) -> None:
     person = world.person()
     page = person.sign_in(person.open("/device?user_code=" + started["user_code"]))
     form = page.forms()[0]
-    for fields in ({**form["fields"], "token": "x"}, {"user_code": started["user_code"]}):
-        person.ask("POST", "/device", urlencode({**fields, "decision": "allow"}).encode())
+    for fields in (
+        {**form["fields"], "token": "x"},
+        {"user_code": started["user_code"]},
+    ):
+        person.ask(
+            "POST", "/device", urlencode({**fields, "decision": "allow"}).encode()
+        )
     person.ask(
         "POST",
         "/device",
@@ -272,7 +314,9 @@ def test_of_fifty_parallel_polls_one_wins(world: World) -> None:
     world.decide(started)
     statuses: list[int] = []
     threads = [
-        threading.Thread(target=lambda: statuses.append(world.poll(started["device_code"]).status))
+        threading.Thread(
+            target=lambda: statuses.append(world.poll(started["device_code"]).status)
+        )
         for _ in range(50)
     ]
     for thread in threads:

@@ -54,7 +54,10 @@ def test_the_document_is_at_every_path_and_names_the_issuer_to_the_letter(
     app = app_of(tmp_path, issuer)
     documents = [call(app, "GET", path) for path in ISSUERS[issuer]]
     for answer in documents:
-        assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+        assert (answer.status, answer.headers["content-type"]) == (
+            200,
+            "application/json",
+        )
         assert answer.json()["issuer"] == issuer
         assert answer.headers["access-control-allow-origin"] == "*"
     assert len({answer.body for answer in documents}) == 1
@@ -64,13 +67,18 @@ def test_nothing_is_advertised_that_is_not_there(tmp_path: Path) -> None:
     app = app_of(tmp_path, "https://idp.am.wso2.com/token")
     document = call(app, "GET", "/.well-known/openid-configuration").json()
     addresses = {
-        name: value for name, value in document.items() if name.endswith(("_endpoint", "_uri"))
+        name: value
+        for name, value in document.items()
+        if name.endswith(("_endpoint", "_uri"))
     }
     assert len(addresses) >= 9
     for name, address in addresses.items():
         assert address.startswith("https://idp.am.wso2.com:9095/"), name
         path = urlsplit(address).path
-        assert min(call(app, method, path, b"").status for method in ("GET", "POST")) != 404, name
+        assert (
+            min(call(app, method, path, b"").status for method in ("GET", "POST"))
+            != 404
+        ), name
     for grant in document["grant_types_supported"]:
         body = f"grant_type={grant}".encode()
         assert (
@@ -94,7 +102,9 @@ def test_optional_features_are_advertised_when_they_are_on(tmp_path: Path) -> No
     assert "client_id_metadata_document_supported" not in plain
     assert plain["require_pushed_authorization_requests"] is False
     on = dataclasses.replace(
-        IdentitySettings(), client_id_metadata_documents=True, require_pushed_requests=True
+        IdentitySettings(),
+        client_id_metadata_documents=True,
+        require_pushed_requests=True,
     )
     app = identity_app(
         Settings(tmp_path, on), Store.open(tmp_path / "kapi.db"), lambda: 1_800_000_000

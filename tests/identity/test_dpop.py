@@ -55,17 +55,23 @@ COUNT = iter(range(10**6))
 def fresh(**changed: Any) -> str:
     by, header = changed.pop("by", KEY), changed.pop("header", None)
     made: dict[str, Any] = {"jti": f"p{next(COUNT)}"} | changed
-    return proof(by, made.pop("htm", "POST"), made.pop("htu", URL), NOW, header=header, **made)
+    return proof(
+        by, made.pop("htm", "POST"), made.pop("htu", URL), NOW, header=header, **made
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "ES384", "RS256", "PS256", "EdDSA"])
 def test_a_proof_binds_the_token(app: Any, algorithm: str) -> None:
     answer = call(app, authorization=basic(), dpop=fresh(by=key(algorithm)))
     assert answer.json()["token_type"] == "DPoP"
-    assert claims_of(answer.json()["access_token"])["cnf"] == {"jkt": thumbprint(key(algorithm))}
+    assert claims_of(answer.json()["access_token"])["cnf"] == {
+        "jkt": thumbprint(key(algorithm))
+    }
 
 
-@pytest.mark.parametrize("htu", [URL + "?a=b#c", "HTTPS://IDP.am.wso2.com:9095/oauth2/token"])
+@pytest.mark.parametrize(
+    "htu", [URL + "?a=b#c", "HTTPS://IDP.am.wso2.com:9095/oauth2/token"]
+)
 def test_spellings_of_the_same_address(app: Any, htu: str) -> None:
     assert call(app, authorization=basic(), dpop=fresh(htu=htu)).status == 200
 
@@ -91,7 +97,9 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "no typ": lambda: fresh(header={"typ": None}),
     "no key": lambda: fresh(header={"jwk": None}),
     "a private key": lambda: fresh(header={"jwk": PRIVATE}),
-    "another key": lambda: fresh(header={"jwk": public(key("ES256", "two"))["keys"][0]}),
+    "another key": lambda: fresh(
+        header={"jwk": public(key("ES256", "two"))["keys"][0]}
+    ),
     "a symmetric key": lambda: signed(
         {"jti": "s", "htm": "POST", "htu": URL, "iat": NOW},
         b"k" * 32,
@@ -107,7 +115,10 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "not a JWT": lambda: "hello",
     "empty": lambda: "",
     "alg none": lambda: (
-        base64.urlsafe_b64encode(b'{"typ":"dpop+jwt","alg":"none"}').decode().rstrip("=") + ".e30."
+        base64.urlsafe_b64encode(b'{"typ":"dpop+jwt","alg":"none"}')
+        .decode()
+        .rstrip("=")
+        + ".e30."
     ),
     "large": lambda: fresh(more="x" * 9000),
 }
@@ -123,7 +134,10 @@ def test_refused(app: Any, case: str) -> None:
 def test_a_proof_holds_once(app: Any) -> None:
     once = fresh()
     assert call(app, authorization=basic(), dpop=once).status == 200
-    assert call(app, authorization=basic(), dpop=once).json()["error"] == "invalid_dpop_proof"
+    assert (
+        call(app, authorization=basic(), dpop=once).json()["error"]
+        == "invalid_dpop_proof"
+    )
 
 
 def test_nobody_learns_of_proofs_without_authentication(app: Any) -> None:
@@ -133,9 +147,17 @@ def test_nobody_learns_of_proofs_without_authentication(app: Any) -> None:
 
 
 def test_clients_that_must_bind(app: Any) -> None:
-    assert call(app, authorization=basic("must", "m")).json()["error"] == "invalid_dpop_proof"
-    assert call(app, authorization=basic("must", "m"), dpop=fresh()).json()["token_type"] == "DPoP"
-    assert call(app, authorization=basic("cert", "c")).json()["error"] == "invalid_request"
+    assert (
+        call(app, authorization=basic("must", "m")).json()["error"]
+        == "invalid_dpop_proof"
+    )
+    assert (
+        call(app, authorization=basic("must", "m"), dpop=fresh()).json()["token_type"]
+        == "DPoP"
+    )
+    assert (
+        call(app, authorization=basic("cert", "c")).json()["error"] == "invalid_request"
+    )
     bound = call(
         app, authorization=basic("cert", "c"), x_kapi_client_certificate=OWN.forwarded
     ).json()
@@ -174,7 +196,9 @@ def test_a_bound_token_needs_its_key_or_certificate(app: Any, shown: str) -> Non
     answer = call(
         app,
         path="/dcr/register",
-        body=json.dumps({"client_name": "Shop", "grant_types": ["client_credentials"]}).encode(),
+        body=json.dumps(
+            {"client_name": "Shop", "grant_types": ["client_credentials"]}
+        ).encode(),
         authorization=f"{scheme} {token}",
         content_type="application/json",
         **headers,
@@ -201,7 +225,10 @@ def test_nonces(tmp_path: Path) -> None:
             == "use_dpop_nonce"
         )
     now[0] += 300
-    assert call(app, authorization=basic(), dpop=fresh(nonce=nonce, iat=now[0])).status == 200
+    assert (
+        call(app, authorization=basic(), dpop=fresh(nonce=nonce, iat=now[0])).status
+        == 200
+    )
     now[0] += 301
     late = call(app, authorization=basic(), dpop=fresh(nonce=nonce, iat=now[0]))
     assert late.json()["error"] == "use_dpop_nonce"
@@ -214,7 +241,9 @@ def test_nonces(tmp_path: Path) -> None:
     )
     assert (
         call(
-            other, authorization=basic(), dpop=fresh(nonce=late.headers["dpop-nonce"], iat=now[0])
+            other,
+            authorization=basic(),
+            dpop=fresh(nonce=late.headers["dpop-nonce"], iat=now[0]),
         ).status
         == 200
     )
@@ -246,7 +275,9 @@ def test_the_token_belongs_to_the_proof() -> None:
     ("age", "accepted"),
     [(0, True), (299, True), (300, True), (599, True), (600, False), (-1, False)],
 )
-def test_a_nonce_is_accepted_in_its_window_and_in_the_next(age: int, accepted: bool) -> None:
+def test_a_nonce_is_accepted_in_its_window_and_in_the_next(
+    age: int, accepted: bool
+) -> None:
     """So that it is valid for at least `NONCE_SECONDS`, whenever it was made."""
     nonces = Nonces(b"a" * 32)
     begins = NOW - NOW % NONCE_SECONDS

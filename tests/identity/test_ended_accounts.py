@@ -50,20 +50,27 @@ def users(store: Store) -> UserStore:
 
 
 @pytest.fixture
-def worker(store: Store, users: UserStore, clock: Clock, listener: Listener) -> Provider:
+def worker(
+    store: Store, users: UserStore, clock: Clock, listener: Listener
+) -> Provider:
     back = client("back", backchannel_logout_uri=listener.url, consent="never")
     eve = UserSettings("eve", PASSWORD, organizations=("org1",))
     clients = (*IdentitySettings().clients, back, client(consent="never"))
     made = provider_of(
-        Settings(Path("/nowhere"), IdentitySettings(clients=clients, users=(eve,))), store
+        Settings(Path("/nowhere"), IdentitySettings(clients=clients, users=(eve,))),
+        store,
     )
     settle_accounts(made, int(clock()))
     ada = user_of(UserSettings("ada", PASSWORD, organizations=("org1",)))
-    users.add(StoredUser("ada", password_digest(PASSWORD), profile_of(ada), 1, "subject-1"))
+    users.add(
+        StoredUser("ada", password_digest(PASSWORD), profile_of(ada), 1, "subject-1")
+    )
     return made
 
 
-def id_token(worker: Provider, clock: Clock, name: str, client_id: str = "back") -> dict[str, Any]:
+def id_token(
+    worker: Provider, clock: Clock, name: str, client_id: str = "back"
+) -> dict[str, Any]:
     """That of a person who signs in with a browser of their own."""
     person: Person = person_at(build_identity_app(worker, clock))
     path = authorize_path(client_id, SHOP, scope="openid")
@@ -119,7 +126,9 @@ def test_a_changed_password_of_the_settings_tells_too(
 ) -> None:
     sid = id_token(worker, clock, "eve")["sid"]
     identity = worker.settings.identity
-    changed = replace(identity, users=(replace(identity.users[0], password="new password"),))
+    changed = replace(
+        identity, users=(replace(identity.users[0], password="new password"),)
+    )
     worker.settings = replace(worker.settings, identity=changed)
     settle_accounts(worker, int(clock()))
     send_notices(worker, int(clock()))
@@ -134,7 +143,9 @@ def test_a_session_of_an_organization_that_a_person_left_tells_too(
     for organizations in (["org1", "org2"], ["org2"]):
         profile = {**profile_of(user_of(UserSettings("ada", PASSWORD)))}
         profile["organizations"] = organizations
-        users.change("ada", lambda user, made=profile: replace(user, profile=made), ending)
+        users.change(
+            "ada", lambda user, made=profile: replace(user, profile=made), ending
+        )
         send_notices(worker, int(clock()))
     assert claims_of(listener.wait(1)[0]["logout_token"])["sid"] == sid
     assert len(listener.got) == 1

@@ -33,7 +33,9 @@ COMMON: dict[str, Any] = {
 }
 BANK = ClientSettings(id="bank", profile="fapi2", **COMMON)
 SIGNS = ClientSettings(id="signs", profile="fapi2-message-signing", **COMMON)
-PLAIN = ClientSettings(id="plain", **{**COMMON, "require_request_object_lifetime": True})
+PLAIN = ClientSettings(
+    id="plain", **{**COMMON, "require_request_object_lifetime": True}
+)
 COUNT = iter(range(10**6))
 
 
@@ -54,7 +56,9 @@ def person(app: Any) -> Person:
     return Person(over_asgi(app))
 
 
-def assertion(client: str, algorithm: str = "PS256", aud: Any = ISSUER) -> dict[str, str]:
+def assertion(
+    client: str, algorithm: str = "PS256", aud: Any = ISSUER
+) -> dict[str, str]:
     claims = {
         "iss": client,
         "sub": client,
@@ -115,7 +119,9 @@ def open_pushed(person: Person, client: str, pushed: Answer) -> Page:
     return person.sign_in(page) if "Sign in" in page.text else page
 
 
-def redeem(app: Any, client: str, code: str, pkce: Pkce, now: int = NOW, **headers: Any) -> Answer:
+def redeem(
+    app: Any, client: str, code: str, pkce: Pkce, now: int = NOW, **headers: Any
+) -> Answer:
     form = {
         "grant_type": "authorization_code",
         "code": code,
@@ -149,11 +155,18 @@ def test_refresh_tokens_do_not_rotate(app: Any, person: Person) -> None:
     """FAPI 2.0 Security Profile §5.3.2.1."""
     pkce = Pkce()
     page = open_pushed(person, "bank", push(app, "bank", pkce))
-    token = redeem(app, "bank", page.parameters["code"], pkce, **dpop()).json()["refresh_token"]
+    token = redeem(app, "bank", page.parameters["code"], pkce, **dpop()).json()[
+        "refresh_token"
+    ]
     for later in (1, 2):
-        fields = assertion("bank") | {"grant_type": "refresh_token", "refresh_token": token}
+        fields = assertion("bank") | {
+            "grant_type": "refresh_token",
+            "refresh_token": token,
+        }
         answer = post(app, "/oauth2/token", fields, **dpop(now=NOW + later))
-        assert (answer.status, "refresh_token" in answer.json()) == (200, False), answer.body
+        assert (answer.status, "refresh_token" in answer.json()) == (200, False), (
+            answer.body
+        )
 
 
 def test_a_token_without_a_key_is_refused(app: Any, person: Person) -> None:
@@ -170,7 +183,9 @@ def test_a_proof_signed_with_rs256_is_refused(app: Any, person: Person) -> None:
     assert answer.json()["error"] == "invalid_dpop_proof"
 
 
-def test_a_code_is_valid_for_a_minute(app: Any, person: Person, clock: list[int]) -> None:
+def test_a_code_is_valid_for_a_minute(
+    app: Any, person: Person, clock: list[int]
+) -> None:
     pkce = Pkce()
     page = open_pushed(person, "bank", push(app, "bank", pkce))
     clock[0] += 61
@@ -193,7 +208,12 @@ def test_a_pushed_request_that_is_too_weak(app: Any, changed: Any, error: str) -
 
 
 def test_a_request_must_be_pushed(person: Person) -> None:
-    query = {"client_id": "bank", "response_type": "code", "redirect_uri": BACK, "state": "s"}
+    query = {
+        "client_id": "bank",
+        "response_type": "code",
+        "redirect_uri": BACK,
+        "state": "s",
+    }
     page = person.open(f"/oauth2/authorize?{urlencode(query)}")
     assert (page.status, "must push" in page.text) == (400, True)
 
@@ -235,7 +255,10 @@ def test_a_request_object_has_a_lifetime(app: Any, client: str, changed: Any) ->
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        ({"token_endpoint_auth_method": "client_secret_basic"}, "token_endpoint_auth_method"),
+        (
+            {"token_endpoint_auth_method": "client_secret_basic"},
+            "token_endpoint_auth_method",
+        ),
         ({"grants": ("authorization_code", "password")}, "password"),
         ({"redirect_uris": ("http://bank.example/cb",)}, "https"),
         ({"id_token_signed_response_alg": "RS512"}, "id_token_signed_response_alg"),
@@ -244,11 +267,15 @@ def test_a_request_object_has_a_lifetime(app: Any, client: str, changed: Any) ->
 )
 def test_a_setting_that_contradicts_the_profile(changed: Any, word: str) -> None:
     client = ClientSettings(id="bank", profile="fapi2", **{**COMMON, **changed})
-    assert any("profile fapi2" in text and word in text for text in client_mistakes(client))
+    assert any(
+        "profile fapi2" in text and word in text for text in client_mistakes(client)
+    )
 
 
 def test_a_profile_allows_what_it_needs() -> None:
     native = ClientSettings(
-        id="bank", profile="fapi2", **{**COMMON, "redirect_uris": ("http://127.0.0.1/cb",)}
+        id="bank",
+        profile="fapi2",
+        **{**COMMON, "redirect_uris": ("http://127.0.0.1/cb",)},
     )
     assert list(client_mistakes(native)) == []

@@ -27,7 +27,9 @@ def kept(folder: Path) -> int:
         return int(db.execute("SELECT count(*) FROM records").fetchone()[0])
 
 
-def pushed(app: Any, client: str = "app", address: str = "203.0.113.7", **headers: str) -> Answer:
+def pushed(
+    app: Any, client: str = "app", address: str = "203.0.113.7", **headers: str
+) -> Answer:
     form = {
         "response_type": "code",
         "client_id": client,
@@ -35,7 +37,9 @@ def pushed(app: Any, client: str = "app", address: str = "203.0.113.7", **header
         "state": "s",
     }
     form |= {"code_challenge": "A" * 43, "code_challenge_method": "S256"}
-    return call(app, path=PAR, body=urlencode(form).encode(), x_forwarded_for=address, **headers)
+    return call(
+        app, path=PAR, body=urlencode(form).encode(), x_forwarded_for=address, **headers
+    )
 
 
 def device(app: Any, address: str = "203.0.113.7") -> Answer:
@@ -50,7 +54,9 @@ def test_opened_sign_in_pages_keep_nothing_and_all_of_them_work(
     for _ in range(300):
         assert (
             'name="password"'
-            in person_at(app).open(authorize_path(CLIENT, CALLBACK, scope="openid", nonce="n")).text
+            in person_at(app)
+            .open(authorize_path(CLIENT, CALLBACK, scope="openid", nonce="n"))
+            .text
         )
     assert kept(tmp_path) == before
     page = person.submit(person.sign_in(early), decision="allow")
@@ -78,22 +84,31 @@ def test_a_waiting_request_cannot_be_changed_made_or_read(person: Person) -> Non
             assert (answer.status, "start again" in answer.text) == (400, True)
 
 
-def test_a_waiting_request_is_answered_once_however_its_key_is_written(person: Person) -> None:
-    key = person.open(authorize_path(CLIENT, CALLBACK)).forms()[0]["fields"]["sessionKey"]
+def test_a_waiting_request_is_answered_once_however_its_key_is_written(
+    person: Person,
+) -> None:
+    key = person.open(authorize_path(CLIENT, CALLBACK)).forms()[0]["fields"][
+        "sessionKey"
+    ]
     assert allowed(person, authorize_path(CLIENT, CALLBACK)).parameters["code"]
     assert "code" in person.open(f"/oauth2/auth-callback?sessionKey={key}").parameters
     again = [key, key + "=", key + "%0A", "+" + key]
-    assert {person.open(f"/oauth2/auth-callback?sessionKey={text}").status for text in again} == {
-        400
-    }
+    assert {
+        person.open(f"/oauth2/auth-callback?sessionKey={text}").status for text in again
+    } == {400}
 
 
 def test_a_request_too_long_for_a_link_goes_back_to_its_client(person: Person) -> None:
     page = person.open(authorize_path(CLIENT, CALLBACK, x_note=urandom(3900).hex()))
     assert person.submit(person.sign_in(page), decision="allow").parameters["code"]
-    page = Person(person.send).open(authorize_path(CLIENT, CALLBACK, x_note=urandom(8000).hex()))
+    page = Person(person.send).open(
+        authorize_path(CLIENT, CALLBACK, x_note=urandom(8000).hex())
+    )
     assert page.location.startswith(CALLBACK)
-    assert (page.parameters["error"], page.parameters["state"]) == ("invalid_request", "s t&ä")
+    assert (page.parameters["error"], page.parameters["state"]) == (
+        "invalid_request",
+        "s t&ä",
+    )
     assert "too long" in page.parameters["error_description"]
 
 
@@ -128,10 +143,14 @@ def test_an_answered_reference_leaves_only_its_mark(
     allowed(person, authorize_path(CLIENT, CALLBACK))
     before = kept(tmp_path)
     for _ in range(3):
-        uri = pushed(app, "shop", authorization=basic("shop", "s")).json()["request_uri"]
+        uri = pushed(app, "shop", authorization=basic("shop", "s")).json()[
+            "request_uri"
+        ]
         page = person.open(
             "/oauth2/authorize?" + urlencode({"client_id": "shop", "request_uri": uri})
         )
-        assert person.submit(page, decision="deny").parameters["error"] == "access_denied"
+        assert (
+            person.submit(page, decision="deny").parameters["error"] == "access_denied"
+        )
     # The request itself is gone: a mark that it was answered, and that its page was.
     assert kept(tmp_path) == before + 2 * 3

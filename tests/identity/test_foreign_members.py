@@ -24,7 +24,20 @@ ISSUER = "https://idp.am.wso2.com/token"
 TOKEN_URL = "https://idp.am.wso2.com:9095/oauth2/token"
 SECRET = "a secret of at least thirty-two bytes"
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-VALUES: tuple[Any, ...] = (None, True, -1, 1.5, 1e300, "", "\x00", [], [[]], ["x"], {}, {"x": []})
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    1.5,
+    1e300,
+    "",
+    "\x00",
+    [],
+    [[]],
+    ["x"],
+    {},
+    {"x": []},
+)
 HEADER = (
     "alg",
     "typ",
@@ -83,7 +96,20 @@ CLAIMS += (
     "token_use",
     "typ",
 )
-KEY_MEMBERS = ("kty", "crv", "x", "y", "n", "e", "d", "k", "kid", "alg", "use", "key_ops")
+KEY_MEMBERS = (
+    "kty",
+    "crv",
+    "x",
+    "y",
+    "n",
+    "e",
+    "d",
+    "k",
+    "kid",
+    "alg",
+    "use",
+    "key_ops",
+)
 CLIENTS = (
     ClientSettings(
         id="signs",
@@ -120,7 +146,10 @@ OTHER = IssuerSettings(
 def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("foreign")
     trusted = AssertionIssuerSettings(
-        "https://assert.example", jwks=public(key("ES256")), clients=("*",), any_subject=True
+        "https://assert.example",
+        jwks=public(key("ES256")),
+        clients=("*",),
+        any_subject=True,
     )
     identity = IdentitySettings(
         clients=CLIENTS,
@@ -150,7 +179,9 @@ OWN = {"client_id": "asks", "client_secret": SECRET}
 
 
 def post(app: Any, path: str, form: dict[str, str], **headers: str) -> None:
-    assert call(app, path=path, body=urlencode(form).encode(), **headers).status < 500, (path, form)
+    assert (
+        call(app, path=path, body=urlencode(form).encode(), **headers).status < 500
+    ), (path, form)
 
 
 def as_assertion(app: Any, token: str) -> None:
@@ -168,7 +199,9 @@ def as_assertion(app: Any, token: str) -> None:
 def as_request(app: Any, token: str) -> None:
     post(app, "/oauth2/par", {"request": token, **OWN})
     assert (
-        call(app, "GET", f"/oauth2/authorize?client_id=asks&request={quote(token)}", b"").status
+        call(
+            app, "GET", f"/oauth2/authorize?client_id=asks&request={quote(token)}", b""
+        ).status
         < 500
     )
 
@@ -177,13 +210,21 @@ def as_grant(app: Any, token: str) -> None:
     post(
         app,
         "/oauth2/token",
-        {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": token, **OWN},
+        {
+            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            "assertion": token,
+            **OWN,
+        },
     )
 
 
 def as_subject(app: Any, token: str) -> None:
     kind = "urn:ietf:params:oauth:grant-type:token-exchange"
-    post(app, "/oauth2/token", {"grant_type": kind, "subject_token": token, **SUBJECT, **OWN})
+    post(
+        app,
+        "/oauth2/token",
+        {"grant_type": kind, "subject_token": token, **SUBJECT, **OWN},
+    )
 
 
 def as_own_token(app: Any, token: str) -> None:
@@ -226,7 +267,12 @@ PLACES = {
 def test_headers_of_jwts(app: Any, name: str) -> None:
     for value in VALUES:
         token = unsigned(
-            {"alg": "RS256", "typ": "JWT", "kid": "gateway_certificate_alias", name: value},
+            {
+                "alg": "RS256",
+                "typ": "JWT",
+                "kid": "gateway_certificate_alias",
+                name: value,
+            },
             {"iss": ISSUER},
         )
         for place in PLACES.values():
@@ -254,11 +300,19 @@ def test_claims_of_jwts(app: Any, name: str) -> None:
 @pytest.mark.parametrize("name", (*HEADER, *CLAIMS))
 def test_proofs(app: Any, name: str) -> None:
     body = urlencode(
-        {"grant_type": "client_credentials", "client_id": "asks", "client_secret": SECRET}
+        {
+            "grant_type": "client_credentials",
+            "client_id": "asks",
+            "client_secret": SECRET,
+        }
     ).encode()
     for value in VALUES:
         made = proof(
-            key("ES256"), "POST", TOKEN_URL, NOW, **({name: value} if name in CLAIMS else {})
+            key("ES256"),
+            "POST",
+            TOKEN_URL,
+            NOW,
+            **({name: value} if name in CLAIMS else {}),
         )
         if name in HEADER and name != "alg":
             made = proof(key("ES256"), "POST", TOKEN_URL, NOW, header={name: value})
@@ -269,13 +323,21 @@ def test_proofs(app: Any, name: str) -> None:
 def test_keys(app: Any, name: str) -> None:
     """Keys in proofs, and keys that clients register."""
     body = urlencode(
-        {"grant_type": "client_credentials", "client_id": "asks", "client_secret": SECRET}
+        {
+            "grant_type": "client_credentials",
+            "client_id": "asks",
+            "client_secret": SECRET,
+        }
     ).encode()
     for algorithm in ("ES256", "RS256", "EdDSA"):
         own = key(algorithm).as_dict(private=False)
         for value in VALUES:
             made = proof(
-                key(algorithm), "POST", TOKEN_URL, NOW, header={"jwk": {**own, name: value}}
+                key(algorithm),
+                "POST",
+                TOKEN_URL,
+                NOW,
+                header={"jwk": {**own, name: value}},
             )
             assert call(app, body=body, dpop=made).status < 500
             metadata = {
@@ -286,14 +348,22 @@ def test_keys(app: Any, name: str) -> None:
                 app,
                 "POST",
                 "/dcr/register",
-                json.dumps({**metadata, "grant_types": ["client_credentials"]}).encode(),
+                json.dumps(
+                    {**metadata, "grant_types": ["client_credentials"]}
+                ).encode(),
                 content_type="application/json",
             )
             assert registered.status < 500
             if registered.status == 201:
                 client = registered.json()["client_id"]
                 token = signed(
-                    {"iss": client, "sub": client, "aud": ISSUER, "exp": NOW + 60, "jti": "x"},
+                    {
+                        "iss": client,
+                        "sub": client,
+                        "aud": ISSUER,
+                        "exp": NOW + 60,
+                        "jti": "x",
+                    },
                     key(algorithm),
                 )
                 as_assertion(app, token)
@@ -305,6 +375,13 @@ def test_a_name_that_cannot_be_written_is_refused_and_not_kept(app: Any) -> None
         b'{"client_name": "a", "client_name": "b"}',
         b'{"default_max_age": 123456789012345678901}',
     ):
-        answer = call(app, "POST", "/dcr/register", body, content_type="application/json")
-        assert (answer.status, answer.json()["error"]) == (400, "invalid_client_metadata")
-        assert answer.json()["error_description"].startswith("The body is not a JSON object: ")
+        answer = call(
+            app, "POST", "/dcr/register", body, content_type="application/json"
+        )
+        assert (answer.status, answer.json()["error"]) == (
+            400,
+            "invalid_client_metadata",
+        )
+        assert answer.json()["error_description"].startswith(
+            "The body is not a JSON object: "
+        )

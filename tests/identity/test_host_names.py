@@ -26,10 +26,14 @@ def store(tmp_path: Path) -> Store:
 
 
 def asked(person: Person, host: str, path: str, body: bytes = b"") -> Page:
-    return person.ask("POST" if body else "GET", path, body, host=host, authorization=basic())
+    return person.ask(
+        "POST" if body else "GET", path, body, host=host, authorization=basic()
+    )
 
 
-def test_a_token_has_the_issuer_of_the_name_and_is_known_under_both(store: Store) -> None:
+def test_a_token_has_the_issuer_of_the_name_and_is_known_under_both(
+    store: Store,
+) -> None:
     provider = provider_of(Settings(Path("/nowhere")), store)
     person = Person(over_asgi(build_identity_app(provider, lambda: NOW)))
     issuers = {}
@@ -38,7 +42,9 @@ def test_a_token_has_the_issuer_of_the_name_and_is_known_under_both(store: Store
         token = asked(person, host, "/oauth2/token", form).json()["access_token"]
         issuers[host] = claims_of(token)["iss"]
         for other in (GUIDE, LOCAL):
-            told = asked(person, other, "/oauth2/introspect", f"token={token}".encode()).json()
+            told = asked(
+                person, other, "/oauth2/introspect", f"token={token}".encode()
+            ).json()
             assert (told["active"], told["iss"]) == (True, issuers[host])
     guide, local = "https://idp.am.wso2.com/token", "https://idp.localhost:9095"
     assert list(issuers.values()) == [guide, local, local, guide]
@@ -51,16 +57,22 @@ def test_new_keys_sign_under_both_names(store: Store) -> None:
     for host in (GUIDE, LOCAL):
         form = b"grant_type=client_credentials"
         token = asked(person, host, "/oauth2/token", form).json()["access_token"]
-        own = IssuerKeys.inbuilt(provider.issuer, provider.keyring.keys, provider.issuers)
+        own = IssuerKeys.inbuilt(
+            provider.issuer, provider.keyring.keys, provider.issuers
+        )
         assert verify_bearer(f"Bearer {token}", (own,), NOW).token
-        assert [key["kid"] for key in asked(person, host, "/oauth2/jwks").json()["keys"]] == ["new"]
+        assert [
+            key["kid"] for key in asked(person, host, "/oauth2/jwks").json()["keys"]
+        ] == ["new"]
 
 
 def test_a_revocation_is_of_the_issuer_itself(store: Store) -> None:
     """The store names one issuer, whatever name the token has."""
     provider = provider_of(Settings(Path("/nowhere")), store)
     person = Person(over_asgi(build_identity_app(provider, lambda: NOW)))
-    token = asked(person, LOCAL, "/oauth2/token", b"grant_type=client_credentials").json()
+    token = asked(
+        person, LOCAL, "/oauth2/token", b"grant_type=client_credentials"
+    ).json()
     fields = f"token={token['access_token']}".encode()
     assert asked(person, LOCAL, "/oauth2/revoke", fields).status == 200
     (revoked,) = provider.revocations.active(NOW)
@@ -68,7 +80,10 @@ def test_a_revocation_is_of_the_issuer_itself(store: Store) -> None:
     own = IssuerKeys.inbuilt(provider.issuer, provider.keyring.keys, provider.issuers)
     with pytest.raises(Exception, match="revoked"):
         verify_bearer(
-            f"Bearer {token['access_token']}", (own,), NOW, provider.revocations.is_revoked
+            f"Bearer {token['access_token']}",
+            (own,),
+            NOW,
+            provider.revocations.is_revoked,
         )
 
 
@@ -105,7 +120,10 @@ def test_a_configured_name_has_precedence(
 
 def test_the_issuer_of_a_front_has_its_port() -> None:
     settings = Settings(Path("/nowhere"), gateway=GatewaySettings(public_port=443))
-    assert settings.own_issuers == ("https://idp.am.wso2.com/token", "https://idp.localhost")
+    assert settings.own_issuers == (
+        "https://idp.am.wso2.com/token",
+        "https://idp.localhost",
+    )
 
 
 @pytest.mark.parametrize("host", ["api.localhost", "API.am.wso2.com"])

@@ -20,6 +20,8 @@ print([name for name in sys.modules if name.startswith(rooms)])
 
 
 def test_identity_workers_import_neither_the_apis_nor_yaml() -> None:
-    done = subprocess.run([sys.executable, "-c", _CODE], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _CODE], capture_output=True, text=True, check=True
+    )
 
     assert done.stdout.strip() == "[]"

@@ -41,7 +41,9 @@ CLIENTS = (
         grants=("authorization_code",),
         redirect_uris=("https://p.example/cb",),
     ),
-    ClientSettings(id="signs", token_endpoint_auth_method="private_key_jwt", jwks=public(key())),
+    ClientSettings(
+        id="signs", token_endpoint_auth_method="private_key_jwt", jwks=public(key())
+    ),
 )
 SHOP = basic("shop", "s")
 
@@ -61,7 +63,9 @@ def app(tmp_path: Path, clock: list[int]) -> Any:
 
 
 def token(app: Any, authorization: str = "", **headers: Any) -> str:
-    return call(app, authorization=authorization or basic(), **headers).json()["access_token"]
+    return call(app, authorization=authorization or basic(), **headers).json()[
+        "access_token"
+    ]
 
 
 def introspect(app: Any, of: str, authorization: str = "", **more: str) -> Any:
@@ -88,7 +92,9 @@ def revoke(app: Any, token: str, authorization: str = "", **more: str) -> Any:
 def of_person(app: Any) -> dict[str, Any]:
     person, pkce = Person(over_asgi(app)), Pkce()
     page = person.open(
-        authorize_path("shop", "https://shop.example/cb", pkce, scope="openid default", nonce="n")
+        authorize_path(
+            "shop", "https://shop.example/cb", pkce, scope="openid default", nonce="n"
+        )
     )
     page = person.submit(person.sign_in(page), decision="allow")
     fields = {
@@ -124,14 +130,24 @@ def test_an_access_token_of_a_client(app: Any) -> None:
 def test_tokens_of_a_person(app: Any) -> None:
     tokens = of_person(app)
     access = introspect(app, tokens["access_token"], SHOP)
-    assert (access["active"], access["username"], access["scope"], access["organization"]) == (
+    assert (
+        access["active"],
+        access["username"],
+        access["scope"],
+        access["organization"],
+    ) == (
         True,
         "org1user",
         "openid default",
         "org1",
     )
     refresh = introspect(app, tokens["refresh_token"], SHOP)
-    assert (refresh["active"], refresh["token_type"], refresh["client_id"], refresh["scope"]) == (
+    assert (
+        refresh["active"],
+        refresh["token_type"],
+        refresh["client_id"],
+        refresh["scope"],
+    ) == (
         True,
         "refresh_token",
         "shop",
@@ -148,7 +164,9 @@ def test_other_kinds_are_not_active(app: Any) -> None:
 
 
 def test_a_bound_token_says_so(app: Any) -> None:
-    bound = token(app, dpop=proof(key(), "POST", "https://idp.am.wso2.com:9095/oauth2/token", NOW))
+    bound = token(
+        app, dpop=proof(key(), "POST", "https://idp.am.wso2.com:9095/oauth2/token", NOW)
+    )
     found = introspect(app, bound)
     assert (found["token_type"], found["cnf"]) == ("DPoP", {"jkt": thumbprint(key())})
 
@@ -209,7 +227,10 @@ def test_a_signed_answer(app: Any) -> None:
     assert read.claims["token_introspection"]["active"] is True
     assert not {"sub", "exp", "scope", "clientId"} & set(read.claims)
     always = call(app, path=INTROSPECT, body=asked, authorization=basic("always", "j"))
-    assert jwt.decode(always.body.decode(), jwks, algorithms=["ES256"]).claims["aud"] == "always"
+    assert (
+        jwt.decode(always.body.decode(), jwks, algorithms=["ES256"]).claims["aud"]
+        == "always"
+    )
     # The answer is no access token.
     assert introspect(app, wanted.body.decode()) == {"active": False}
 
@@ -229,7 +250,12 @@ def test_an_opaque_token(tmp_path: Path) -> None:
 
 HOSTILE: dict[str, tuple[bytes, dict[str, Any], int, str]] = {
     "no credentials": (b"token=x", {}, 401, "invalid_client"),
-    "wrong secret": (b"token=x", {"authorization": basic(secret="no")}, 401, "invalid_client"),
+    "wrong secret": (
+        b"token=x",
+        {"authorization": basic(secret="no")},
+        401,
+        "invalid_client",
+    ),
     "bearer": (b"token=x", {"authorization": "Bearer x"}, 401, "invalid_client"),
     "another method than registered": (
         b"token=x&client_id=signs&client_secret=s",
@@ -239,7 +265,12 @@ HOSTILE: dict[str, tuple[bytes, dict[str, Any], int, str]] = {
     ),
     "no token": (b"", {"authorization": basic()}, 400, "invalid_request"),
     "empty token": (b"token=", {"authorization": basic()}, 400, "invalid_request"),
-    "token twice": (b"token=x&token=y", {"authorization": basic()}, 400, "invalid_request"),
+    "token twice": (
+        b"token=x&token=y",
+        {"authorization": basic()},
+        400,
+        "invalid_request",
+    ),
     "JSON": (
         b'{"token":"x"}',
         {"authorization": basic(), "content_type": "application/json"},
@@ -291,7 +322,12 @@ def test_an_access_token_is_revoked(app: Any, hint: str) -> None:
 
 def test_a_refresh_token_takes_its_authorization_with_it(app: Any) -> None:
     tokens = of_person(app)
-    assert revoke(app, tokens["refresh_token"], SHOP, token_type_hint="access_token").status == 200
+    assert (
+        revoke(
+            app, tokens["refresh_token"], SHOP, token_type_hint="access_token"
+        ).status
+        == 200
+    )
     for name in ("refresh_token", "access_token"):
         assert introspect(app, tokens[name], SHOP) == {"active": False}
     body = urlencode(
@@ -325,7 +361,12 @@ def test_unknown_tokens_are_as_good_as_revoked(app: Any) -> None:
 
 def test_discovery_names_them(app: Any) -> None:
     document = call(app, "GET", "/.well-known/openid-configuration").json()
-    assert document["introspection_endpoint"] == "https://idp.am.wso2.com:9095/oauth2/introspect"
-    assert document["revocation_endpoint"] == "https://idp.am.wso2.com:9095/oauth2/revoke"
+    assert (
+        document["introspection_endpoint"]
+        == "https://idp.am.wso2.com:9095/oauth2/introspect"
+    )
+    assert (
+        document["revocation_endpoint"] == "https://idp.am.wso2.com:9095/oauth2/revoke"
+    )
     assert "none" not in document["introspection_endpoint_auth_methods_supported"]
     assert "none" in document["revocation_endpoint_auth_methods_supported"]

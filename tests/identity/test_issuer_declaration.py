@@ -19,7 +19,9 @@ def of(preset: str, **parameters: str) -> Issuer:
 
 def mistakes(**fields: Any) -> dict[str, str]:
     with pytest.raises(Invalid) as caught:
-        declare(IssuerSettings(**{"name": "x", "issuer": "https://x.example", **fields}))
+        declare(
+            IssuerSettings(**{"name": "x", "issuer": "https://x.example", **fields})
+        )
     assert all(item.hint for item in caught.value.diagnostics)
     return {item.pointer: item.message for item in caught.value.diagnostics}
 
@@ -27,7 +29,10 @@ def mistakes(**fields: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("issuer", "expected"),
     [
-        (of("asgardeo", organization="acme"), "https://api.asgardeo.io/t/acme/oauth2/token"),
+        (
+            of("asgardeo", organization="acme"),
+            "https://api.asgardeo.io/t/acme/oauth2/token",
+        ),
         (
             of("wso2is", domain="is.example:9443", tenant="/t/a"),
             "https://is.example:9443/t/a/oauth2/token",
@@ -64,7 +69,13 @@ def test_every_preset_is_complete() -> None:
             )
         )
         assert "{" not in "".join(
-            (issuer.issuer, issuer.jwks_uri, issuer.discovery, *issuer.audiences, *issuer.advice)
+            (
+                issuer.issuer,
+                issuer.jwks_uri,
+                issuer.discovery,
+                *issuer.audiences,
+                *issuer.advice,
+            )
         )
         assert preset.mistakes
         assert preset.title
@@ -81,7 +92,10 @@ def test_what_is_given_wins_over_the_preset_and_another_issuer_is_discovered() -
         )
     )
     assert (declared.issuer, declared.jwks_uri) == ("https://login.acme.example/", "")
-    assert declared.discovery == "https://login.acme.example/.well-known/openid-configuration"
+    assert (
+        declared.discovery
+        == "https://login.acme.example/.well-known/openid-configuration"
+    )
     assert declared.audiences == ("orders",)
 
 
@@ -132,7 +146,10 @@ def test_every_mistake_at_once() -> None:
         ({"certificate": Key.make("k").pem()}, "#/certificate"),
         ({"public_key": Key.make("k", bits=1024).pem()}, "#/public_key"),
         ({"public_key": Key.make("k").pem(), "algorithms": ("ES256",)}, "#/public_key"),
-        ({"public_key": Key.make("k").pem(), "jwks_uri": "https://x.example"}, "#/public_key"),
+        (
+            {"public_key": Key.make("k").pem(), "jwks_uri": "https://x.example"},
+            "#/public_key",
+        ),
         ({"claim_mappings": {"a": "x-a", "b": "X-A"}}, "#/claimMappings"),
         ({"claim_mappings": {"a": "x-forwarded-for"}}, "#/claimMappings"),
         ({"claim_mappings": {"a": "x-kapi-path"}}, "#/claimMappings"),
@@ -145,10 +162,17 @@ def test_a_mistake(fields: dict[str, Any], pointer: str) -> None:
 
 def test_an_unknown_preset_is_one_mistake_and_what_else_was_given_is_judged() -> None:
     assert set(
-        mistakes(name="Foo", preset="Foo", issuer="", parameters={"domain": "a.example"})
+        mistakes(
+            name="Foo", preset="Foo", issuer="", parameters={"domain": "a.example"}
+        )
     ) == {"#/preset"}
     found = mistakes(
-        name="foo", preset="foo", issuer="", algorithms=("HS256",), ca="not PEM", jwks_uri="ftp://x"
+        name="foo",
+        preset="foo",
+        issuer="",
+        algorithms=("HS256",),
+        ca="not PEM",
+        jwks_uri="ftp://x",
     )
     assert set(found) == {"#/preset", "#/algorithms", "#/ca", "#/jwksUri"}
 
@@ -158,7 +182,9 @@ def test_a_private_key_is_never_taken() -> None:
 
     key = Key.make("k")
     pem = key.private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     ).decode()
     for field in ("public_key", "certificate", "ca"):
         (message,) = mistakes(**{field: pem}).values()
@@ -177,9 +203,18 @@ def test_a_name_that_the_settings_put_on_loopback_may_speak_plain_http() -> None
         "far.internal": "10.0.0.1",
         "local.internal": "localhost",
     }
-    for url in ("http://idp.internal/realm", "http://other:81/realm", "http://local.internal"):
+    for url in (
+        "http://idp.internal/realm",
+        "http://other:81/realm",
+        "http://local.internal",
+    ):
         assert declare(IssuerSettings(name="x", issuer=url), hosts).fetches
-        declare(IssuerSettings(name="x", issuer="https://x.example", jwks_uri=f"{url}/keys"), hosts)
+        declare(
+            IssuerSettings(
+                name="x", issuer="https://x.example", jwks_uri=f"{url}/keys"
+            ),
+            hosts,
+        )
     for url in (
         "http://far.internal",
         "http://other",
@@ -192,6 +227,8 @@ def test_a_name_that_the_settings_put_on_loopback_may_speak_plain_http() -> None
 
 def test_a_public_key_needs_no_network() -> None:
     declared = declare(
-        IssuerSettings(name="x", issuer="anything", public_key=Key.make("k", "EdDSA").pem())
+        IssuerSettings(
+            name="x", issuer="anything", public_key=Key.make("k", "EdDSA").pem()
+        )
     )
     assert not declared.fetches

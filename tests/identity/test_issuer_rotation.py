@@ -55,19 +55,26 @@ def standin(server: StandIn) -> StandIn:
 def issuer_of(standin: StandIn, **fields: Any) -> Issuer:
     assert standin.ca is not None
     return declare(
-        IssuerSettings(name="x", issuer=standin.url, ca=Path(standin.ca).read_text(), **fields)
+        IssuerSettings(
+            name="x", issuer=standin.url, ca=Path(standin.ca).read_text(), **fields
+        )
     )
 
 
 def follow(
-    standin: StandIn, kept: StoredKeys | None = None, timeout: float = 1.0, **fields: Any
+    standin: StandIn,
+    kept: StoredKeys | None = None,
+    timeout: float = 1.0,
+    **fields: Any,
 ) -> tuple[Followed, list[tuple[str, ...]]]:
     """An issuer whose keys are fetched when the test says so; and every set of kids that was told
     to the gateway.
     """
     told: list[tuple[str, ...]] = []
     issuer = issuer_of(standin, **fields)
-    fetch = partial(fetch_keys, issuer, get, FetchOptions(512 * 1024, timeout, allow_private=True))
+    fetch = partial(
+        fetch_keys, issuer, get, FetchOptions(512 * 1024, timeout, allow_private=True)
+    )
     followed = Followed(
         issuer,
         fetch=fetch,
@@ -80,7 +87,9 @@ def follow(
     return followed, told
 
 
-def step(followed: Followed, standin: StandIn, *keys: dict[str, Any]) -> tuple[str, ...]:
+def step(
+    followed: Followed, standin: StandIn, *keys: dict[str, Any]
+) -> tuple[str, ...]:
     standin.keys = list(keys)
     followed.fetch_now()
     return followed.state.keys.kids
@@ -125,8 +134,17 @@ def test_entity_tags_and_304(standin: StandIn) -> None:
     followed, told = follow(standin)
     for _ in range(3):
         followed.fetch_now()
-    assert [status for _, path, status in standin.requests if path == "/jwks"] == [200, 304, 304]
-    assert (told, followed.state.keys.kids, followed.state.fetches, followed.state.failures) == (
+    assert [status for _, path, status in standin.requests if path == "/jwks"] == [
+        200,
+        304,
+        304,
+    ]
+    assert (
+        told,
+        followed.state.keys.kids,
+        followed.state.fetches,
+        followed.state.failures,
+    ) == (
         [("a",)],
         ("a",),
         3,
@@ -163,10 +181,19 @@ def test_whatever_goes_wrong_the_last_good_keys_stay(
     followed.fetch_now()
     state = followed.state
     assert reason in state.error
-    assert (state.keys.kids, state.failures, state.failing, told) == (("a",), 1, 1, [("a",)])
+    assert (state.keys.kids, state.failures, state.failing, told) == (
+        ("a",),
+        1,
+        1,
+        [("a",)],
+    )
     standin.mode = "ok"
     assert step(followed, standin, B.jwk()) == ("b",)
-    assert (followed.state.error, followed.state.failing, followed.state.failures) == ("", 0, 1)
+    assert (followed.state.error, followed.state.failing, followed.state.failures) == (
+        "",
+        0,
+        1,
+    )
 
 
 def test_keys_of_the_last_time_serve_until_the_issuer_answers(standin: StandIn) -> None:
@@ -193,7 +220,13 @@ def test_keys_of_the_last_time_serve_until_the_issuer_answers(standin: StandIn) 
 
 
 def test_a_document_of_another_issuer_is_not_believed(standin: StandIn) -> None:
-    for said in ("https://evil.example", standin.url + "/", standin.url.upper(), None, 7):
+    for said in (
+        "https://evil.example",
+        standin.url + "/",
+        standin.url.upper(),
+        None,
+        7,
+    ):
         standin.discover(said)  # type: ignore[arg-type]
         followed, _ = follow(standin)
         followed.fetch_now()
@@ -202,9 +235,20 @@ def test_a_document_of_another_issuer_is_not_believed(standin: StandIn) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["http://example.com/jwks", "file:///etc/passwd", "", None, ["x"], "https://[", "//x"]
+    "uri",
+    [
+        "http://example.com/jwks",
+        "file:///etc/passwd",
+        "",
+        None,
+        ["x"],
+        "https://[",
+        "//x",
+    ],
 )
-def test_a_document_that_leads_elsewhere_is_not_followed(standin: StandIn, uri: Any) -> None:
+def test_a_document_that_leads_elsewhere_is_not_followed(
+    standin: StandIn, uri: Any
+) -> None:
     standin.documents["/.well-known/openid-configuration"] = {
         "issuer": standin.url,
         "jwks_uri": uri,
@@ -240,13 +284,20 @@ def test_keys_come_over_plain_http_from_a_name_that_the_settings_put_on_loopback
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        gateway = GatewaySettings(hosts={"idp.internal": f"127.0.0.1:{server.server_port}"})
+        gateway = GatewaySettings(
+            hosts={"idp.internal": f"127.0.0.1:{server.server_port}"}
+        )
         kept = IssuerStore(Store.open(tmp_path / "kapi.db").database)
         trust = Trust(
-            settings=Settings(tmp_path, gateway=gateway), store=kept, get=get, inbuilt=None
+            settings=Settings(tmp_path, gateway=gateway),
+            store=kept,
+            get=get,
+            inbuilt=None,
         )
         try:
-            followed = trust.add(IssuerSettings(name="plain", issuer="http://idp.internal"))
+            followed = trust.add(
+                IssuerSettings(name="plain", issuer="http://idp.internal")
+            )
             assert [item.kid for item in followed.state.keys.keys] == ["plain"]
             # What this machine says does not lead off it without TLS.
             documents["/.well-known/openid-configuration"]["jwks_uri"] = (
@@ -261,7 +312,9 @@ def test_keys_come_over_plain_http_from_a_name_that_the_settings_put_on_loopback
 
 def test_an_untrusted_certificate_is_refused(standin: StandIn) -> None:
     issuer = declare(IssuerSettings(name="x", issuer=standin.url))
-    fetch = partial(fetch_keys, issuer, get, FetchOptions(512 * 1024, 1, allow_private=True))
+    fetch = partial(
+        fetch_keys, issuer, get, FetchOptions(512 * 1024, 1, allow_private=True)
+    )
     followed = Followed(
         issuer,
         fetch=fetch,
@@ -277,7 +330,9 @@ def test_an_untrusted_certificate_is_refused(standin: StandIn) -> None:
 
 def test_private_networks_are_fetched_from_only_when_allowed(standin: StandIn) -> None:
     issuer = issuer_of(standin)
-    fetch = partial(fetch_keys, issuer, get, FetchOptions(512 * 1024, 1, allow_private=False))
+    fetch = partial(
+        fetch_keys, issuer, get, FetchOptions(512 * 1024, 1, allow_private=False)
+    )
     followed = Followed(
         issuer,
         fetch=fetch,
@@ -325,7 +380,9 @@ def test_unknown_keys_make_one_fetch_per_cool_down(standin: StandIn) -> None:
     assert followed.due() == PACE.cooldown, "a thousand made-up key ids cost one fetch"
 
 
-def test_an_issuer_that_fails_is_tried_again_soon_and_then_less_often(standin: StandIn) -> None:
+def test_an_issuer_that_fails_is_tried_again_soon_and_then_less_often(
+    standin: StandIn,
+) -> None:
     standin.mode = "500"
     followed, _ = follow(standin)
     waits = []
@@ -335,9 +392,17 @@ def test_an_issuer_that_fails_is_tried_again_soon_and_then_less_often(standin: S
     assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
-def test_the_set_that_the_gateway_gets_has_public_members_only(standin: StandIn) -> None:
+def test_the_set_that_the_gateway_gets_has_public_members_only(
+    standin: StandIn,
+) -> None:
     followed, _ = follow(standin)
-    step(followed, standin, A.jwk(d="secret", p="secret"), B.jwk(x5c=["x"], oth="y"), C.jwk())
+    step(
+        followed,
+        standin,
+        A.jwk(d="secret", p="secret"),
+        B.jwk(x5c=["x"], oth="y"),
+        C.jwk(),
+    )
     entries = json.loads(followed.state.keys.jwks())["keys"]
     assert {name for entry in entries for name in entry} == {
         "kty",

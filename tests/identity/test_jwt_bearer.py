@@ -67,17 +67,23 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_a_client_may_register_for_assertions(tmp_path: Path) -> None:
     registration = RegistrationSettings(initial_access_token="first")
-    app = provider_app(tmp_path, Clock(), registration=registration, assertion_issuers=TRUSTED)
+    app = provider_app(
+        tmp_path, Clock(), registration=registration, assertion_issuers=TRUSTED
+    )
     wanted = {"client_name": "Payroll", "grant_types": [grant_type]}
     headers = {"content_type": "application/json", "authorization": "Bearer first"}
     made = call(app, path="/dcr/register", body=json.dumps(wanted).encode(), **headers)
-    assert (made.status, made.json().get("grant_types")) == (201, [grant_type]), made.body
+    assert (made.status, made.json().get("grant_types")) == (201, [grant_type]), (
+        made.body
+    )
 
 
 _count = iter(range(10_000))
 
 
-def assertion(key: Any = HR, header: dict[str, Any] | None = None, **changes: Any) -> str:
+def assertion(
+    key: Any = HR, header: dict[str, Any] | None = None, **changes: Any
+) -> str:
     claims = {
         "iss": "https://hr.example",
         "sub": "org1user",
@@ -86,13 +92,17 @@ def assertion(key: Any = HR, header: dict[str, Any] | None = None, **changes: An
         "iat": NOW,
         "jti": f"j{next(_count)}",
     }
-    claims = {name: value for name, value in (claims | changes).items() if value is not None}
+    claims = {
+        name: value for name, value in (claims | changes).items() if value is not None
+    }
     head = {
         name: value
         for name, value in {"alg": "ES256", "kid": "hr", **(header or {})}.items()
         if value is not None
     }
-    signed = ".".join(base64url.encode(json.dumps(part).encode()) for part in (head, claims))
+    signed = ".".join(
+        base64url.encode(json.dumps(part).encode()) for part in (head, claims)
+    )
     made = (
         hmac.digest(key, signed.encode(), "sha256")
         if isinstance(key, bytes)
@@ -102,7 +112,9 @@ def assertion(key: Any = HR, header: dict[str, Any] | None = None, **changes: An
 
 
 def present(app: Any, text: str, name: str = "payroll", scope: str = "pay") -> Answer:
-    body = urlencode({"grant_type": grant_type, "assertion": text, "scope": scope}).encode()
+    body = urlencode(
+        {"grant_type": grant_type, "assertion": text, "scope": scope}
+    ).encode()
     return call(app, body=body, authorization=basic(name, "s"))
 
 
@@ -111,7 +123,12 @@ def test_an_assertion_becomes_a_token_once(app: Any) -> None:
     answer = present(app, text)
     assert answer.status == 200
     claims = claims_of(answer.json()["access_token"])
-    assert (claims["sub"], claims["clientId"], claims["organization"], claims["scope"]) == (
+    assert (
+        claims["sub"],
+        claims["clientId"],
+        claims["organization"],
+        claims["scope"],
+    ) == (
         "org1user",
         "payroll",
         "org1",
@@ -121,7 +138,9 @@ def test_an_assertion_becomes_a_token_once(app: Any) -> None:
     assert present(app, text).json()["error"] == "invalid_grant"
 
 
-def test_resources_that_cannot_share_a_token_do_not_cost_the_assertion(app: Any) -> None:
+def test_resources_that_cannot_share_a_token_do_not_cost_the_assertion(
+    app: Any,
+) -> None:
     text = assertion()
     fields = [
         ("grant_type", grant_type),
@@ -134,18 +153,28 @@ def test_resources_that_cannot_share_a_token_do_not_cost_the_assertion(app: Any)
         call(app, body=both, authorization=basic("payroll", "s")).json()["error"]
         == "invalid_target"
     )
-    answer = call(app, body=urlencode(fields).encode(), authorization=basic("payroll", "s"))
+    answer = call(
+        app, body=urlencode(fields).encode(), authorization=basic("payroll", "s")
+    )
     assert claims_of(answer.json()["access_token"])["aud"] == "https://a.example"
 
 
 def test_a_stranger_is_taken_where_the_settings_say_so(app: Any) -> None:
-    more = {"iss": "https://any.example", "key": RSA, "header": {"alg": "RS256", "kid": "rsa"}}
+    more = {
+        "iss": "https://any.example",
+        "key": RSA,
+        "header": {"alg": "RS256", "kid": "rsa"},
+    }
     answer = present(app, assertion(**more, sub="somebody"), "other", "a b")
     assert claims_of(answer.json()["access_token"])["sub"] == "somebody"
     assert (
-        present(app, assertion(**more, sub="payroll"), "other").json()["error"] == "invalid_grant"
+        present(app, assertion(**more, sub="payroll"), "other").json()["error"]
+        == "invalid_grant"
     ), "nobody may be taken for a client"
-    audiences = ["https://elsewhere.example", "https://idp.am.wso2.com:9095/oauth2/token"]
+    audiences = [
+        "https://elsewhere.example",
+        "https://idp.am.wso2.com:9095/oauth2/token",
+    ]
     assert present(app, assertion(**more, aud=audiences), "other").status == 200
 
 
@@ -154,8 +183,14 @@ REFUSED: dict[str, dict[str, Any]] = {
     "an issuer that is not trusted": {"iss": "https://evil.example"},
     "no issuer": {"iss": None},
     "another issuer's key": {"iss": "https://any.example"},
-    "an algorithm that is not the issuer's": {"key": RSA, "header": {"alg": "RS256", "kid": "rsa"}},
-    "a symmetric algorithm": {"key": HR.as_pem(private=False), "header": {"alg": "HS256"}},
+    "an algorithm that is not the issuer's": {
+        "key": RSA,
+        "header": {"alg": "RS256", "kid": "rsa"},
+    },
+    "a symmetric algorithm": {
+        "key": HR.as_pem(private=False),
+        "header": {"alg": "HS256"},
+    },
     "an unknown kid": {"header": {"kid": "../../dev/null"}},
     "its own key": {"key": OTHER, "header": {"jwk": OTHER.as_dict(private=False)}},
     "an address of keys": {"header": {"jku": "https://evil.example/jwks"}},
@@ -195,7 +230,9 @@ def test_what_is_no_jwt_is_refused(app: Any, text: str) -> None:
 def test_who_may_present_what(app: Any) -> None:
     assert present(app, assertion(), "other").json()["error"] == "invalid_grant"
     assert present(app, assertion(), "without").json()["error"] == "unauthorized_client"
-    assert present(app, assertion(), scope="pay more").json()["error"] == "invalid_scope"
+    assert (
+        present(app, assertion(), scope="pay more").json()["error"] == "invalid_scope"
+    )
     empty = call(
         app,
         body=urlencode({"grant_type": grant_type}).encode(),

@@ -85,7 +85,9 @@ def test_a_hint_of_the_session_is_proof_even_when_it_has_expired(
 ) -> None:
     hint = shop_tokens(person)["id_token"]
     clock.now += 7200
-    page = person.open(out(id_token_hint=hint, post_logout_redirect_uri=BYE, state="a b&c"))
+    page = person.open(
+        out(id_token_hint=hint, post_logout_redirect_uri=BYE, state="a b&c")
+    )
     assert (page.status, page.location) == (303, BYE + "?state=a+b%26c")
     assert "__Host-kapi-session" not in person.cookies
     assert not is_signed_in(person)
@@ -96,7 +98,10 @@ def test_a_hint_of_the_session_is_proof_even_when_it_has_expired(
         ).location
         == BYE + "?x=1&state=s"
     )
-    assert person.open(out(id_token_hint=hint, post_logout_redirect_uri=BYE)).location == BYE
+    assert (
+        person.open(out(id_token_hint=hint, post_logout_redirect_uri=BYE)).location
+        == BYE
+    )
 
 
 def test_without_proof_the_person_is_asked(app: Any, person: Person) -> None:
@@ -119,12 +124,18 @@ def test_another_site_cannot_sign_a_person_out(app: Any, person: Person) -> None
     code_for(person, "shop", SHOP)
     for fields in ({}, {"token": "x"}, {"token": "0" * 64}):
         page = person.ask(
-            "POST", "/oauth2/logout", urlencode(fields).encode(), sec_fetch_site="cross-site"
+            "POST",
+            "/oauth2/logout",
+            urlencode(fields).encode(),
+            sec_fetch_site="cross-site",
         )
         assert "Sign out?" in page.text
     form = person.open(out()).forms()[0]
     crossed = person.ask(
-        "POST", "/oauth2/logout", urlencode(form["fields"]).encode(), sec_fetch_site="cross-site"
+        "POST",
+        "/oauth2/logout",
+        urlencode(form["fields"]).encode(),
+        sec_fetch_site="cross-site",
     )
     assert "Sign out?" in crossed.text
     stranger = person_at(app)
@@ -165,13 +176,20 @@ def test_a_wrong_request_neither_redirects_nor_signs_out(
 ) -> None:
     tokens = shop_tokens(person)
     known = {"HINT": tokens["id_token"], "ACCESS": tokens["access_token"]}
-    page = person.open(out(**{name: known.get(value, value) for name, value in parameters.items()}))
+    page = person.open(
+        out(**{name: known.get(value, value) for name, value in parameters.items()})
+    )
     assert (page.status, page.location) == (400, "")
     assert is_signed_in(person)
 
 
-def test_what_the_session_issued_ends_with_it_but_for_offline_access(person: Person) -> None:
-    bound, offline = shop_tokens(person), shop_tokens(person, scope="openid offline_access")
+def test_what_the_session_issued_ends_with_it_but_for_offline_access(
+    person: Person,
+) -> None:
+    bound, offline = (
+        shop_tokens(person),
+        shop_tokens(person, scope="openid offline_access"),
+    )
     person.open(out(id_token_hint=bound["id_token"]))
     assert error_of(refresh(person, bound["refresh_token"], basic("shop", "s"))) == (
         400,
@@ -208,7 +226,9 @@ def test_clients_are_told_by_a_logout_token(
     # It is neither a hint nor an access token.
     assert person.open(out(id_token_hint=token)).status == 400
     assert (
-        Person(person.send).ask("GET", "/oauth2/userinfo", authorization=f"Bearer {token}").status
+        Person(person.send)
+        .ask("GET", "/oauth2/userinfo", authorization=f"Bearer {token}")
+        .status
         == 401
     )
 
@@ -240,7 +260,11 @@ def test_somebody_else_signing_in_ends_the_session_before(
 def test_front_channel_clients_are_loaded_in_frames(person: Person) -> None:
     hint = shop_tokens(person, "front")["id_token"]
     page = person.open(
-        out(id_token_hint=shop_tokens(person)["id_token"], post_logout_redirect_uri=BYE, state="s")
+        out(
+            id_token_hint=shop_tokens(person)["id_token"],
+            post_logout_redirect_uri=BYE,
+            state="s",
+        )
     )
     assert page.status == 200
     assert "frame-src https://front.example;" in page.header("content-security-policy")
@@ -273,7 +297,10 @@ def test_private_addresses_are_told_only_where_that_is_allowed(
     person = person_at(identity_app(settings, Store.open(tmp_path / "kapi.db"), clock))
     page = allowed(person, authorize_path("back", SHOP, scope="openid"))
     hint = redeem(
-        person, page.parameters["code"], authorization=basic("back", "s"), redirect_uri=SHOP
+        person,
+        page.parameters["code"],
+        authorization=basic("back", "s"),
+        redirect_uri=SHOP,
     ).json()["id_token"]
     person.open(out(id_token_hint=hint))
     time.sleep(0.3)
@@ -282,7 +309,9 @@ def test_private_addresses_are_told_only_where_that_is_allowed(
 
 def test_the_well_known_client_signs_out_too(person: Person) -> None:
     tokens = tokens_for(person, scope="openid")
-    assert "You are signed out" in person.open(out(id_token_hint=tokens["id_token"])).text
+    assert (
+        "You are signed out" in person.open(out(id_token_hint=tokens["id_token"])).text
+    )
     assert (
         person.open(authorize_path(CLIENT, CALLBACK, prompt="none")).parameters["error"]
         == "login_required"

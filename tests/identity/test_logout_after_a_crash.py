@@ -38,7 +38,9 @@ def workers(
     """Two processes over one store."""
     shutil.copy(with_keys, tmp_path / "kapi.db")
     back = client("back", backchannel_logout_uri=listener.url, consent="never")
-    settings = Settings(Path("/nowhere"), IdentitySettings(clients=(back, client(consent="never"))))
+    settings = Settings(
+        Path("/nowhere"), IdentitySettings(clients=(back, client(consent="never")))
+    )
     stores = [Store.open(tmp_path / "kapi.db") for _ in range(2)]
     one, other = (provider_of(settings, store) for store in stores)
     yield one, other
@@ -52,7 +54,9 @@ def signed_in(worker: Provider, clock: Clock) -> Session:
     page = person.open(authorize_path("back", SHOP, scope="openid"))
     person.sign_in(page, "org1user", organization="org1")
     code = code_for(person, "shop", SHOP, scope="openid")
-    tokens = redeem(person, code, authorization=basic("shop", "s"), redirect_uri=SHOP).json()
+    tokens = redeem(
+        person, code, authorization=basic("shop", "s"), redirect_uri=SHOP
+    ).json()
     code = code_for(person, "back", SHOP, scope="openid")
     redeem(person, code, authorization=basic("back", "s"), redirect_uri=SHOP)
     sid = claims_of(tokens["id_token"])["sid"]

@@ -89,7 +89,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
         return b'{"client_id": 7}'
 
     return identity_app(
-        Settings(folder, identity), Store.open(folder / "kapi.db"), lambda: 1_800_000_000, nothing
+        Settings(folder, identity),
+        Store.open(folder / "kapi.db"),
+        lambda: 1_800_000_000,
+        nothing,
     )
 
 
@@ -99,13 +102,18 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     authenticated=st.booleans(),
     dpop=st.none() | LATIN,
 )
-def test_forms(app: Any, fields: dict[str, str], authenticated: bool, dpop: str | None) -> None:
+def test_forms(
+    app: Any, fields: dict[str, str], authenticated: bool, dpop: str | None
+) -> None:
     headers = ({"authorization": basic()} if authenticated else {}) | (
         {} if dpop is None else {"dpop": dpop}
     )
     for path in FORMS:
         answer = call(
-            app, path=path, body=urlencode(fields, errors="surrogatepass").encode(), **headers
+            app,
+            path=path,
+            body=urlencode(fields, errors="surrogatepass").encode(),
+            **headers,
         )
         assert answer.status < 500
         assert answer.headers["cache-control"] == "no-store"
@@ -113,20 +121,31 @@ def test_forms(app: Any, fields: dict[str, str], authenticated: bool, dpop: str 
 
 @settings(deadline=None)
 @given(authorization=LATIN, certificate=LATIN, body=st.binary(max_size=80))
-def test_headers_and_bytes(app: Any, authorization: str, certificate: str, body: bytes) -> None:
+def test_headers_and_bytes(
+    app: Any, authorization: str, certificate: str, body: bytes
+) -> None:
     for path in FORMS:
-        sent = {"authorization": authorization, "x_kapi_client_certificate": certificate}
+        sent = {
+            "authorization": authorization,
+            "x_kapi_client_certificate": certificate,
+        }
         assert call(app, path=path, body=body, **sent).status < 500
         assert (
             call(
-                app, path=path, body=b"client_id=x&token=y", x_kapi_client_certificate=certificate
+                app,
+                path=path,
+                body=b"client_id=x&token=y",
+                x_kapi_client_certificate=certificate,
             ).status
             < 500
         )
 
 
 @settings(deadline=None)
-@given(sent=st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=6) | JSON, authorization=LATIN)
+@given(
+    sent=st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=6) | JSON,
+    authorization=LATIN,
+)
 def test_metadata(app: Any, sent: Any, authorization: str) -> None:
     import json
 
@@ -145,8 +164,16 @@ def test_metadata(app: Any, sent: Any, authorization: str) -> None:
         assert answer.status == 401
     if made.status == 201:
         own = made.json()
-        path, token = f"/dcr/register/{own['client_id']}", own["registration_access_token"]
+        path, token = (
+            f"/dcr/register/{own['client_id']}",
+            own["registration_access_token"],
+        )
         changed = call(
-            app, "PUT", path, body, content_type="application/json", authorization=f"Bearer {token}"
+            app,
+            "PUT",
+            path,
+            body,
+            content_type="application/json",
+            authorization=f"Bearer {token}",
         )
         assert changed.status in {200, 400}

@@ -39,7 +39,9 @@ META = {
                             "properties": {
                                 "responses": {
                                     "minProperties": 1,
-                                    "patternProperties": {"^.": {"required": ["description"]}},
+                                    "patternProperties": {
+                                        "^.": {"required": ["description"]}
+                                    },
                                 }
                             },
                         }
@@ -81,14 +83,20 @@ def test_every_endpoint_is_described_and_nothing_else(store: Store) -> None:
 
 def test_the_document_is_valid_and_both_forms_are_the_same(store: Store) -> None:
     app: Any = identity_app(SETTINGS, store, lambda: 1_800_000_000)
-    as_json, as_yaml = call(app, "GET", "/openapi.json"), call(app, "GET", "/openapi.yaml")
+    as_json, as_yaml = (
+        call(app, "GET", "/openapi.json"),
+        call(app, "GET", "/openapi.yaml"),
+    )
     assert as_json.json() == yaml.safe_load(as_yaml.body)
     assert as_yaml.headers["content-type"] == "application/yaml"
     jsonschema.validate(as_json.json(), META)
     for item in as_json.json()["paths"].values():
         for operation in item.values():
             assert operation["summary"]
-    assert call(app, "GET", "/openapi.json", if_none_match=as_json.headers["etag"]).status == 304
+    assert (
+        call(app, "GET", "/openapi.json", if_none_match=as_json.headers["etag"]).status
+        == 304
+    )
 
 
 def test_refusals_are_said_by_their_statuses(store: Store) -> None:
@@ -97,25 +105,37 @@ def test_refusals_are_said_by_their_statuses(store: Store) -> None:
         for method, operation in item.items():
             refused = {status for status in operation["responses"] if status >= "4"}
             assert all(status.isdigit() for status in refused), (path, method)
-            assert refused >= {"401" for _ in operation.get("security", ())}, (path, method)
+            assert refused >= {"401" for _ in operation.get("security", ())}, (
+                path,
+                method,
+            )
             assert refused or method == "get", (path, method)
     token = document["paths"]["/oauth2/token"]["post"]["responses"]
     assert set(token) == {"200", "400", "401", "408", "413", "429"}
     shown = token["400"]["content"]["application/json"]
     assert shown["schema"] == {"$ref": "#/components/schemas/OAuthError"}
-    assert shown["examples"]["authorization_pending"]["value"]["error"] == "authorization_pending"
+    assert (
+        shown["examples"]["authorization_pending"]["value"]["error"]
+        == "authorization_pending"
+    )
 
 
 def test_people_read_it_on_a_page(store: Store) -> None:
     app: Any = identity_app(SETTINGS, store, lambda: 1_800_000_000)
-    page, document = call(app, "GET", "/openapi.html"), call(app, "GET", "/openapi.json").json()
+    page, document = (
+        call(app, "GET", "/openapi.html"),
+        call(app, "GET", "/openapi.json").json(),
+    )
     text = page.body.decode()
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
     assert "frame-ancestors 'none'; base-uri 'none'" in policy
-    assert (page.headers["x-frame-options"], page.headers["x-content-type-options"]) == (
+    assert (
+        page.headers["x-frame-options"],
+        page.headers["x-content-type-options"],
+    ) == (
         "DENY",
         "nosniff",
     )
@@ -130,7 +150,9 @@ def test_people_read_it_on_a_page(store: Store) -> None:
     )
     style = re.search(r"(?s)<style>(.*)</style>", text)
     assert style is not None
-    assert base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode() in policy
+    assert (
+        base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode() in policy
+    )
     for path, item in document["paths"].items():
         assert f"<code>{path}</code>" in text, path
         for operation in item.values():
@@ -139,7 +161,10 @@ def test_people_read_it_on_a_page(store: Store) -> None:
             )
     for reference in re.findall(r'href="#([^"]+)"', text):
         assert text.count(f'id="{reference}"') == 1, reference
-    assert call(app, "GET", "/openapi.html", if_none_match=page.headers["etag"]).status == 304
+    assert (
+        call(app, "GET", "/openapi.html", if_none_match=page.headers["etag"]).status
+        == 304
+    )
     assert (
         call(app, "GET", "/.well-known/openid-configuration")
         .json()["service_documentation"]

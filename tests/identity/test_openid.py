@@ -42,20 +42,29 @@ def carol(person: Person, path: str) -> Page:
     return page
 
 
-def carols_tokens(person: Person, client_id: str = "shop", **more: str) -> dict[str, Any]:
+def carols_tokens(
+    person: Person, client_id: str = "shop", **more: str
+) -> dict[str, Any]:
     page = carol(person, authorize_path(client_id, SHOP, **more))
     return redeem(
-        person, page.parameters["code"], authorization=basic(client_id, "s"), redirect_uri=SHOP
+        person,
+        page.parameters["code"],
+        authorization=basic(client_id, "s"),
+        redirect_uri=SHOP,
     ).json()
 
 
 def userinfo(person: Person, token: str) -> Page:
-    return Person(person.send).ask("GET", "/oauth2/userinfo", authorization=f"Bearer {token}")
+    return Person(person.send).ask(
+        "GET", "/oauth2/userinfo", authorization=f"Bearer {token}"
+    )
 
 
 def half(value: str) -> str:
     return (
-        base64.urlsafe_b64encode(hashlib.sha256(value.encode()).digest()[:16]).rstrip(b"=").decode()
+        base64.urlsafe_b64encode(hashlib.sha256(value.encode()).digest()[:16])
+        .rstrip(b"=")
+        .decode()
     )
 
 
@@ -103,16 +112,25 @@ def test_the_scopes_decide_what_userinfo_tells(person: Person) -> None:
     assert set(userinfo(person, token).json()) == {"sub", "email", "email_verified"}
 
 
-def test_claims_about_a_person_never_stand_for_claims_of_the_protocol(person: Person) -> None:
+def test_claims_about_a_person_never_stand_for_claims_of_the_protocol(
+    person: Person,
+) -> None:
     asked = {
         place: dict.fromkeys(("sub", "scope", "clientId", "iss", "department"))
         for place in ("id_token", "userinfo")
     }
     tokens = carols_tokens(person, scope="openid", claims=json.dumps(asked))
     identity = claims_of(tokens["id_token"])
-    assert (identity["sub"], identity["iss"], identity["department"]) == ("carol", ISSUER, "R&D")
+    assert (identity["sub"], identity["iss"], identity["department"]) == (
+        "carol",
+        ISSUER,
+        "R&D",
+    )
     assert not {"scope", "clientId"} & set(identity)
-    assert userinfo(person, tokens["access_token"]).json() == {"sub": "carol", "department": "R&D"}
+    assert userinfo(person, tokens["access_token"]).json() == {
+        "sub": "carol",
+        "department": "R&D",
+    }
 
 
 def test_the_claims_parameter_asks_one_by_one(person: Person) -> None:
@@ -129,12 +147,22 @@ def test_the_claims_parameter_asks_one_by_one(person: Person) -> None:
     identity = claims_of(tokens["id_token"])
     assert (identity["email"], identity["name"]) == ("carol@example.com", "Carol C.")
     assert not {"department", "nothing"} & set(identity)
-    assert userinfo(person, tokens["access_token"]).json() == {"sub": "carol", "department": "R&D"}
+    assert userinfo(person, tokens["access_token"]).json() == {
+        "sub": "carol",
+        "department": "R&D",
+    }
 
 
-def test_groups_and_organization_stand_in_access_tokens(person: Person, app: Any) -> None:
-    assert claims_of(carols_tokens(person)["access_token"])["groups"] == ["staff", "admins"]
-    assert claims_of(tokens_for(person_at(app))["access_token"])["organization"] == "org1"
+def test_groups_and_organization_stand_in_access_tokens(
+    person: Person, app: Any
+) -> None:
+    assert claims_of(carols_tokens(person)["access_token"])["groups"] == [
+        "staff",
+        "admins",
+    ]
+    assert (
+        claims_of(tokens_for(person_at(app))["access_token"])["organization"] == "org1"
+    )
 
 
 def test_a_pairwise_subject_is_the_clients_own(person: Person) -> None:
@@ -144,13 +172,18 @@ def test_a_pairwise_subject_is_the_clients_own(person: Person) -> None:
     )
     first, second = claims_of(one["id_token"])["sub"], claims_of(two["id_token"])["sub"]
     assert len({first, second, "carol"}) == 3
-    assert claims_of(carols_tokens(person, "pair", scope="openid")["id_token"])["sub"] == first
+    assert (
+        claims_of(carols_tokens(person, "pair", scope="openid")["id_token"])["sub"]
+        == first
+    )
     assert claims_of(one["access_token"])["sub"] == first
     assert userinfo(person, two["access_token"]).json()["sub"] == second
 
 
 def test_userinfo_is_signed_when_the_client_wants_it(person: Person, app: Any) -> None:
-    answer = userinfo(person, carols_tokens(person, "pair", scope="openid email")["access_token"])
+    answer = userinfo(
+        person, carols_tokens(person, "pair", scope="openid email")["access_token"]
+    )
     assert (answer.status, answer.header("content-type")) == (200, "application/jwt")
     keys = KeySet.import_key_set(call(app, "GET", "/oauth2/jwks").json())
     token = jwt.decode(answer.text, keys, algorithms=["ES256"])
@@ -173,10 +206,13 @@ def test_userinfo_takes_the_token_from_the_header_or_a_form_and_never_from_the_l
     token = tokens_for(person, scope="openid")["access_token"]
     ask = Person(person.send).ask
     assert (
-        ask("POST", "/oauth2/userinfo", authorization=f"Bearer {token}").json()["sub"] == "org1user"
+        ask("POST", "/oauth2/userinfo", authorization=f"Bearer {token}").json()["sub"]
+        == "org1user"
     )
     assert (
-        ask("POST", "/oauth2/userinfo", urlencode({"access_token": token}).encode()).json()["sub"]
+        ask(
+            "POST", "/oauth2/userinfo", urlencode({"access_token": token}).encode()
+        ).json()["sub"]
         == "org1user"
     )
     assert ask("GET", "/oauth2/userinfo", authorization=f"bearer {token}").status == 200
@@ -189,7 +225,10 @@ def test_userinfo_takes_the_token_from_the_header_or_a_form_and_never_from_the_l
     )
     assert error_of(both) == (400, "invalid_request")
     missing = ask("GET", "/oauth2/userinfo")
-    assert (missing.status, missing.header("www-authenticate")) == (401, 'Bearer realm="kapi"')
+    assert (missing.status, missing.header("www-authenticate")) == (
+        401,
+        'Bearer realm="kapi"',
+    )
 
 
 def test_what_is_no_access_token_opens_nothing(person: Person, clock: Clock) -> None:
@@ -246,7 +285,9 @@ def test_prompt_none_answers_at_once(person: Person) -> None:
     assert "code" in person.open(path).parameters
 
 
-def test_prompt_login_asks_again_and_keeps_the_session_id(person: Person, clock: Clock) -> None:
+def test_prompt_login_asks_again_and_keeps_the_session_id(
+    person: Person, clock: Clock
+) -> None:
     before = claims_of(tokens_for(person, scope="openid")["id_token"])
     clock.now += 50
     page = person.open(authorize_path(CLIENT, CALLBACK, prompt="login", scope="openid"))
@@ -256,15 +297,23 @@ def test_prompt_login_asks_again_and_keeps_the_session_id(person: Person, clock:
     assert (after["auth_time"], after["sid"]) == (NOW + 50, before["sid"])
 
 
-def test_max_age_and_the_clients_default_ask_again(person: Person, clock: Clock) -> None:
+def test_max_age_and_the_clients_default_ask_again(
+    person: Person, clock: Clock
+) -> None:
     code_for(person)
     clock.now += 100
-    assert "code" in person.open(authorize_path(CLIENT, CALLBACK, max_age="100")).parameters
-    assert 'name="password"' in person.open(authorize_path(CLIENT, CALLBACK, max_age="99")).text
     assert (
-        person.open(authorize_path(CLIENT, CALLBACK, max_age="99", prompt="none")).parameters[
-            "error"
-        ]
+        "code"
+        in person.open(authorize_path(CLIENT, CALLBACK, max_age="100")).parameters
+    )
+    assert (
+        'name="password"'
+        in person.open(authorize_path(CLIENT, CALLBACK, max_age="99")).text
+    )
+    assert (
+        person.open(
+            authorize_path(CLIENT, CALLBACK, max_age="99", prompt="none")
+        ).parameters["error"]
         == "login_required"
     )
     page = person.open(authorize_path(CLIENT, CALLBACK, max_age="0"))
@@ -279,7 +328,11 @@ def test_prompt_consent_asks_again_and_a_no_goes_back(person: Person) -> None:
     page = person.open(authorize_path("shop", SHOP, scope="openid", prompt="consent"))
     assert "Allow The Shop?" in page.text
     page = person.submit(page, decision="deny")
-    assert (page.parameters["error"], page.parameters["state"], page.parameters["iss"]) == (
+    assert (
+        page.parameters["error"],
+        page.parameters["state"],
+        page.parameters["iss"],
+    ) == (
         "access_denied",
         "s t&ä",
         ISSUER,
@@ -293,7 +346,9 @@ def test_consent_is_for_a_person_a_client_and_scopes(app: Any, person: Person) -
     assert "<code>payroll</code>" in page.text
     other = person_at(app)
     page = other.sign_in(
-        other.open(authorize_path("shop", SHOP, scope="email")), "org2user", organization="org2"
+        other.open(authorize_path("shop", SHOP, scope="email")),
+        "org2user",
+        organization="org2",
     )
     assert "See your email address" in page.text
 
@@ -301,7 +356,9 @@ def test_consent_is_for_a_person_a_client_and_scopes(app: Any, person: Person) -
 def test_consent_may_be_asked_always_or_never(person: Person) -> None:
     code_for(person, "offline", SHOP)
     assert "Allow The Shop?" in person.open(authorize_path("offline", SHOP)).text
-    assert "code" in person.open(authorize_path("limited", SHOP, scope="read")).parameters
+    assert (
+        "code" in person.open(authorize_path("limited", SHOP, scope="read")).parameters
+    )
 
 
 def test_select_account(person: Person) -> None:
@@ -310,12 +367,16 @@ def test_select_account(person: Person) -> None:
     assert "Choose an account" in page.text
     assert (
         "code"
-        in person.submit(page, choice=dict(page.forms()[0]["buttons"][:1])["choice"]).parameters
+        in person.submit(
+            page, choice=dict(page.forms()[0]["buttons"][:1])["choice"]
+        ).parameters
     )
     page = person.open(authorize_path(CLIENT, CALLBACK, prompt="select_account"))
     page = person.submit(page, choice="another")
     assert 'name="password"' in page.text
-    page = person.submit(person.sign_in(page, "superAdmin", organization=""), decision="allow")
+    page = person.submit(
+        person.sign_in(page, "superAdmin", organization=""), decision="allow"
+    )
     assert (
         claims_of(redeem(person, page.parameters["code"]).json()["access_token"])["sub"]
         == "superAdmin"
@@ -330,40 +391,51 @@ def test_login_hint_and_id_token_hint(app: Any, person: Person, clock: Clock) ->
     assert (
         "code"
         in person.open(
-            authorize_path(CLIENT, CALLBACK, prompt="none", id_token_hint=hint, scope="openid")
+            authorize_path(
+                CLIENT, CALLBACK, prompt="none", id_token_hint=hint, scope="openid"
+            )
         ).parameters
     )
     other = person_at(app)
     allowed(other, authorize_path(CLIENT, CALLBACK), "org2user", "org2")
     assert (
-        other.open(authorize_path(CLIENT, CALLBACK, prompt="none", id_token_hint=hint)).parameters[
-            "error"
-        ]
+        other.open(
+            authorize_path(CLIENT, CALLBACK, prompt="none", id_token_hint=hint)
+        ).parameters["error"]
         == "login_required"
     )
     page = other.open(authorize_path(CLIENT, CALLBACK, id_token_hint=hint))
     assert 'name="password"' in page.text
     assert (
-        other.sign_in(page, "org2user", organization="org2").parameters["error"] == "login_required"
+        other.sign_in(page, "org2user", organization="org2").parameters["error"]
+        == "login_required"
     )
     assert (
-        person.open(authorize_path("shop", SHOP, id_token_hint=hint)).parameters["error"]
+        person.open(authorize_path("shop", SHOP, id_token_hint=hint)).parameters[
+            "error"
+        ]
         == "invalid_request"
     )
     access = tokens_for(person)["access_token"]
     assert (
-        person.open(authorize_path(CLIENT, CALLBACK, id_token_hint=access)).parameters["error"]
+        person.open(authorize_path(CLIENT, CALLBACK, id_token_hint=access)).parameters[
+            "error"
+        ]
         == "invalid_request"
     )
 
 
 def test_an_essential_level_of_sign_in_is_reached_or_refused(person: Person) -> None:
     def asked(*levels: str) -> str:
-        return json.dumps({"id_token": {"acr": {"essential": True, "values": list(levels)}}})
+        return json.dumps(
+            {"id_token": {"acr": {"essential": True, "values": list(levels)}}}
+        )
 
     impossible = person.open(authorize_path("limited", SHOP, claims=asked("9")))
     assert impossible.parameters["error"] == "unmet_authentication_requirements"
-    page = person.submit(person.open(authorize_path("limited", SHOP)), 1, one_click="superAdmin")
+    page = person.submit(
+        person.open(authorize_path("limited", SHOP)), 1, one_click="superAdmin"
+    )
     assert "code" in page.parameters
     page = person.open(authorize_path("limited", SHOP, claims=asked("1", "9")))
     weak = person.submit(page, 1, one_click="superAdmin")
@@ -372,7 +444,9 @@ def test_an_essential_level_of_sign_in_is_reached_or_refused(person: Person) -> 
     assert "code" in person.sign_in(page, "superAdmin", organization="").parameters
     assert (
         "code"
-        in person.open(authorize_path("limited", SHOP, claims=asked("1"), prompt="none")).parameters
+        in person.open(
+            authorize_path("limited", SHOP, claims=asked("1"), prompt="none")
+        ).parameters
     )
 
 
@@ -392,13 +466,20 @@ def test_a_client_may_ask_for_a_certain_person(person: Person) -> None:
 )
 def test_what_is_only_a_wish_changes_nothing(person: Person, name: str) -> None:
     code_for(person)
-    assert "code" in person.open(authorize_path(CLIENT, CALLBACK, **{name: "xx yy"})).parameters
+    assert (
+        "code"
+        in person.open(authorize_path(CLIENT, CALLBACK, **{name: "xx yy"})).parameters
+    )
 
 
 def test_discovery_says_what_is_there(app: Any) -> None:
     document = call(app, "GET", "/.well-known/openid-configuration").json()
     assert document["response_types_supported"] == ["code"]
-    assert document["response_modes_supported"][:3] == ["query", "fragment", "form_post"]
+    assert document["response_modes_supported"][:3] == [
+        "query",
+        "fragment",
+        "form_post",
+    ]
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["authorization_response_iss_parameter_supported"] is True
     assert document["subject_types_supported"] == ["public", "pairwise"]

@@ -63,7 +63,9 @@ def send(person: Person, change: str, **fields: str) -> Page:
     raise AssertionError(page.text)
 
 
-def change(person: Person, current: str = PASSWORD, new: str = NEW, again: str = "") -> Page:
+def change(
+    person: Person, current: str = PASSWORD, new: str = NEW, again: str = ""
+) -> Page:
     return send(person, "password", current=current, new=new, again=again or new)
 
 
@@ -73,7 +75,9 @@ def test_the_page_asks_for_sign_in_and_the_login_page_links_to_it(world: World) 
     assert 'name="password"' in page.text
     page = person.sign_in(page, "joe", PASSWORD, organization="")
     assert "<h1>Your account</h1>" in page.text
-    assert f'href="{PATH}"' in person_at(world.app).open(authorize_path("shop", SHOP)).text
+    assert (
+        f'href="{PATH}"' in person_at(world.app).open(authorize_path("shop", SHOP)).text
+    )
     assert f'href="{PATH}"' in person_at(world.app).open("/").text
 
 
@@ -139,7 +143,9 @@ def test_a_session_elsewhere_is_ended(world: World) -> None:
     assert page.text.count("Another browser") == 1
     page = send(here, "end_others")
     assert "Another browser" not in page.text
-    assert all('name="password"' in other.open(PATH).text for other in (elsewhere, third))
+    assert all(
+        'name="password"' in other.open(PATH).text for other in (elsewhere, third)
+    )
     assert "<h1>Your account</h1>" in here.open(PATH).text
 
 
@@ -166,7 +172,9 @@ def test_a_consent_is_withdrawn(world: World) -> None:
     page = send(here, "withdraw")
     assert "The consent was withdrawn" in page.text
     assert "Nothing." in page.text
-    assert 'value="allow"' in here.open(authorize_path("shop", SHOP, scope="openid")).text
+    assert (
+        'value="allow"' in here.open(authorize_path("shop", SHOP, scope="openid")).text
+    )
 
 
 def test_nothing_of_another_person_is_changed(world: World) -> None:
@@ -181,7 +189,9 @@ def test_nothing_of_another_person_is_changed(world: World) -> None:
     assert "was ended before" in send(joe, "end", session=ids["session"]).text
     assert "was ended before" in send(joe, "withdraw", consent=ids["consent"]).text
     send(joe, "end_others")
-    assert all("<h1>Your account</h1>" in other.open(PATH).text for other in (eve, second))
+    assert all(
+        "<h1>Your account</h1>" in other.open(PATH).text for other in (eve, second)
+    )
     assert "The shop" in eve.open(PATH).text
 
 

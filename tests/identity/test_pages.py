@@ -23,12 +23,19 @@ PAGES = Path("src/kapi/identity/pages")
 
 
 def every_page(person: Person) -> dict[str, Page]:
-    found = {"error": person.open("/oauth2/authorize"), "error_404": person.open("/commonauth/x")}
-    found["login"] = person.open(authorize_path("shop", SHOP, login_hint=NASTY, scope="openid x"))
+    found = {
+        "error": person.open("/oauth2/authorize"),
+        "error_404": person.open("/commonauth/x"),
+    }
+    found["login"] = person.open(
+        authorize_path("shop", SHOP, login_hint=NASTY, scope="openid x")
+    )
     found["login_failed"] = person.sign_in(found["login"], "org1user", "wrong")
     found["consent"] = person.sign_in(found["login"])
     found["form_post"] = person.open(
-        authorize_path(CLIENT, CALLBACK, state=NASTY, prompt="none", response_mode="form_post")
+        authorize_path(
+            CLIENT, CALLBACK, state=NASTY, prompt="none", response_mode="form_post"
+        )
     )
     found["select"] = person.open(authorize_path("shop", SHOP, prompt="select_account"))
     started = person.ask(
@@ -58,7 +65,9 @@ def test_every_page_is_shut(person: Person) -> None:
     assert len(titles) >= len(templates)
     for name, page in pages.items():
         policy = page.header("content-security-policy")
-        assert policy.startswith("default-src 'none'; style-src 'self'; script-src "), name
+        assert policy.startswith("default-src 'none'; style-src 'self'; script-src "), (
+            name
+        )
         assert "frame-ancestors 'none'" in policy
         assert "base-uri 'none'" in policy
         assert "unsafe" not in policy
@@ -70,15 +79,22 @@ def test_every_page_is_shut(person: Person) -> None:
         assert 'lang="en"' in page.text
         assert page.text.count("<h1>") == 1
         assert " style=" not in page.text
-        assert not re.search(r"\son[a-z]+=", page.text.replace("onerror=alert", "")), name
+        assert not re.search(r"\son[a-z]+=", page.text.replace("onerror=alert", "")), (
+            name
+        )
         scripts = re.findall(r"<script>(.*?)</script>", page.text)
-        assert scripts == (["document.forms[0].submit()"] if name == "form_post" else []), name
+        assert scripts == (
+            ["document.forms[0].submit()"] if name == "form_post" else []
+        ), name
 
 
 def test_nothing_comes_from_elsewhere(person: Person) -> None:
     for name, page in every_page(person).items():
         for address in re.findall(r'(?:src|href|action)="([^"]*)"', page.text):
-            assert address.startswith(("/", "data:,")) or name == "form_post", (name, address)
+            assert address.startswith(("/", "data:,")) or name == "form_post", (
+                name,
+                address,
+            )
 
 
 def test_text_of_a_request_stays_text(person: Person) -> None:
@@ -102,9 +118,12 @@ def test_a_clients_name_stays_text(person: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"errorCode": NASTY}, {"authFailureMsg": NASTY}, {"error_description": NASTY}]
+    "parameters",
+    [{"errorCode": NASTY}, {"authFailureMsg": NASTY}, {"error_description": NASTY}],
 )
-def test_nothing_of_the_link_is_shown(person: Person, parameters: dict[str, str]) -> None:
+def test_nothing_of_the_link_is_shown(
+    person: Person, parameters: dict[str, str]
+) -> None:
     page = person.open(authorize_path(CLIENT, CALLBACK))
     key = page.forms()[0]["fields"]["sessionKey"]
     assert (
@@ -114,7 +133,10 @@ def test_nothing_of_the_link_is_shown(person: Person, parameters: dict[str, str]
         ).text
     )
     assert (
-        "alert(1" not in person.open("/authenticationEndpoint/error?" + urlencode(parameters)).text
+        "alert(1"
+        not in person.open(
+            "/authenticationEndpoint/error?" + urlencode(parameters)
+        ).text
     )
 
 
@@ -128,7 +150,11 @@ def test_a_redirect_after_a_form_is_followed_by_get(person: Person) -> None:
         "organization": "org1",
     }
     answer = person.ask("POST", form["action"], urlencode(fields).encode())
-    assert (answer.status, answer.header("cache-control"), answer.header("referrer-policy")) == (
+    assert (
+        answer.status,
+        answer.header("cache-control"),
+        answer.header("referrer-policy"),
+    ) == (
         303,
         "no-store",
         "no-referrer",
@@ -153,7 +179,10 @@ def test_the_style_sheet_may_be_kept(person: Person) -> None:
         person.open("/oauth2/authorize").text,
     )[1]  # type: ignore[index]  # as above
     answer = person.open(link)
-    assert (answer.status, answer.header("content-type")) == (200, "text/css; charset=utf-8")
+    assert (answer.status, answer.header("content-type")) == (
+        200,
+        "text/css; charset=utf-8",
+    )
     assert "immutable" in answer.header("cache-control")
     assert b"url(" not in answer.body
     assert b"@import" not in answer.body
@@ -172,7 +201,8 @@ def _luminance(colour: str) -> float:
     """Relative luminance (WCAG 2.2)."""
     parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
     red, green, blue = (
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in parts
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
@@ -205,12 +235,17 @@ def test_text_can_be_read_in_light_and_dark(front: str, back: str) -> None:
 def test_edges_and_focus_can_be_seen(front: str) -> None:
     """WCAG 2.2 AA, 1.4.11: 3 to 1."""
     for colours in _colours():
-        assert min(_contrast(colours[front], colours[back]) for back in ("sheet", "ground")) >= 3, (
-            front
-        )
+        assert (
+            min(
+                _contrast(colours[front], colours[back]) for back in ("sheet", "ground")
+            )
+            >= 3
+        ), front
 
 
-def test_every_field_has_a_label_and_every_template_is_used(person: Person, app: Any) -> None:
+def test_every_field_has_a_label_and_every_template_is_used(
+    person: Person, app: Any
+) -> None:
     tokens_for(person)
     code_for(person)
     for page in every_page(person).values():

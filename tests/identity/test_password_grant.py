@@ -39,7 +39,9 @@ def test_old_suites_may_turn_it_on(tmp_path: Path) -> None:
     assert "refresh_token" in tokens
     assert (
         "password"
-        in call(app, "GET", "/.well-known/openid-configuration").json()["grant_types_supported"]
+        in call(app, "GET", "/.well-known/openid-configuration").json()[
+            "grant_types_supported"
+        ]
     )
     for wrong in (
         {"username": "org1user", "password": "x"},

@@ -40,9 +40,16 @@ class World:
             sent = {"username": name, "password": PASSWORD, **members}
             assert self.call("POST", "/api/users", sent)[0] == 201
 
-    def call(self, method: str, path: str, value: Any = None, caller: str = "") -> tuple[int, Any]:
+    def call(
+        self, method: str, path: str, value: Any = None, caller: str = ""
+    ) -> tuple[int, Any]:
         api = UsersApi(
-            CallerOf(caller), self.people, self.stored, "https://idp", self.new_id, time.time
+            CallerOf(caller),
+            self.people,
+            self.stored,
+            "https://idp",
+            self.new_id,
+            time.time,
         )
         return system_call((api,), method, path, value)
 
@@ -51,14 +58,19 @@ class World:
 
     def names(self, caller: str) -> list[str]:
         return [
-            item["username"] for item in self.call("GET", "/api/users", caller=caller)[1]["users"]
+            item["username"]
+            for item in self.call("GET", "/api/users", caller=caller)[1]["users"]
         ]
 
     def apply(self, caller: str, **members: Any) -> list[str]:
-        kind = UserKind(self.people, self.stored, "https://idp", self.new_id, time.time, PLATFORM)
+        kind = UserKind(
+            self.people, self.stored, "https://idp", self.new_id, time.time, PLATFORM
+        )
         applying = Applying((kind,), DeclaredObjects(self.store.database))
         asked = Asked((Item("User", 0, members),), "", prune=False, caller=caller)
-        return [item["status"] for item in applying.apply(asked, caller or PLATFORM).objects]
+        return [
+            item["status"] for item in applying.apply(asked, caller or PLATFORM).objects
+        ]
 
 
 @pytest.fixture
@@ -88,7 +100,9 @@ def test_people_of_others_are_not_found(
     world: World, name: str, method: str, below: str, value: Any
 ) -> None:
     before = world.stored.get(name)
-    assert world.call(method, f"/api/users/{name}{below}", value, caller="acme")[0] == 404
+    assert (
+        world.call(method, f"/api/users/{name}{below}", value, caller="acme")[0] == 404
+    )
     assert world.stored.get(name) == before
 
 
@@ -96,9 +110,17 @@ def test_nobody_is_put_into_another_organization(world: World) -> None:
     for members in ({"organizations": ["acme", "other"]}, {"super_admin": True}):
         status, problem = world.call("PATCH", "/api/users/ada", members, caller="acme")
         assert (status, problem["code"]) == (403, 900964)
-        new = {"username": "eve", "password": PASSWORD, "organizations": ["acme"], **members}
+        new = {
+            "username": "eve",
+            "password": PASSWORD,
+            "organizations": ["acme"],
+            **members,
+        }
         assert world.call("POST", "/api/users", new, caller="acme")[0] == 403
-    assert world.call("PATCH", "/api/users/ada", {"groups": ["g"]}, caller="acme")[0] == 200
+    assert (
+        world.call("PATCH", "/api/users/ada", {"groups": ["g"]}, caller="acme")[0]
+        == 200
+    )
     new = {"username": "eve", "password": PASSWORD, "organizations": ["acme"]}
     assert world.call("POST", "/api/users", new, caller="acme")[0] == 201
 

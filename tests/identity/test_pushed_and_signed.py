@@ -33,7 +33,11 @@ CLIENTS = (
     ),
     ClientSettings(id="asks", secret="a", **CODE),
     ClientSettings(
-        id="pushes", secret="p", require_pushed_authorization_requests=True, consent="never", **CODE
+        id="pushes",
+        secret="p",
+        require_pushed_authorization_requests=True,
+        consent="never",
+        **CODE,
     ),
     ClientSettings(
         id="signs",
@@ -59,7 +63,11 @@ CLIENTS = (
         **CODE,
     ),
     ClientSettings(
-        id="es256", secret="e", authorization_signed_response_alg="ES256", consent="never", **CODE
+        id="es256",
+        secret="e",
+        authorization_signed_response_alg="ES256",
+        consent="never",
+        **CODE,
     ),
     ClientSettings(
         id="fetched",
@@ -69,7 +77,9 @@ CLIENTS = (
         consent="never",
         **CODE,
     ),
-    ClientSettings(id="public", token_endpoint_auth_method="none", consent="never", **CODE),
+    ClientSettings(
+        id="public", token_endpoint_auth_method="none", consent="never", **CODE
+    ),
     ClientSettings(id="machine", secret="m"),
 )
 SHOP = basic("shop", "s")
@@ -105,7 +115,10 @@ def web() -> Web:
 def app(tmp_path: Path, clock: list[int], web: Web) -> Any:
     settings = IdentitySettings(clients=CLIENTS, client_id_metadata_documents=True)
     return identity_app(
-        Settings(tmp_path, settings), Store.open(tmp_path / "kapi.db"), lambda: clock[0], web
+        Settings(tmp_path, settings),
+        Store.open(tmp_path / "kapi.db"),
+        lambda: clock[0],
+        web,
     )
 
 
@@ -128,7 +141,11 @@ def push(
     headers: Any = None,
     **fields: Any,
 ) -> Answer:
-    form: dict[str, Any] = {"response_type": "code", "redirect_uri": BACK, "state": "s"} | fields
+    form: dict[str, Any] = {
+        "response_type": "code",
+        "redirect_uri": BACK,
+        "state": "s",
+    } | fields
     if pkce:
         form |= {"code_challenge": pkce.challenge, "code_challenge_method": "S256"}
     form = {name: value for name, value in form.items() if value is not None}
@@ -144,7 +161,12 @@ def push(
 def redeem(
     app: Any, code: str, authorization: str = SHOP, headers: Any = None, **fields: Any
 ) -> Answer:
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK, **fields}
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": BACK,
+        **fields,
+    }
     return call(
         app,
         body=urlencode(form, doseq=True).encode(),
@@ -165,7 +187,11 @@ def test_a_pushed_request_to_tokens(app: Any, person: Person) -> None:
         person,
         "/oauth2/authorize?"
         + urlencode(
-            {"client_id": "shop", "request_uri": uri, "redirect_uri": "https://evil.example"}
+            {
+                "client_id": "shop",
+                "request_uri": uri,
+                "redirect_uri": "https://evil.example",
+            }
         ),
     )
     assert page.location.startswith(BACK + "?")
@@ -173,7 +199,9 @@ def test_a_pushed_request_to_tokens(app: Any, person: Person) -> None:
     answer = redeem(app, page.parameters["code"], code_verifier=pkce.verifier)
     assert answer.json()["scope"] == "openid default"
     # Once only.
-    again = person.open("/oauth2/authorize?" + urlencode({"client_id": "shop", "request_uri": uri}))
+    again = person.open(
+        "/oauth2/authorize?" + urlencode({"client_id": "shop", "request_uri": uri})
+    )
     assert (again.status, "invalid_request_uri" in again.text) == (400, True)
 
 
@@ -181,10 +209,13 @@ def test_a_pushed_request_belongs_to_its_client_and_expires(
     app: Any, person: Person, clock: list[int]
 ) -> None:
     uri = push(app).json()["request_uri"]
-    other = person.open("/oauth2/authorize?" + urlencode({"client_id": "asks", "request_uri": uri}))
+    other = person.open(
+        "/oauth2/authorize?" + urlencode({"client_id": "asks", "request_uri": uri})
+    )
     assert "invalid_request_uri" in other.text
     assert signed_in(
-        person, "/oauth2/authorize?" + urlencode({"client_id": "shop", "request_uri": uri})
+        person,
+        "/oauth2/authorize?" + urlencode({"client_id": "shop", "request_uri": uri}),
     ).parameters["code"]
     late = push(app).json()["request_uri"]
     clock[0] += 91
@@ -200,9 +231,9 @@ def test_a_request_uri_is_no_token(app: Any) -> None:
     uri = push(app).json()["request_uri"]
     for text in (uri, uri.rpartition(":")[2]):
         asked = urlencode({"token": text}).encode()
-        assert call(app, path="/oauth2/introspect", body=asked, authorization=SHOP).json() == {
-            "active": False
-        }
+        assert call(
+            app, path="/oauth2/introspect", body=asked, authorization=SHOP
+        ).json() == {"active": False}
         assert redeem(app, text).json()["error"] == "invalid_grant"
 
 
@@ -211,13 +242,20 @@ def test_clients_that_must_push(app: Any, person: Person) -> None:
     assert (page.status, "invalid_request" in page.text) == (400, True)
     uri = push(app, basic("pushes", "p")).json()["request_uri"]
     assert signed_in(
-        person, "/oauth2/authorize?" + urlencode({"client_id": "pushes", "request_uri": uri})
+        person,
+        "/oauth2/authorize?" + urlencode({"client_id": "pushes", "request_uri": uri}),
     ).parameters["code"]
 
 
 PUSHES: dict[str, tuple[dict[str, Any], str]] = {
-    "request_uri": ({"request_uri": "urn:ietf:params:oauth:request_uri:x"}, "invalid_request"),
-    "another redirect_uri": ({"redirect_uri": "https://evil.example"}, "invalid_request"),
+    "request_uri": (
+        {"request_uri": "urn:ietf:params:oauth:request_uri:x"},
+        "invalid_request",
+    ),
+    "another redirect_uri": (
+        {"redirect_uri": "https://evil.example"},
+        "invalid_request",
+    ),
     "another client": ({"client_id": "asks"}, "invalid_request"),
     "response type": ({"response_type": "token"}, "unsupported_response_type"),
     "no response type": ({"response_type": None}, "invalid_request"),
@@ -231,7 +269,10 @@ PUSHES: dict[str, tuple[dict[str, Any], str]] = {
     "details": ({"authorization_details": "{}"}, "invalid_authorization_details"),
     "dpop_jkt": ({"dpop_jkt": "short"}, "invalid_request"),
     "request object": ({"request": "x"}, "invalid_request_object"),
-    "unsigned request object": ({"request": "eyJhbGciOiJub25lIn0.e30."}, "invalid_request_object"),
+    "unsigned request object": (
+        {"request": "eyJhbGciOiJub25lIn0.e30."},
+        "invalid_request_object",
+    ),
     "response mode": ({"response_mode": "magic"}, "invalid_request"),
 }
 
@@ -248,7 +289,10 @@ def test_who_may_push(app: Any) -> None:
         assert push(app, authorization).status == 401
     assert call(app, path=PAR, body=b"client_id=shop&response_type=code").status == 401
     assert call(app, "GET", PAR, authorization=SHOP).headers["allow"] == "POST"
-    assert call(app, path=PAR, body=b"x=" + b"y" * 70_000, authorization=SHOP).status == 413
+    assert (
+        call(app, path=PAR, body=b"x=" + b"y" * 70_000, authorization=SHOP).status
+        == 413
+    )
     pkce = Pkce()
     sent = {
         "client_id": "public",
@@ -258,7 +302,9 @@ def test_who_may_push(app: Any) -> None:
     }
     assert (
         call(
-            app, path=PAR, body=urlencode(sent | {"code_challenge_method": "S256"}).encode()
+            app,
+            path=PAR,
+            body=urlencode(sent | {"code_challenge_method": "S256"}).encode(),
         ).status
         == 201
     )
@@ -266,16 +312,24 @@ def test_who_may_push(app: Any) -> None:
 
 def test_a_pushed_proof_binds_the_code(app: Any, person: Person) -> None:
     at = "https://idp.am.wso2.com:9095"
-    uri = push(app, headers={"dpop": proof(key(), "POST", at + PAR, NOW)}).json()["request_uri"]
+    uri = push(app, headers={"dpop": proof(key(), "POST", at + PAR, NOW)}).json()[
+        "request_uri"
+    ]
     page = signed_in(
-        person, "/oauth2/authorize?" + urlencode({"client_id": "shop", "request_uri": uri})
+        person,
+        "/oauth2/authorize?" + urlencode({"client_id": "shop", "request_uri": uri}),
     )
     token_url = f"{at}/oauth2/token"
     assert redeem(app, page.parameters["code"]).json()["error"] == "invalid_grant"
     other = {"dpop": proof(key("ES256", "two"), "POST", token_url, NOW)}
-    assert redeem(app, page.parameters["code"], headers=other).json()["error"] == "invalid_grant"
+    assert (
+        redeem(app, page.parameters["code"], headers=other).json()["error"]
+        == "invalid_grant"
+    )
     right = redeem(
-        app, page.parameters["code"], headers={"dpop": proof(key(), "POST", token_url, NOW)}
+        app,
+        page.parameters["code"],
+        headers={"dpop": proof(key(), "POST", token_url, NOW)},
     )
     assert claims_of(right.json()["access_token"])["cnf"] == {"jkt": thumbprint(key())}
     mismatch = push(
@@ -296,7 +350,9 @@ def test_refresh_tokens_of_public_clients_are_bound(app: Any, person: Person) ->
         "code_verifier": pkce.verifier,
     }
     form |= {"client_id": "public"}
-    tokens = call(app, body=urlencode(form).encode(), dpop=proof(key(), "POST", url, NOW)).json()
+    tokens = call(
+        app, body=urlencode(form).encode(), dpop=proof(key(), "POST", url, NOW)
+    ).json()
     again = urlencode(
         {
             "grant_type": "refresh_token",
@@ -306,16 +362,22 @@ def test_refresh_tokens_of_public_clients_are_bound(app: Any, person: Person) ->
     ).encode()
     assert call(app, body=again).json()["error"] == "invalid_grant"
     assert (
-        call(app, body=again, dpop=proof(key("ES256", "two"), "POST", url, NOW)).json()["error"]
+        call(app, body=again, dpop=proof(key("ES256", "two"), "POST", url, NOW)).json()[
+            "error"
+        ]
         == "invalid_grant"
     )
     assert (
-        call(app, body=again, dpop=proof(key(), "POST", url, NOW, jti="again")).json()["token_type"]
+        call(app, body=again, dpop=proof(key(), "POST", url, NOW, jti="again")).json()[
+            "token_type"
+        ]
         == "DPoP"
     )
 
 
-def request_object(client: str = "shop", by: Any = None, header: Any = None, **claims: Any) -> str:
+def request_object(
+    client: str = "shop", by: Any = None, header: Any = None, **claims: Any
+) -> str:
     made = {
         "iss": client,
         "aud": ISSUER,
@@ -326,7 +388,9 @@ def request_object(client: str = "shop", by: Any = None, header: Any = None, **c
     } | claims
     made = {name: value for name, value in made.items() if value is not None}
     return signed(
-        made, by or key(), header if header is not None else {"typ": "oauth-authz-req+jwt"}
+        made,
+        by or key(),
+        header if header is not None else {"typ": "oauth-authz-req+jwt"},
     )
 
 
@@ -342,7 +406,8 @@ def jar_path(client: str = "shop", text: str | None = None, **outside: str) -> s
 
 def test_a_request_object_alone_counts(app: Any, person: Person) -> None:
     page = signed_in(
-        person, jar_path(state="outside", scope="openid", redirect_uri="https://evil.example")
+        person,
+        jar_path(state="outside", scope="openid", redirect_uri="https://evil.example"),
     )
     assert page.parameters["state"] == "inside"
     assert redeem(app, page.parameters["code"]).json()["scope"] == "default"
@@ -359,7 +424,10 @@ def test_numbers_and_objects_in_a_request_object(app: Any, person: Person) -> No
     page = signed_in(person, jar_path(text=text))
     answer = redeem(app, page.parameters["code"]).json()
     assert (answer["authorization_details"], answer["scope"]) == (details, "a")
-    assert claims_of(answer["access_token"])["aud"] == ["https://a.example", "https://b.example"]
+    assert claims_of(answer["access_token"])["aud"] == [
+        "https://a.example",
+        "https://b.example",
+    ]
 
 
 def test_clients_that_must_sign(app: Any, person: Person) -> None:
@@ -377,9 +445,12 @@ OBJECTS: dict[str, Any] = {
     "another audience": lambda: request_object(aud="https://other.example"),
     "expired": lambda: request_object(exp=NOW - 60),
     "of the future": lambda: request_object(nbf=NOW + 600),
-    "another key": lambda: request_object(by=key("ES256", "two"), header={"kid": "ES256-one"}),
+    "another key": lambda: request_object(
+        by=key("ES256", "two"), header={"kid": "ES256-one"}
+    ),
     "key in the header": lambda: request_object(
-        by=key("ES256", "two"), header={"jwk": key("ES256", "two").as_dict(private=False)}
+        by=key("ES256", "two"),
+        header={"jwk": key("ES256", "two").as_dict(private=False)},
     ),
     "typ of an access token": lambda: request_object(header={"typ": "at+jwt"}),
     "typ of a client assertion": lambda: request_object(
@@ -406,7 +477,9 @@ def test_request_objects_that_are_refused(person: Person, case: str) -> None:
 def test_more_that_is_refused(person: Person) -> None:
     assert "invalid_request_object" in person.open(jar_path("ps256")).text
     assert "invalid_request_object" in person.open(jar_path("asks")).text
-    assert "invalid_request" in person.open(jar_path(request_uri="https://x.example")).text
+    assert (
+        "invalid_request" in person.open(jar_path(request_uri="https://x.example")).text
+    )
     for uri in (
         "https://evil.example/x",
         "http://169.254.169.254/",
@@ -415,7 +488,8 @@ def test_more_that_is_refused(person: Person) -> None:
         "https://shop.example/other",
     ):
         page = person.open(
-            "/oauth2/authorize?" + urlencode({"client_id": "fetched", "request_uri": uri})
+            "/oauth2/authorize?"
+            + urlencode({"client_id": "fetched", "request_uri": uri})
         )
         assert (page.status, "invalid_request_uri" in page.text) == (400, True)
 
@@ -451,10 +525,17 @@ def fetched_path(fragment: str = "") -> str:
 
 
 def hashed(content: bytes) -> str:
-    return "#" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return (
+        "#"
+        + base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+        .rstrip(b"=")
+        .decode()
+    )
 
 
-def test_each_request_gets_the_request_object_that_is_there_now(person: Person, web: Web) -> None:
+def test_each_request_gets_the_request_object_that_is_there_now(
+    person: Person, web: Web
+) -> None:
     for state in ("first", "second"):
         web.pages[REQUEST] = request_object("fetched", state=state).encode()
         assert signed_in(person, fetched_path()).parameters["state"] == state
@@ -465,7 +546,9 @@ def test_each_request_gets_the_request_object_that_is_there_now(person: Person, 
 def test_a_fragment_that_is_a_hash_must_be_that_of_the_request_object(
     person: Person, web: Web
 ) -> None:
-    old, new = (request_object("fetched", state=state).encode() for state in ("old", "new"))
+    old, new = (
+        request_object("fetched", state=state).encode() for state in ("old", "new")
+    )
     web.pages[REQUEST] = old
     assert signed_in(person, fetched_path(hashed(old))).parameters["state"] == "old"
     assert "invalid_request_uri" in person.open(fetched_path(hashed(new))).text
@@ -476,14 +559,22 @@ def test_a_fragment_that_is_a_hash_must_be_that_of_the_request_object(
     assert signed_in(person, fetched_path("#v2")).parameters["state"] == "new"
 
 
-@pytest.mark.parametrize(("client", "algorithm"), [("shop", "RS256"), ("es256", "ES256")])
-def test_signed_responses(app: Any, person: Person, client: str, algorithm: str) -> None:
+@pytest.mark.parametrize(
+    ("client", "algorithm"), [("shop", "RS256"), ("es256", "ES256")]
+)
+def test_signed_responses(
+    app: Any, person: Person, client: str, algorithm: str
+) -> None:
     jwks = KeySet.import_key_set(call(app, "GET", "/oauth2/jwks").json())
     for mode, joint in (("jwt", "?"), ("query.jwt", "?"), ("fragment.jwt", "#")):
-        page = signed_in(person, authorize_path(client, BACK, Pkce(), response_mode=mode))
+        page = signed_in(
+            person, authorize_path(client, BACK, Pkce(), response_mode=mode)
+        )
         assert page.location.startswith(f"{BACK}{joint}response=")
         assert set(page.parameters) == {"response"}
-        claims = jwt.decode(page.parameters["response"], jwks, algorithms=[algorithm]).claims
+        claims = jwt.decode(
+            page.parameters["response"], jwks, algorithms=[algorithm]
+        ).claims
         assert (claims["iss"], claims["aud"], claims["exp"], claims["state"]) == (
             ISSUER,
             client,
@@ -491,10 +582,14 @@ def test_signed_responses(app: Any, person: Person, client: str, algorithm: str)
             "s t&ä",
         )
         assert (
-            redeem(app, claims["code"], basic(client, client[0]), code_verifier="").json()["error"]
+            redeem(
+                app, claims["code"], basic(client, client[0]), code_verifier=""
+            ).json()["error"]
             == "invalid_grant"
         )
-    page = signed_in(person, authorize_path(client, BACK, response_mode="form_post.jwt"))
+    page = signed_in(
+        person, authorize_path(client, BACK, response_mode="form_post.jwt")
+    )
     assert list(page.forms()[0]["fields"]) == ["response"]
 
 
@@ -503,23 +598,29 @@ def test_a_signed_error_and_that_it_is_no_token(app: Any, person: Person) -> Non
     text = page.parameters["response"]
     assert claims_of(text)["error"] == "login_required"
     asked = urlencode({"token": text}).encode()
-    assert call(app, path="/oauth2/introspect", body=asked, authorization=SHOP).json() == {
-        "active": False
-    }
+    assert call(
+        app, path="/oauth2/introspect", body=asked, authorization=SHOP
+    ).json() == {"active": False}
 
 
 def test_resources_become_the_audience(app: Any, person: Person) -> None:
     one, two = "https://orders.example", "https://stock.example/api"
     asking = CC + b"&" + urlencode([("resource", one), ("resource", two)]).encode()
     assert claims_of(
-        call(app, body=asking, authorization=basic("machine", "m")).json()["access_token"]
+        call(app, body=asking, authorization=basic("machine", "m")).json()[
+            "access_token"
+        ]
     )["aud"] == [one, two]
     uri = push(app, resource=[one, two]).json()["request_uri"]
     page = signed_in(
-        person, "/oauth2/authorize?" + urlencode({"client_id": "shop", "request_uri": uri})
+        person,
+        "/oauth2/authorize?" + urlencode({"client_id": "shop", "request_uri": uri}),
     )
     code = page.parameters["code"]
-    assert redeem(app, code, resource="https://other.example").json()["error"] == "invalid_target"
+    assert (
+        redeem(app, code, resource="https://other.example").json()["error"]
+        == "invalid_target"
+    )
     tokens = redeem(app, code, resource=one).json()
     assert claims_of(tokens["access_token"])["aud"] == one
     again = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
@@ -566,9 +667,13 @@ def test_details_are_shown_and_given_back(app: Any, person: Person) -> None:
     assert "<script>alert" not in page.text
     page = person.submit(page, decision="allow")
     code, shop = page.parameters["code"], basic("asks", "a")
-    more = redeem(app, code, shop, authorization_details=json.dumps([{"type": "payment"}]))
+    more = redeem(
+        app, code, shop, authorization_details=json.dumps([{"type": "payment"}])
+    )
     assert more.json()["error"] == "invalid_authorization_details"
-    tokens = redeem(app, code, shop, authorization_details=json.dumps(details[:1])).json()
+    tokens = redeem(
+        app, code, shop, authorization_details=json.dumps(details[:1])
+    ).json()
     assert tokens["authorization_details"] == details[:1]
     assert claims_of(tokens["access_token"])["authorization_details"] == details[:1]
     asked = urlencode({"token": tokens["access_token"]}).encode()
@@ -581,11 +686,16 @@ def test_details_are_shown_and_given_back(app: Any, person: Person) -> None:
     body = urlencode(
         {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     ).encode()
-    assert call(app, body=body, authorization=shop).json()["authorization_details"] == details
+    assert (
+        call(app, body=body, authorization=shop).json()["authorization_details"]
+        == details
+    )
     # Consent to details is not remembered.
     assert (
         "Allow asks?"
-        in person.open(authorize_path("asks", BACK, authorization_details=json.dumps(details))).text
+        in person.open(
+            authorize_path("asks", BACK, authorization_details=json.dumps(details))
+        ).text
     )
 
 
@@ -635,7 +745,9 @@ def document(**changed: Any) -> bytes:
     ).encode()
 
 
-def test_a_client_that_publishes_its_metadata(app: Any, person: Person, web: Web) -> None:
+def test_a_client_that_publishes_its_metadata(
+    app: Any, person: Person, web: Web
+) -> None:
     web.pages[DOCUMENT] = document()
     pkce = Pkce()
     page = signed_in(person, authorize_path(DOCUMENT, BACK, pkce, scope="openid"))
@@ -674,7 +786,9 @@ def test_a_client_that_publishes_its_metadata(app: Any, person: Person, web: Web
         b"[" * 60_000,
     ],
 )
-def test_documents_that_are_no_good(app: Any, person: Person, web: Web, content: bytes) -> None:
+def test_documents_that_are_no_good(
+    app: Any, person: Person, web: Web, content: bytes
+) -> None:
     web.pages[DOCUMENT] = content
     page = person.open(authorize_path(DOCUMENT, BACK, Pkce()))
     assert (page.status, page.location) == (400, "")
@@ -702,29 +816,46 @@ def test_documents_that_are_no_good(app: Any, person: Person, web: Web, content:
         "HTTPS://app.example/a",
     ],
 )
-def test_addresses_that_are_not_fetched(app: Any, person: Person, web: Web, client_id: str) -> None:
+def test_addresses_that_are_not_fetched(
+    app: Any, person: Person, web: Web, client_id: str
+) -> None:
     assert person.open(authorize_path(client_id, BACK, Pkce())).status == 400
     assert web.asked == []
 
 
 def test_a_secret_never_makes_us_fetch(app: Any, web: Web) -> None:
     assert (
-        call(app, authorization=basic("https%3A%2F%2Fapp.example%2Fclient.json", "")).status == 401
+        call(
+            app, authorization=basic("https%3A%2F%2Fapp.example%2Fclient.json", "")
+        ).status
+        == 401
     )
-    assert call(app, body=CC + b"&client_secret=x&client_id=" + DOCUMENT.encode()).status == 401
+    assert (
+        call(app, body=CC + b"&client_secret=x&client_id=" + DOCUMENT.encode()).status
+        == 401
+    )
     assert web.asked == []
 
 
 def test_documents_are_off_unless_asked_for(tmp_path: Path, web: Web) -> None:
     web.pages[DOCUMENT] = document()
-    app = identity_app(Settings(tmp_path), Store.open(tmp_path / "kapi.db"), lambda: NOW, web)
-    assert Person(over_asgi(app)).open(authorize_path(DOCUMENT, BACK, Pkce())).status == 400
+    app = identity_app(
+        Settings(tmp_path), Store.open(tmp_path / "kapi.db"), lambda: NOW, web
+    )
+    assert (
+        Person(over_asgi(app)).open(authorize_path(DOCUMENT, BACK, Pkce())).status
+        == 400
+    )
     assert web.asked == []
 
 
-def pushed_path(app: Any, client_id: str = "shop", secret: str = "s", **fields: Any) -> str:
+def pushed_path(
+    app: Any, client_id: str = "shop", secret: str = "s", **fields: Any
+) -> str:
     uri = push(app, basic(client_id, secret), **fields).json()["request_uri"]
-    return "/oauth2/authorize?" + urlencode({"client_id": client_id, "request_uri": uri})
+    return "/oauth2/authorize?" + urlencode(
+        {"client_id": client_id, "request_uri": uri}
+    )
 
 
 def test_the_page_of_a_pushed_request_may_be_opened_again(
@@ -762,6 +893,7 @@ def test_a_refusal_uses_it_up_too(app: Any, person: Person, where: str) -> None:
         second = person.sign_in(second)
     else:
         second = person.open(
-            "/authenticationEndpoint/consent?stateKey=" + second.forms()[0]["fields"]["sessionKey"]
+            "/authenticationEndpoint/consent?stateKey="
+            + second.forms()[0]["fields"]["sessionKey"]
         )
     assert person.submit(second, decision="allow").status == 400

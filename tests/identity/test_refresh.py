@@ -36,7 +36,9 @@ def shop(
     person: Person, client_id: str = "shop", scope: str | None = None, **more: str
 ) -> dict[str, Any]:
     code = code_for(person, client_id, SHOP, scope=scope, **more)
-    answer = redeem(person, code, authorization=basic(client_id, "s"), redirect_uri=SHOP)
+    answer = redeem(
+        person, code, authorization=basic(client_id, "s"), redirect_uri=SHOP
+    )
     assert answer.status == 200, answer.text
     return answer.json()
 
@@ -47,11 +49,19 @@ def test_refreshing_rotates_and_reuse_ends_the_family_at_the_gateway_too(
     first = tokens_for(person)
     second = refresh(person, first["refresh_token"]).json()
     third = refresh(person, second["refresh_token"]).json()
-    assert len({first["refresh_token"], second["refresh_token"], third["refresh_token"]}) == 3
+    assert (
+        len({first["refresh_token"], second["refresh_token"], third["refresh_token"]})
+        == 3
+    )
     assert error_of(refresh(person, first["refresh_token"])) == (400, "invalid_grant")
     assert error_of(refresh(person, third["refresh_token"])) == (400, "invalid_grant")
-    revoked = {item.jti for item in Revocations(Database.open(tmp_path / "kapi.db")).active(NOW)}
-    assert {claims_of(item["access_token"])["jti"] for item in (first, second, third)} <= revoked
+    revoked = {
+        item.jti
+        for item in Revocations(Database.open(tmp_path / "kapi.db")).active(NOW)
+    }
+    assert {
+        claims_of(item["access_token"])["jti"] for item in (first, second, third)
+    } <= revoked
 
 
 def test_of_fifty_parallel_uses_one_wins(app: Any, person: Person) -> None:
@@ -85,7 +95,10 @@ def test_within_a_grace_a_lost_answer_may_be_asked_for_again(
     assert following.status == 200
     # Once the answer to the second try was used, the first token is a thief's.
     assert error_of(refresh(person, first["refresh_token"])) == (400, "invalid_grant")
-    assert error_of(refresh(person, following.json()["refresh_token"])) == (400, "invalid_grant")
+    assert error_of(refresh(person, following.json()["refresh_token"])) == (
+        400,
+        "invalid_grant",
+    )
     late = tokens_for(person)
     refresh(person, late["refresh_token"])
     clock.now += 11
@@ -107,7 +120,9 @@ def test_idle_and_absolute_lifetimes(person: Person, clock: Clock) -> None:
     assert error_of(refresh(person, idle)) == (400, "invalid_grant")
 
 
-def test_scope_may_become_less_for_one_access_token_but_never_more(person: Person) -> None:
+def test_scope_may_become_less_for_one_access_token_but_never_more(
+    person: Person,
+) -> None:
     first = shop(person, scope="openid a b")
     less = refresh(person, first["refresh_token"], S, scope="b ").json()
     assert less["scope"] == claims_of(less["access_token"])["scope"] == "b"
@@ -119,7 +134,9 @@ def test_scope_may_become_less_for_one_access_token_but_never_more(person: Perso
     assert claims_of(whole["id_token"])["auth_time"] == NOW
 
 
-def test_a_refreshed_id_token_is_about_the_same_sign_in(person: Person, clock: Clock) -> None:
+def test_a_refreshed_id_token_is_about_the_same_sign_in(
+    person: Person, clock: Clock
+) -> None:
     first = shop(person, scope="openid", nonce="n")
     clock.now += 100
     second = refresh(person, first["refresh_token"], S).json()
@@ -130,7 +147,11 @@ def test_a_refreshed_id_token_is_about_the_same_sign_in(person: Person, clock: C
         after["aud"],
         after["auth_time"],
     )
-    assert (after["iat"], "nonce" in after, "nonce" in before) == (NOW + 100, False, True)
+    assert (after["iat"], "nonce" in after, "nonce" in before) == (
+        NOW + 100,
+        False,
+        True,
+    )
 
 
 def test_another_client_cannot_use_it_nor_end_the_family(person: Person) -> None:
@@ -147,7 +168,9 @@ def test_which_clients_get_one(person: Person) -> None:
     )
 
 
-@pytest.mark.parametrize("token", ["", "x", "x" * 43, "x" * 50_000, "\0", "' OR 1=1 --", "a.b.c"])
+@pytest.mark.parametrize(
+    "token", ["", "x", "x" * 43, "x" * 50_000, "\0", "' OR 1=1 --", "a.b.c"]
+)
 def test_tokens_that_nobody_issued(person: Person, token: str) -> None:
     assert error_of(refresh(person, token)) == (
         400,
@@ -155,7 +178,9 @@ def test_tokens_that_nobody_issued(person: Person, token: str) -> None:
     )
 
 
-def test_families_survive_a_restart(tmp_path: Path, with_keys: Path, clock: Clock) -> None:
+def test_families_survive_a_restart(
+    tmp_path: Path, with_keys: Path, clock: Clock
+) -> None:
     shutil.copy(with_keys, tmp_path / "kapi.db")
     person = person_at(provider_app(tmp_path, clock, client()))
     used, kept = tokens_for(person), tokens_for(person)
@@ -191,12 +216,19 @@ def steady(tmp_path: Path, with_keys: Path, clock: Clock) -> Person:
     shutil.copy(with_keys, tmp_path / "kapi.db")
     return person_at(
         provider_app(
-            tmp_path, clock, STEADY, HELD, refresh_token_idle=100, refresh_token_lifetime=250
+            tmp_path,
+            clock,
+            STEADY,
+            HELD,
+            refresh_token_idle=100,
+            refresh_token_lifetime=250,
         )
     )
 
 
-def test_a_client_without_rotation_keeps_its_refresh_token(steady: Person, clock: Clock) -> None:
+def test_a_client_without_rotation_keeps_its_refresh_token(
+    steady: Person, clock: Clock
+) -> None:
     """FAPI 2.0 §5.3.2.1."""
     token = shop(steady, "steady", scope="openid a")["refresh_token"]
     answers = [refresh(steady, token, basic("steady", "s")).json() for _ in range(3)]
@@ -215,7 +247,10 @@ def test_each_use_keeps_it_from_expiring_until_the_authorization_ends(
     clock.now += 51
     assert refresh(steady, token, basic("steady", "s")).status == 200
     clock.now += 2
-    assert error_of(refresh(steady, token, basic("steady", "s"))) == (400, "invalid_grant")
+    assert error_of(refresh(steady, token, basic("steady", "s"))) == (
+        400,
+        "invalid_grant",
+    )
 
 
 def test_it_ends_unused_when_idle_and_when_revoked(
@@ -223,7 +258,10 @@ def test_it_ends_unused_when_idle_and_when_revoked(
 ) -> None:
     idle = shop(steady, "steady")["refresh_token"]
     clock.now += 101
-    assert error_of(refresh(steady, idle, basic("steady", "s"))) == (400, "invalid_grant")
+    assert error_of(refresh(steady, idle, basic("steady", "s"))) == (
+        400,
+        "invalid_grant",
+    )
     token = shop(steady, "steady", prompt="login")["refresh_token"]
     access = refresh(steady, token, basic("steady", "s")).json()["access_token"]
     body = f"token={token}".encode()
@@ -233,9 +271,13 @@ def test_it_ends_unused_when_idle_and_when_revoked(
         .status
         == 200
     )
-    assert error_of(refresh(steady, token, basic("steady", "s"))) == (400, "invalid_grant")
+    assert error_of(refresh(steady, token, basic("steady", "s"))) == (
+        400,
+        "invalid_grant",
+    )
     revoked = {
-        item.jti for item in Revocations(Database.open(tmp_path / "kapi.db")).active(clock.now)
+        item.jti
+        for item in Revocations(Database.open(tmp_path / "kapi.db")).active(clock.now)
     }
     assert claims_of(access)["jti"] in revoked
 
@@ -249,15 +291,26 @@ def test_what_was_used_while_tokens_rotated_stays_used(
     second = refresh(person, first, basic("steady", "s")).json()["refresh_token"]
     person = person_at(provider_app(tmp_path, clock, STEADY))
     assert refresh(person, second, basic("steady", "s")).status == 200
-    assert error_of(refresh(person, first, basic("steady", "s"))) == (400, "invalid_grant")
-    assert error_of(refresh(person, second, basic("steady", "s"))) == (400, "invalid_grant")
+    assert error_of(refresh(person, first, basic("steady", "s"))) == (
+        400,
+        "invalid_grant",
+    )
+    assert error_of(refresh(person, second, basic("steady", "s"))) == (
+        400,
+        "invalid_grant",
+    )
 
 
 def test_a_public_client_rotates_unless_its_tokens_are_bound() -> None:
     """RFC 9700 §2.2.2."""
     bare = client(
-        "bare", secret="", token_endpoint_auth_method="none", refresh_token_rotation=False
+        "bare",
+        secret="",
+        token_endpoint_auth_method="none",
+        refresh_token_rotation=False,
     )
-    assert [text.partition(":")[0] for text in client_mistakes(bare)] == ["refresh_token_rotation"]
+    assert [text.partition(":")[0] for text in client_mistakes(bare)] == [
+        "refresh_token_rotation"
+    ]
     assert not list(client_mistakes(HELD))
     assert not list(client_mistakes(STEADY))

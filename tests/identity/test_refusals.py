@@ -29,7 +29,10 @@ TOKEN_PATH, PAR, CIBA_PATH, DEVICE_PATH = (
     "/oauth2/device_authorization",
 )
 TOKEN_URL = f"https://idp.am.wso2.com:9095{TOKEN_PATH}"
-DEVICE, CIBA = "urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"
+DEVICE, CIBA = (
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:openid:params:grant-type:ciba",
+)
 OWN = {"grant_type": "client_credentials"}
 CODE = {"response_type": "code", "redirect_uri": "https://shop.example/cb"}
 GRANTS = ("authorization_code", "refresh_token", "client_credentials", DEVICE, CIBA)
@@ -50,7 +53,11 @@ class Provider:
         self.app: Any = provider_app(folder, self.clock, *CLIENTS, dpop_nonce=True)
 
     def post(
-        self, path: str, body: dict[str, str] | bytes, caller: str | None = "shop", **headers: str
+        self,
+        path: str,
+        body: dict[str, str] | bytes,
+        caller: str | None = "shop",
+        **headers: str,
     ) -> Answer:
         sent = {"authorization": basic(caller, "s")} if caller else {}
         return call(
@@ -62,7 +69,9 @@ class Provider:
         )
 
     def bearer(self, scope: str, caller: str = "other") -> dict[str, str]:
-        token = self.post(TOKEN_PATH, {**OWN, "scope": scope}, caller).json()["access_token"]
+        token = self.post(TOKEN_PATH, {**OWN, "scope": scope}, caller).json()[
+            "access_token"
+        ]
         return {"authorization": f"Bearer {token}"}
 
     def userinfo(self, **headers: str) -> Answer:
@@ -71,7 +80,12 @@ class Provider:
     def register(self, headers: dict[str, str], **metadata: Any) -> Answer:
         body = json.dumps({"client_name": "x", **metadata}).encode()
         return call(
-            self.app, "POST", "/dcr/register", body, content_type="application/json", **headers
+            self.app,
+            "POST",
+            "/dcr/register",
+            body,
+            content_type="application/json",
+            **headers,
         )
 
     def polled(self, times: int = 1, later: int = 0) -> Answer:
@@ -86,7 +100,9 @@ class Provider:
         person = person_at(self.app)
         page = person.open(f"/device?user_code={asked['user_code']}")
         person.submit(person.sign_in(page), decision="deny")
-        return self.post(TOKEN_PATH, {"grant_type": DEVICE, "device_code": asked["device_code"]})
+        return self.post(
+            TOKEN_PATH, {"grant_type": DEVICE, "device_code": asked["device_code"]}
+        )
 
     def flooded_with_proofs(self) -> Answer:
         end = self.clock.now + 300
@@ -141,7 +157,9 @@ class Provider:
             return got
 
         start, *rest = asyncio.run(ask())
-        return Answer(start["status"], {}, b"".join(message["body"] for message in rest))
+        return Answer(
+            start["status"], {}, b"".join(message["body"] for message in rest)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +169,9 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Provider:
 
 REQUESTS: dict[str, Callable[[Provider], Answer]] = {
     "invalid_request": lambda p: p.post(TOKEN_PATH, b"grant_type=a&grant_type=b"),
-    "invalid_media_type": lambda p: p.post(TOKEN_PATH, b"{}", content_type="application/json"),
+    "invalid_media_type": lambda p: p.post(
+        TOKEN_PATH, b"{}", content_type="application/json"
+    ),
     "unsupported_grant_type": lambda p: p.post(TOKEN_PATH, {"grant_type": "implicit"}),
     "unauthorized_client": lambda p: p.post(
         TOKEN_PATH, {"grant_type": "authorization_code"}, "other"
@@ -160,10 +180,16 @@ REQUESTS: dict[str, Callable[[Provider], Answer]] = {
     "unauthorized_ciba": lambda p: p.post(CIBA_PATH, {}, "other"),
     "invalid_grant": lambda p: p.post(
         TOKEN_PATH,
-        {"grant_type": "authorization_code", "code": "x", "redirect_uri": CODE["redirect_uri"]},
+        {
+            "grant_type": "authorization_code",
+            "code": "x",
+            "redirect_uri": CODE["redirect_uri"],
+        },
     ),
     "not_yours": lambda p: p.post(
-        "/oauth2/revoke", {"token": p.bearer("a", "shop")["authorization"].split(" ")[1]}, "other"
+        "/oauth2/revoke",
+        {"token": p.bearer("a", "shop")["authorization"].split(" ")[1]},
+        "other",
     ),
     "invalid_scope": lambda p: p.post(TOKEN_PATH, {**OWN, "scope": "c"}),
     "invalid_target": lambda p: p.post(TOKEN_PATH, {**OWN, "resource": "x"}),
@@ -178,9 +204,13 @@ REQUESTS: dict[str, Callable[[Provider], Answer]] = {
     "slow_down": lambda p: p.polled(2),
     "expired_token": lambda p: p.polled(later=601),
     "access_denied": lambda p: p.denied(),
-    "unsupported_response_type": lambda p: p.post(PAR, {**CODE, "response_type": "token"}),
+    "unsupported_response_type": lambda p: p.post(
+        PAR, {**CODE, "response_type": "token"}
+    ),
     "invalid_request_object": lambda p: p.post(PAR, {"request": "x"}),
-    "unknown_user_id": lambda p: p.post(CIBA_PATH, {"scope": "openid", "login_hint": "nobody"}),
+    "unknown_user_id": lambda p: p.post(
+        CIBA_PATH, {"scope": "openid", "login_hint": "nobody"}
+    ),
     "invalid_binding_message": lambda p: p.post(
         CIBA_PATH, {"scope": "openid", "login_hint": "x", "binding_message": "x" * 65}
     ),
@@ -204,7 +234,9 @@ REQUESTS: dict[str, Callable[[Provider], Answer]] = {
         p.app, "GET", "/dcr/register/x", b"", authorization="Bearer x"
     ),
     "too_many_proofs": lambda p: p.flooded_with_proofs(),
-    "too_many_waiting": lambda p: [p.post(PAR, CODE, "pushes") for _ in range(MOST + 1)][-1],
+    "too_many_waiting": lambda p: [
+        p.post(PAR, CODE, "pushes") for _ in range(MOST + 1)
+    ][-1],
     "too_large": lambda p: p.post(TOKEN_PATH, b"x" * 65537),
 }
 ELSEWHERE = {"page", "too_slow"}
@@ -232,6 +264,6 @@ def test_a_page_says_no(provider: Provider) -> None:
 
 def test_every_refusal_is_proved_and_every_one_that_a_row_names_is_there() -> None:
     assert set(REQUESTS) | ELSEWHERE == set(CATALOGUE.refusals)
-    assert {name for row in CATALOGUE.operations.values() for name in row.refuses} <= set(
-        CATALOGUE.refusals
-    )
+    assert {
+        name for row in CATALOGUE.operations.values() for name in row.refuses
+    } <= set(CATALOGUE.refusals)

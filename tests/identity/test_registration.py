@@ -31,9 +31,13 @@ APK = {
 TOKEN = "an initial access token"
 
 
-def app_of(folder: Path, registration: RegistrationSettings, listen: str = "127.0.0.1") -> Any:
+def app_of(
+    folder: Path, registration: RegistrationSettings, listen: str = "127.0.0.1"
+) -> Any:
     settings = Settings(
-        folder, IdentitySettings(registration=registration), GatewaySettings(listen=listen)
+        folder,
+        IdentitySettings(registration=registration),
+        GatewaySettings(listen=listen),
     )
     return identity_app(settings, Store.open(folder / "kapi.db"), lambda: NOW)
 
@@ -44,7 +48,12 @@ def app(tmp_path: Path) -> Any:
 
 
 def send(
-    app: Any, method: str, path: str, value: Any = None, token: str = TOKEN, **headers: Any
+    app: Any,
+    method: str,
+    path: str,
+    value: Any = None,
+    token: str = TOKEN,
+    **headers: Any,
 ) -> Any:
     headers = (
         {"content_type": "application/json"}
@@ -52,7 +61,11 @@ def send(
         | headers
     )
     body = (
-        b"" if value is None else value if isinstance(value, bytes) else json.dumps(value).encode()
+        b""
+        if value is None
+        else value
+        if isinstance(value, bytes)
+        else json.dumps(value).encode()
     )
     return call(app, method, path, body, **headers)
 
@@ -74,7 +87,10 @@ def test_apks_payload(app: Any) -> None:
         made["registration_client_uri"]
         == f"https://idp.am.wso2.com:9095/dcr/register/{made['client_id']}"
     )
-    assert call(app, authorization=basic(made["client_id"], made["client_secret"])).status == 200
+    assert (
+        call(app, authorization=basic(made["client_id"], made["client_secret"])).status
+        == 200
+    )
     assert call(app, authorization=basic(made["client_id"], "no")).status == 401
 
 
@@ -91,7 +107,12 @@ def test_another_worker_takes_it_up(tmp_path: Path) -> None:
     first = app_of(tmp_path, RegistrationSettings(initial_access_token=TOKEN))
     made = registered(first)
     second = app_of(tmp_path, RegistrationSettings())
-    assert call(second, authorization=basic(made["client_id"], made["client_secret"])).status == 200
+    assert (
+        call(
+            second, authorization=basic(made["client_id"], made["client_secret"])
+        ).status
+        == 200
+    )
 
 
 def test_a_client_manages_itself(app: Any) -> None:
@@ -104,36 +125,58 @@ def test_a_client_manages_itself(app: Any) -> None:
         app,
         "PUT",
         path,
-        {"client_name": "New", "grant_types": ["client_credentials"], "redirect_uris": []},
+        {
+            "client_name": "New",
+            "grant_types": ["client_credentials"],
+            "redirect_uris": [],
+        },
         own,
     )
-    assert (changed.status, changed.json()["client_name"], changed.json()["grant_types"]) == (
+    assert (
+        changed.status,
+        changed.json()["client_name"],
+        changed.json()["grant_types"],
+    ) == (
         200,
         "New",
         ["client_credentials"],
     )
     assert "client_secret" not in changed.json()
-    assert call(app, authorization=basic(made["client_id"], made["client_secret"])).status == 200
+    assert (
+        call(app, authorization=basic(made["client_id"], made["client_secret"])).status
+        == 200
+    )
     code = urlencode({"grant_type": "authorization_code", "code": "x"}).encode()
     assert (
-        call(app, body=code, authorization=basic(made["client_id"], made["client_secret"])).json()[
-            "error"
-        ]
+        call(
+            app,
+            body=code,
+            authorization=basic(made["client_id"], made["client_secret"]),
+        ).json()["error"]
         == "unauthorized_client"
     )
     assert send(app, "DELETE", path, token=own).status == 204
-    assert call(app, authorization=basic(made["client_id"], made["client_secret"])).status == 401
+    assert (
+        call(app, authorization=basic(made["client_id"], made["client_secret"])).status
+        == 401
+    )
     assert send(app, "GET", path, token=own).status == 401
 
 
 def test_a_token_of_a_removed_client_is_not_active(app: Any) -> None:
     made = registered(app)
     own = basic(made["client_id"], made["client_secret"])
-    body = urlencode({"token": call(app, authorization=own).json()["access_token"]}).encode()
-    asked = partial(call, app, path="/oauth2/introspect", body=body, authorization=basic())
+    body = urlencode(
+        {"token": call(app, authorization=own).json()["access_token"]}
+    ).encode()
+    asked = partial(
+        call, app, path="/oauth2/introspect", body=body, authorization=basic()
+    )
     assert asked().json()["active"] is True
     path = f"{PATH}/{made['client_id']}"
-    assert send(app, "DELETE", path, token=made["registration_access_token"]).status == 204
+    assert (
+        send(app, "DELETE", path, token=made["registration_access_token"]).status == 204
+    )
     assert asked().json() == {"active": False}
 
 
@@ -162,17 +205,45 @@ WRONG: dict[str, tuple[Any, str, int]] = {
     "empty name": (APK | {"client_name": ""}, "invalid_client_metadata", 100150),
     "name is a number": (APK | {"client_name": 7}, "invalid_client_metadata", 0),
     "no grants": (APK | {"grant_types": []}, "invalid_client_metadata", 100151),
-    "unknown grant": (APK | {"grant_types": ["magic"]}, "invalid_client_metadata", 100153),
-    "password grant": (APK | {"grant_types": ["password"]}, "invalid_client_metadata", 100153),
-    "grants are text": (APK | {"grant_types": "client_credentials"}, "invalid_client_metadata", 0),
+    "unknown grant": (
+        APK | {"grant_types": ["magic"]},
+        "invalid_client_metadata",
+        100153,
+    ),
+    "password grant": (
+        APK | {"grant_types": ["password"]},
+        "invalid_client_metadata",
+        100153,
+    ),
+    "grants are text": (
+        APK | {"grant_types": "client_credentials"},
+        "invalid_client_metadata",
+        0,
+    ),
     "code grant without redirect": ({"client_name": "x"}, "invalid_redirect_uri", 0),
-    "javascript": (APK | {"redirect_uris": ["javascript:alert(1)"]}, "invalid_redirect_uri", 0),
-    "fragment": (APK | {"redirect_uris": ["https://a.example/#x"]}, "invalid_redirect_uri", 0),
-    "user name": (APK | {"redirect_uris": ["https://a@b.example/"]}, "invalid_redirect_uri", 0),
+    "javascript": (
+        APK | {"redirect_uris": ["javascript:alert(1)"]},
+        "invalid_redirect_uri",
+        0,
+    ),
+    "fragment": (
+        APK | {"redirect_uris": ["https://a.example/#x"]},
+        "invalid_redirect_uri",
+        0,
+    ),
+    "user name": (
+        APK | {"redirect_uris": ["https://a@b.example/"]},
+        "invalid_redirect_uri",
+        0,
+    ),
     "relative": (APK | {"redirect_uris": ["/cb"]}, "invalid_redirect_uri", 0),
     "redirect is a number": (APK | {"redirect_uris": [7]}, "invalid_redirect_uri", 0),
     "implicit": (APK | {"response_types": ["token"]}, "invalid_client_metadata", 0),
-    "unknown method": (APK | {"token_endpoint_auth_method": "magic"}, "invalid_client_metadata", 0),
+    "unknown method": (
+        APK | {"token_endpoint_auth_method": "magic"},
+        "invalid_client_metadata",
+        0,
+    ),
     "secret that signs": (
         APK | {"token_endpoint_auth_method": "client_secret_jwt"},
         "invalid_client_metadata",
@@ -223,7 +294,11 @@ WRONG: dict[str, tuple[Any, str, int]] = {
         "invalid_client_metadata",
         0,
     ),
-    "logo is a script": (APK | {"logo_uri": "javascript:alert(1)"}, "invalid_client_metadata", 0),
+    "logo is a script": (
+        APK | {"logo_uri": "javascript:alert(1)"},
+        "invalid_client_metadata",
+        0,
+    ),
     "contacts are text": (APK | {"contacts": "me"}, "invalid_client_metadata", 0),
     "very long name": (APK | {"client_name": "x" * 5000}, "invalid_client_metadata", 0),
     "an algorithm without a key": (
@@ -283,7 +358,9 @@ def test_wrong_metadata(app: Any, case: str) -> None:
 
 
 def test_other_media_types(app: Any) -> None:
-    answer = send(app, "POST", PATH, APK, content_type="application/x-www-form-urlencoded")
+    answer = send(
+        app, "POST", PATH, APK, content_type="application/x-www-form-urlencoded"
+    )
     assert (answer.status, answer.json()["error"]) == (400, "invalid_client_metadata")
     assert send(app, "GET", PATH).status == 405
     assert send(app, "POST", f"{PATH}/x", APK).status == 405
@@ -294,9 +371,9 @@ def test_who_may_register(tmp_path: Path) -> None:
     for token in ("", "x", TOKEN):
         answer = send(closed, "POST", PATH, APK, token)
         assert (answer.status, answer.json()["error"]) == (401, "invalid_token")
-    access = call(closed, body=CC + b"&scope=kapi:clients", authorization=basic()).json()[
-        "access_token"
-    ]
+    access = call(
+        closed, body=CC + b"&scope=kapi:clients", authorization=basic()
+    ).json()["access_token"]
     assert send(closed, "POST", PATH, APK, access).status == 201
     weak = call(closed, body=CC, authorization=basic()).json()["access_token"]
     answer = send(closed, "POST", PATH, APK, weak)
@@ -309,7 +386,9 @@ def test_open_registration_gives_few_scopes_and_only_here(tmp_path: Path) -> Non
     asking = CC + b"&scope=apk:api_create"
     assert (
         call(
-            everybody, body=asking, authorization=basic(made["client_id"], made["client_secret"])
+            everybody,
+            body=asking,
+            authorization=basic(made["client_id"], made["client_secret"]),
         ).json()["error"]
         == "invalid_scope"
     )
@@ -317,9 +396,14 @@ def test_open_registration_gives_few_scopes_and_only_here(tmp_path: Path) -> Non
     assert (answer.status, answer.json()["error"]) == (400, "invalid_client_metadata")
     # A client keeps to what it may ask for.
     path, own = f"{PATH}/{made['client_id']}", made["registration_access_token"]
-    assert send(everybody, "PUT", path, APK | {"scope": "apk:api_create"}, own).status == 400
     assert (
-        send(everybody, "PUT", path, APK | {"scope": " default openid "}, own).json()["scope"]
+        send(everybody, "PUT", path, APK | {"scope": "apk:api_create"}, own).status
+        == 400
+    )
+    assert (
+        send(everybody, "PUT", path, APK | {"scope": " default openid "}, own).json()[
+            "scope"
+        ]
         == "default openid"
     )
     network = app_of(tmp_path, RegistrationSettings(open=True), listen="0.0.0.0")
@@ -339,7 +423,10 @@ def test_what_may_not_be_changed(app: Any) -> None:
         {"client_id_issued_at": 1},
     ):
         answer = send(app, "PUT", path, APK | more, own)
-        assert (answer.status, answer.json()["error"]) == (400, "invalid_client_metadata")
+        assert (answer.status, answer.json()["error"]) == (
+            400,
+            "invalid_client_metadata",
+        )
     kept = send(
         app,
         "PUT",
@@ -352,13 +439,16 @@ def test_what_may_not_be_changed(app: Any) -> None:
 
 def test_a_secret_comes_and_goes_with_the_method(app: Any) -> None:
     made = registered(
-        app, APK | {"token_endpoint_auth_method": "private_key_jwt", "jwks": public(key())}
+        app,
+        APK | {"token_endpoint_auth_method": "private_key_jwt", "jwks": public(key())},
     )
     assert "client_secret" not in made
     path, own = f"{PATH}/{made['client_id']}", made["registration_access_token"]
     with_secret = send(app, "PUT", path, APK, own).json()
     assert (
-        call(app, authorization=basic(made["client_id"], with_secret["client_secret"])).status
+        call(
+            app, authorization=basic(made["client_id"], with_secret["client_secret"])
+        ).status
         == 200
     )
     send(
@@ -369,7 +459,9 @@ def test_a_secret_comes_and_goes_with_the_method(app: Any) -> None:
         own,
     )
     assert (
-        call(app, authorization=basic(made["client_id"], with_secret["client_secret"])).status
+        call(
+            app, authorization=basic(made["client_id"], with_secret["client_secret"])
+        ).status
         == 401
     )
 
@@ -394,23 +486,34 @@ def app_with_pages(folder: Path, pages: dict[str, Any]) -> Any:
     def get(url: str, **_: Any) -> bytes:
         if url not in pages:
             raise Problem(406, "909044", "x", "answered 404")
-        return pages[url] if isinstance(pages[url], bytes) else json.dumps(pages[url]).encode()
+        return (
+            pages[url]
+            if isinstance(pages[url], bytes)
+            else json.dumps(pages[url]).encode()
+        )
 
     settings = Settings(
-        folder, IdentitySettings(registration=RegistrationSettings(initial_access_token=TOKEN))
+        folder,
+        IdentitySettings(registration=RegistrationSettings(initial_access_token=TOKEN)),
     )
     return identity_app(settings, Store.open(folder / "kapi.db"), lambda: NOW, get)
 
 
 def test_a_sector_lists_the_redirect_uris_of_its_clients(tmp_path: Path) -> None:
-    pages: dict[str, Any] = {SECTOR: [*TWO_HOSTS["redirect_uris"], "https://c.example/cb"]}
+    pages: dict[str, Any] = {
+        SECTOR: [*TWO_HOSTS["redirect_uris"], "https://c.example/cb"]
+    }
     app = app_with_pages(tmp_path, pages)
     made = registered(app, APK | TWO_HOSTS)
     assert {name: made[name] for name in TWO_HOSTS} == TWO_HOSTS
     path, own = f"{PATH}/{made['client_id']}", made["registration_access_token"]
     assert send(app, "GET", path, token=own).json()["sector_identifier_uri"] == SECTOR
     # A client that changes is checked again.
-    changed = APK | TWO_HOSTS | {"redirect_uris": ["https://a.example/cb", "https://d.example/cb"]}
+    changed = (
+        APK
+        | TWO_HOSTS
+        | {"redirect_uris": ["https://a.example/cb", "https://d.example/cb"]}
+    )
     refused = send(app, "PUT", path, changed, own)
     assert (refused.status, refused.json()["error"]) == (400, "invalid_client_metadata")
     assert "https://d.example/cb" in refused.json()["error_description"]
@@ -455,10 +558,14 @@ def test_clients_of_one_sector_see_the_same_subject(tmp_path: Path) -> None:
             )
         )
     )
-    provider = provider_of(Settings(tmp_path, identity), Store.open(tmp_path / "kapi.db"))
+    provider = provider_of(
+        Settings(tmp_path, identity), Store.open(tmp_path / "kapi.db")
+    )
     clients = {name: provider.clients.get(name) for name in "abcd"}
     subjects = {
-        name: subject_for(provider, client, "ada") for name, client in clients.items() if client
+        name: subject_for(provider, client, "ada")
+        for name, client in clients.items()
+        if client
     }
     assert subjects["a"] == subjects["b"]
     assert len(set(subjects.values())) == 3
@@ -486,9 +593,9 @@ def test_a_client_cannot_give_itself_more(app: Any) -> None:
     one, other = (
         introspected(
             app,
-            call(app, authorization=basic(made["client_id"], made["client_secret"])).json()[
-                "access_token"
-            ],
+            call(
+                app, authorization=basic(made["client_id"], made["client_secret"])
+            ).json()["access_token"],
             made,
         )
         for made in (plain, more)
@@ -536,7 +643,8 @@ def test_registered_members_come_back(app: Any) -> None:
 
 def test_another_worker_knows_a_new_client_at_once(tmp_path: Path) -> None:
     registering, other = (
-        app_of(tmp_path, RegistrationSettings(initial_access_token=TOKEN)) for _ in range(2)
+        app_of(tmp_path, RegistrationSettings(initial_access_token=TOKEN))
+        for _ in range(2)
     )
     made = registered(registering)
     answer = call(
@@ -556,4 +664,7 @@ def test_the_kind_of_an_application_restricts_its_redirect_uris(app: Any) -> Non
     assert made["application_type"] == "native"
     for kind in ("web", "desktop", 7):
         refused = send(app, "POST", PATH, {**native, "application_type": kind})
-        assert (refused.status, refused.json()["error"]) == (400, "invalid_client_metadata")
+        assert (refused.status, refused.json()["error"]) == (
+            400,
+            "invalid_client_metadata",
+        )

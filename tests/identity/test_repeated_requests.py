@@ -28,8 +28,12 @@ from token_parts import header_and_claims
 
 API = "https://api.example"
 CLIENTS = (
-    ClientSettings(id="a", secret="s", resources=("*",), claims={"tier": "${request.tier}"}),
-    ClientSettings(id="at", secret="s", access_token_format="at+jwt", organization="blue"),
+    ClientSettings(
+        id="a", secret="s", resources=("*",), claims={"tier": "${request.tier}"}
+    ),
+    ClientSettings(
+        id="at", secret="s", access_token_format="at+jwt", organization="blue"
+    ),
     ClientSettings(id="bound", secret="s", dpop_bound_access_tokens=True),
 )
 RESOURCES = (ResourceSettings(resource=API, token_lifetime=60),)
@@ -43,7 +47,9 @@ class Clock:
 @pytest.fixture
 def provider(tmp_path: Path) -> Provider:
     identity = IdentitySettings(clients=CLIENTS, resources=RESOURCES)
-    return provider_of(Settings(Path("/nowhere"), identity), Store.open(tmp_path / "kapi.db"))
+    return provider_of(
+        Settings(Path("/nowhere"), identity), Store.open(tmp_path / "kapi.db")
+    )
 
 
 class Deciding(TokenEndpoints):
@@ -80,7 +86,14 @@ def asked(
 
 @pytest.mark.parametrize("client", ["a", "at"])
 @pytest.mark.parametrize(
-    "more", [b"", b"&scope=x+y", b"&resource=" + API.encode(), b"&tier=gold", b"&tier=%22%7D%C3%A9"]
+    "more",
+    [
+        b"",
+        b"&scope=x+y",
+        b"&resource=" + API.encode(),
+        b"&tier=gold",
+        b"&tier=%22%7D%C3%A9",
+    ],
 )
 def test_the_second_answer_differs_in_id_and_times_only(
     provider: Provider, lane: Lane, client: str, more: bytes
@@ -108,7 +121,9 @@ def test_the_second_answer_differs_in_id_and_times_only(
 def test_every_token_is_counted(provider: Provider, lane: Lane) -> None:
     for _ in range(3):
         asked(lane)
-    assert provider.figures.rows()["kapi_tokens_issued_total"] == [(["client_credentials", "a"], 3)]
+    assert provider.figures.rows()["kapi_tokens_issued_total"] == [
+        (["client_credentials", "a"], 3)
+    ]
 
 
 def test_other_credentials_are_checked(lane: Lane) -> None:
@@ -153,7 +168,9 @@ def test_a_request_of_another_form_is_decided_each_time(
 ) -> None:
     headers = [("host", "idp.am.wso2.com"), ("content-type", FORM), *sent]
     for _ in range(2):
-        answer = lane(b"/oauth2/token", [(a.encode(), b.encode()) for a, b in headers], body)
+        answer = lane(
+            b"/oauth2/token", [(a.encode(), b.encode()) for a, b in headers], body
+        )
         assert answer is not None
         assert b" 200 " in answer
     assert endpoints.decided == 2
@@ -166,7 +183,11 @@ def test_a_request_of_another_form_is_decided_each_time(
 def test_what_was_granted_does_not_count_for_other_headers(
     endpoints: Deciding, lane: Lane, name: str, value: str
 ) -> None:
-    headers = {"host": "idp.am.wso2.com", "content-type": FORM, "authorization": basic("a", "s")}
+    headers = {
+        "host": "idp.am.wso2.com",
+        "content-type": FORM,
+        "authorization": basic("a", "s"),
+    }
     for given in (headers, headers | {name: value}):
         lane(b"/oauth2/token", [(a.encode(), b.encode()) for a, b in given.items()], CC)
     assert endpoints.decided == 2
@@ -193,15 +214,24 @@ def test_new_keys_sign_at_once(provider: Provider, lane: Lane) -> None:
     assert header_and_claims(asked(lane)[1]["access_token"])[0]["kid"] == "fresh"
 
 
-def test_a_changed_and_a_removed_client_are_decided_anew(provider: Provider, lane: Lane) -> None:
+def test_a_changed_and_a_removed_client_are_decided_anew(
+    provider: Provider, lane: Lane
+) -> None:
     made = client_of(ClientSettings(id="r", secret="s"), b"x" * 16)
     row = RegisteredClient(
-        "r", {"settings": {"scopes": ["*"]}, "about": {}}, made.salt, made.digest, "", MADE
+        "r",
+        {"settings": {"scopes": ["*"]}, "about": {}},
+        made.salt,
+        made.digest,
+        "",
+        MADE,
     )
     provider.registered.put(row)
     for _ in range(2):
         assert asked(lane, CC + b"&scope=x", "r")[0] == 200
-    provider.registered.put(replace(row, metadata={"settings": {"scopes": ["y"]}, "about": {}}))
+    provider.registered.put(
+        replace(row, metadata={"settings": {"scopes": ["y"]}, "about": {}})
+    )
     provider.use_clients()
     assert asked(lane, CC + b"&scope=x", "r")[1]["error"] == "invalid_scope"
     assert asked(lane, CC + b"&scope=y", "r")[0] == 200
@@ -212,8 +242,14 @@ def test_a_changed_and_a_removed_client_are_decided_anew(provider: Provider, lan
 
 def test_each_name_of_the_host_has_its_issuer(provider: Provider, lane: Lane) -> None:
     [(other, same)] = provider.by_host.items()
-    for host, issuer in 2 * [("idp.am.wso2.com", provider.issuer), (other, same.issuer)]:
-        assert header_and_claims(asked(lane, host=host)[1]["access_token"])[1]["iss"] == issuer
+    for host, issuer in 2 * [
+        ("idp.am.wso2.com", provider.issuer),
+        (other, same.issuer),
+    ]:
+        assert (
+            header_and_claims(asked(lane, host=host)[1]["access_token"])[1]["iss"]
+            == issuer
+        )
 
 
 def test_a_long_request_is_answered_too(lane: Lane) -> None:

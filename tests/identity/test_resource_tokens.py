@@ -25,7 +25,8 @@ from person import authorize_path, claims_of
 exchange = token_exchange_grant.facts.grant_type
 
 ORDERS, STOCK, LEDGER, SECRET, SHORT = (
-    f"https://{name}.example" for name in ("orders", "stock", "ledger", "secret", "short")
+    f"https://{name}.example"
+    for name in ("orders", "stock", "ledger", "secret", "short")
 )
 RESOURCES = (
     ResourceSettings(ORDERS, "at+jwt", "ES256", 600),
@@ -68,7 +69,11 @@ def ask(
     app: Any, name: str, *resources: str, grant: str = "client_credentials", **more: str
 ) -> Answer:
     body = urlencode(
-        [("grant_type", grant), *(("resource", item) for item in resources), *more.items()]
+        [
+            ("grant_type", grant),
+            *(("resource", item) for item in resources),
+            *more.items(),
+        ]
     )
     return call(app, body=body.encode(), authorization=basic(name, "s"))
 
@@ -77,7 +82,9 @@ def header_of(token: str) -> dict[str, Any]:
     return json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
 
 
-def is_for_orders(app: Any, answer: Answer | Any, lifetime: int = 600) -> dict[str, Any]:
+def is_for_orders(
+    app: Any, answer: Answer | Any, lifetime: int = 600
+) -> dict[str, Any]:
     """An RFC 9068 token signed with ES256 by a key of the JWKS; its claims."""
     token = answer.json()["access_token"]
     header = header_of(token)
@@ -104,7 +111,10 @@ def test_a_resource_gets_the_tokens_it_declared_and_nobody_else_does(app: Any) -
 
 def test_what_a_resource_leaves_open_is_the_clients(app: Any) -> None:
     answer = ask(app, "machine", STOCK).json()
-    assert (header_of(answer["access_token"])["alg"], answer["expires_in"]) == ("RS256", 3600)
+    assert (header_of(answer["access_token"])["alg"], answer["expires_in"]) == (
+        "RS256",
+        3600,
+    )
     assert ask(app, "mine", SHORT).json()["expires_in"] == 30
     assert "." not in ask(app, "mine", SHORT).json()["access_token"], (
         "the client's tokens are opaque"
@@ -118,7 +128,10 @@ def test_what_a_resource_leaves_open_is_the_clients(app: Any) -> None:
 
 def test_one_token_for_several_resources_has_what_all_of_them_take(app: Any) -> None:
     answer = ask(app, "machine", ORDERS, STOCK, SHORT, "https://other.example").json()
-    assert (header_of(answer["access_token"])["alg"], answer["expires_in"]) == ("ES256", 30)
+    assert (header_of(answer["access_token"])["alg"], answer["expires_in"]) == (
+        "ES256",
+        30,
+    )
     for others in ((ORDERS, LEDGER), (SECRET, STOCK)):
         refused = ask(app, "machine", *others)
         assert (refused.status, refused.json()["error"]) == (400, "invalid_target")
@@ -141,7 +154,9 @@ def test_a_person_s_tokens_code_and_refresh(app: Any) -> None:
     person = person_at(app)
     code = allowed(
         person,
-        authorize_path("shop", BACK, resource=ORDERS) + "&" + urlencode({"resource": LEDGER}),
+        authorize_path("shop", BACK, resource=ORDERS)
+        + "&"
+        + urlencode({"resource": LEDGER}),
     ).parameters["code"]
     redeem = {"grant": "authorization_code", "code": code, "redirect_uri": BACK}
     refused = ask(app, "shop", **redeem)
@@ -156,7 +171,10 @@ def test_a_person_s_tokens_code_and_refresh(app: Any) -> None:
     )
     again = ask(app, "shop", LEDGER, grant="refresh_token", refresh_token=token)
     assert again.status == 200, "what was refused took nothing"
-    assert (header_of(again.json()["access_token"])["typ"], again.json()["expires_in"]) == (
+    assert (
+        header_of(again.json()["access_token"])["typ"],
+        again.json()["expires_in"],
+    ) == (
         "JWT",
         3600,
     )
@@ -164,18 +182,32 @@ def test_a_person_s_tokens_code_and_refresh(app: Any) -> None:
 
 def test_a_device_a_password_and_an_exchange(app: Any) -> None:
     is_for_orders(
-        app, ask(app, "old", ORDERS, grant="password", username="org1user", password="org1user")
+        app,
+        ask(
+            app,
+            "old",
+            ORDERS,
+            grant="password",
+            username="org1user",
+            password="org1user",
+        ),
     )
     own = ask(app, "swap").json()["access_token"]
     kind = "urn:ietf:params:oauth:token-type:"
-    swapped = {"grant": exchange, "subject_token": own, "subject_token_type": f"{kind}access_token"}
+    swapped = {
+        "grant": exchange,
+        "subject_token": own,
+        "subject_token_type": f"{kind}access_token",
+    }
     is_for_orders(app, ask(app, "swap", ORDERS, **swapped))
     assert "." not in ask(app, "swap", SECRET, **swapped).json()["access_token"]
-    wanted = ask(app, "swap", SECRET, **swapped, requested_token_type=f"{kind}jwt").json()[
-        "access_token"
-    ]
+    wanted = ask(
+        app, "swap", SECRET, **swapped, requested_token_type=f"{kind}jwt"
+    ).json()["access_token"]
     assert claims_of(wanted)["aud"] == SECRET
-    started = call(app, path="/oauth2/device_authorization", body=b"client_id=tv").json()
+    started = call(
+        app, path="/oauth2/device_authorization", body=b"client_id=tv"
+    ).json()
     person = person_at(app)
     page = person.sign_in(person.open("/device?user_code=" + started["user_code"]))
     person.submit(page, decision="allow")
@@ -197,7 +229,10 @@ def test_a_device_a_password_and_an_exchange(app: Any) -> None:
         ('resource = "https://a.example/#x"', "absolute URI"),
         ('resource = ""', "must not be empty"),
         ('access_token_format = "jwt"', "resource is missing"),
-        ('resource = "https://a.example"\naccess_token_format = "saml"', "'saml' is not known"),
+        (
+            'resource = "https://a.example"\naccess_token_format = "saml"',
+            "'saml' is not known",
+        ),
         (
             'resource = "https://a.example"\naccess_token_signing_alg = "HS256"',
             "'HS256' is not known",
@@ -212,7 +247,9 @@ def test_a_device_a_password_and_an_exchange(app: Any) -> None:
         ),
     ],
 )
-def test_a_faulty_declaration_is_refused_at_start(tmp_path: Path, text: str, message: str) -> None:
+def test_a_faulty_declaration_is_refused_at_start(
+    tmp_path: Path, text: str, message: str
+) -> None:
     (tmp_path / "kapi.toml").write_text(f"[[identity.resources]]\n{text}\n")
     with pytest.raises(SettingsError) as refused:
         read_settings({}, {}, tmp_path)

@@ -21,7 +21,11 @@ from person import Person, authorize_path, claims_of
 
 SHOP = "https://shop.example/cb"
 ALL = ("code", "id_token", "id_token token", "code id_token")
-OLD = client("old", grants=("authorization_code", "implicit", "refresh_token"), response_types=ALL)
+OLD = client(
+    "old",
+    grants=("authorization_code", "implicit", "refresh_token"),
+    response_types=ALL,
+)
 CODE_ONLY = client("code-only")
 
 
@@ -32,7 +36,10 @@ def clock() -> Clock:
 
 @pytest.fixture
 def app(tmp_path: Path, clock: Clock) -> Any:
-    settings = {"front_channel_tokens": True, "registration": RegistrationSettings(open=True)}
+    settings = {
+        "front_channel_tokens": True,
+        "registration": RegistrationSettings(open=True),
+    }
     return provider_app(tmp_path, clock, OLD, CODE_ONLY, **settings)
 
 
@@ -43,7 +50,9 @@ def person(app: Any) -> Person:
 
 def ask(response_type: str, client_id: str = "old", **more: str | None) -> str:
     known: dict[str, str | None] = {"scope": "openid email", "nonce": "n-1"}
-    return authorize_path(client_id, SHOP, response_type=response_type, **(known | more))
+    return authorize_path(
+        client_id, SHOP, response_type=response_type, **(known | more)
+    )
 
 
 def half(value: str) -> str:
@@ -74,7 +83,9 @@ def test_such_an_access_token_can_be_revoked(app: Any, person: Person) -> None:
     token = allowed(person, ask("id_token token")).parameters["access_token"]
     owner = basic("old", "s")
     body = f"token={token}".encode()
-    assert call(app, path="/oauth2/revoke", body=body, authorization=owner).status == 200
+    assert (
+        call(app, path="/oauth2/revoke", body=body, authorization=owner).status == 200
+    )
     told = call(app, path="/oauth2/introspect", body=body, authorization=owner)
     assert told.json() == {"active": False}
 
@@ -160,7 +171,9 @@ def test_a_registration_that_does_not_fit(app: Any, grants: Any, types: Any) -> 
 def register(app: Any, grants: Any, types: Any) -> Any:
     sent = {"redirect_uris": [SHOP], "grant_types": grants, "response_types": types}
     body = json.dumps(sent).encode()
-    return call(app, path="/dcr/register", body=body, content_type="application/json").json()
+    return call(
+        app, path="/dcr/register", body=body, content_type="application/json"
+    ).json()
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,10 @@ def test_the_schedule_shows_a_successor_first_and_lets_it_sign_after_the_overlap
     ):
         world.time = NOW + passed
         rotation.tick()
-        assert (len(world.states()), load_keyring(world.keys).active().kid == "first") == (
+        assert (
+            len(world.states()),
+            load_keyring(world.keys).active().kid == "first",
+        ) == (
             count,
             active_is_first,
         ), passed
@@ -184,7 +187,9 @@ def test_what_makes_no_sense_is_refused(world: World) -> None:
     assert world.states() == {"first": "active"}
 
 
-def test_a_process_that_starts_during_a_rotation_gets_the_new_key(tmp_path: Path) -> None:
+def test_a_process_that_starts_during_a_rotation_gets_the_new_key(
+    tmp_path: Path,
+) -> None:
     store, watch, keyring = open_store(Settings(tmp_path))
     keys = Keys(store.database)
     World(keys).rotation().stage("RS256")

@@ -60,11 +60,17 @@ class World:
         person.sign_in(page, name, organization=organization)
         return person
 
-    def tokens(self, person: Person, client_id: str = "shop", scope: str = "openid") -> Any:
+    def tokens(
+        self, person: Person, client_id: str = "shop", scope: str = "openid"
+    ) -> Any:
         code = code_for(person, client_id, SHOP, scope=scope)
-        return redeem(person, code, authorization=basic(client_id, "s"), redirect_uri=SHOP).json()
+        return redeem(
+            person, code, authorization=basic(client_id, "s"), redirect_uri=SHOP
+        ).json()
 
-    def call(self, path: str, method: str = "GET", caller: str = "", **query: str) -> Any:
+    def call(
+        self, path: str, method: str = "GET", caller: str = "", **query: str
+    ) -> Any:
         """Status and value of the answer."""
         callers = Callers(CallerOf(caller), PLATFORM)
         apis = (
@@ -83,7 +89,9 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, clock: Clock, with_keys: Path) -> Iterator[World]:
     shutil.copy(with_keys, tmp_path / "kapi.db")
-    told = client("told", consent="never", backchannel_logout_uri="https://told.example/out")
+    told = client(
+        "told", consent="never", backchannel_logout_uri="https://told.example/out"
+    )
     clients = (client(), client("other"), client("back", consent="never"), told)
     identity = IdentitySettings(clients=(*IdentitySettings().clients, *clients))
     settings = Settings(Path("/nowhere"), identity)
@@ -123,7 +131,9 @@ def test_sessions_are_listed_without_their_cookie(world: World) -> None:
         },
     )
     assert world.call(f"/api/sessions/{sid}")[1] == world.sessions()[0]
-    assert person.cookies["__Host-kapi-session"] not in json.dumps(world.call("/api/sessions"))
+    assert person.cookies["__Host-kapi-session"] not in json.dumps(
+        world.call("/api/sessions")
+    )
     world.clock.now += 12 * 3600
     assert world.sessions() == []
 
@@ -143,7 +153,11 @@ def test_sessions_are_found_by_person_client_and_organization(world: World) -> N
 
 @pytest.mark.parametrize("kind", ["sessions", "consents"])
 def test_pages_are_bounded_and_follow_each_other(world: World, kind: str) -> None:
-    for name, organization in (("org1user", "org1"), ("org2user", "org2"), ("superAdmin", "")):
+    for name, organization in (
+        ("org1user", "org1"),
+        ("org2user", "org2"),
+        ("superAdmin", ""),
+    ):
         world.tokens(world.person(name, organization))
     found, after = [], ""
     while True:
@@ -158,7 +172,9 @@ def test_pages_are_bounded_and_follow_each_other(world: World, kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ["sessions", "consents"])
-def test_a_caller_of_an_organization_sees_and_ends_its_own_only(world: World, kind: str) -> None:
+def test_a_caller_of_an_organization_sees_and_ends_its_own_only(
+    world: World, kind: str
+) -> None:
     world.tokens(world.person())
     world.tokens(world.person("org2user", "org2"))
     path = f"/api/{kind}"
@@ -176,7 +192,10 @@ def test_a_caller_of_an_organization_sees_and_ends_its_own_only(world: World, ki
 
 def test_a_revoked_session_ends_as_by_a_logout(world: World) -> None:
     person = world.person()
-    bound, offline = world.tokens(person), world.tokens(person, scope="openid offline_access")
+    bound, offline = (
+        world.tokens(person),
+        world.tokens(person, scope="openid offline_access"),
+    )
     unused = code_for(person, "shop", SHOP, scope="openid")
     told = world.tokens(person, "told")
     [session] = world.sessions()
@@ -186,7 +205,10 @@ def test_a_revoked_session_ends_as_by_a_logout(world: World) -> None:
     [(url, form)] = world.notices.sent
     assert url == "https://told.example/out"
     logout = claims_of(parse_qs(form.decode())["logout_token"][0])
-    assert (logout["iss"], logout["sid"]) == (ISSUER, claims_of(told["id_token"])["sid"])
+    assert (logout["iss"], logout["sid"]) == (
+        ISSUER,
+        claims_of(told["id_token"])["sid"],
+    )
     assert error_of(refresh(person, bound["refresh_token"], basic("shop", "s"))) == (
         400,
         "invalid_grant",
@@ -221,7 +243,9 @@ def test_another_session_of_the_person_goes_on(world: World) -> None:
     assert userinfo(other, tokens) == 200
 
 
-def test_a_revoked_consent_ends_what_it_allowed_and_is_asked_again(world: World) -> None:
+def test_a_revoked_consent_ends_what_it_allowed_and_is_asked_again(
+    world: World,
+) -> None:
     person = world.person()
     allowed, kept = (
         world.tokens(person, scope="openid offline_access"),
@@ -257,4 +281,6 @@ def test_a_revoked_consent_ends_what_it_allowed_and_is_asked_again(world: World)
 
 def userinfo(person: Person, tokens: Any) -> int:
     bearer = f"Bearer {tokens['access_token']}"
-    return Person(person.send).ask("GET", "/oauth2/userinfo", authorization=bearer).status
+    return (
+        Person(person.send).ask("GET", "/oauth2/userinfo", authorization=bearer).status
+    )

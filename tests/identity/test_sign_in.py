@@ -11,7 +11,16 @@ from urllib.parse import urlencode
 
 import pytest
 
-from flows import CALLBACK, ISSUER, Clock, code_for, person_at, provider_app, redeem, tokens_for
+from flows import (
+    CALLBACK,
+    ISSUER,
+    Clock,
+    code_for,
+    person_at,
+    provider_app,
+    redeem,
+    tokens_for,
+)
 from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
 from person import Page, Person, authorize_path, claims_of
 
@@ -27,9 +36,24 @@ TRIES = {
     "either of two organizations": ("multiorguser", "multiorguser", "org2", ""),
     "a super admin without organization": ("superAdmin", "superAdmin", "", ""),
     "a person without organizations": ("carol", "carol's own password", "", ""),
-    "wrong password": ("org1user", "nope", "org1", "The user name or the password is not right."),
-    "unknown user": ("nobody", "nobody", "org1", "The user name or the password is not right."),
-    "empty password": ("org1user", "", "org1", "The user name or the password is not right."),
+    "wrong password": (
+        "org1user",
+        "nope",
+        "org1",
+        "The user name or the password is not right.",
+    ),
+    "unknown user": (
+        "nobody",
+        "nobody",
+        "org1",
+        "The user name or the password is not right.",
+    ),
+    "empty password": (
+        "org1user",
+        "",
+        "org1",
+        "The user name or the password is not right.",
+    ),
     "password of another": (
         "org1user",
         "org2user",
@@ -54,7 +78,12 @@ TRIES = {
         "org1",
         "You do not belong to this organization.",
     ),
-    "no organization": ("org1user", "org1user", "", "Give the organization you belong to."),
+    "no organization": (
+        "org1user",
+        "org1user",
+        "",
+        "Give the organization you belong to.",
+    ),
     "name in other case": (
         "ORG1USER",
         "org1user",
@@ -67,7 +96,12 @@ TRIES = {
         "org1",
         "The user name or the password is not right.",
     ),
-    "NUL": ("org1user\0", "org1user\0", "org1", "The user name or the password is not right."),
+    "NUL": (
+        "org1user\0",
+        "org1user\0",
+        "org1",
+        "The user name or the password is not right.",
+    ),
 }
 
 
@@ -117,7 +151,9 @@ def test_an_address_has_only_so_many_tries_with_any_names(
     guesser = person_at(app, x_forwarded_for="10.0.0.1, 203.0.113.7")
     page = login(guesser)
     for number in range(20):
-        guesser.submit(page, username=f"user{number}", password="password1", organization="")
+        guesser.submit(
+            page, username=f"user{number}", password="password1", organization=""
+        )
     assert "Too many tries" in guesser.sign_in(page).text
     # What a caller writes into the header itself does not count: the gateway adds the last address.
     guesser.headers["x_forwarded_for"] = "10.9.9.9, 203.0.113.7"
@@ -137,27 +173,42 @@ def test_wrong_passwords_from_elsewhere_do_not_keep_a_person_out_of_their_own_br
     for number in range(20):
         username = "org1user" if number < 2 else f"user{number}"
         guesser.submit(
-            login(guesser), username=username, password=f"password{number}", organization="org1"
+            login(guesser),
+            username=username,
+            password=f"password{number}",
+            organization="org1",
         )
     assert "Too many tries" in guesser.sign_in(login(guesser)).text
     # Nobody else gets in from there, and in the owner's browser there are not more tries than
     # anywhere else.
-    assert "Too many tries" in owner.sign_in(login(owner), "org2user", organization="org2").text
-    owner.submit(login(owner), username="org1user", password="mistyped", organization="org1")
+    assert (
+        "Too many tries"
+        in owner.sign_in(login(owner), "org2user", organization="org2").text
+    )
+    owner.submit(
+        login(owner), username="org1user", password="mistyped", organization="org1"
+    )
     assert "Allow" in owner.sign_in(login(owner)).text
     owner.cookies.pop("__Host-kapi-session")
     for _ in range(2):
-        owner.submit(login(owner), username="org1user", password="mistyped", organization="org1")
+        owner.submit(
+            login(owner), username="org1user", password="mistyped", organization="org1"
+        )
     assert "Too many tries" in owner.sign_in(login(owner)).text
 
 
-def test_an_ipv6_caller_is_its_whole_network(tmp_path: Path, with_keys: Path, clock: Clock) -> None:
+def test_an_ipv6_caller_is_its_whole_network(
+    tmp_path: Path, with_keys: Path, clock: Clock
+) -> None:
     shutil.copy(with_keys, tmp_path / "kapi.db")
     app = provider_app(tmp_path, clock, login_attempts=1)
     for number in range(10):
         guesser = person_at(app, x_forwarded_for=f"2001:db8:0:7::{number}")
         guesser.submit(
-            login(guesser), username=f"user{number}", password="password1", organization=""
+            login(guesser),
+            username=f"user{number}",
+            password="password1",
+            organization="",
         )
     same, other = (
         person_at(app, x_forwarded_for=address)
@@ -171,7 +222,9 @@ def test_one_click_signs_in_as_a_published_user_and_says_that_nothing_was_proved
     person: Person,
 ) -> None:
     page = login(person, scope="openid")
-    choices = [value for name, value in page.forms()[1]["buttons"] if name == "one_click"]
+    choices = [
+        value for name, value in page.forms()[1]["buttons"] if name == "one_click"
+    ]
     assert choices == [
         "org1user@org1",
         "org2user@org2",
@@ -182,17 +235,25 @@ def test_one_click_signs_in_as_a_published_user_and_says_that_nothing_was_proved
     page = person.submit(page, 1, one_click="multiorguser@org2")
     page = person.submit(page, decision="allow")
     claims = claims_of(redeem(person, page.parameters["code"]).json()["id_token"])
-    assert (claims["sub"], claims["organization"], claims["acr"]) == ("multiorguser", "org2", "0")
+    assert (claims["sub"], claims["organization"], claims["acr"]) == (
+        "multiorguser",
+        "org2",
+        "0",
+    )
     assert "amr" not in claims
 
 
-@pytest.mark.parametrize("choice", ["carol", "org1user", "org1user@org2", "nobody", "superAdmin@"])
+@pytest.mark.parametrize(
+    "choice", ["carol", "org1user", "org1user@org2", "nobody", "superAdmin@"]
+)
 def test_one_click_is_for_no_one_else(person: Person, choice: str) -> None:
     page = person.submit(login(person), 1, one_click=choice)
     assert "The user name or the password is not right." in page.text
 
 
-def test_one_click_may_be_for_all_or_off(tmp_path: Path, with_keys: Path, clock: Clock) -> None:
+def test_one_click_may_be_for_all_or_off(
+    tmp_path: Path, with_keys: Path, clock: Clock
+) -> None:
     shutil.copy(with_keys, tmp_path / "kapi.db")
     off = person_at(provider_app(tmp_path, clock, one_click_sign_in="off"))
     page = login(off)
@@ -205,7 +266,9 @@ def test_one_click_may_be_for_all_or_off(tmp_path: Path, with_keys: Path, clock:
     assert len(login(everybody).forms()[1]["buttons"]) == 5
 
 
-def test_a_form_needs_its_token_its_link_and_its_browser(app: Any, person: Person) -> None:
+def test_a_form_needs_its_token_its_link_and_its_browser(
+    app: Any, person: Person
+) -> None:
     page = login(person)
     [form, _] = page.forms()
     right = {
@@ -217,12 +280,17 @@ def test_a_form_needs_its_token_its_link_and_its_browser(app: Any, person: Perso
 
     def post(sender: Person, fields: dict[str, str], **headers: str) -> Page:
         return sender.followed(
-            sender.ask("POST", "/commonauth/login", urlencode(fields).encode(), **headers)
+            sender.ask(
+                "POST", "/commonauth/login", urlencode(fields).encode(), **headers
+            )
         )
 
     assert "The form was not the one" in post(person, right | {"token": ""}).text
     assert "The form was not the one" in post(person, right | {"token": "0" * 64}).text
-    assert "The form was not the one" in post(person, right, sec_fetch_site="cross-site").text
+    assert (
+        "The form was not the one"
+        in post(person, right, sec_fetch_site="cross-site").text
+    )
     # A key that somebody else began, sent by this browser, and this browser's key sent by somebody
     # else.
     stranger = person_at(app)
@@ -249,7 +317,10 @@ def test_a_session_cookie_is_fresh_after_sign_in(person: Person) -> None:
     assert "planted" not in first
     person.sign_in(login(person, prompt="login"))
     stolen = person_at(None)
-    stolen.send, stolen.cookies = person.send, {**person.cookies, "__Host-kapi-session": first}
+    stolen.send, stolen.cookies = (
+        person.send,
+        {**person.cookies, "__Host-kapi-session": first},
+    )
     assert (
         stolen.open(authorize_path(CLIENT, CALLBACK, prompt="none")).parameters["error"]
         == "login_required"
@@ -269,10 +340,15 @@ def test_a_request_is_answered_once(person: Person) -> None:
     assert person.submit(page, decision="allow").status == 400
 
 
-def test_a_link_is_no_use_after_a_quarter_of_an_hour(person: Person, clock: Clock) -> None:
+def test_a_link_is_no_use_after_a_quarter_of_an_hour(
+    person: Person, clock: Clock
+) -> None:
     page = login(person)
     clock.now += 901
-    assert (person.sign_in(page).status, person.open(authorize_path(CLIENT, CALLBACK)).status) == (
+    assert (
+        person.sign_in(page).status,
+        person.open(authorize_path(CLIENT, CALLBACK)).status,
+    ) == (
         400,
         200,
     )
@@ -293,33 +369,58 @@ def test_consent_shown_to_one_person_does_not_count_for_another(person: Person) 
 def test_steps_cannot_be_skipped(person: Person) -> None:
     page = login(person)
     key = page.forms()[0]["fields"]["sessionKey"]
-    assert 'name="password"' in person.open(f"/oauth2/auth-callback?sessionKey={key}").text
-    assert 'name="password"' in person.open(f"/authenticationEndpoint/consent?stateKey={key}").text
-    assert 'name="password"' in person.open(f"/authenticationEndpoint/select?stateKey={key}").text
+    assert (
+        'name="password"' in person.open(f"/oauth2/auth-callback?sessionKey={key}").text
+    )
+    assert (
+        'name="password"'
+        in person.open(f"/authenticationEndpoint/consent?stateKey={key}").text
+    )
+    assert (
+        'name="password"'
+        in person.open(f"/authenticationEndpoint/select?stateKey={key}").text
+    )
     page = person.sign_in(page)
     assert 'value="allow"' in page.text
-    assert 'value="allow"' in person.open(f"/oauth2/auth-callback?sessionKey={key}").text
+    assert (
+        'value="allow"' in person.open(f"/oauth2/auth-callback?sessionKey={key}").text
+    )
 
 
 def test_apk_paths_lead_somewhere(person: Person) -> None:
     page = login(person)
     key = page.forms()[0]["fields"]["sessionKey"]
-    assert person.open(f"/authenticationEndpoint/login-callback?stateKey={key}").status == 200
+    assert (
+        person.open(f"/authenticationEndpoint/login-callback?stateKey={key}").status
+        == 200
+    )
     assert person.open("/authenticationEndpoint/health").json() == {"healthy": "true"}
-    for path in ("/authenticationEndpoint/login", "/commonauth/login", "/oauth2/auth-callback"):
+    for path in (
+        "/authenticationEndpoint/login",
+        "/commonauth/login",
+        "/oauth2/auth-callback",
+    ):
         answer = person.open(path)
         assert answer.status == 400
         assert "start again" in answer.text
-    assert "Sign-in begins in an application" in person.open("/authenticationEndpoint/").text
+    assert (
+        "Sign-in begins in an application"
+        in person.open("/authenticationEndpoint/").text
+    )
 
 
 @pytest.mark.parametrize("mode", ["query", "fragment"])
 def test_a_person_may_say_no_at_sign_in(person: Person, mode: str) -> None:
-    page = person.open(authorize_path("shop", "https://shop.example/cb", response_mode=mode))
+    page = person.open(
+        authorize_path("shop", "https://shop.example/cb", response_mode=mode)
+    )
     assert ("decision", "deny") in page.forms()[0]["buttons"]
     answer = person.submit(page, decision="deny")
     assert answer.location.startswith("https://shop.example/cb")
-    assert (answer.parameters["error"], answer.parameters["state"]) == ("access_denied", "s t&ä")
+    assert (answer.parameters["error"], answer.parameters["state"]) == (
+        "access_denied",
+        "s t&ä",
+    )
     assert answer.parameters["iss"] == ISSUER
     again = person.submit(page, decision="deny")
     assert (again.status, again.location) == (400, "")
@@ -327,7 +428,9 @@ def test_a_person_may_say_no_at_sign_in(person: Person, mode: str) -> None:
 
 def test_a_person_may_say_no_when_choosing_an_account(person: Person) -> None:
     tokens_for(person)
-    page = person.open(authorize_path("shop", "https://shop.example/cb", prompt="select_account"))
+    page = person.open(
+        authorize_path("shop", "https://shop.example/cb", prompt="select_account")
+    )
     assert person.submit(page, decision="deny").parameters["error"] == "access_denied"
 
 
@@ -341,10 +444,16 @@ def test_pages_without_a_client_have_nobody_to_say_no_to(person: Person) -> None
     assert 'value="deny"' not in person.open("/device").text
 
 
-def test_the_form_remembers_name_and_organization_but_no_password(person: Person) -> None:
-    page = person.open(authorize_path("shop", "https://shop.example/cb", login_hint="hinted"))
+def test_the_form_remembers_name_and_organization_but_no_password(
+    person: Person,
+) -> None:
+    page = person.open(
+        authorize_path("shop", "https://shop.example/cb", login_hint="hinted")
+    )
     assert page.forms()[0]["fields"]["username"] == "hinted"
-    failed = person.submit(page, username="órg1user", password="a wrong one", organization="o<1>")
+    failed = person.submit(
+        page, username="órg1user", password="a wrong one", organization="o<1>"
+    )
     fields = failed.forms()[0]["fields"]
     assert (fields["username"], fields["organization"], fields["password"]) == (
         "órg1user",
@@ -360,16 +469,21 @@ def test_what_was_typed_stands_in_no_link(person: Person) -> None:
     page = person.open(authorize_path("shop", "https://shop.example/cb"))
     form = page.forms()[0]
     body = urlencode(
-        {**form["fields"], "username": "ada.lovelace", "password": "wrong", "organization": "acme"}
+        {
+            **form["fields"],
+            "username": "ada.lovelace",
+            "password": "wrong",
+            "organization": "acme",
+        }
     ).encode()
     link = person.ask("POST", form["action"], body).location
     assert "errorCode=100171" in link
     assert "ada" not in link
     assert "acme" not in link
     stranger = Person(person.send)
-    own = stranger.open(authorize_path("shop", "https://shop.example/cb")).forms()[0]["fields"][
-        "sessionKey"
-    ]
+    own = stranger.open(authorize_path("shop", "https://shop.example/cb")).forms()[0][
+        "fields"
+    ]["sessionKey"]
     typed = link.partition("&typed=")[2]
     shown = stranger.open(f"/authenticationEndpoint/login?stateKey={own}&typed={typed}")
     assert shown.forms()[0]["fields"]["username"] == ""
@@ -380,7 +494,11 @@ def test_the_device_pages_form_remembers_them_too(person: Person) -> None:
         person.open("/device"), username="ada", password="wrong", organization="acme"
     )
     fields = page.forms()[0]["fields"]
-    assert (fields["username"], fields["organization"], fields["password"]) == ("ada", "acme", "")
+    assert (fields["username"], fields["organization"], fields["password"]) == (
+        "ada",
+        "acme",
+        "",
+    )
 
 
 def test_the_page_offers_the_organizations_of_published_users(person: Person) -> None:

@@ -59,7 +59,9 @@ def test_a_foreign_library_verifies(keyring: Keyring, algorithm: str) -> None:
     }
 
 
-def test_the_jwks_has_public_members_only_and_the_default_key_first(keyring: Keyring) -> None:
+def test_the_jwks_has_public_members_only_and_the_default_key_first(
+    keyring: Keyring,
+) -> None:
     keys = json.loads(keyring.jwks)["keys"]
     assert keys[0]["kid"] == "the kid"
     assert [set(key) & PRIVATE for key in keys] == [set()] * len(SIGNING_ALGORITHMS)
@@ -68,7 +70,9 @@ def test_the_jwks_has_public_members_only_and_the_default_key_first(keyring: Key
     assert "private" not in repr(keyring.keys).lower()
 
 
-def test_staged_keys_are_not_shown_and_a_key_is_made_once(store: Store, keyring: Keyring) -> None:
+def test_staged_keys_are_not_shown_and_a_key_is_made_once(
+    store: Store, keyring: Keyring
+) -> None:
     keys = Keys(store.database)
     assert ensure_keyring(keys, "another", NOW, SIGNING_ALGORITHMS).jwks == keyring.jwks
     keys.move("the kid", ("active",), "staged")
@@ -80,17 +84,26 @@ def test_staged_keys_are_not_shown_and_a_key_is_made_once(store: Store, keyring:
 
 def test_clients_bring_the_algorithms_they_need() -> None:
     clients = (ClientSettings(id="a", secret="x"),)
-    assert wanted_algorithms(IdentitySettings(algorithms=(), clients=clients)) == ("RS256",)
-    assert wanted_algorithms(IdentitySettings(algorithms=("PS256",), clients=clients)) == (
+    assert wanted_algorithms(IdentitySettings(algorithms=(), clients=clients)) == (
+        "RS256",
+    )
+    assert wanted_algorithms(
+        IdentitySettings(algorithms=("PS256",), clients=clients)
+    ) == (
         "RS256",
         "PS256",
     )
-    assert needed_algorithms(IdentitySettings(algorithms=("PS256", "ES384"), clients=clients)) == (
+    assert needed_algorithms(
+        IdentitySettings(algorithms=("PS256", "ES384"), clients=clients)
+    ) == (
         "RS256",
         "ES384",
     )
     clients = (ClientSettings(id="a", secret="x", access_token_signing_alg="PS512"),)
-    assert needed_algorithms(IdentitySettings(algorithms=(), clients=clients)) == ("RS256", "PS512")
+    assert needed_algorithms(IdentitySettings(algorithms=(), clients=clients)) == (
+        "RS256",
+        "PS512",
+    )
 
 
 def test_other_tokens_are_signed_with_the_algorithm_asked_for(tmp_path: Path) -> None:
@@ -112,7 +125,10 @@ def test_a_change_of_keys_reaches_tokens_jwks_and_discovery(tmp_path: Path) -> N
     assert call(app, "GET", "/.well-known/openid-configuration").json()[
         "id_token_signing_alg_values_supported"
     ] == ["RS256"]
-    assert call(app, "GET", "/oauth2/jwks", if_none_match=before.headers["etag"]).status == 304
+    assert (
+        call(app, "GET", "/oauth2/jwks", if_none_match=before.headers["etag"]).status
+        == 304
+    )
     assert before.headers["cache-control"] == "public, max-age=300"
 
 

@@ -55,7 +55,10 @@ class World:
 
     def ask(self, path: str = "/oauth2/token", **fields: str) -> Answer:
         return call(
-            self.app, path=path, body=urlencode(fields).encode(), authorization=basic("shop", "s")
+            self.app,
+            path=path,
+            body=urlencode(fields).encode(),
+            authorization=basic("shop", "s"),
         )
 
     def introspected(self, token: str) -> Any:
@@ -77,7 +80,8 @@ def test_a_scope_is_taken_from_codes_and_refresh_tokens(world: World) -> None:
         assert claims_of(answer.json()["access_token"])["scope"] == "openid a"
     assert world.introspected(answer.json()["refresh_token"])["scope"] == "openid a"
     assert (
-        world.refresh(answer.json()["refresh_token"], scope="b").json()["error"] == "invalid_scope"
+        world.refresh(answer.json()["refresh_token"], scope="b").json()["error"]
+        == "invalid_scope"
     )
 
 
@@ -102,7 +106,10 @@ NOTHING_LEFT: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 @pytest.mark.parametrize("what", NOTHING_LEFT)
 def test_what_has_nothing_left_is_refused(world: World, what: str) -> None:
     changes, more = NOTHING_LEFT[what]
-    token, code = world.redeem(world.code(**more)).json()["refresh_token"], world.code(**more)
+    token, code = (
+        world.redeem(world.code(**more)).json()["refresh_token"],
+        world.code(**more),
+    )
     world.restart(**changes)
     assert world.redeem(code).json()["error"] == "invalid_grant"
     assert world.refresh(token).json()["error"] == "invalid_grant"
@@ -121,7 +128,9 @@ def test_a_grant_is_taken_from_what_it_issued(world: World) -> None:
     assert world.refresh(token).json()["error"] == "unauthorized_client"
 
 
-def test_refresh_tokens_need_offline_access_when_the_client_now_does(world: World) -> None:
+def test_refresh_tokens_need_offline_access_when_the_client_now_does(
+    world: World,
+) -> None:
     kept, lost = (
         world.redeem(world.code(scope=scope)).json()["refresh_token"]
         for scope in ("openid offline_access", "openid a")
@@ -159,7 +168,9 @@ PUSHED: dict[str, tuple[dict[str, Any], Callable[[Any], bool]]] = {
 }
 
 
-@pytest.mark.parametrize("opened", [False, True], ids=["before the page", "while the page is open"])
+@pytest.mark.parametrize(
+    "opened", [False, True], ids=["before the page", "while the page is open"]
+)
 @pytest.mark.parametrize("what", PUSHED)
 def test_a_pushed_request_loses_it_too(world: World, what: str, opened: bool) -> None:
     uri = world.ask(

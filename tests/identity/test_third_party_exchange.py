@@ -30,7 +30,8 @@ from standin import Key
 grant_type = token_exchange_grant.facts.grant_type
 
 ACCESS, ID, JWT = (
-    f"urn:ietf:params:oauth:token-type:{name}" for name in ("access_token", "id_token", "jwt")
+    f"urn:ietf:params:oauth:token-type:{name}"
+    for name in ("access_token", "id_token", "jwt")
 )
 ACME, OTHER, STRANGER, NEW = (
     Key.make("acme"),
@@ -52,10 +53,16 @@ ISSUERS = (
     ),
     IssuerSettings("other", issuer=OTHER_ISS, public_key=OTHER.pem()),
     IssuerSettings(
-        "tenant", issuer="https://tenant.example", public_key=OTHER.pem(), organization="org1"
+        "tenant",
+        issuer="https://tenant.example",
+        public_key=OTHER.pem(),
+        organization="org1",
     ),
     IssuerSettings(
-        "staging", issuer="https://staging.example", public_key=OTHER.pem(), environments=("dev",)
+        "staging",
+        issuer="https://staging.example",
+        public_key=OTHER.pem(),
+        environments=("dev",),
     ),
     IssuerSettings("ours", issuer=ISSUER, public_key=OTHER.pem()),
 )
@@ -69,10 +76,17 @@ CLIENTS = (
         exchange_audiences=("https://stock.example",),
     ),
     client("all", grants=BOTH, exchange_issuers=("*",), exchange_from=("*",)),
-    client("mask", grants=BOTH, exchange_issuers=("acme", "other"), exchange_impersonates=True),
+    client(
+        "mask",
+        grants=BOTH,
+        exchange_issuers=("acme", "other"),
+        exchange_impersonates=True,
+    ),
     client("none", grants=BOTH, exchange_from=("*",)),
     client("acme|client", grants=BOTH),
-    client("acting", grants=("client_credentials",), claims={"may_act": {"sub": "svc"}}),
+    client(
+        "acting", grants=("client_credentials",), claims={"may_act": {"sub": "svc"}}
+    ),
     client(
         "foreign-actor",
         grants=("client_credentials",),
@@ -90,7 +104,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def provider(store: Store) -> Provider:
     person = UserSettings("acme|taken", "x")
     identity = IdentitySettings(
-        clients=CLIENTS, issuers=ISSUERS, users=(*IdentitySettings().users, person), algorithms=()
+        clients=CLIENTS,
+        issuers=ISSUERS,
+        users=(*IdentitySettings().users, person),
+        algorithms=(),
     )
     return provider_of(Settings(Path("/nowhere"), identity), store)
 
@@ -110,7 +127,9 @@ def acme(by: Key = ACME, header: dict[str, Any] | None = None, **changes: Any) -
         "tier": "gold",
         "scope": "read write admin",
     }
-    return by.token({**claims, "iat": NOW, "exp": NOW + 600, **changes}, **(header or {}))
+    return by.token(
+        {**claims, "iat": NOW, "exp": NOW + 600, **changes}, **(header or {})
+    )
 
 
 def other(by: Key = OTHER, typ: str = "at+jwt", **changes: Any) -> str:
@@ -129,25 +148,35 @@ def other(by: Key = OTHER, typ: str = "at+jwt", **changes: Any) -> str:
 
 
 def own(app: Any, name: str) -> str:
-    return call(app, body=b"grant_type=client_credentials", authorization=basic(name, "s")).json()[
-        "access_token"
-    ]
+    return call(
+        app, body=b"grant_type=client_credentials", authorization=basic(name, "s")
+    ).json()["access_token"]
 
 
 def exchange(
     app: Any, name: str, token: str, kind: str = ACCESS, proofs: str = "", **more: Any
 ) -> Answer:
     body = urlencode(
-        {"grant_type": grant_type, "subject_token": token, "subject_token_type": kind, **more},
+        {
+            "grant_type": grant_type,
+            "subject_token": token,
+            "subject_token_type": kind,
+            **more,
+        },
         doseq=True,
     ).encode()
     return call(
-        app, body=body, authorization=basic(name, "s"), **({"dpop": proofs} if proofs else {})
+        app,
+        body=body,
+        authorization=basic(name, "s"),
+        **({"dpop": proofs} if proofs else {}),
     )
 
 
 def refused(answer: Answer, why: str = "") -> None:
-    assert (answer.status, answer.json()["error"]) == (400, "invalid_request"), answer.body
+    assert (answer.status, answer.json()["error"]) == (400, "invalid_request"), (
+        answer.body
+    )
     assert why in answer.json()["error_description"]
     assert "eyJ" not in answer.body.decode()
 
@@ -174,7 +203,11 @@ def test_the_new_token_says_whose_it_is_and_who_knows_them(app: Any, kind: str) 
         answer.json()["issued_token_type"],
     ) == ("read write", 600, ACCESS)
     claims = claims_of(answer.json()["access_token"])
-    assert {name: claims[name] for name in claims if name not in {"exp", "nbf", "iat", "jti"}} == {
+    assert {
+        name: claims[name]
+        for name in claims
+        if name not in {"exp", "nbf", "iat", "jti"}
+    } == {
         "iss": ISSUER,
         "sub": "acme|alice",
         "sub_id": {"format": "iss_sub", "iss": ACME_ISS, "sub": "alice"},
@@ -193,7 +226,9 @@ def test_the_same_name_at_two_issuers_is_two_subjects_here(app: Any) -> None:
     ]
     assert [item["sub"] for item in found] == ["acme|org1user", "other|org1user"]
     assert [item["sub_id"]["iss"] for item in found] == [ACME_ISS, OTHER_ISS]
-    assert "organization" not in found[0], "the person of that name here is somebody else"
+    assert "organization" not in found[0], (
+        "the person of that name here is somebody else"
+    )
 
 
 def test_it_stays_so_when_the_new_token_is_exchanged_again(app: Any) -> None:
@@ -214,15 +249,23 @@ def test_scopes_are_those_that_the_token_has_and_the_client_may_have(app: Any) -
     assert exchange(app, "orders", acme(scope="write admin")).json()["scope"] == "write"
     assert exchange(app, "orders", acme(scope="admin")).json()["scope"] == "default"
     assert exchange(app, "orders", acme(), scope="read").json()["scope"] == "read"
-    assert exchange(app, "orders", acme(), scope="admin").json()["error"] == "invalid_scope"
+    assert (
+        exchange(app, "orders", acme(), scope="admin").json()["error"]
+        == "invalid_scope"
+    )
     assert (
         exchange(app, "orders", acme(scope="write"), scope="read").json()["error"]
         == "invalid_scope"
     )
     # A token that says none is limited by the client alone.
-    assert exchange(app, "orders", acme(scope=...), scope="read").json()["scope"] == "read"
     assert (
-        exchange(app, "all", acme(scope=..., scp=["a b", 'x"y', "ok", 7])).json()["scope"] == "ok"
+        exchange(app, "orders", acme(scope=...), scope="read").json()["scope"] == "read"
+    )
+    assert (
+        exchange(app, "all", acme(scope=..., scp=["a b", 'x"y', "ok", 7])).json()[
+            "scope"
+        ]
+        == "ok"
     )
 
 
@@ -232,7 +275,9 @@ def test_it_never_outlives_what_it_was_made_from(app: Any) -> None:
 
 
 def test_it_is_off_unless_the_client_s_settings_name_the_issuer(app: Any) -> None:
-    refused(exchange(app, "none", acme()), "not a live token of this provider of the kind")
+    refused(
+        exchange(app, "none", acme()), "not a live token of this provider of the kind"
+    )
     refused(exchange(app, "orders", other()), "nor of an issuer")
     assert exchange(app, "all", other()).status == 200
     assert (
@@ -268,7 +313,11 @@ FAULTY: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("an algorithm that is not accepted", {"header": {"alg": "RS512"}}, "alg"),
     ("no algorithm", {"header": {"alg": "none"}}, "alg"),
     ("a symmetric one", {"header": {"alg": "HS256"}}, "alg"),
-    ("an ID token by its type", {"header": {"typ": "id_token+jwt"}}, "not an access token"),
+    (
+        "an ID token by its type",
+        {"header": {"typ": "id_token+jwt"}},
+        "not an access token",
+    ),
     ("a logout token", {"header": {"typ": "logout+jwt"}}, "not an access token"),
     ("what must be understood", {"header": {"crit": ["x"], "x": 1}}, "malformed"),
     ("an expired one", {"exp": NOW - 1}, "expired"),
@@ -294,7 +343,9 @@ FAULTY: tuple[tuple[str, dict[str, Any], str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("what", "changes", "why"), FAULTY, ids=[item[0] for item in FAULTY])
+@pytest.mark.parametrize(
+    ("what", "changes", "why"), FAULTY, ids=[item[0] for item in FAULTY]
+)
 @pytest.mark.parametrize("place", ["subject_token", "actor_token"])
 def test_what_is_no_good_token_of_the_issuer_is_refused(
     app: Any, place: str, what: str, changes: dict[str, Any], why: str
@@ -303,7 +354,10 @@ def test_what_is_no_good_token_of_the_issuer_is_refused(
     if place == "subject_token":
         refused(exchange(app, "orders", token), why)
     else:
-        refused(exchange(app, "orders", acme(), actor_token=token, actor_token_type=ACCESS), why)
+        refused(
+            exchange(app, "orders", acme(), actor_token=token, actor_token_type=ACCESS),
+            why,
+        )
 
 
 def test_an_id_token_that_looks_like_an_access_token(app: Any) -> None:
@@ -322,7 +376,9 @@ def test_an_id_token_that_looks_like_an_access_token(app: Any) -> None:
     )
     for kind in (ID, "urn:ietf:params:oauth:token-type:saml2"):
         refused(exchange(app, "orders", acme(), kind))
-    refused(exchange(app, "orders", acme(), requested_token_type=ID), "is about a person")
+    refused(
+        exchange(app, "orders", acme(), requested_token_type=ID), "is about a person"
+    )
 
 
 def test_text_that_is_no_token(app: Any) -> None:
@@ -334,7 +390,11 @@ def test_text_that_is_no_token(app: Any) -> None:
         .rstrip(b"=")
         .decode()
     )
-    deep = base64.urlsafe_b64encode(b'{"a":' * 3000 + b"1" + b"}" * 3000).rstrip(b"=").decode()
+    deep = (
+        base64.urlsafe_b64encode(b'{"a":' * 3000 + b"1" + b"}" * 3000)
+        .rstrip(b"=")
+        .decode()
+    )
     texts = (
         "x",
         "..",
@@ -360,7 +420,10 @@ def test_a_revoked_token_is_refused(app: Any, store: Store) -> None:
     Revocations(store.database).revoke("gone", NOW + 600, issuer=ACME_ISS)
     refused(exchange(app, "all", token), "revoked")
     assert exchange(app, "all", twin).status == 200, "another issuer's of the same id"
-    refused(exchange(app, "all", acme(), actor_token=token, actor_token_type=ACCESS), "revoked")
+    refused(
+        exchange(app, "all", acme(), actor_token=token, actor_token_type=ACCESS),
+        "revoked",
+    )
 
 
 def test_a_token_that_is_bound_to_a_key_needs_the_proof(app: Any) -> None:
@@ -370,11 +433,16 @@ def test_a_token_that_is_bound_to_a_key_needs_the_proof(app: Any) -> None:
     refused(exchange(app, "orders", token), "bound to a key")
     refused(
         exchange(
-            app, "orders", token, proofs=proof(dpop_key("ES256", "two"), "POST", url, NOW, jti="1")
+            app,
+            "orders",
+            token,
+            proofs=proof(dpop_key("ES256", "two"), "POST", url, NOW, jti="1"),
         ),
         "bound to a key",
     )
-    answer = exchange(app, "orders", token, proofs=proof(mine, "POST", url, NOW, jti="2"))
+    answer = exchange(
+        app, "orders", token, proofs=proof(mine, "POST", url, NOW, jti="2")
+    )
     assert answer.json()["token_type"] == "DPoP"
     assert claims_of(answer.json()["access_token"])["cnf"] == {"jkt": mine.thumbprint()}
 
@@ -382,13 +450,15 @@ def test_a_token_that_is_bound_to_a_key_needs_the_proof(app: Any) -> None:
 def test_an_actor_of_another_issuer_is_named_with_it(app: Any) -> None:
     actor = other(sub="svc", client_id="svc")
     claims = claims_of(
-        exchange(app, "all", own(app, "none"), actor_token=actor, actor_token_type=JWT).json()[
-            "access_token"
-        ]
+        exchange(
+            app, "all", own(app, "none"), actor_token=actor, actor_token_type=JWT
+        ).json()["access_token"]
     )
     assert (claims["sub"], claims["act"]) == ("none", {"sub": "svc", "iss": OTHER_ISS})
     refused(
-        exchange(app, "none", own(app, "none"), actor_token=actor, actor_token_type=ACCESS),
+        exchange(
+            app, "none", own(app, "none"), actor_token=actor, actor_token_type=ACCESS
+        ),
         "not a live token",
     )
     refused(
@@ -421,24 +491,33 @@ def test_who_acted_before_is_told_from_those_who_act_here(app: Any) -> None:
 
 def test_may_act_means_those_whom_its_issuer_knows(app: Any) -> None:
     refused(exchange(app, "orders", acme(may_act={"sub": "orders"})), "may_act")
-    assert exchange(app, "orders", acme(may_act={"sub": "orders", "iss": ISSUER})).status == 200
+    assert (
+        exchange(app, "orders", acme(may_act={"sub": "orders", "iss": ISSUER})).status
+        == 200
+    )
     actor = {"actor_token": other(sub="svc"), "actor_token_type": ACCESS}
     assert (
-        exchange(app, "all", acme(may_act={"sub": "svc", "iss": OTHER_ISS}), **actor).status == 200
+        exchange(
+            app, "all", acme(may_act={"sub": "svc", "iss": OTHER_ISS}), **actor
+        ).status
+        == 200
     )
     refused(exchange(app, "all", acme(may_act={"sub": "svc"}), **actor), "may_act")
     assert exchange(app, "all", own(app, "foreign-actor"), **actor).status == 200
     refused(exchange(app, "all", own(app, "acting"), **actor), "may_act")
 
 
-def test_issuers_and_keys_of_the_store_are_taken_up_when_they_change(tmp_path: Path) -> None:
+def test_issuers_and_keys_of_the_store_are_taken_up_when_they_change(
+    tmp_path: Path,
+) -> None:
     """What the control process writes is what counts; the worker fetches nothing."""
     store = Store.open(tmp_path / "kapi.db")
     kept = IssuerStore(store.database)
     settings = Settings(
         Path("/nowhere"),
         IdentitySettings(
-            clients=(client("all", grants=BOTH, exchange_issuers=("*",)),), algorithms=()
+            clients=(client("all", grants=BOTH, exchange_issuers=("*",)),),
+            algorithms=(),
         ),
     )
     fetched: list[str] = []
@@ -470,12 +549,16 @@ def test_issuers_and_keys_of_the_store_are_taken_up_when_they_change(tmp_path: P
         kept.save_keys(StoredKeys("late", source or declared, jwks, "", "", NOW, NOW))
 
     def wanted() -> int:
-        row = store.database.row("SELECT version FROM changes WHERE topic = ?", (WANTED,))
+        row = store.database.row(
+            "SELECT version FROM changes WHERE topic = ?", (WANTED,)
+        )
         return row[0] if row else 0
 
     refused(asked(ACME))
     kept.save(
-        StoredIssuer("late", json.dumps({"name": "late", "issuer": "https://late.example"}), NOW),
+        StoredIssuer(
+            "late", json.dumps({"name": "late", "issuer": "https://late.example"}), NOW
+        ),
         replace=False,
     )
     refused(asked(ACME), "not a live token")  # its keys are not there yet

@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 
 from idp import CC, FORM, basic, call, identity_app
 from kapi.front.web.identity.app import LARGEST_FORM
-from kapi.settings import WELL_KNOWN_CLIENT_ID, ClientSettings, IdentitySettings, Settings
+from kapi.settings import (
+    WELL_KNOWN_CLIENT_ID,
+    ClientSettings,
+    IdentitySettings,
+    Settings,
+)
 from kapi.store import Store
 
 NOW = 1_800_000_000
@@ -37,7 +42,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def app(store: Store) -> Any:
     return identity_app(
-        Settings(Path("/nowhere"), IdentitySettings(clients=CLIENTS)), store, lambda: NOW + 0.7
+        Settings(Path("/nowhere"), IdentitySettings(clients=CLIENTS)),
+        store,
+        lambda: NOW + 0.7,
     )
 
 
@@ -52,7 +59,16 @@ def test_the_answer_of_the_guide(app: Any) -> None:
         "kid": "gateway_certificate_alias",
     }
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
-    assert list(claims) == ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"]
+    assert list(claims) == [
+        "iss",
+        "sub",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "clientId",
+        "scope",
+    ]
     assert (claims["exp"], claims["nbf"], claims["iat"]) == (NOW + 3600, NOW, NOW)
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["pragma"] == "no-cache"
@@ -65,9 +81,19 @@ REFUSED: dict[str, tuple[bytes, dict[str, Any], int, str]] = {
     "empty secret": (CC, {"authorization": basic(secret="")}, 401, "invalid_client"),
     "no credentials": (CC, {}, 401, "invalid_client"),
     "id alone in the body": (CC + b"&client_id=x", {}, 401, "invalid_client"),
-    "bearer instead of basic": (CC, {"authorization": "Bearer x"}, 401, "invalid_client"),
+    "bearer instead of basic": (
+        CC,
+        {"authorization": "Bearer x"},
+        401,
+        "invalid_client",
+    ),
     "not base64": (CC, {"authorization": "Basic ###"}, 401, "invalid_client"),
-    "base64 without padding": (CC, {"authorization": basic().rstrip("=")}, 401, "invalid_client"),
+    "base64 without padding": (
+        CC,
+        {"authorization": basic().rstrip("=")},
+        401,
+        "invalid_client",
+    ),
     "no colon": (
         CC,
         {"authorization": "Basic " + base64.b64encode(b"abc").decode()},
@@ -80,8 +106,18 @@ REFUSED: dict[str, tuple[bytes, dict[str, Any], int, str]] = {
         401,
         "invalid_client",
     ),
-    "two methods": (CC + b"&client_id=limited&client_secret=l", B, 400, "invalid_request"),
-    "another client_id in the body": (CC + b"&client_id=limited", B, 400, "invalid_request"),
+    "two methods": (
+        CC + b"&client_id=limited&client_secret=l",
+        B,
+        400,
+        "invalid_request",
+    ),
+    "another client_id in the body": (
+        CC + b"&client_id=limited",
+        B,
+        400,
+        "invalid_request",
+    ),
     "two Authorization headers": (
         CC,
         {"authorization": [basic(), basic()]},
@@ -124,13 +160,28 @@ REFUSED: dict[str, tuple[bytes, dict[str, Any], int, str]] = {
         400,
         "invalid_request",
     ),
-    "other charset": (CC, B | {"content_type": FORM + "; charset=utf-16"}, 400, "invalid_request"),
+    "other charset": (
+        CC,
+        B | {"content_type": FORM + "; charset=utf-16"},
+        400,
+        "invalid_request",
+    ),
     "bad UTF-8 in a value": (CC + b"&scope=%ff", B, 400, "invalid_request"),
     "raw bytes": (CC + b"&scope=\xc3\xa4", B, 400, "invalid_request"),
     "no equals sign": (b"nonsense", B, 400, "invalid_request"),
-    "too many parameters": (b"&".join(b"p%d=1" % n for n in range(200)), B, 400, "invalid_request"),
+    "too many parameters": (
+        b"&".join(b"p%d=1" % n for n in range(200)),
+        B,
+        400,
+        "invalid_request",
+    ),
     "too large": (b"a=" + b"x" * LARGEST_FORM, B, 413, "invalid_request"),
-    "declared too large": (CC, B | {"content_length": "999999"}, 413, "invalid_request"),
+    "declared too large": (
+        CC,
+        B | {"content_length": "999999"},
+        413,
+        "invalid_request",
+    ),
 }
 
 
@@ -142,7 +193,9 @@ def test_what_is_refused(app: Any, case: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json()["error_description"].isascii()
     assert not set('"\\') & set(answer.json()["error_description"])
-    assert answer.headers.get("www-authenticate", "").startswith("Basic ") is (status == 401)
+    assert answer.headers.get("www-authenticate", "").startswith("Basic ") is (
+        status == 401
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,10 +218,17 @@ def test_what_is_accepted(app: Any, body: bytes, headers: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize(
     ("sent", "granted"),
-    [("scope1+", "scope1"), ("+scope1%20", "scope1"), ("+a+b++", "a b"), ("+", "default")],
+    [
+        ("scope1+", "scope1"),
+        ("+scope1%20", "scope1"),
+        ("+a+b++", "a b"),
+        ("+", "default"),
+    ],
 )
 def test_blanks_around_scopes_do_not_count(app: Any, sent: str, granted: str) -> None:
-    assert call(app, body=CC + b"&scope=" + sent.encode(), **B).json()["scope"] == granted
+    assert (
+        call(app, body=CC + b"&scope=" + sent.encode(), **B).json()["scope"] == granted
+    )
 
 
 def test_scopes_come_back_in_order_each_once(app: Any) -> None:
@@ -189,7 +249,9 @@ def test_keys_are_public_only_and_cacheable(app: Any) -> None:
     answer = call(app, "GET", "/oauth2/jwks")
     assert set(answer.json()["keys"][0]) == {"kty", "kid", "use", "alg", "n", "e"}
     assert "max-age" in answer.headers["cache-control"]
-    again = call(app, "GET", "/.well-known/jwks.json", if_none_match=answer.headers["etag"])
+    again = call(
+        app, "GET", "/.well-known/jwks.json", if_none_match=answer.headers["etag"]
+    )
     assert (again.status, again.body) == (304, b"")
     assert call(app, "HEAD", "/oauth2/keys").body == b""
 
@@ -214,7 +276,9 @@ def test_discovery_is_at_every_path_of_the_issuer(app: Any) -> None:
 
 def test_a_default_audience_stands_behind_the_subject(store: Store) -> None:
     app = identity_app(
-        Settings(Path("/nowhere"), IdentitySettings(default_audience="aud1")), store, lambda: NOW
+        Settings(Path("/nowhere"), IdentitySettings(default_audience="aud1")),
+        store,
+        lambda: NOW,
     )
     payload = call(app, **B).json()["access_token"].split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
@@ -235,7 +299,9 @@ def test_an_unexpected_fault_is_a_plain_500(store: Store) -> None:
     body=st.binary(max_size=200),
     authorization=st.text(st.characters(max_codepoint=255), max_size=80),
 )
-def test_arbitrary_requests_never_fail(app: Any, body: bytes, authorization: str) -> None:
+def test_arbitrary_requests_never_fail(
+    app: Any, body: bytes, authorization: str
+) -> None:
     for sent in (body, CC + b"&" + body):
         assert call(app, body=sent, authorization=authorization).status < 500
         assert call(app, body=sent, authorization=basic()).status < 500

@@ -29,7 +29,9 @@ ACCESS, ID, JWT, REFRESH = (
 )
 CODE = ("authorization_code", "refresh_token", "client_credentials")
 CLIENTS = (
-    client("shop", grants=CODE, consent="never", redirect_uris=("https://shop.example/cb",)),
+    client(
+        "shop", grants=CODE, consent="never", redirect_uris=("https://shop.example/cb",)
+    ),
     client(
         "orders",
         grants=(grant_type, "client_credentials"),
@@ -45,7 +47,9 @@ CLIENTS = (
     ),
     client("narrow", grants=(grant_type,), exchange_from=("shop",), scopes=("a",)),
     client("stranger", grants=(grant_type,)),
-    client("bound", grants=("client_credentials",), claims={"may_act": {"sub": "mask"}}),
+    client(
+        "bound", grants=("client_credentials",), claims={"may_act": {"sub": "mask"}}
+    ),
     client("meant", grants=("client_credentials",), audience=("stranger",)),
     client("clear", grants=("client_credentials",), access_token_format="opaque"),
 )
@@ -67,7 +71,9 @@ def own(app: Any, name: str, scope: str = "a b") -> str:
 
 
 def of_person(app: Any, scope: str = "openid a b") -> dict[str, str]:
-    page = allowed(person_at(app), authorize_path("shop", "https://shop.example/cb", scope=scope))
+    page = allowed(
+        person_at(app), authorize_path("shop", "https://shop.example/cb", scope=scope)
+    )
     body = urlencode(
         {
             "grant_type": "authorization_code",
@@ -78,9 +84,16 @@ def of_person(app: Any, scope: str = "openid a b") -> dict[str, str]:
     return call(app, body=body.encode(), authorization=basic("shop", "s")).json()
 
 
-def exchange(app: Any, name: str, token: str, kind: str = ACCESS, **more: Any) -> Answer:
+def exchange(
+    app: Any, name: str, token: str, kind: str = ACCESS, **more: Any
+) -> Answer:
     body = urlencode(
-        {"grant_type": grant_type, "subject_token": token, "subject_token_type": kind, **more},
+        {
+            "grant_type": grant_type,
+            "subject_token": token,
+            "subject_token_type": kind,
+            **more,
+        },
         doseq=True,
     ).encode()
     return call(app, body=body, authorization=basic(name, "s"))
@@ -89,7 +102,9 @@ def exchange(app: Any, name: str, token: str, kind: str = ACCESS, **more: Any) -
 def test_delegation_names_who_acts(app: Any, clock: Clock) -> None:
     token = of_person(app)["access_token"]
     clock.now += 100
-    answer = exchange(app, "orders", token, scope="a", audience=["stock", "https://stock.example"])
+    answer = exchange(
+        app, "orders", token, scope="a", audience=["stock", "https://stock.example"]
+    )
     assert answer.status == 200
     assert {
         name: answer.json()[name]
@@ -130,16 +145,25 @@ def test_impersonation_is_for_those_whose_settings_say_so(app: Any) -> None:
 def test_may_act_limits_who_may(app: Any) -> None:
     token = own(app, "bound")
     assert exchange(app, "mask", token).status == 200
-    other = exchange(app, "mask", token, actor_token=own(app, "orders"), actor_token_type=ACCESS)
+    other = exchange(
+        app, "mask", token, actor_token=own(app, "orders"), actor_token_type=ACCESS
+    )
     assert (other.status, other.json()["error"]) == (400, "invalid_request")
 
 
 def test_an_id_token_goes_in_and_comes_out(app: Any) -> None:
     tokens = of_person(app)
     answer = exchange(app, "mask", tokens["id_token"], ID, requested_token_type=ID)
-    assert (answer.json()["token_type"], answer.json()["issued_token_type"]) == ("N_A", ID)
+    assert (answer.json()["token_type"], answer.json()["issued_token_type"]) == (
+        "N_A",
+        ID,
+    )
     claims = claims_of(answer.json()["access_token"])
-    assert (claims["aud"], claims["sub"], claims["auth_time"]) == ("mask", "org1user", NOW)
+    assert (claims["aud"], claims["sub"], claims["auth_time"]) == (
+        "mask",
+        "org1user",
+        NOW,
+    )
     assert exchange(app, "mask", answer.json()["access_token"]).status == 400, (
         "an ID token is no access token"
     )
@@ -152,7 +176,10 @@ def test_an_id_token_goes_in_and_comes_out(app: Any) -> None:
         authorization=basic("mask", "s"),
     )
     assert asked.json() == {"active": False}
-    assert call(app, "GET", "/oauth2/userinfo", authorization=f"Bearer {token}").status == 401
+    assert (
+        call(app, "GET", "/oauth2/userinfo", authorization=f"Bearer {token}").status
+        == 401
+    )
     assert (
         exchange(app, "mask", own(app, "shop"), requested_token_type=ID).json()["error"]
         == "invalid_request"
@@ -163,17 +190,23 @@ def test_opaque_tokens_are_resolved(app: Any) -> None:
     token = own(app, "clear")
     assert "." not in token
     assert (
-        claims_of(exchange(app, "mask", token, requested_token_type=JWT).json()["access_token"])[
-            "sub"
-        ]
+        claims_of(
+            exchange(app, "mask", token, requested_token_type=JWT).json()[
+                "access_token"
+            ]
+        )["sub"]
         == "clear"
     )
     assert exchange(app, "mask", token, JWT).status == 400
 
 
 def test_whose_tokens_a_client_may_exchange(app: Any) -> None:
-    assert exchange(app, "stranger", own(app, "shop")).json()["error"] == "invalid_request"
-    assert exchange(app, "stranger", own(app, "meant")).status == 200, "it was meant for the client"
+    assert (
+        exchange(app, "stranger", own(app, "shop")).json()["error"] == "invalid_request"
+    )
+    assert exchange(app, "stranger", own(app, "meant")).status == 200, (
+        "it was meant for the client"
+    )
     assert exchange(app, "orders", own(app, "orders")).status == 200
     assert (
         call(
@@ -195,7 +228,9 @@ TARGETS = (
 
 
 @pytest.mark.parametrize(("name", "value"), TARGETS)
-def test_a_target_beyond_the_settings_is_refused(app: Any, name: str, value: Any) -> None:
+def test_a_target_beyond_the_settings_is_refused(
+    app: Any, name: str, value: Any
+) -> None:
     assert (
         exchange(app, "orders", own(app, "shop"), **{name: value}).json()["error"]
         == "invalid_target"
@@ -206,7 +241,9 @@ def test_scopes_only_become_narrower(app: Any) -> None:
     token = own(app, "shop", "a b")
     assert exchange(app, "orders", token).json()["scope"] == "a b"
     assert exchange(app, "narrow", token).json()["scope"] == "a"
-    assert exchange(app, "orders", token, scope="a c").json()["error"] == "invalid_scope"
+    assert (
+        exchange(app, "orders", token, scope="a c").json()["error"] == "invalid_scope"
+    )
     assert exchange(app, "narrow", token, scope="b").json()["error"] == "invalid_scope"
 
 
@@ -267,10 +304,17 @@ def test_confusions_of_key_and_algorithm_are_refused(app: Any, clock: Clock) -> 
     )
     for more in strange:
         text = jws.serialize_compact(
-            {"alg": "RS256", "kid": header["kid"], "typ": "JWT"}, claims, mine, algorithms=["RS256"]
+            {"alg": "RS256", "kid": header["kid"], "typ": "JWT"},
+            claims,
+            mine,
+            algorithms=["RS256"],
         )
         forged.append(
-            b64(json.dumps({"alg": "RS256", "kid": header["kid"], "typ": "JWT", **more}).encode())
+            b64(
+                json.dumps(
+                    {"alg": "RS256", "kid": header["kid"], "typ": "JWT", **more}
+                ).encode()
+            )
             + f".{text.partition('.')[2]}"
         )
     forged += [
@@ -284,9 +328,14 @@ def test_confusions_of_key_and_algorithm_are_refused(app: Any, clock: Clock) -> 
     for text in forged:
         for kind in (ACCESS, JWT, ID):
             answer = exchange(app, "mask", text, kind)
-            assert (answer.status, answer.json()["error"]) == (400, "invalid_request"), text[:80]
+            assert (answer.status, answer.json()["error"]) == (
+                400,
+                "invalid_request",
+            ), text[:80]
     clock.now += 3600
-    assert exchange(app, "mask", token).json()["error"] == "invalid_request", "it has expired"
+    assert exchange(app, "mask", token).json()["error"] == "invalid_request", (
+        "it has expired"
+    )
 
 
 def test_codes_and_refresh_tokens_are_no_subject_tokens(app: Any) -> None:

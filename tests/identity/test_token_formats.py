@@ -36,10 +36,16 @@ RULES = {
 CLIENTS = (
     ClientSettings(id="plain", secret="s"),
     ClientSettings(
-        id="rfc9068", secret="s", access_token_format="at+jwt", audience=("https://a.example",)
+        id="rfc9068",
+        secret="s",
+        access_token_format="at+jwt",
+        audience=("https://a.example",),
     ),
     ClientSettings(
-        id="bare9068", secret="s", access_token_format="at+jwt", access_token_signing_alg="ES256"
+        id="bare9068",
+        secret="s",
+        access_token_format="at+jwt",
+        access_token_signing_alg="ES256",
     ),
     ClientSettings(id="opaque", secret="s", access_token_format="opaque"),
     ClientSettings(
@@ -85,7 +91,16 @@ def test_the_token_of_the_guide_stays_as_it_is(app: Any) -> None:
         ("typ", "JWT"),
         ("kid", "gateway_certificate_alias"),
     ]
-    assert list(claims) == ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"]
+    assert list(claims) == [
+        "iss",
+        "sub",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "clientId",
+        "scope",
+    ]
 
 
 def test_a_token_of_rfc_9068_has_its_seven_claims(app: Any) -> None:
@@ -107,7 +122,10 @@ def test_a_token_of_rfc_9068_has_its_seven_claims(app: Any) -> None:
 )
 def test_a_client_has_its_own_algorithm(app: Any, client: str, algorithm: str) -> None:
     keys = KeySet.import_key_set(call(app, "GET", "/oauth2/jwks").json())
-    assert jwt.decode(token(app, client), keys, algorithms=[algorithm]).claims["clientId"] == client
+    assert (
+        jwt.decode(token(app, client), keys, algorithms=[algorithm]).claims["clientId"]
+        == client
+    )
 
 
 def test_an_opaque_token_says_nothing_and_is_remembered_by_its_digest(
@@ -188,13 +206,19 @@ def test_rules_of_a_person(store: Store) -> None:
         "organization": "org1",
     }
     assert (
-        token_claims({"all": "provider", "provider": 1}, client, provider.users, access, {})
+        token_claims(
+            {"all": "provider", "provider": 1}, client, provider.users, access, {}
+        )
         == wanted
     )
     pairwise = AccessToken("x7", "c", "", 60, user="ada")
     assert token_claims({}, client, provider.users, pairwise, {})["mail"] == "a@b"
     assert token_claims(
-        {"sub": "x", "exp": 1}, client, provider.users, AccessToken("stranger", "c", "", 60), {}
+        {"sub": "x", "exp": 1},
+        client,
+        provider.users,
+        AccessToken("stranger", "c", "", 60),
+        {},
     ) == {"all": "client"}
 
 

@@ -37,7 +37,9 @@ CLIENTS = (
 def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
     """Two servers over one provider: the usual way alone, and with the short way."""
     store = Store.open(tmp_path_factory.mktemp("lane") / "kapi.db")
-    provider = provider_of(Settings(Path("/nowhere"), IdentitySettings(clients=CLIENTS)), store)
+    provider = provider_of(
+        Settings(Path("/nowhere"), IdentitySettings(clients=CLIENTS)), store
+    )
     provider.new_id = lambda: "the-same-jti"
     provider.use_keys(provider.keyring)
     app = build_identity_app(provider, lambda: NOW)
@@ -48,10 +50,17 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         config = uvicorn.Config(
-            app, http=http, lifespan="off", log_config=None, server_header=False, date_header=False
+            app,
+            http=http,
+            lifespan="off",
+            log_config=None,
+            server_header=False,
+            date_header=False,
         )
         server = uvicorn.Server(config)
-        threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
+        threading.Thread(
+            target=server.run, kwargs={"sockets": [listener]}, daemon=True
+        ).start()
         servers.append(server)
         listeners.append(listener)
     yield tuple(listener.getsockname()[1] for listener in listeners)  # type: ignore[misc]
@@ -110,7 +119,9 @@ ONE = {
     "no grant": request(b""),
     "an unknown grant": request(b"grant_type=x"),
     "a grant that needs the store": request(b"grant_type=authorization_code&code=x"),
-    "a parameter twice": request(b"grant_type=client_credentials&grant_type=client_credentials"),
+    "a parameter twice": request(
+        b"grant_type=client_credentials&grant_type=client_credentials"
+    ),
     "a form that is none": request(b"grant_type"),
     "a form with an empty pair": request(b"grant_type=client_credentials&"),
     "other bytes": request(b"grant_type=\xff"),
@@ -171,9 +182,9 @@ def _general(text: str) -> Any:
 
 
 @given(
-    st.lists(st.sampled_from(["a", "=", "&", "b", ";", " ", "%41", "+", "%", "&&", "=="])).map(
-        "".join
-    )
+    st.lists(
+        st.sampled_from(["a", "=", "&", "b", ";", " ", "%41", "+", "%", "&&", "=="])
+    ).map("".join)
 )
 def test_a_form_without_encoding_is_read_as_the_general_way_reads_it(text: str) -> None:
     try:

@@ -42,7 +42,9 @@ class Gateway:
     def __call__(self, issuers: Sequence[IssuerKeys]) -> None:
         if self.fault is not None:
             raise self.fault
-        wanted = {f"{item.issuer.name} {kid}" for item in issuers for kid in item.keys.kids}
+        wanted = {
+            f"{item.issuer.name} {kid}" for item in issuers for kid in item.keys.kids
+        }
         if refused := wanted & self.refuses:
             raise GatewayRejected(f"no {refused}")
         self.trusts = {item.issuer.name: item.keys.kids for item in issuers}
@@ -50,7 +52,10 @@ class Gateway:
 
 @pytest.fixture
 def standins() -> Iterator[tuple[StandIn, StandIn]]:
-    made = tuple(StandIn(tls=False, hosts=("127.0.0.1",), keys=[A.jwk()]).start() for _ in range(2))
+    made = tuple(
+        StandIn(tls=False, hosts=("127.0.0.1",), keys=[A.jwk()]).start()
+        for _ in range(2)
+    )
     for standin in made:
         standin.discover(standin.url)
     yield made  # type: ignore[misc]
@@ -60,7 +65,9 @@ def standins() -> Iterator[tuple[StandIn, StandIn]]:
 
 def trust_of(folder: Path, gateway: Gateway, *declared: IssuerSettings) -> Trust:
     store = Store.open(folder / "kapi.db")
-    settings = Settings(folder, IdentitySettings(issuers=declared, keys_refresh=1, keys_cooldown=1))
+    settings = Settings(
+        folder, IdentitySettings(issuers=declared, keys_refresh=1, keys_cooldown=1)
+    )
     made = Trust(
         settings=settings,
         store=IssuerStore(store.database),
@@ -79,7 +86,9 @@ def test_a_set_that_the_gateway_refuses_is_left_out_alone(
     tmp_path: Path, standins: tuple[StandIn, StandIn]
 ) -> None:
     gateway = Gateway()
-    trust = trust_of(tmp_path, gateway, declared("one", standins[0]), declared("two", standins[1]))
+    trust = trust_of(
+        tmp_path, gateway, declared("one", standins[0]), declared("two", standins[1])
+    )
     until(lambda: gateway.trusts == {"inbuilt": ("own",), "one": ("a",), "two": ("a",)})
     gateway.refuses = {"one b"}
     standins[0].keys, standins[1].keys = [B.jwk()], [C.jwk()]
@@ -142,7 +151,9 @@ def test_a_change_keeps_what_others_change_at_the_same_time(
 
 
 @pytest.mark.parametrize(
-    "fault", [GatewayUnavailable("Envoy is not connected."), StorageBusy()], ids=["away", "busy"]
+    "fault",
+    [GatewayUnavailable("Envoy is not connected."), StorageBusy()],
+    ids=["away", "busy"],
 )
 def test_changes_reach_a_gateway_that_had_a_fault(
     tmp_path: Path, standins: tuple[StandIn, StandIn], fault: Exception
@@ -175,7 +186,12 @@ def test_declarations_and_keys_come_back_without_the_issuer(
     gateway = Gateway()
     trust = trust_of(tmp_path, gateway)
     trust.add(
-        declared("one", standins[0], organization="acme", claim_mappings={"org": "organization"})
+        declared(
+            "one",
+            standins[0],
+            organization="acme",
+            claim_mappings={"org": "organization"},
+        )
     )
     trust.stop()
     standins[0].mode = "500"
@@ -202,7 +218,9 @@ def test_the_same_issuer_twice_is_refused_even_when_both_come_at_once(
         except Problem as error:
             results.append(error.code)
 
-    threads = [threading.Thread(target=add, args=(f"n{number}",)) for number in range(6)]
+    threads = [
+        threading.Thread(target=add, args=(f"n{number}",)) for number in range(6)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -36,7 +36,9 @@ def add(stored: UserStore, name: str, password: str) -> bool:
         )
     )
     return stored.add(
-        StoredUser(name, password_digest(password), profile_of(user), 5, f"subject of {name}")
+        StoredUser(
+            name, password_digest(password), profile_of(user), 5, f"subject of {name}"
+        )
     )
 
 
@@ -85,7 +87,9 @@ def test_people_of_settings_and_store_sign_in(stored: UserStore) -> None:
     ]
 
 
-def test_a_stored_person_cannot_take_the_place_of_one_of_the_settings(stored: UserStore) -> None:
+def test_a_stored_person_cannot_take_the_place_of_one_of_the_settings(
+    stored: UserStore,
+) -> None:
     add(stored, "superAdmin", "another password")
     users = Users(IdentitySettings().users, stored)
     assert users.authenticate("superAdmin", "another password") is None
@@ -93,7 +97,9 @@ def test_a_stored_person_cannot_take_the_place_of_one_of_the_settings(stored: Us
     assert len(users.all()) == 4
 
 
-def test_a_changed_password_and_a_removed_person_hold_at_once(stored: UserStore) -> None:
+def test_a_changed_password_and_a_removed_person_hold_at_once(
+    stored: UserStore,
+) -> None:
     users = Users((), stored)
     add(stored, "ada", "correct horse")
     assert stored.change_password("ada", password_digest("battery staple"), ENDING)

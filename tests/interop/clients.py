@@ -21,7 +21,12 @@ AUTHORITY = certificate("authority", authority=True)
 LEAF = certificate("leaf", AUTHORITY)
 OWN = certificate("own")
 OTHER = certificate("leaf")
-METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt")
+METHODS = (
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+)
 CODE = ("authorization_code", "refresh_token")
 DEVICE, EXCHANGE, ASSERTION = (
     f"urn:ietf:params:oauth:grant-type:{name}"
@@ -36,7 +41,9 @@ def toml(value: Any) -> str:
     if isinstance(value, dict):
         return (
             "{"
-            + ", ".join(f"{json.dumps(name)} = {toml(item)}" for name, item in value.items())
+            + ", ".join(
+                f"{json.dumps(name)} = {toml(item)}" for name, item in value.items()
+            )
             + "}"
         )
     if isinstance(value, list | tuple):

@@ -22,7 +22,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--screenshots", action="store_true", help="renew the pictures in docs/images")
+    parser.addoption(
+        "--screenshots", action="store_true", help="renew the pictures in docs/images"
+    )
 
 
 @pytest.fixture(scope="session")

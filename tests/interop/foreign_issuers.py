@@ -83,7 +83,9 @@ class _Process:
         self.start()
 
 
-def fetched(url: str, body: dict[str, str] | bytes | None = None, **headers: str) -> Any:
+def fetched(
+    url: str, body: dict[str, str] | bytes | None = None, **headers: str
+) -> Any:
     """JSON from an issuer on this machine."""
     data = urllib.parse.urlencode(body).encode() if isinstance(body, dict) else body
     request = urllib.request.Request(
@@ -108,7 +110,9 @@ def oidc_provider(folder: Path, algorithm: str) -> Foreign:
     def token(scope: str) -> str:
         body = {"grant_type": "client_credentials", "scope": scope}
         return fetched(
-            f"{issuer}/token", body, Authorization=_basic(f"client-{algorithm}", "secret")
+            f"{issuer}/token",
+            body,
+            Authorization=_basic(f"client-{algorithm}", "secret"),
         )["access_token"]
 
     arguments = ("oidc", issuer, "--audience", "urn:orders")
@@ -125,14 +129,16 @@ def oidc_provider(folder: Path, algorithm: str) -> Foreign:
 
 def oauth2_mock_server(folder: Path) -> Foreign:
     """axa's oauth2-mock-server."""
-    process = _Process(["node", "oauth2-mock-server.mjs", str(port := free_port())], port)
+    process = _Process(
+        ["node", "oauth2-mock-server.mjs", str(port := free_port())], port
+    )
     process.start()
     issuer = f"http://127.0.0.1:{port}"
 
     def token(scope: str) -> str:
-        return fetched(f"{issuer}/token", {"grant_type": "client_credentials", "scope": scope})[
-            "access_token"
-        ]
+        return fetched(
+            f"{issuer}/token", {"grant_type": "client_credentials", "scope": scope}
+        )["access_token"]
 
     arguments = ("oidc", issuer, "--audience", "orders")
     return Foreign(
@@ -153,7 +159,9 @@ def auth0_simulator(folder: Path) -> Foreign:
     ca = self_signed(["localhost"], certificates)
     _split(certificates, "localhost.pem", "localhost-key.pem")
     process = _Process(
-        ["node", "auth0-simulator.cjs", str(port := _low_port())], port, {"HOME": str(folder)}
+        ["node", "auth0-simulator.cjs", str(port := _low_port())],
+        port,
+        {"HOME": str(folder)},
     )
     process.start()
     issuer = f"https://localhost:{port}/"
@@ -166,13 +174,22 @@ def auth0_simulator(folder: Path) -> Foreign:
             "audience": "https://orders.example",
         }
         return fetched(
-            f"{issuer}oauth/token", json.dumps(body).encode(), Content_Type="application/json"
+            f"{issuer}oauth/token",
+            json.dumps(body).encode(),
+            Content_Type="application/json",
         )["access_token"]
 
     arguments = ("oidc", issuer, "--audience", "https://orders.example")
     jwks = f"{issuer}.well-known/jwks.json"
     return Foreign(
-        "auth0-simulator", issuer, arguments, token, jwks, process.restart, process.stop, ca
+        "auth0-simulator",
+        issuer,
+        arguments,
+        token,
+        jwks,
+        process.restart,
+        process.stop,
+        ca,
     )
 
 
@@ -227,16 +244,18 @@ def glewlwyd(folder: Path) -> Foreign:
     database.close()
     port = free_port()
     (folder / "glewlwyd.conf").write_text(_GLEWLWYD.format(port=port, folder=folder))
-    process = _Process(["glewlwyd", f"--config-file={folder}/glewlwyd.conf"], port, folder=folder)
+    process = _Process(
+        ["glewlwyd", f"--config-file={folder}/glewlwyd.conf"], port, folder=folder
+    )
     process.start()
     base = f"https://localhost:{port}/api"
     _set_up_glewlwyd(base)
 
     def token(scope: str) -> str:
         body = {"grant_type": "client_credentials", "scope": scope}
-        return fetched(f"{base}/oidc/token", body, Authorization=_basic("svc", "password"))[
-            "access_token"
-        ]
+        return fetched(
+            f"{base}/oidc/token", body, Authorization=_basic("svc", "password")
+        )["access_token"]
 
     arguments = ("oidc", f"{base}/oidc", "--audience", "items:read")
     return Foreign(
@@ -258,7 +277,9 @@ def _set_up_glewlwyd(base: str) -> None:
     )
     private = Key.make("k").private
     pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     ).decode()
     names = ("code", "token", "none", "password", "device")
     parameters = {
@@ -292,7 +313,10 @@ def _set_up_glewlwyd(base: str) -> None:
     }
     for path, body in (
         ("/auth/", {"username": "admin", "password": "password"}),
-        ("/scope/", {"name": "items:read", "display_name": "read", "password_required": False}),
+        (
+            "/scope/",
+            {"name": "items:read", "display_name": "read", "password_required": False},
+        ),
         (
             "/mod/plugin/",
             {

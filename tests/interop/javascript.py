@@ -17,7 +17,11 @@ PEERS = Path(__file__).parent / "peers"
 
 
 def run(
-    platform: Platform, script: str, scenario: str, person: Person | None = None, **more: Any
+    platform: Platform,
+    script: str,
+    scenario: str,
+    person: Person | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """What the client tells at its end, with what it `seen`. Raises AssertionError with the
     client's own words when it failed.

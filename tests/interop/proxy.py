@@ -21,7 +21,9 @@ class _Tunnel(socketserver.StreamRequestHandler):
         port = server.port or int(target.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as peer:
             self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            back = threading.Thread(target=_pump, args=(peer, self.connection), daemon=True)
+            back = threading.Thread(
+                target=_pump, args=(peer, self.connection), daemon=True
+            )
             back.start()
             _pump(self.connection, peer)
             back.join(10)

@@ -71,7 +71,9 @@ def _node(platform: Platform, program: str, *arguments: str, cwd: Path) -> None:
     assert "failed:" not in done.stdout + done.stderr
 
 
-def _newman(platform: Platform, collection: Path, scope: str = "", *more: str) -> list[int]:
+def _newman(
+    platform: Platform, collection: Path, scope: str = "", *more: str
+) -> list[int]:
     report = collection.with_suffix(".report.json")
     token = f"accessToken={platform.token(scope)}"
     _node(
@@ -110,7 +112,9 @@ def test_bruno_gets_a_token_and_runs_the_collection_of_a_deployed_api(
 ) -> None:
     platform, folder = petstore
     made = folder / "deployed"
-    platform.cli("export", "--to", "bruno", "--api", "Petstore:1.0.0", "--write", str(made))
+    platform.cli(
+        "export", "--to", "bruno", "--api", "Petstore:1.0.0", "--write", str(made)
+    )
     statuses = _bruno(platform, made)
     assert len(statuses) == REQUESTS
     assert 200 in statuses

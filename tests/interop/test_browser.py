@@ -59,7 +59,9 @@ class Shop(BaseHTTPRequestHandler):
 
     def _keep(self, text: str) -> None:
         if not self.path.startswith("/favicon"):
-            self.got.append({name: values[0] for name, values in parse_qs(text).items()})
+            self.got.append(
+                {name: values[0] for name, values in parse_qs(text).items()}
+            )
         body = b"<!DOCTYPE html><title>The shop</title><h1>Back in the shop</h1>"
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -88,7 +90,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory, shop: str) -> Iterator[Pl
         'grants = ["authorization_code", "refresh_token"]\n'
         f'redirect_uris = ["{shop}"]\npost_logout_redirect_uris = ["{shop}"]\n'
     )
-    running = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")))
+    running = Platform(
+        free_port(), folder / "data", ("--config", str(folder / "kapi.toml"))
+    )
     running.start()
     yield running
     running.stop()
@@ -161,7 +165,10 @@ def take(browser: webdriver.Chrome, request: pytest.FixtureRequest, name: str) -
 
 
 def test_sign_in_consent_select_and_sign_out(
-    browser: webdriver.Chrome, platform: Platform, shop: str, request: pytest.FixtureRequest
+    browser: webdriver.Chrome,
+    platform: Platform,
+    shop: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     browser.set_window_size(620, 900)
     browser.get(link(platform, shop))
@@ -172,7 +179,9 @@ def test_sign_in_consent_select_and_sign_out(
     field(browser, "password").send_keys("wrong")
     field(browser, "organization").send_keys("org1")
     press(browser, "Sign in")
-    WebDriverWait(browser, PATIENCE).until(lambda driver: "not right" in driver.page_source)
+    WebDriverWait(browser, PATIENCE).until(
+        lambda driver: "not right" in driver.page_source
+    )
     sign_in(browser)
     wait_for(browser, "Allow access")
     take(browser, request, "consent")
@@ -185,7 +194,12 @@ def test_sign_in_consent_select_and_sign_out(
         for cookie in browser.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]
     }
     session = cookies["__Host-kapi-session"]
-    assert (session["secure"], session["httpOnly"], session["sameSite"], session["domain"]) == (
+    assert (
+        session["secure"],
+        session["httpOnly"],
+        session["sameSite"],
+        session["domain"],
+    ) == (
         True,
         True,
         "Lax",
@@ -206,7 +220,9 @@ def test_sign_in_consent_select_and_sign_out(
     assert Shop.got[-1]["error"] == "login_required"
 
 
-def test_with_the_keyboard_alone(browser: webdriver.Chrome, platform: Platform, shop: str) -> None:
+def test_with_the_keyboard_alone(
+    browser: webdriver.Chrome, platform: Platform, shop: str
+) -> None:
     def keys(*pressed: str) -> None:
         webdriver.ActionChains(browser).send_keys(*pressed).perform()
 
@@ -251,7 +267,10 @@ def test_the_form_post_page_sends_itself(
 
 
 def test_on_a_phone_in_the_dark(
-    browser: webdriver.Chrome, platform: Platform, shop: str, request: pytest.FixtureRequest
+    browser: webdriver.Chrome,
+    platform: Platform,
+    shop: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
@@ -266,7 +285,9 @@ def test_on_a_phone_in_the_dark(
     take(browser, request, "sign-in-phone-dark")
     wide = "return document.documentElement.scrollWidth"
     assert browser.execute_script(wide) <= 320
-    for button in browser.find_elements(By.CSS_SELECTOR, "button, input:not([type=hidden])"):
+    for button in browser.find_elements(
+        By.CSS_SELECTOR, "button, input:not([type=hidden])"
+    ):
         assert button.size["height"] >= 24  # WCAG 2.2 AA, 2.5.8
     red, green, blue = map(
         int,
@@ -282,7 +303,8 @@ def test_on_a_phone_in_the_dark(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    ("host", "operation"), [(IDP, "post-oauth2-token"), (API, "post-api-deployer-apis-deploy")]
+    ("host", "operation"),
+    [(IDP, "post-oauth2-token"), (API, "post-api-deployer-apis-deploy")],
 )
 def test_reading_the_openapi_document(
     browser: webdriver.Chrome,
@@ -303,9 +325,9 @@ def test_reading_the_openapi_document(
         take(browser, request, "openapi-api")
     browser.find_element(By.CSS_SELECTOR, f"nav a[href='#{operation}']").click()
     section = browser.find_element(By.ID, operation)
-    assert browser.execute_cdp_cmd("Page.getNavigationHistory", {})["entries"][-1]["url"].endswith(
-        f"#{operation}"
-    )
+    assert browser.execute_cdp_cmd("Page.getNavigationHistory", {})["entries"][-1][
+        "url"
+    ].endswith(f"#{operation}")
     example = section.find_element(By.CSS_SELECTOR, "li.refused details")
     assert not example.find_element(By.TAG_NAME, "pre").is_displayed()
     example.find_element(By.TAG_NAME, "summary").click()
@@ -339,7 +361,10 @@ def test_another_site_cannot_post_the_form(
 ) -> None:
     browser.get(link(platform, shop))
     wait_for(browser, "Sign in")
-    values = {name: field(browser, name).get_attribute("value") for name in ("sessionKey", "token")}
+    values = {
+        name: field(browser, name).get_attribute("value")
+        for name in ("sessionKey", "token")
+    }
     browser.get(shop)
     script = (
         "const f = document.createElement('form'); f.method = 'post'; f.action = arguments[0];"
@@ -347,12 +372,20 @@ def test_another_site_cannot_post_the_form(
         "document.createElement('input'); i.name = n; i.value = v; f.append(i) }"
         "document.body.append(f); f.submit()"
     )
-    fields = {**values, "username": "org1user", "password": "org1user", "organization": "org1"}
-    browser.execute_script(script, f"https://{IDP}:{platform.port}/commonauth/login", fields)
+    fields = {
+        **values,
+        "username": "org1user",
+        "password": "org1user",
+        "organization": "org1",
+    }
+    browser.execute_script(
+        script, f"https://{IDP}:{platform.port}/commonauth/login", fields
+    )
     WebDriverWait(browser, PATIENCE).until(lambda driver: IDP in driver.current_url)
     assert "Allow" not in browser.title
     names = {
-        cookie["name"] for cookie in browser.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]
+        cookie["name"]
+        for cookie in browser.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]
     }
     assert "__Host-kapi-session" not in names
     browser.get_log("browser")
@@ -392,7 +425,9 @@ def test_axe_finds_nothing_wrong_with_any_page(
     field(browser, "username").send_keys("org1user")
     field(browser, "password").send_keys("wrong")
     press(browser, "Sign in")
-    WebDriverWait(browser, PATIENCE).until(lambda driver: "not right" in driver.page_source)
+    WebDriverWait(browser, PATIENCE).until(
+        lambda driver: "not right" in driver.page_source
+    )
     look("login failed")
     assert field(browser, "username").get_attribute("value") == "org1user"
     sign_in(browser)

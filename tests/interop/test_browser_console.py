@@ -34,7 +34,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data")
     running.start()
     with echo_backend() as port:
-        assert running.deploy(conf("Petstore", "/pets", port=port), DEFINITION).status == 200
+        assert (
+            running.deploy(conf("Petstore", "/pets", port=port), DEFINITION).status
+            == 200
+        )
         for path in ("/open", "/open", "/items", "/open", "/items/1"):
             running.request(GATEWAY, f"/pets/1.0.0{path}")
         until(lambda: "/pets/1.0.0/items/1" in running.cli("logs").stdout)
@@ -78,7 +81,10 @@ def browser(origin: str) -> Iterator[webdriver.Chrome]:
 
 
 def look(
-    browser: webdriver.Chrome, name: str, request: pytest.FixtureRequest, folder: str = "console"
+    browser: webdriver.Chrome,
+    name: str,
+    request: pytest.FixtureRequest,
+    folder: str = "console",
 ) -> list[str]:
     """What axe finds wrong with the page in light and in dark."""
     found = []
@@ -90,7 +96,9 @@ def look(
             "const done = arguments[0]; axe.run().then((results) => done(results.violations));"
         )
         for item in violations:
-            found += [f"{scheme}: {item['id']}: {node['html']}" for node in item["nodes"]]
+            found += [
+                f"{scheme}: {item['id']}: {node['html']}" for node in item["nodes"]
+            ]
         wanted_image = name in SHOWN and (scheme == "light" or name == "api")
         if wanted_image and request.config.getoption("--screenshots"):
             suffix = "" if scheme == "light" else "-dark"
@@ -124,7 +132,9 @@ def test_axe_finds_nothing_wrong_with_any_page(
     shown("platform", "/console/platform")
     shown("token", "/console/token")
     shown("sessions", "/console/sessions")
-    assert browser.find_elements(By.XPATH, "//button[starts-with(normalize-space(), 'End')]")
+    assert browser.find_elements(
+        By.XPATH, "//button[starts-with(normalize-space(), 'End')]"
+    )
     shown("add", "/console/add/users")
     shown("confirm", "/console/edit/users/remove?id=ada")
     shown("rotate", "/console/edit/keys/rotate")
@@ -144,7 +154,9 @@ def test_a_call_is_tried(
         lambda driver: driver.find_element(By.PARTIAL_LINK_TEXT, "GET /items/{id}")
     )
     operation.send_keys(Keys.ENTER)
-    WebDriverWait(browser, PATIENCE).until(lambda driver: "Try Petstore" in driver.title)
+    WebDriverWait(browser, PATIENCE).until(
+        lambda driver: "Try Petstore" in driver.title
+    )
     assert look(browser, "try-form", request) == []
     browser.find_element(By.ID, "value0").send_keys("7", Keys.ENTER)
     shown = WebDriverWait(browser, PATIENCE).until(
@@ -172,7 +184,11 @@ def test_people_change_their_account(
     browser.get(address)
     browser.delete_all_cookies()
     browser.get(address)
-    for name, value in (("username", "ada"), ("password", first), ("organization", "default")):
+    for name, value in (
+        ("username", "ada"),
+        ("password", first),
+        ("organization", "default"),
+    ):
         browser.find_element(By.NAME, name).send_keys(value)
     press(browser, "Sign in")
     assert look(browser, "account", request, "images") == []
@@ -221,17 +237,22 @@ def test_members_are_changed_with_the_keyboard(
     claims = browser.find_element(By.NAME, "claims")
     claims.send_keys("{")
     press(browser, "Save")
-    assert "Claims is not JSON" in browser.find_element(By.CSS_SELECTOR, "[role=alert]").text
+    assert (
+        "Claims is not JSON"
+        in browser.find_element(By.CSS_SELECTOR, "[role=alert]").text
+    )
     browser.find_element(By.NAME, "claims").send_keys('"locale": "de"}')
     platform.cli("user", "update", "bob", "--group", "night")
     press(browser, "Save")
     assert "Its current value: night" in browser.find_element(By.TAG_NAME, "main").text
     assert look(browser, "change-late", request) == []
     press(browser, "Save")
-    WebDriverWait(browser, PATIENCE).until(lambda driver: "/platform" in driver.current_url)
-    assert '"locale":"de"' in platform.cli("get", "user", "bob", "-o", "json").stdout.replace(
-        " ", ""
+    WebDriverWait(browser, PATIENCE).until(
+        lambda driver: "/platform" in driver.current_url
     )
+    assert '"locale":"de"' in platform.cli(
+        "get", "user", "bob", "-o", "json"
+    ).stdout.replace(" ", "")
 
 
 def test_what_cannot_be_undone_is_confirmed_with_the_keyboard(
@@ -241,13 +262,19 @@ def test_what_cannot_be_undone_is_confirmed_with_the_keyboard(
     browser.get(f"{origin}/console/edit/keys/rotate")
     button = browser.find_element(By.XPATH, "//button[normalize-space()='Rotate']")
     button.send_keys(Keys.ENTER)
-    assert not browser.execute_script("return document.querySelector('main form').checkValidity()")
+    assert not browser.execute_script(
+        "return document.querySelector('main form').checkValidity()"
+    )
     browser.find_element(By.NAME, "algorithm").send_keys("ES256")
     browser.find_element(By.NAME, "now").send_keys(Keys.SPACE)
     browser.find_element(By.NAME, "sure").send_keys(Keys.SPACE)
     press(browser, "Rotate")
-    WebDriverWait(browser, PATIENCE).until(lambda driver: "/platform" in driver.current_url)
-    assert "ES256" in browser.find_element(By.ID, "keys").find_element(By.XPATH, "..").text
+    WebDriverWait(browser, PATIENCE).until(
+        lambda driver: "/platform" in driver.current_url
+    )
+    assert (
+        "ES256" in browser.find_element(By.ID, "keys").find_element(By.XPATH, "..").text
+    )
     assert look(browser, "platform-keys", request) == []
 
 
@@ -278,14 +305,19 @@ def test_a_consumer_key_is_made_and_revoked_with_the_keyboard(
 
 
 def test_files_are_deployed_with_the_keyboard(
-    browser: webdriver.Chrome, origin: str, tmp_path: Path, request: pytest.FixtureRequest
+    browser: webdriver.Chrome,
+    origin: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     right = conf("Dropped", "/dropped", port=9)
     (tmp_path / "conf").write_text(right.replace("verb: GET", "verb: GETT", 1))
     (tmp_path / "definition").write_text(DEFINITION)
     browser.get(f"{origin}/console/deploy")
     browser.find_element(By.ID, "conf-file").send_keys(str(tmp_path / "conf"))
-    browser.find_element(By.ID, "definition-file").send_keys(str(tmp_path / "definition"))
+    browser.find_element(By.ID, "definition-file").send_keys(
+        str(tmp_path / "definition")
+    )
     press(browser, "Check, and show what changes")
     assert "GETT" in browser.find_element(By.CSS_SELECTOR, "[role=alert] pre").text
     assert look(browser, "mistake", request) == []
@@ -301,7 +333,9 @@ def test_files_are_deployed_with_the_keyboard(
 
 def press(browser: webdriver.Chrome, text: str) -> None:
     """Press Enter on a button, and wait for the next page."""
-    follow(browser, browser.find_element(By.XPATH, f"//button[normalize-space()='{text}']"))
+    follow(
+        browser, browser.find_element(By.XPATH, f"//button[normalize-space()='{text}']")
+    )
 
 
 def follow(browser: webdriver.Chrome, element: WebElement) -> None:

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -19,7 +22,9 @@ from harness import Platform, free_port
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data", ("--testing",))
+    running = Platform(
+        free_port(), tmp_path_factory.mktemp("kapi") / "data", ("--testing",)
+    )
     running.start()
     yield f"https://{IDP}:{running.port}/testing/debugger"
     running.stop()
@@ -45,14 +50,18 @@ def browser() -> Iterator[webdriver.Chrome]:
     yield driver
     log = driver.get_log("browser")
     driver.quit()
-    assert [entry for entry in log if "Content Security Policy" in entry["message"]] == []
+    assert [
+        entry for entry in log if "Content Security Policy" in entry["message"]
+    ] == []
 
 
 def press(browser: webdriver.Chrome, step: str) -> None:
     browser.find_element(By.CSS_SELECTOR, f"button[value={step}]").click()
 
 
-def until(browser: webdriver.Chrome, reached: Callable[[webdriver.Chrome], object]) -> None:
+def until(
+    browser: webdriver.Chrome, reached: Callable[[webdriver.Chrome], object]
+) -> None:
     """Wait; a page may be replaced while it is read."""
     ignored = [StaleElementReferenceException, NoSuchElementException]
     WebDriverWait(browser, PATIENCE, ignored_exceptions=ignored).until(reached)
@@ -78,7 +87,10 @@ def test_a_person_runs_the_grants_and_sees_every_message(
     wait_for(browser, "The access token")
     press(browser, "code")
     sign_in(browser)
-    until(browser, lambda driver: driver.find_element(By.CSS_SELECTOR, "button[value=allow]"))
+    until(
+        browser,
+        lambda driver: driver.find_element(By.CSS_SELECTOR, "button[value=allow]"),
+    )
     press(browser, "allow")
     wait_for(browser, "Token request with the code")
     assert browser.current_url.startswith(page)
@@ -92,7 +104,9 @@ def test_a_person_runs_the_grants_and_sees_every_message(
     wait_for(browser, "authorization_pending")
 
 
-def test_axe_finds_nothing_wrong_with_the_page(browser: webdriver.Chrome, page: str) -> None:
+def test_axe_finds_nothing_wrong_with_the_page(
+    browser: webdriver.Chrome, page: str
+) -> None:
     browser.get(page)
     browser.execute_script(AXE.read_text("utf-8"))
     found = browser.execute_async_script(

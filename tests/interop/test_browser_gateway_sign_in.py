@@ -30,7 +30,9 @@ def base(platform: Platform) -> Iterator[str]:
     platform.cli("secret", "set", "shown", "client", stdin=client["client_secret"])
     platform.cli("secret", "set", "shown", "session", stdin=KEY)
     with echo_backend() as port:
-        conf = sign_in_conf("shown", port, clientId=client["client_id"], scopes=["items:read"])
+        conf = sign_in_conf(
+            "shown", port, clientId=client["client_id"], scopes=["items:read"]
+        )
         answer = platform.deploy(conf, DEFINITION)
         assert answer.status == 200, answer.body
         yield url
@@ -65,7 +67,9 @@ def sign_in(browser: webdriver.Chrome, url: str) -> None:
     wait = WebDriverWait(browser, PATIENCE)
     allow = "button[name=decision][value=allow]"
     wait.until(
-        lambda driver: driver.current_url == url or driver.find_elements(By.CSS_SELECTOR, allow)
+        lambda driver: (
+            driver.current_url == url or driver.find_elements(By.CSS_SELECTOR, allow)
+        )
     )
     for button in browser.find_elements(By.CSS_SELECTOR, allow):
         button.click()
@@ -89,10 +93,14 @@ def test_a_person_signs_in_calls_and_signs_out(
 
     # The session is the browser's alone: no script reads it.
     assert browser.execute_script("return document.cookie") == ""
-    cookies = [item for item in browser.get_cookies() if item["name"].startswith("__Host-gateway-")]
-    assert {(item["secure"], item["httpOnly"], item["sameSite"]) for item in cookies} == {
-        (True, True, "Lax")
-    }
+    cookies = [
+        item
+        for item in browser.get_cookies()
+        if item["name"].startswith("__Host-gateway-")
+    ]
+    assert {
+        (item["secure"], item["httpOnly"], item["sameSite"]) for item in cookies
+    } == {(True, True, "Lax")}
 
     status, text = called(browser, f"{base}/items", method="POST", body="x=1")
     assert (status, json.loads(text)["method"]) == (200, "POST")
@@ -100,14 +108,22 @@ def test_a_person_signs_in_calls_and_signs_out(
     assert (status, json.loads(text)["code"]) == (403, "900910")
 
     browser.get(f"{base}/sign-out")
-    WebDriverWait(browser, PATIENCE).until(lambda driver: driver.current_url.endswith("/"))
-    assert [item for item in browser.get_cookies() if item["name"].endswith("-seal")] == []
+    WebDriverWait(browser, PATIENCE).until(
+        lambda driver: driver.current_url.endswith("/")
+    )
+    assert [
+        item for item in browser.get_cookies() if item["name"].endswith("-seal")
+    ] == []
     # A page of the API itself: that of the host has a policy against calls by scripts.
     browser.get(f"{base}/open")
-    status, text = called(browser, f"{base}/items", headers={"accept": "application/json"})
+    status, text = called(
+        browser, f"{base}/items", headers={"accept": "application/json"}
+    )
     assert (status, json.loads(text)["code"]) == (401, "900902")
     browser.get(page)
-    assert browser.find_elements(By.NAME, "password"), "the provider has signed the person out too"
+    assert browser.find_elements(By.NAME, "password"), (
+        "the provider has signed the person out too"
+    )
 
 
 def test_another_site_cannot_use_the_session(
@@ -124,5 +140,9 @@ def test_another_site_cannot_use_the_session(
         "document.body.append(form); form.submit();",
         f"{base}/items",
     )
-    WebDriverWait(browser, PATIENCE).until(lambda driver: driver.current_url == f"{base}/items")
-    assert json.loads(browser.find_element(By.TAG_NAME, "body").text)["code"] == "900902"
+    WebDriverWait(browser, PATIENCE).until(
+        lambda driver: driver.current_url == f"{base}/items"
+    )
+    assert (
+        json.loads(browser.find_element(By.TAG_NAME, "body").text)["code"] == "900902"
+    )

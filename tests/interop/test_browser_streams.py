@@ -68,7 +68,9 @@ def backend() -> Iterator[Backend]:
 
 @pytest.fixture(scope="module")
 def address(platform: Platform, backend: Backend) -> str:
-    text = conf("Chat", "/chat", port=backend.port, extra=AUTHENTICATION, operations=OPERATIONS)
+    text = conf(
+        "Chat", "/chat", port=backend.port, extra=AUTHENTICATION, operations=OPERATIONS
+    )
     answer = platform.deploy(text, DEFINITION)
     assert answer.status == 200, answer.body
     return f"wss://{HOST}:{platform.port}/chat/1.0.0"
@@ -86,7 +88,10 @@ def page(browser: webdriver.Chrome, address: str) -> None:
 
 
 def opened(
-    browser: webdriver.Chrome, url: str, protocols: list[str] | None = None, messages: int = 2
+    browser: webdriver.Chrome,
+    url: str,
+    protocols: list[str] | None = None,
+    messages: int = 2,
 ) -> dict[str, Any]:
     """What a script sees that opens a WebSocket, sends messages and closes it after the echoes."""
     return browser.execute_async_script(OPEN, url, protocols, messages)

@@ -44,21 +44,29 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         environment={"KAPI_IDENTITY__KEYS_COOLDOWN": "1"},
     )
     running.start()
-    assert running.deploy(conf(port=backend.server_address[1]), DEFINITION).status == 200
+    assert (
+        running.deploy(conf(port=backend.server_address[1]), DEFINITION).status == 200
+    )
     yield running
     running.stop()
     backend.shutdown()
-    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    logs = "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
     assert "Traceback" not in logs
     assert "eyJ" not in logs, "a token is in a log"
 
 
 @pytest.fixture
-def issuer(request: pytest.FixtureRequest, platform: Platform, tmp_path: Path) -> Iterator[Foreign]:
+def issuer(
+    request: pytest.FixtureRequest, platform: Platform, tmp_path: Path
+) -> Iterator[Foreign]:
     foreign = MAKERS[request.param](tmp_path)
     try:
         trusted = ("--ca", str(foreign.ca)) if foreign.ca else ()
-        platform.cli("issuer", "add", *foreign.arguments, "--name", foreign.name, *trusted)
+        platform.cli(
+            "issuer", "add", *foreign.arguments, "--name", foreign.name, *trusted
+        )
         yield foreign
         platform.cli("issuer", "remove", foreign.name)
     finally:
@@ -70,7 +78,10 @@ every_issuer = pytest.mark.parametrize("issuer", list(MAKERS), indirect=True)
 
 def call(platform: Platform, token: str, path: str = "/items/1") -> Answer:
     return platform.request(
-        "default.gw.wso2.com", f"/echo/1.0.0{path}", "-H", f"Authorization: Bearer {token}"
+        "default.gw.wso2.com",
+        f"/echo/1.0.0{path}",
+        "-H",
+        f"Authorization: Bearer {token}",
     )
 
 
@@ -83,7 +94,10 @@ def test_its_tokens_are_accepted_and_refused_once_it_is_removed(
     system = platform.api("/api/deployer/1.2.0/apis", token=token)
     # It did not give the scope that deploys: it is known, and may not.
     assert (system.status, system.json()["code"]) == (403, 900910)
-    assert "FAIL" not in platform.cli("issuer", "test", issuer.name, "-", stdin=token).stdout
+    assert (
+        "FAIL"
+        not in platform.cli("issuer", "test", issuer.name, "-", stdin=token).stdout
+    )
     platform.cli("issuer", "remove", issuer.name)
     assert call(platform, token).status == 401
     assert platform.api("/api/deployer/1.2.0/apis", token=token).status == 401
@@ -95,7 +109,9 @@ def test_its_tokens_are_accepted_and_refused_once_it_is_removed(
 @every_issuer
 def test_who_cannot_sign_gets_nowhere(platform: Platform, issuer: Foreign) -> None:
     (jwk, *_) = fetched(issuer.jwks)["keys"]
-    for label, token in attacks(issuer.token("items:read"), jwk, "https://localhost:1").items():
+    for label, token in attacks(
+        issuer.token("items:read"), jwk, "https://localhost:1"
+    ).items():
         for answer in (
             call(platform, token, "/items"),
             platform.api("/api/deployer/1.2.0/apis", token=token),
@@ -104,7 +120,9 @@ def test_who_cannot_sign_gets_nowhere(platform: Platform, issuer: Foreign) -> No
 
 
 @every_issuer
-def test_its_tokens_live_on_while_it_is_down(platform: Platform, issuer: Foreign) -> None:
+def test_its_tokens_live_on_while_it_is_down(
+    platform: Platform, issuer: Foreign
+) -> None:
     token = issuer.token("items:read")
     issuer.stop()
     assert call(platform, token).status == 200
@@ -114,7 +132,9 @@ def test_its_tokens_live_on_while_it_is_down(platform: Platform, issuer: Foreign
 
 
 @pytest.mark.parametrize("issuer", SIGNS_ANEW, indirect=True)
-def test_a_restart_with_new_keys_is_followed(platform: Platform, issuer: Foreign) -> None:
+def test_a_restart_with_new_keys_is_followed(
+    platform: Platform, issuer: Foreign
+) -> None:
     old = issuer.token("items:read")
     assert call(platform, old).status == 200
     issuer.restart()
@@ -124,13 +144,17 @@ def test_a_restart_with_new_keys_is_followed(platform: Platform, issuer: Foreign
         assert call(platform, old).status == 401, "its key is gone"
 
 
-def test_a_token_of_each_is_worthless_at_the_others(platform: Platform, tmp_path: Path) -> None:
+def test_a_token_of_each_is_worthless_at_the_others(
+    platform: Platform, tmp_path: Path
+) -> None:
     one, other = oauth2_mock_server(tmp_path), oauth2_mock_server(tmp_path)
     try:
         platform.cli("issuer", "add", *one.arguments, "--name", "one", "--for", "acme")
         platform.cli("issuer", "add", *other.arguments, "--name", "other")
         assert call(platform, other.token("items:read")).status == 200
-        assert call(platform, one.token("items:read")).status == 401, "trusted for acme alone"
+        assert call(platform, one.token("items:read")).status == 401, (
+            "trusted for acme alone"
+        )
     finally:
         for foreign, name in ((one, "one"), (other, "other")):
             foreign.stop()

@@ -47,7 +47,9 @@ def backend() -> Iterator[StreamServer]:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, backend: StreamServer) -> Iterator[Platform]:
+def platform(
+    tmp_path_factory: pytest.TempPathFactory, backend: StreamServer
+) -> Iterator[Platform]:
     running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data")
     running.start()
     answer = running.deploy(CONF % backend.port, SDL)
@@ -66,7 +68,13 @@ def test_apollo_graphql_ws_and_graphql_sse(platform: Platform, token: str) -> No
     settings = {"host": HOST, "port": platform.port, "path": PATH, "token": token}
     authority = str(platform.data_dir / "tls" / "ca.pem")
     done = subprocess.run(
-        ["node", "--require", "./loopback.cjs", "graphql-clients.mjs", json.dumps(settings)],
+        [
+            "node",
+            "--require",
+            "./loopback.cjs",
+            "graphql-clients.mjs",
+            json.dumps(settings),
+        ],
         cwd=peers,
         env={**os.environ, "NODE_EXTRA_CA_CERTS": authority},
         capture_output=True,
@@ -94,7 +102,9 @@ async def _gql(platform: Platform, token: str) -> None:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     headers = {"Authorization": f"Bearer {token}"}
     http = AIOHTTPTransport(
-        f"https://127.0.0.1:{platform.port}{PATH}", headers={"Host": HOST, **headers}, ssl=context
+        f"https://127.0.0.1:{platform.port}{PATH}",
+        headers={"Host": HOST, **headers},
+        ssl=context,
     )
     both = gql(
         "query($id: ID) { hero(id: $id) { ...F } heroes { ...F } } fragment F on Hero { id }"
@@ -111,7 +121,9 @@ async def _gql(platform: Platform, token: str) -> None:
     )
     async with Client(transport=socket) as session:
         names = []
-        async for result in session.subscribe(gql("subscription { heroAdded { name } }")):
+        async for result in session.subscribe(
+            gql("subscription { heroAdded { name } }")
+        ):
             names.append(result["heroAdded"]["name"])
             if len(names) == 2:
                 break

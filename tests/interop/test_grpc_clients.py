@@ -26,7 +26,9 @@ def proto(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, proto: Path) -> Iterator[Platform]:
+def platform(
+    tmp_path_factory: pytest.TempPathFactory, proto: Path
+) -> Iterator[Platform]:
     """With the service deployed as `kapi generate` says."""
     running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data")
     running.environment = {"KAPI_GATEWAY__VERSION_ROUTING": "true"}
@@ -79,7 +81,15 @@ def grpcurl(
     known = ["-H", f"authorization: Bearer {token}"] if token else []
     own = ["-cacert", str(platform.data_dir / "tls/ca.pem"), "-authority", HOST]
     files = ["-import-path", str(proto.parent), "-proto", proto.name]
-    command = [str(GRPCURL), *own, *files, *known, "-d", body, f"127.0.0.1:{platform.port}"]
+    command = [
+        str(GRPCURL),
+        *own,
+        *files,
+        *known,
+        "-d",
+        body,
+        f"127.0.0.1:{platform.port}",
+    ]
     done = subprocess.run(
         [*command, f"{service}/{method}"], capture_output=True, timeout=120, check=False
     )
@@ -88,7 +98,9 @@ def grpcurl(
 
 def test_grpcurl(platform: Platform, proto: Path) -> None:
     token, one = platform.token(), '{"name": "Ada"}'
-    assert json.loads(grpcurl(platform, proto, "GetStudent", one, token)) == {"name": "Ada"}
+    assert json.loads(grpcurl(platform, proto, "GetStudent", one, token)) == {
+        "name": "Ada"
+    }
     assert grpcurl(platform, proto, "GetStudentStream", one, token).count('"name"') == 3
     up = grpcurl(platform, proto, "SendStudentStream", one + one, token)
     assert json.loads(up) == {"name": "Ada, Ada"}
@@ -112,7 +124,9 @@ def test_grpcurl_reaches_the_newest_version(platform: Platform, tmp_path: Path) 
     proto.write_text(SHOP)
     for version in ("v1.9", "v1.10"):
         package = f"shop{version.replace('.', '_')}"
-        backend = Backend((f"{package}.Students",), more={"GetStudent": student(package)})
+        backend = Backend(
+            (f"{package}.Students",), more={"GetStudent": student(package)}
+        )
         conf = {
             "name": "shop",
             "basePath": "/shop",

@@ -34,7 +34,9 @@ both = pytest.mark.parametrize("script", [STRICT, USUAL])
 @pytest.mark.parametrize(
     ("name", "method"), [("confidential", "client_secret_basic"), ("public", "none")]
 )
-def test_oauth4webapi_code(platform: Platform, name: str, method: str, mode: str) -> None:
+def test_oauth4webapi_code(
+    platform: Platform, name: str, method: str, mode: str
+) -> None:
     metadata = {"id_token_signed_response_alg": "ES256"} if name == "public" else {}
     told = run(
         platform,
@@ -54,7 +56,15 @@ def test_oauth4webapi_code(platform: Platform, name: str, method: str, mode: str
 @pytest.mark.parametrize("mode", ["query", "form_post"])
 def test_openid_client_code(platform: Platform, mode: str) -> None:
     person = Person(over_https(platform.port))
-    told = run(platform, USUAL, "code", person, client="confidential", secret=DIFFICULT, mode=mode)
+    told = run(
+        platform,
+        USUAL,
+        "code",
+        person,
+        client="confidential",
+        secret=DIFFICULT,
+        mode=mode,
+    )
     claims = told["claims"]
     assert (claims["iss"], claims["sub"], claims["organization"]) == (
         f"https://{IDP}:{platform.port}",
@@ -73,7 +83,13 @@ def test_openid_client_at_the_localhost_name(platform: Platform) -> None:
     person = Person(over_https(platform.port, "idp.localhost"))
     issuer = f"https://idp.localhost:{platform.port}"
     told = run(
-        platform, USUAL, "code", person, client="confidential", secret=DIFFICULT, issuer=issuer
+        platform,
+        USUAL,
+        "code",
+        person,
+        client="confidential",
+        secret=DIFFICULT,
+        issuer=issuer,
     )
     assert (told["claims"]["iss"], told["claims"]["sub"]) == (issuer, "org1user")
     assert told["rotated"] is True
@@ -121,15 +137,22 @@ def test_oauth4webapi_pushes_signs_and_binds(platform: Platform) -> None:
 
 def test_openid_client_pushes_signs_and_binds(platform: Platform) -> None:
     told = run(platform, USUAL, "secured", client="app")
-    assert (told["type"], told["subject"], told["gone"]) == ("dpop", "org1user", {"active": False})
+    assert (told["type"], told["subject"], told["gone"]) == (
+        "dpop",
+        "org1user",
+        {"active": False},
+    )
     assert told["found"]["client_id"] == "app"
 
 
 @both
 @pytest.mark.parametrize(
-    ("name", "method"), list(zip(("basic", "post", "hmac", "signs"), METHODS, strict=True))
+    ("name", "method"),
+    list(zip(("basic", "post", "hmac", "signs"), METHODS, strict=True)),
 )
-def test_client_authentication(platform: Platform, script: str, name: str, method: str) -> None:
+def test_client_authentication(
+    platform: Platform, script: str, name: str, method: str
+) -> None:
     told = run(platform, script, "clientCredentials", client=name, method=method)
     assert told["tokens"]["scope"] == "default"
     assert told["found"]["client_id"] == name
@@ -139,30 +162,55 @@ def test_client_authentication(platform: Platform, script: str, name: str, metho
 @both
 @pytest.mark.parametrize(
     ("name", "method", "file"),
-    [("tls", "tls_client_auth", "leaf"), ("self", "self_signed_tls_client_auth", "own")],
+    [
+        ("tls", "tls_client_auth", "leaf"),
+        ("self", "self_signed_tls_client_auth", "own"),
+    ],
 )
 def test_clients_with_certificates(
     platform: Platform, script: str, name: str, method: str, file: str
 ) -> None:
     folder = platform.data_dir.parent
-    pair = {"certificate": str(folder / f"{file}.pem"), "key": str(folder / f"{file}.key")}
-    told = run(platform, script, "clientCredentials", client=name, method=method, **pair)
+    pair = {
+        "certificate": str(folder / f"{file}.pem"),
+        "key": str(folder / f"{file}.key"),
+    }
+    told = run(
+        platform, script, "clientCredentials", client=name, method=method, **pair
+    )
     assert told["found"]["client_id"] == name
     assert told["gone"] == {"active": False}
     if name == "tls":
         # Its tokens are bound to the certificate, and good on connections with it only.
         assert told["found"]["cnf"] == {"x5t#S256": LEAF.x5t}
-    with_other = {"certificate": str(folder / "other.pem"), "key": str(folder / "other.key")}
+    with_other = {
+        "certificate": str(folder / "other.pem"),
+        "key": str(folder / "other.key"),
+    }
     for wrong in ({}, with_other):
         with pytest.raises(AssertionError, match="WWWAuthenticate"):
-            run(platform, script, "clientCredentials", client=name, method=method, **wrong)
+            run(
+                platform,
+                script,
+                "clientCredentials",
+                client=name,
+                method=method,
+                **wrong,
+            )
 
 
-def test_a_bound_token_opens_system_apis_with_its_certificate_only(platform: Platform) -> None:
+def test_a_bound_token_opens_system_apis_with_its_certificate_only(
+    platform: Platform,
+) -> None:
     folder = platform.data_dir.parent
 
     def pair(name: str) -> tuple[str, ...]:
-        return ("--cert", str(folder / f"{name}.pem"), "--key", str(folder / f"{name}.key"))
+        return (
+            "--cert",
+            str(folder / f"{name}.pem"),
+            "--key",
+            str(folder / f"{name}.key"),
+        )
 
     form = ("-d", "grant_type=client_credentials&scope=apk:api_create&client_id=tls")
     answer = platform.request(IDP, "/oauth2/token", *pair("leaf"), *form)
@@ -193,7 +241,9 @@ def test_a_device(platform: Platform, script: str, name: str, method: str) -> No
 
 @both
 def test_a_person_approves_elsewhere(platform: Platform, script: str) -> None:
-    told = run(platform, script, "ciba", client="television", message=f"W4SCT-{script[:6]}")
+    told = run(
+        platform, script, "ciba", client="television", message=f"W4SCT-{script[:6]}"
+    )
     assert (told["claims"]["sub"], told["claims"]["aud"], told["scope"]) == (
         "org1user",
         "television",
@@ -204,9 +254,9 @@ def test_a_person_approves_elsewhere(platform: Platform, script: str) -> None:
 @both
 def test_token_exchange(platform: Platform, script: str) -> None:
     form = "grant_type=password&username=org1user&password=org1user&organization=org1&scope=a%20b"
-    token = platform.request(IDP, "/oauth2/token", "-u", f"legacy:{SECRET}", "-d", form).json()[
-        "access_token"
-    ]
+    token = platform.request(
+        IDP, "/oauth2/token", "-u", f"legacy:{SECRET}", "-d", form
+    ).json()["access_token"]
     kind = "urn:ietf:params:oauth:token-type:access_token"
     parameters = {
         "subject_token": token,
@@ -214,10 +264,21 @@ def test_token_exchange(platform: Platform, script: str) -> None:
         "audience": "stock",
         "scope": "a",
     }
-    told = run(platform, script, "generic", client="orders", grant=EXCHANGE, parameters=parameters)
+    told = run(
+        platform,
+        script,
+        "generic",
+        client="orders",
+        grant=EXCHANGE,
+        parameters=parameters,
+    )
     assert (told["issued_token_type"], told["scope"]) == (kind, "a")
     claims = claims_of(told["access_token"])
-    assert (claims["sub"], claims["aud"], claims["act"]) == ("org1user", "stock", {"sub": "orders"})
+    assert (claims["sub"], claims["aud"], claims["act"]) == (
+        "org1user",
+        "stock",
+        {"sub": "orders"},
+    )
 
 
 @both
@@ -233,24 +294,35 @@ def test_jwt_assertion(platform: Platform, script: str) -> None:
     }
     parameters = {"assertion": signed(told, key("ES256")), "scope": "pay"}
     answer = run(
-        platform, script, "generic", client="payroll", grant=ASSERTION, parameters=parameters
+        platform,
+        script,
+        "generic",
+        client="payroll",
+        grant=ASSERTION,
+        parameters=parameters,
     )
     claims = claims_of(answer["access_token"])
-    assert (claims["sub"], claims["clientId"], claims["scope"]) == ("org1user", "payroll", "pay")
+    assert (claims["sub"], claims["clientId"], claims["scope"]) == (
+        "org1user",
+        "payroll",
+        "pay",
+    )
 
 
 @both
 def test_registration(platform: Platform, script: str) -> None:
     form = "grant_type=client_credentials&scope=kapi:clients"
-    token = platform.request(IDP, "/oauth2/token", "-u", f"cli:{SECRET}", "-d", form).json()[
-        "access_token"
-    ]
+    token = platform.request(
+        IDP, "/oauth2/token", "-u", f"cli:{SECRET}", "-d", form
+    ).json()["access_token"]
     told = run(platform, script, "registration", client="", token=token)
     assert told["client"]["client_name"] == script.removesuffix(".mjs")
     assert told["tokens"]["token_type"] == "bearer"
 
 
-def test_oauth4webapi_needs_no_more_than_the_address_of_an_api(platform: Platform) -> None:
+def test_oauth4webapi_needs_no_more_than_the_address_of_an_api(
+    platform: Platform,
+) -> None:
     told = run(platform, STRICT, "resource", client="caller")
     assert "apk:api_create" in told["described"]["scopes_supported"]
     assert told["called"]["status"] == 200

@@ -35,7 +35,9 @@ operations:
 @pytest.fixture(scope="module")
 def numbers() -> Iterator[int]:
     """Port of the npm SDK's server."""
-    process = subprocess.Popen(["node", "mcp-server.mjs"], cwd=PEERS, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        ["node", "mcp-server.mjs"], cwd=PEERS, stdout=subprocess.PIPE
+    )
     assert process.stdout is not None
     try:
         yield int(json.loads(process.stdout.readline())["port"])
@@ -74,7 +76,9 @@ def node(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
-def client(platform: Platform, url: str, *calls: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+def client(
+    platform: Platform, url: str, *calls: tuple[str, dict[str, Any]]
+) -> dict[str, Any]:
     settings = {"url": url, "token": bound_token(platform, url), "calls": calls}
     done = node(platform, "node", "mcp-client.mjs", json.dumps(settings))
     assert done.returncode == 0, done.stderr
@@ -113,17 +117,30 @@ def test_the_inspector_lists_and_calls_tools(platform: Platform) -> None:
         url = deployed(platform, "inspected", port, ("forecast", "erase"))
         listed = inspected(platform, url, "--method", "tools/list")
         assert [tool["name"] for tool in listed["tools"]] == ["forecast"]
-        call = ("--method", "tools/call", "--tool-name", "forecast", "--tool-arg", "city=Ulm")
+        call = (
+            "--method",
+            "tools/call",
+            "--tool-name",
+            "forecast",
+            "--tool-arg",
+            "city=Ulm",
+        )
         assert inspected(platform, url, *call)["content"][0]["text"] == "sunny in Ulm"
 
 
-NORTH, SEVEN, SECRET = "weather+weather://north", "tickets+ticket://7", "tickets+secret://1"
+NORTH, SEVEN, SECRET = (
+    "weather+weather://north",
+    "tickets+ticket://7",
+    "tickets+secret://1",
+)
 CHANGES = (
     ("weather_change", "weather://south"),
     ("weather_change", "weather://north"),
     ("tickets_change", "ticket://7"),
 )
-LISTS = {f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources")}
+LISTS = {
+    f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources")
+}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +152,9 @@ def several(platform: Platform) -> Iterator[Callable[..., str]]:
             tools = [{"name": "weather_change"}, {"name": "tickets_change"}]
             listed = [{"uri": uri, "name": uri} for uri in resources]
             text = json.dumps({"tools": tools, "resources": listed})
-            answer = platform.deploy(CHANGING.format(name="several-npm", one=one, two=two), text)
+            answer = platform.deploy(
+                CHANGING.format(name="several-npm", one=one, two=two), text
+            )
             assert answer.status == 200, answer.body
             return f"https://{HOST}:{platform.port}/several-npm/1.0"
 

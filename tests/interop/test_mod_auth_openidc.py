@@ -26,7 +26,9 @@ IDP = "idp.am.wso2.com"
 class Apache:
     """One server with the module on a free port, started and stopped by its own process."""
 
-    def __init__(self, folder: Path, port: int, issuer: str, ca: bytes, proxy_port: int) -> None:
+    def __init__(
+        self, folder: Path, port: int, issuer: str, ca: bytes, proxy_port: int
+    ) -> None:
         self.port = port
         site = folder / "site" / "protected"
         site.mkdir(parents=True)
@@ -93,7 +95,8 @@ OIDCOAuthTokenIntrospectionInterval -1
         folder.chmod(0o755)
         self.log = folder / "error.log"
         self.process = subprocess.Popen(
-            ["/usr/sbin/apache2", "-X", "-f", str(folder / "apache.conf")], stderr=subprocess.PIPE
+            ["/usr/sbin/apache2", "-X", "-f", str(folder / "apache.conf")],
+            stderr=subprocess.PIPE,
         )
         until(self.answers)
 
@@ -112,7 +115,9 @@ OIDCOAuthTokenIntrospectionInterval -1
         try:
             sent = {"accept": "text/html", **headers}
             if cookies:
-                sent["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+                sent["cookie"] = "; ".join(
+                    f"{name}={value}" for name, value in cookies.items()
+                )
             connection.request("GET", path, headers=sent)
             answer = connection.getresponse()
             page = Page(
@@ -130,9 +135,13 @@ OIDCOAuthTokenIntrospectionInterval -1
 
 
 @pytest.fixture(scope="module")
-def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Apache, Platform]]:
+def apache(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Apache, Platform]]:
     folder = Path(
-        subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip()
+        subprocess.run(
+            ["mktemp", "-d"], capture_output=True, text=True, check=True
+        ).stdout.strip()
     )
     port, web = free_port(), free_port()
     back = f"http://127.0.0.1:{web}/protected/callback?logout=backchannel"
@@ -193,7 +202,8 @@ def test_sign_in_refresh_and_sign_out(apache: tuple[Apache, Platform]) -> None:
         server.log.read_text,
     )
     out = server.get(
-        f"/protected/callback?logout=http%3A%2F%2F127.0.0.1%3A{server.port}%2Fbye.html", cookies
+        f"/protected/callback?logout=http%3A%2F%2F127.0.0.1%3A{server.port}%2Fbye.html",
+        cookies,
     )
     parts = urlsplit(out.location)
     assert parts.path == "/oauth2/logout"
@@ -209,7 +219,9 @@ def test_back_channel_logout_ends_the_session_at_the_client(
     person, cookies, _ = sign_in(server, platform)
     page = person.open("/oauth2/logout")
     assert "You are signed out" in person.submit(page).text
-    until(lambda: server.get("/protected/", cookies).status != 200, server.log.read_text)
+    until(
+        lambda: server.get("/protected/", cookies).status != 200, server.log.read_text
+    )
 
 
 def test_an_api_behind_it_takes_tokens_until_they_are_revoked(
@@ -222,7 +234,9 @@ def test_an_api_behind_it_takes_tokens_until_they_are_revoked(
 
     def token(scope: str) -> str:
         form = f"grant_type=client_credentials&scope={scope}"
-        answer = platform.request(IDP, "/oauth2/token", "-u", "shop:shop-secret", "-d", form)
+        answer = platform.request(
+            IDP, "/oauth2/token", "-u", "shop:shop-secret", "-d", form
+        )
         return str(answer.json()["access_token"])
 
     good = token("orders")

@@ -91,10 +91,16 @@ class Ways:
         return session
 
     def authlib(
-        self, name: str, secret: str = SECRET, method: Any = "client_secret_basic", **more: Any
+        self,
+        name: str,
+        secret: str = SECRET,
+        method: Any = "client_secret_basic",
+        **more: Any,
     ) -> OAuth2Session:
         more.setdefault("revocation_endpoint_auth_method", method)
-        return self.placed(OAuth2Session(name, secret, token_endpoint_auth_method=method, **more))
+        return self.placed(
+            OAuth2Session(name, secret, token_endpoint_auth_method=method, **more)
+        )
 
     def oauthlib(self, name: str = "", **more: Any) -> OauthlibSession:
         return self.placed(OauthlibSession(name or None, **more))
@@ -141,11 +147,16 @@ def test_authlib_code(
         code_verifier=verifier,
         state=state,
     )
-    claims = jwt.decode(token["id_token"], ways.keys, algorithms=["RS256", "ES256", "EdDSA"]).claims
+    claims = jwt.decode(
+        token["id_token"], ways.keys, algorithms=["RS256", "ES256", "EdDSA"]
+    ).claims
     assert (claims["nonce"], claims["aud"], claims["iss"]) == ("n-0S6", name, base)
     shown = session.get(ways.known["userinfo_endpoint"])
     if name == "notary":
-        assert jwt.decode(shown.text, ways.keys, algorithms=["ES256"]).claims["sub"] == "org1user"
+        assert (
+            jwt.decode(shown.text, ways.keys, algorithms=["ES256"]).claims["sub"]
+            == "org1user"
+        )
     else:
         assert shown.json()["sub"] == "org1user"
     fresh = session.refresh_token(ways.known["token_endpoint"])
@@ -172,7 +183,9 @@ def test_authlib_code(
         ("tls", "none"),
     ],
 )
-def test_authlib_client_credentials(ways: Ways, base: str, name: str, method: Any) -> None:
+def test_authlib_client_credentials(
+    ways: Ways, base: str, name: str, method: Any
+) -> None:
     secret = SECRET
     if method == "HS256":
         method = ClientSecretJWT(base)
@@ -228,10 +241,17 @@ def test_authlib_device(ways: Ways, person: Person, name: str, method: str) -> N
 
 def test_authlib_ciba(ways: Ways, person: Person) -> None:
     session = ways.authlib("television")
-    form = {"scope": "openid", "login_hint": "org1user", "binding_message": "W4SCT-Authlib"}
+    form = {
+        "scope": "openid",
+        "login_hint": "org1user",
+        "binding_message": "W4SCT-Authlib",
+    }
     auth = session.client_auth("client_secret_basic")
     asked = session.post(
-        ways.known["backchannel_authentication_endpoint"], form, withhold_token=True, auth=auth
+        ways.known["backchannel_authentication_endpoint"],
+        form,
+        withhold_token=True,
+        auth=auth,
     ).json()
     approve(person, "W4SCT-Authlib")
     token = session.fetch_token(
@@ -243,7 +263,10 @@ def test_authlib_ciba(ways: Ways, person: Person) -> None:
 def test_authlib_password_and_exchange(ways: Ways) -> None:
     legacy = ways.authlib("legacy", scope="a b")
     token = legacy.fetch_token(
-        ways.known["token_endpoint"], username="org1user", password="org1user", organization="org1"
+        ways.known["token_endpoint"],
+        username="org1user",
+        password="org1user",
+        organization="org1",
     )
     session = ways.authlib("orders")
     got = session.fetch_token(
@@ -292,7 +315,9 @@ def test_authlib_pushes_what_it_signed(ways: Ways, base: str, person: Person) ->
         PrivateKeyJWT(base, headers={"kid": "RS256-one"}),
     )
     session.fetch_token(
-        ways.known["token_endpoint"], grant_type="client_credentials", scope="kapi:clients"
+        ways.known["token_endpoint"],
+        grant_type="client_credentials",
+        scope="kapi:clients",
     )
     metadata = {
         "redirect_uris": [CALLBACK],
@@ -338,10 +363,15 @@ def test_authlib_pushes_what_it_signed(ways: Ways, base: str, person: Person) ->
     }
     auth = client.client_auth(client.token_endpoint_auth_method)
     pushed = client.post(
-        ways.known["pushed_authorization_request_endpoint"], form, withhold_token=True, auth=auth
+        ways.known["pushed_authorization_request_endpoint"],
+        form,
+        withhold_token=True,
+        auth=auth,
     ).json()
     url, _ = client.create_authorization_url(
-        ways.known["authorization_endpoint"], request_uri=pushed["request_uri"], state="s"
+        ways.known["authorization_endpoint"],
+        request_uri=pushed["request_uri"],
+        state="s",
     )
     page = authorized(person, url)
     got = client.fetch_token(
@@ -360,7 +390,9 @@ def test_authlib_pushes_what_it_signed(ways: Ways, base: str, person: Person) ->
 
 @pytest.mark.parametrize("name", ["confidential", "public"])
 def test_requests_oauthlib_code(ways: Ways, person: Person, name: str) -> None:
-    session = ways.oauthlib(name, redirect_uri=CALLBACK, scope=["openid", "email"], pkce="S256")
+    session = ways.oauthlib(
+        name, redirect_uri=CALLBACK, scope=["openid", "email"], pkce="S256"
+    )
     url, _ = session.authorization_url(ways.known["authorization_endpoint"])
     encoded = (
         {"auth": ("confidential", "a secret%3Awith %25%2B signs")}
@@ -369,7 +401,10 @@ def test_requests_oauthlib_code(ways: Ways, person: Person, name: str) -> None:
     )
     location = authorized(person, url).location
     token = session.fetch_token(
-        ways.known["token_endpoint"], authorization_response=location, **encoded, **ways.wire
+        ways.known["token_endpoint"],
+        authorization_response=location,
+        **encoded,
+        **ways.wire,
     )
     assert session.get(ways.known["userinfo_endpoint"]).json() == {
         "sub": "org1user",
@@ -377,7 +412,10 @@ def test_requests_oauthlib_code(ways: Ways, person: Person, name: str) -> None:
     }
     again = {"auth": encoded["auth"]} if "auth" in encoded else {"client_id": name}
     fresh = session.refresh_token(
-        ways.known["token_endpoint"], refresh_token=token["refresh_token"], **again, **ways.wire
+        ways.known["token_endpoint"],
+        refresh_token=token["refresh_token"],
+        **again,
+        **ways.wire,
     )
     assert fresh["refresh_token"] != token["refresh_token"]
     revocation, headers, body = session._client.prepare_token_revocation_request(
@@ -387,7 +425,10 @@ def test_requests_oauthlib_code(ways: Ways, person: Person, name: str) -> None:
         client_id=name,
         client_secret=DIFFICULT if "auth" in again else "",
     )
-    assert session.post(revocation, body, headers=headers, withhold_token=True).status_code == 200
+    assert (
+        session.post(revocation, body, headers=headers, withhold_token=True).status_code
+        == 200
+    )
     assert session.get(ways.known["userinfo_endpoint"]).status_code == 401
 
 
@@ -444,7 +485,14 @@ def test_requests_oauthlib_assertion(ways: Ways, base: str) -> None:
     """
     now = int(time.time())
     made = signed(
-        {"iss": HR, "sub": "org1user", "aud": base, "iat": now, "exp": now + 60, "jti": "oauthlib"},
+        {
+            "iss": HR,
+            "sub": "org1user",
+            "aud": base,
+            "iat": now,
+            "exp": now + 60,
+            "jti": "oauthlib",
+        },
         key("ES256"),
     )
     session = ways.oauthlib(client=ServiceApplicationClient("payroll"))
@@ -452,18 +500,27 @@ def test_requests_oauthlib_assertion(ways: Ways, base: str) -> None:
         f"grant_type={ASSERTION}&assertion={made}&scope=pay"
     )
     token = session.fetch_token(
-        ways.known["token_endpoint"], auth=("payroll", SECRET.replace(" ", "+")), **ways.wire
+        ways.known["token_endpoint"],
+        auth=("payroll", SECRET.replace(" ", "+")),
+        **ways.wire,
     )
     assert claims_of(token["access_token"])["clientId"] == "payroll"
 
 
 def test_requests_oauthlib_sign_out(ways: Ways, person: Person) -> None:
-    session = ways.oauthlib("confidential", redirect_uri=CALLBACK, scope=["openid"], pkce="S256")
-    url, _ = session.authorization_url(ways.known["authorization_endpoint"], prompt="consent")
+    session = ways.oauthlib(
+        "confidential", redirect_uri=CALLBACK, scope=["openid"], pkce="S256"
+    )
+    url, _ = session.authorization_url(
+        ways.known["authorization_endpoint"], prompt="consent"
+    )
     page = authorized(person, url)
     auth = ("confidential", "a secret%3Awith %25%2B signs")
     token = session.fetch_token(
-        ways.known["token_endpoint"], authorization_response=page.location, auth=auth, **ways.wire
+        ways.known["token_endpoint"],
+        authorization_response=page.location,
+        auth=auth,
+        **ways.wire,
     )
     query = f"id_token_hint={token['id_token']}&post_logout_redirect_uri={CALLBACK}&state=bye"
     assert (

@@ -46,7 +46,9 @@ EVERY = (
     "urn:ietf:params:oauth:grant-type:device_code",
     "urn:openid:params:grant-type:ciba",
 )
-SHOP = ClientSettings("shop", "s", grants=EVERY, redirect_uris=("https://shop.example/cb",))
+SHOP = ClientSettings(
+    "shop", "s", grants=EVERY, redirect_uris=("https://shop.example/cb",)
+)
 SETTINGS = Settings(
     Path("/nowhere"),
     IdentitySettings(
@@ -60,13 +62,19 @@ SETTINGS = Settings(
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The provider behind a plain socket, as Envoy sees it."""
     app = identity_app(
-        SETTINGS, Store.open(tmp_path_factory.mktemp("fuzz") / "kapi.db"), lambda: 1_800_000_000
+        SETTINGS,
+        Store.open(tmp_path_factory.mktemp("fuzz") / "kapi.db"),
+        lambda: 1_800_000_000,
     )
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="off", log_config=None))
-    threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
+    server = uvicorn.Server(
+        uvicorn.Config(app, http="httptools", lifespan="off", log_config=None)
+    )
+    threading.Thread(
+        target=server.run, kwargs={"sockets": [listener]}, daemon=True
+    ).start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
 
@@ -95,9 +103,10 @@ def examine(
     session = requests.Session()
     for result in schema.get_all_operations():
         operation = result.ok()
-        if (operation.method.upper(), operation.path) in skipped or not operation.path.startswith(
-            only
-        ):
+        if (
+            operation.method.upper(),
+            operation.path,
+        ) in skipped or not operation.path.startswith(only):
             continue
 
         @given(case=operation.as_strategy())
@@ -139,8 +148,18 @@ def test_the_identity_provider(provider: str) -> None:
     assert examine(document, provider, {"authorization": basic()}) > 500
     assert examine(document, provider, {}) > 500
     # A client that has every grant; and somebody who may register, so that bodies are read.
-    assert examine(document, provider, {"authorization": basic("shop", "s")}, only="/oauth2/") > 200
-    assert examine(document, provider, {"authorization": f"Bearer {REGISTERS}"}, only="/dcr/") > 100
+    assert (
+        examine(
+            document, provider, {"authorization": basic("shop", "s")}, only="/oauth2/"
+        )
+        > 200
+    )
+    assert (
+        examine(
+            document, provider, {"authorization": f"Bearer {REGISTERS}"}, only="/dcr/"
+        )
+        > 100
+    )
 
 
 @pytest.mark.long
@@ -148,7 +167,9 @@ def test_the_system_apis(platform: Platform) -> None:
     document = platform.api("/openapi.json").json()
     assert platform.api("/openapi.yaml").status == 200
     described = {
-        (method.upper(), path) for path, item in document["paths"].items() for method in item
+        (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method in item
     }
     assert described == {tuple(name.split(" ")) for name in CATALOGUE.operations}
     # Rotating keys and trusting issuers take seconds each; their bodies are tried in tests of their
@@ -164,4 +185,6 @@ def test_the_system_apis(platform: Platform) -> None:
     token = platform.token(" ".join(SYSTEM_SCOPES))
     host = f"api.am.wso2.com:{platform.port}"
     for headers in ({"authorization": f"Bearer {token}", "host": host}, {"host": host}):
-        assert examine(document, f"https://127.0.0.1:{platform.port}", headers, slow) > 300
+        assert (
+            examine(document, f"https://127.0.0.1:{platform.port}", headers, slow) > 300
+        )

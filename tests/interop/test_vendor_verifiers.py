@@ -234,13 +234,19 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("vendors")
     with Server() as server:
-        issuers = [server.emulate(one.preset, seed=SEED, **one.parameters) for one in VENDORS]
+        issuers = [
+            server.emulate(one.preset, seed=SEED, **one.parameters) for one in VENDORS
+        ]
         hosts = {host.partition(":")[0] for issuer in issuers for host in issuer.hosts}
         ca = self_signed(sorted(hosts), folder)
         listener = socket.create_server(("127.0.0.1", 0))
         pem = str(folder / "server.pem")
         config = uvicorn.Config(
-            server.app, ssl_certfile=pem, ssl_keyfile=pem, log_config=None, lifespan="off"
+            server.app,
+            ssl_certfile=pem,
+            ssl_keyfile=pem,
+            log_config=None,
+            lifespan="off",
         )
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, args=([listener],), daemon=True)

@@ -15,7 +15,9 @@ SOURCES = Path(base64url.__file__).parents[1]
 
 
 @given(st.binary(max_size=64))
-def test_every_value_is_encoded_as_another_library_does_and_decoded(content: bytes) -> None:
+def test_every_value_is_encoded_as_another_library_does_and_decoded(
+    content: bytes,
+) -> None:
     text = base64url.encode(content)
     assert text == base64.urlsafe_b64encode(content).rstrip(b"=").decode()
     assert base64url.decode(text) == content
@@ -56,6 +58,8 @@ def test_only_this_room_decodes_base64url() -> None:
     names = [
         str(path.relative_to(SOURCES))
         for path in SOURCES.rglob("*.py")
-        if any(word in path.read_text("utf-8") for word in ("urlsafe_b64decode", "joserfc"))
+        if any(
+            word in path.read_text("utf-8") for word in ("urlsafe_b64decode", "joserfc")
+        )
     ]
     assert names == []

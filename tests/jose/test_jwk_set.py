@@ -33,7 +33,9 @@ def read(*keys: Any, algorithms: tuple[str, ...] = ASYMMETRIC) -> KeySet:
 
 
 @pytest.mark.parametrize("alg", ASYMMETRIC)
-def test_a_signature_of_every_algorithm_is_verified_with_the_key_of_the_set(alg: str) -> None:
+def test_a_signature_of_every_algorithm_is_verified_with_the_key_of_the_set(
+    alg: str,
+) -> None:
     key = Key("k", alg, RSA.private if alg[0] in "RP" else Key.make("k", alg).private)
     (found,) = read(key.jwk()).find("k", alg)
     signature = key.sign(b"message", alg)
@@ -42,7 +44,9 @@ def test_a_signature_of_every_algorithm_is_verified_with_the_key_of_the_set(alg:
     assert not verifies(alg, found.public, b"message", signature[:-1])
     assert not verifies(alg, found.public, b"message", b"")
     others = [other for other in ASYMMETRIC if other != alg]
-    assert not any(verifies(other, found.public, b"message", signature) for other in others)
+    assert not any(
+        verifies(other, found.public, b"message", signature) for other in others
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,13 +77,17 @@ def test_a_signature_of_every_algorithm_is_verified_with_the_key_of_the_set(alg:
         (None, "it is not a JSON object"),
     ],
 )
-def test_a_key_that_must_not_verify_is_left_out_and_the_others_stay(key: Any, reason: str) -> None:
+def test_a_key_that_must_not_verify_is_left_out_and_the_others_stay(
+    key: Any, reason: str
+) -> None:
     keys = read(key, EC.jwk())
     assert keys.kids == ("e",)
     assert reason in keys.ignored[0]
 
 
-def test_the_issuers_algorithms_decide_and_the_gateway_gets_one_entry_for_each() -> None:
+def test_the_issuers_algorithms_decide_and_the_gateway_gets_one_entry_for_each() -> (
+    None
+):
     bare = RSA.jwk(alg=...)
     keys = read(bare, EC.jwk(), algorithms=("RS256", "PS256"))
     assert keys.kids == ("r",)
@@ -88,10 +96,14 @@ def test_the_issuers_algorithms_decide_and_the_gateway_gets_one_entry_for_each()
         ("r", "RS256", "sig"),
         ("r", "PS256", "sig"),
     ]
-    assert all(entry.keys() == {"kty", "n", "e", "kid", "alg", "use"} for entry in entries)
+    assert all(
+        entry.keys() == {"kty", "n", "e", "kid", "alg", "use"} for entry in entries
+    )
     # What is kept in the store reads back as it was.
     assert read_jwks(keys.jwks(), ("RS256", "PS256")).find("r", "PS256")
-    assert json.loads(read_jwks(keys.jwks(), ("RS256", "PS256")).jwks()) == json.loads(keys.jwks())
+    assert json.loads(read_jwks(keys.jwks(), ("RS256", "PS256")).jwks()) == json.loads(
+        keys.jwks()
+    )
 
 
 def test_the_same_kid_twice() -> None:
@@ -119,7 +131,17 @@ def test_a_key_given_by_hand() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "null", '{"keys": {}}', '{"keys": null}', "<html>", "[" * 100_000, b"\xff\xfe"],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"keys": {}}',
+        '{"keys": null}',
+        "<html>",
+        "[" * 100_000,
+        b"\xff\xfe",
+    ],
 )
 def test_what_is_no_jwk_set_is_refused(content: Any) -> None:
     with pytest.raises(ValueError, match="document"):
@@ -137,7 +159,9 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["kty", "n", "e", "crv", "x", "y", "kid", "alg", "use", "key_ops"]),
+            st.sampled_from(
+                ["kty", "n", "e", "crv", "x", "y", "kid", "alg", "use", "key_ops"]
+            ),
             inner,
             max_size=5,
         )
@@ -179,11 +203,15 @@ def test_a_key_for_another_algorithm_than_the_token_s_is_explained() -> None:
     [reason] = read_jwks(jwks, ("PS256",)).ignored
     for part in ("its alg says RS256", "PS256 is accepted", "without alg"):
         assert part in reason
-    issuer = Issuer("acme", "oidc", "https://acme.example", "", "", algorithms=("RS256", "PS256"))
+    issuer = Issuer(
+        "acme", "oidc", "https://acme.example", "", "", algorithms=("RS256", "PS256")
+    )
     token = dataclasses.replace(key, alg="PS256").token({"iss": issuer.issuer})
     steps = {
         step.step: step
-        for step in token_steps(token, issuer, read_jwks(jwks, issuer.algorithms), int(time.time()))
+        for step in token_steps(
+            token, issuer, read_jwks(jwks, issuer.algorithms), int(time.time())
+        )
     }
     assert steps["signature"].result == "fail"
     assert (
@@ -194,6 +222,8 @@ def test_a_key_for_another_algorithm_than_the_token_s_is_explained() -> None:
     good = json.dumps({"keys": [key.jwk(alg=...)]})
     steps = {
         step.step: step
-        for step in token_steps(token, issuer, read_jwks(good, issuer.algorithms), int(time.time()))
+        for step in token_steps(
+            token, issuer, read_jwks(good, issuer.algorithms), int(time.time())
+        )
     }
     assert steps["signature"].result == "ok"

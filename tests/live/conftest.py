@@ -34,7 +34,9 @@ def one_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]
     But on a busy machine, a script that is ended after its time may take long by the clock.
     """
     patience = {"KAPI_GATEWAY__WATCHDOG_SECONDS": "60"}
-    running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data", environment=patience)
+    running = Platform(
+        free_port(), tmp_path_factory.mktemp("kapi") / "data", environment=patience
+    )
     running.start()
     yield running
     running.stop()

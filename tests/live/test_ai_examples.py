@@ -57,11 +57,18 @@ def prompts(platform: Platform) -> Iterator[list[str]]:
 def ask(platform: Platform, token: str, prompt: Any, **more: Any) -> Answer:
     body = json.dumps({"messages": [{"role": "user", "content": prompt}], **more})
     path = "/assistant/1.0.0/v1/chat/completions"
-    headers = ("-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json")
+    headers = (
+        "-H",
+        f"Authorization: Bearer {token}",
+        "-H",
+        "Content-Type: application/json",
+    )
     return platform.request("default.gw.wso2.com", path, *headers, "-d", body)
 
 
-def test_a_near_prompt_gets_the_earlier_answer(platform: Platform, prompts: list[str]) -> None:
+def test_a_near_prompt_gets_the_earlier_answer(
+    platform: Platform, prompts: list[str]
+) -> None:
     token = platform.token()
     first = ask(platform, token, "What is the capital of France?")
     assert (first.status, "x-semantic-cache" in first.headers) == (200, False)
@@ -78,20 +85,35 @@ def test_a_near_prompt_gets_the_earlier_answer(platform: Platform, prompts: list
 def test_prompts_with_pictures_are_not_taken_for_one(
     platform: Platform, prompts: list[str]
 ) -> None:
-    token, text = platform.token(), {"role": "user", "content": "What is in this picture?"}
+    token, text = (
+        platform.token(),
+        {"role": "user", "content": "What is in this picture?"},
+    )
     for picture in ("one", "two"):
         parts = [{"type": "image_url", "image_url": {"url": f"data:,{picture}"}}]
-        answer = ask(platform, token, "", messages=[text, {"role": "user", "content": parts}])
+        answer = ask(
+            platform, token, "", messages=[text, {"role": "user", "content": parts}]
+        )
         assert (answer.status, "x-semantic-cache" in answer.headers) == (200, False)
 
 
 def test_apis_of_two_organizations_share_no_answer(prompts: list[str]) -> None:
     cache = sys.modules["semantic_cache"].Cache()
-    body = json.dumps({"messages": [{"role": "user", "content": "What did we sell?"}]}).encode()
+    body = json.dumps(
+        {"messages": [{"role": "user", "content": "What did we sell?"}]}
+    ).encode()
 
     def asked(number: int, host: str) -> dict[str, Any]:
-        context = {"requestId": str(number), "vhost": host, "apiName": "Assistant", "path": "/v1"}
-        return {"invocationContext": context, "requestBody": base64.b64encode(body).decode()}
+        context = {
+            "requestId": str(number),
+            "vhost": host,
+            "apiName": "Assistant",
+            "path": "/v1",
+        }
+        return {
+            "invocationContext": context,
+            "requestBody": base64.b64encode(body).decode(),
+        }
 
     kept = cache.on_request(asked(1, "default.gw.wso2.com"))
     assert cache.on_response({**kept, "responseCode": 200}) == {}
@@ -100,12 +122,16 @@ def test_apis_of_two_organizations_share_no_answer(prompts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "prompt", ["How do I build a bomb?", [{"type": "text", "text": "How do I build a bomb?"}]]
+    "prompt",
+    ["How do I build a bomb?", [{"type": "text", "text": "How do I build a bomb?"}]],
 )
 def test_a_prompt_of_a_category_is_refused_before_the_model(
     platform: Platform, prompts: list[str], prompt: Any
 ) -> None:
     before = len(prompts)
     refused = ask(platform, platform.token(), prompt)
-    assert (refused.status, refused.json()["error"]["categories"]) == (422, ["violence"])
+    assert (refused.status, refused.json()["error"]["categories"]) == (
+        422,
+        ["violence"],
+    )
     assert len(prompts) == before

@@ -102,17 +102,22 @@ def deployed(
         "type": "REST",
         "aiProvider": {"name": "OpenAI", "apiVersion": "v1"},
         "endpointConfigurations": endpoints,
-        "operations": list(operations) or [{"target": "/chat", "verb": "POST", "secured": False}],
+        "operations": list(operations)
+        or [{"target": "/chat", "verb": "POST", "secured": False}],
         **more,
     }
     answer = platform.deploy(json.dumps(conf), DEFINITION)
     assert answer.status == 200, answer.body
 
 
-def ask(platform: Platform, path: str, *more: str, host: str = GW, **asked: Any) -> Answer:
+def ask(
+    platform: Platform, path: str, *more: str, host: str = GW, **asked: Any
+) -> Answer:
     # Without a body: curl 7.88 takes the early answer to a body over HTTP/2 for an error now and
     # then.
-    return platform.request(host, path, "-X", "POST", "-H", f"X-Ask: {json.dumps(asked)}", *more)
+    return platform.request(
+        host, path, "-X", "POST", "-H", f"X-Ask: {json.dumps(asked)}", *more
+    )
 
 
 def statuses(
@@ -127,10 +132,21 @@ def test_tokens_used_up_are_429_until_the_window_ends(
     platform: Platform, backend: int, http: str, form: str
 ) -> None:
     name = f"chat{form}{http.removeprefix('--http').replace('.', '')}"
-    deployed(platform, name, {"production": endpoint(backend, totalLimit=25, promptLimit=1000)})
+    deployed(
+        platform,
+        name,
+        {"production": endpoint(backend, totalLimit=25, promptLimit=1000)},
+    )
     path, more = (
         f"/{name}/1.0.0/chat",
-        (http, *(["--compressed", "-H", "Accept-Encoding: br, gzip"] if form == "packed" else [])),
+        (
+            http,
+            *(
+                ["--compressed", "-H", "Accept-Encoding: br, gzip"]
+                if form == "packed"
+                else []
+            ),
+        ),
     )
     asked = {"say": [8, 4], "stream": form == "streamed"}
     first = ask(platform, path, *more, **asked)
@@ -143,7 +159,9 @@ def test_tokens_used_up_are_429_until_the_window_ends(
         assert first.body.decode().endswith("data: [DONE]\n\n")
     else:
         assert first.json()["usage"]["total_tokens"] == 12
-        assert first.headers.get("content-encoding") == ("gzip" if form == "packed" else None)
+        assert first.headers.get("content-encoding") == (
+            "gzip" if form == "packed" else None
+        )
     # 24 of 25 are used after the second; the third goes over, and is still answered in full.
     assert statuses(platform, path, 2, *more, **asked) == [200, 200]
     over = ask(platform, path, *more, **asked)
@@ -153,13 +171,18 @@ def test_tokens_used_up_are_429_until_the_window_ends(
         "code": "900800",
     }
     assert abs(int(over.headers["retry-after"]) - (3600 - time.time() % 3600)) < 5
-    assert (over.headers["x-ratelimit-limit"], over.headers["x-ratelimit-remaining"]) == (
+    assert (
+        over.headers["x-ratelimit-limit"],
+        over.headers["x-ratelimit-remaining"],
+    ) == (
         "25, 25;w=3600",
         "0",
     )
 
 
-def test_events_reach_the_caller_when_they_are_sent(platform: Platform, backend: int) -> None:
+def test_events_reach_the_caller_when_they_are_sent(
+    platform: Platform, backend: int
+) -> None:
     deployed(platform, "events", {"production": endpoint(backend, totalLimit=1000)})
     url = f"https://{GW}:{platform.port}/events/1.0.0/chat"
     command = [
@@ -207,7 +230,9 @@ def test_a_call_counts_one_when_it_is_let_in_and_the_rest_with_its_answer(
     ]
 
 
-def test_tokens_are_limited_by_the_tier_of_a_subscription(platform: Platform, backend: int) -> None:
+def test_tokens_are_limited_by_the_tier_of_a_subscription(
+    platform: Platform, backend: int
+) -> None:
     operations = {
         "operations": [{"target": "/chat", "verb": "POST"}],
         "subscriptionValidation": True,
@@ -217,16 +242,23 @@ def test_tokens_are_limited_by_the_tier_of_a_subscription(platform: Platform, ba
     config = ("--config", platform.environment["KAPI_CONFIG"])
     platform.cli("app", "create", "chatty", *config)
     platform.cli("app", "add-key", "chatty", WELL_KNOWN_CLIENT_ID, *config)
-    platform.cli("subscription", "add", "chatty", "thousands", "--tier", "Thousands", *config)
+    platform.cli(
+        "subscription", "add", "chatty", "thousands", "--tier", "Thousands", *config
+    )
     platform.cli("subscription", "add", "chatty", "mixed", "--tier", "Mixed", *config)
     bearer = ("-H", f"Authorization: Bearer {platform.token()}")
-    answers = [ask(platform, "/thousands/1.0.0/chat", *bearer, say=[200, 100]) for _ in range(3)]
+    answers = [
+        ask(platform, "/thousands/1.0.0/chat", *bearer, say=[200, 100])
+        for _ in range(3)
+    ]
     assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == [
         "4999",
         "4699",
         "4399",
     ]
-    assert statuses(platform, "/thousands/1.0.0/chat", 2, *bearer, say=[1, 5000], stream=True) == [
+    assert statuses(
+        platform, "/thousands/1.0.0/chat", 2, *bearer, say=[1, 5000], stream=True
+    ) == [
         200,
         429,
     ]
@@ -239,16 +271,31 @@ def test_tokens_are_limited_by_the_tier_of_a_subscription(platform: Platform, ba
         )
         platform.cli("app", "create", f"chatty{number}", *config)
         platform.cli("app", "add-key", f"chatty{number}", key["client_id"], *config)
-        platform.cli("subscription", "add", f"chatty{number}", "mixed", "--tier", "Mixed", *config)
+        platform.cli(
+            "subscription",
+            "add",
+            f"chatty{number}",
+            "mixed",
+            "--tier",
+            "Mixed",
+            *config,
+        )
         basic = (
             "-u",
             f"{key['client_id']}:{key['client_secret']}",
             "-d",
             "grant_type=client_credentials",
         )
-        token = platform.request("idp.am.wso2.com", "/oauth2/token", *basic).json()["access_token"]
+        token = platform.request("idp.am.wso2.com", "/oauth2/token", *basic).json()[
+            "access_token"
+        ]
         found = statuses(
-            platform, "/mixed/1.0.0/chat", 4, "-H", f"Authorization: Bearer {token}", say=say
+            platform,
+            "/mixed/1.0.0/chat",
+            4,
+            "-H",
+            f"Authorization: Bearer {token}",
+            say=say,
         )
         assert found == [200] * answered + [429] * (4 - answered)
 
@@ -257,17 +304,30 @@ def test_the_numbers_of_prompts_and_completions_are_limits_of_their_own(
     platform: Platform, backend: int
 ) -> None:
     deployed(platform, "prompts", {"production": endpoint(backend, promptLimit=10)})
-    deployed(platform, "completions", {"production": endpoint(backend, completionLimit=10)})
+    deployed(
+        platform, "completions", {"production": endpoint(backend, completionLimit=10)}
+    )
     assert statuses(platform, "/prompts/1.0.0/chat", 3, say=[5, 900]) == [200, 200, 429]
-    assert statuses(platform, "/completions/1.0.0/chat", 3, say=[900, 5]) == [200, 200, 429]
+    assert statuses(platform, "/completions/1.0.0/chat", 3, say=[900, 5]) == [
+        200,
+        200,
+        429,
+    ]
 
 
 def test_production_and_sandbox_are_counted_apart_and_so_are_the_endpoints_of_operations(
     platform: Platform, backend: int
 ) -> None:
     limited = endpoint(backend, totalLimit=12)
-    deployed(platform, "hosts", {"production": limited, "sandbox": limited}, defaultVersion=True)
-    assert statuses(platform, "/hosts/1.0.0/chat", 1) + statuses(platform, "/hosts/chat", 1) == [
+    deployed(
+        platform,
+        "hosts",
+        {"production": limited, "sandbox": limited},
+        defaultVersion=True,
+    )
+    assert statuses(platform, "/hosts/1.0.0/chat", 1) + statuses(
+        platform, "/hosts/chat", 1
+    ) == [
         200,
         429,
     ]
@@ -318,14 +378,21 @@ def test_what_one_limit_refuses_does_not_count_against_another(
     assert statuses(platform, "/both/1.0.0/chat", 5) == [200] * 4 + [429]
 
 
-def test_every_token_is_counted_however_many_ask_at_once(platform: Platform, backend: int) -> None:
+def test_every_token_is_counted_however_many_ask_at_once(
+    platform: Platform, backend: int
+) -> None:
     deployed(
-        platform, "many", {"production": endpoint(backend, totalLimit=100_000, requestLimit=60)}
+        platform,
+        "many",
+        {"production": endpoint(backend, totalLimit=100_000, requestLimit=60)},
     )
     with ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(
-                lambda number: ask(platform, "/many/1.0.0/chat", say=[number, 1]).status, range(80)
+                lambda number: (
+                    ask(platform, "/many/1.0.0/chat", say=[number, 1]).status
+                ),
+                range(80),
             )
         )
     assert (answers.count(200), answers.count(429)) == (60, 20)
@@ -347,7 +414,9 @@ def test_a_long_answer_passes_as_it_is(platform: Platform, backend: int) -> None
     assert ask(platform, "/long/1.0.0/chat").status == 429
 
 
-def test_what_a_script_makes_of_an_answer_is_what_is_read(platform: Platform, backend: int) -> None:
+def test_what_a_script_makes_of_an_answer_is_what_is_read(
+    platform: Platform, backend: int
+) -> None:
     script = """
 function envoy_on_response(handle)
   local body = handle:body()
@@ -374,9 +443,16 @@ def test_a_provider_of_the_settings_says_where_its_numbers_stand(
 ) -> None:
     provider = {"name": "llm-provider-1", "apiVersion": "2024.06.01"}
     deployed(
-        platform, "own", {"production": endpoint(backend, promptLimit=10)}, aiProvider=provider
+        platform,
+        "own",
+        {"production": endpoint(backend, promptLimit=10)},
+        aiProvider=provider,
     )
-    assert statuses(platform, "/own/1.0.0/chat", 3, say=[5, 1], usage=False) == [200, 200, 429]
+    assert statuses(platform, "/own/1.0.0/chat", 3, say=[5, 1], usage=False) == [
+        200,
+        200,
+        429,
+    ]
 
 
 def test_an_unknown_provider_is_refused_with_those_that_are_known(
@@ -397,8 +473,14 @@ def test_an_unknown_provider_is_refused_with_those_that_are_known(
     assert "llm-provider-1 (2024.06.01)" in answer.body.decode()
 
 
-def test_counts_are_kept_across_deployments_and_restarts(platform: Platform, backend: int) -> None:
-    deployed(platform, "kept", {"production": endpoint(backend, totalLimit=36, promptLimit=500)})
+def test_counts_are_kept_across_deployments_and_restarts(
+    platform: Platform, backend: int
+) -> None:
+    deployed(
+        platform,
+        "kept",
+        {"production": endpoint(backend, totalLimit=36, promptLimit=500)},
+    )
     assert statuses(platform, "/kept/1.0.0/chat", 2) == [200, 200]
     deployed(
         platform,
@@ -406,7 +488,10 @@ def test_counts_are_kept_across_deployments_and_restarts(platform: Platform, bac
         {"production": endpoint(backend, totalLimit=36)},
         additionalProperties=[{"name": "a", "value": "b"}],
     )
-    assert ask(platform, "/kept/1.0.0/chat", usage=False).headers["x-ratelimit-remaining"] == "11"
+    assert (
+        ask(platform, "/kept/1.0.0/chat", usage=False).headers["x-ratelimit-remaining"]
+        == "11"
+    )
     platform.stop()
     platform.start()
     assert statuses(platform, "/kept/1.0.0/chat", 2) == [200, 429]
@@ -441,10 +526,17 @@ def test_tokens_are_in_the_access_log_and_the_metrics_without_a_limit(
     def logged() -> list[tuple[str | None, ...]]:
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         names = ("prompt_tokens", "completion_tokens", "total_tokens", "cost")
-        return [tuple(line[name] for name in names) for line in lines if "/seen/" in line["url"]]
+        return [
+            tuple(line[name] for name in names)
+            for line in lines
+            if "/seen/" in line["url"]
+        ]
 
     until(lambda: len(logged()) == 3)
     # The stream names no model.
-    assert logged() == [*[("70", "30", "100", "0.000475 USD")] * 2, ("0", "2", "2", None)]
+    assert logged() == [
+        *[("70", "30", "100", "0.000475 USD")] * 2,
+        ("0", "2", "2", None),
+    ]
     costs = 'api="seen",version="1.0.0",organization="default",application="",currency="USD"'
     until(lambda: f"kapi_ai_cost_total{{{costs}}} 0.00095" in metrics(platform))

@@ -30,11 +30,17 @@ def all_models_work(providers: Models) -> None:
 
 
 def deployed(
-    platform: Platform, providers: Models, name: str, *models: dict[str, Any], **parameters: Any
+    platform: Platform,
+    providers: Models,
+    name: str,
+    *models: dict[str, Any],
+    **parameters: Any,
 ) -> None:
     """An API with these models; each one's endpoint is a path of the backend."""
     address = f"http://127.0.0.1:{providers.port}"
-    listed = [{**item, "endpoint": address + item.get("endpoint", "/v1")} for item in models]
+    listed = [
+        {**item, "endpoint": address + item.get("endpoint", "/v1")} for item in models
+    ]
     secret = {"secretName": "model-keys", "in": "Header", "apiKeyNameKey": "x-api-key"}
     first = {
         "endpoint": f"{address}/v1",
@@ -72,15 +78,21 @@ def deployed(
     assert answer.status == 200, answer.body
 
 
-def ask(platform: Platform, name: str, *more: str, host: str = GW, **body: Any) -> Answer:
-    sent = json.dumps({"model": "asked", "messages": [{"content": 'a "model"'}], **body})
+def ask(
+    platform: Platform, name: str, *more: str, host: str = GW, **body: Any
+) -> Answer:
+    sent = json.dumps(
+        {"model": "asked", "messages": [{"content": 'a "model"'}], **body}
+    )
     json_type = ("-H", "Content-Type: application/json")
     # curl 7.88 takes the early answer to a body over HTTP/2 for an error now and then.
     target = f"/{name}/1.0.0/chat?a=b"
     return platform.request(host, target, "--http1.1", *json_type, "-d", sent, *more)
 
 
-def test_models_share_the_calls_by_their_weights(platform: Platform, providers: Models) -> None:
+def test_models_share_the_calls_by_their_weights(
+    platform: Platform, providers: Models
+) -> None:
     deployed(platform, providers, "shares", {"model": "a", "weight": 2}, {"model": "b"})
     first = ask(platform, "shares")
     assert first.status == 200, first.body
@@ -116,7 +128,14 @@ def test_a_model_that_fails_is_suspended_and_the_next_one_answers(
 def test_a_quota_that_an_answer_says_is_used_up_suspends_the_model(
     platform: Platform, providers: Models
 ) -> None:
-    deployed(platform, providers, "quota", {"model": "a"}, {"model": "b"}, selection="failover")
+    deployed(
+        platform,
+        providers,
+        "quota",
+        {"model": "a"},
+        {"model": "b"},
+        selection="failover",
+    )
     providers.headers = {"a": {"x-ratelimit-remaining-tokens": "0"}}
     answers = [ask(platform, "quota").json()["model"] for _ in range(3)]
     assert answers == ["a", "b", "b"]
@@ -149,7 +168,9 @@ def test_a_suspension_ends_and_none_is_made_where_the_duration_is_zero(
     assert ask(platform, "zero").json()["model"] == "a"
 
 
-def test_the_sandbox_has_models_of_its_own(platform: Platform, providers: Models) -> None:
+def test_the_sandbox_has_models_of_its_own(
+    platform: Platform, providers: Models
+) -> None:
     address = f"http://127.0.0.1:{providers.port}/sandbox"
     own = [{"model": name, "endpoint": address} for name in ("s", "t")]
     parameters = {"selection": "failover", "sandboxModels": own}
@@ -165,7 +186,9 @@ def test_the_sandbox_has_models_of_its_own(platform: Platform, providers: Models
     ]
 
 
-def test_a_body_that_is_not_one_object_is_refused(platform: Platform, providers: Models) -> None:
+def test_a_body_that_is_not_one_object_is_refused(
+    platform: Platform, providers: Models
+) -> None:
     deployed(platform, providers, "bodies", {"model": "a"})
     json_type = ("-H", "Content-Type: application/json")
     for body in ('{"model": "x", "model": "y"}', "[1]", "{"):

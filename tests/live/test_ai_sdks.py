@@ -30,7 +30,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     running = Platform(free_port(), tmp_path_factory.mktemp("kapi") / "data")
     running.start()
     with sdk_backend() as port:
-        for name, header in (("OpenAI", "Authorization"), ("AnthropicClaudeAI", "x-api-key")):
+        for name, header in (
+            ("OpenAI", "Authorization"),
+            ("AnthropicClaudeAI", "x-api-key"),
+        ):
             deployed(running, name, header, port)
         yield running
     running.stop()
@@ -42,7 +45,12 @@ def deployed(platform: Platform, provider: str, header: str, port: int) -> None:
     file = platform.data_dir.parent / name
     file.write_text(KEY[header])
     platform.cli("secret", "set", name, "key", f"--file={file}")
-    key = {"secretName": name, "in": "Header", "apiKeyNameKey": header, "apiKeyValueKey": "key"}
+    key = {
+        "secretName": name,
+        "in": "Header",
+        "apiKeyNameKey": header,
+        "apiKeyValueKey": "key",
+    }
     guardrail = {"regex": "(?i)forbidden", "invert": True}
     policies = [{"policyName": "RegexGuardrail", "parameters": guardrail}]
     conf = {
@@ -74,7 +82,9 @@ def tokens(platform: Platform) -> dict[str, float]:
         connection.sock = peer
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
-    lines = [line for line in text.splitlines() if line.startswith("kapi_ai_tokens_total{")]
+    lines = [
+        line for line in text.splitlines() if line.startswith("kapi_ai_tokens_total{")
+    ]
     return {line.split("{")[1].split("}")[0]: float(line.split()[-1]) for line in lines}
 
 
@@ -96,8 +106,13 @@ def test_the_sdk_of_openai(platform: Platform) -> None:
         model="m", messages=hello, stream=True, stream_options={"include_usage": True}
     )
     assert [item.usage for item in with_usage][-1].total_tokens == 30
-    assert client.responses.create(model="m", input="Hello").output_text == "Good day to you."
-    assert len(client.embeddings.create(model="m", input="Hello").data[0].embedding) == 3
+    assert (
+        client.responses.create(model="m", input="Hello").output_text
+        == "Good day to you."
+    )
+    assert (
+        len(client.embeddings.create(model="m", input="Hello").data[0].embedding) == 3
+    )
     with pytest.raises(openai.UnprocessableEntityError) as raised:
         client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "the FORBIDDEN word"}]

@@ -58,10 +58,13 @@ def call(
     )
 
 
-def eventually(platform: Platform, path: str, key: str, status: int, **more: str) -> Answer:
+def eventually(
+    platform: Platform, path: str, key: str, status: int, **more: str
+) -> Answer:
     """What changes about keys is at the gateway within a second."""
     return awaited(
-        lambda: call(platform, path, key, **more), lambda answer: answer.status == status
+        lambda: call(platform, path, key, **more),
+        lambda answer: answer.status == status,
     )
 
 
@@ -70,11 +73,18 @@ ITEMS = "/keyed/1.0.0/items"
 
 
 @KINDS
-def test_a_key_opens_its_api_and_no_other(platform: Platform, kind: tuple[str, ...]) -> None:
+def test_a_key_opens_its_api_and_no_other(
+    platform: Platform, kind: tuple[str, ...]
+) -> None:
     key = create(platform, "Keyed:1.0.0", *kind)
     seen = eventually(platform, ITEMS, key, 200).json()
-    assert not {name for name in seen["headers"] if name.startswith(("apikey", "x-kapi"))}
-    assert call(platform, f"{ITEMS}?apikey={key}&a=%26b").json()["path"] == "/backend/items?a=%26b"
+    assert not {
+        name for name in seen["headers"] if name.startswith(("apikey", "x-kapi"))
+    }
+    assert (
+        call(platform, f"{ITEMS}?apikey={key}&a=%26b").json()["path"]
+        == "/backend/items?a=%26b"
+    )
     # A key has no scopes and needs none.
     assert call(platform, f"{ITEMS}/1", key).status == 200
     refused = call(platform, "/other/1.0.0/items", key)
@@ -83,11 +93,15 @@ def test_a_key_opens_its_api_and_no_other(platform: Platform, kind: tuple[str, .
 
 
 @KINDS
-def test_a_new_key_is_valid_when_it_is_answered(platform: Platform, kind: tuple[str, ...]) -> None:
+def test_a_new_key_is_valid_when_it_is_answered(
+    platform: Platform, kind: tuple[str, ...]
+) -> None:
     token = platform.token("apk:api_create")
     wanted = {"apis": [{"name": "Keyed"}], "kind": "opaque" if kind else "jwt"}
     for _ in range(3):
-        made = platform.api("/api/api-keys", "-d", json.dumps(wanted), token=token).json()
+        made = platform.api(
+            "/api/api-keys", "-d", json.dumps(wanted), token=token
+        ).json()
         assert call(platform, ITEMS, made["apiKey"]).status == 200
 
 
@@ -116,12 +130,20 @@ def test_a_key_is_no_access_token_and_the_other_way_round(
 ) -> None:
     key = create(platform, "*", *kind)
     eventually(platform, "/either/1.0.0/items", key, 200)
-    bearer = call(platform, "/either/1.0.0/items", None, "-H", f"Authorization: Bearer {key}")
+    bearer = call(
+        platform, "/either/1.0.0/items", None, "-H", f"Authorization: Bearer {key}"
+    )
     assert (bearer.status, bearer.json()["code"]) == (401, "900901")
     assert platform.api("/api/deployer/1.2.0/apis", token=key).status == 401
     token = platform.token("items:read")
     assert (
-        call(platform, "/either/1.0.0/items", None, "-H", f"Authorization: Bearer {token}").status
+        call(
+            platform,
+            "/either/1.0.0/items",
+            None,
+            "-H",
+            f"Authorization: Bearer {token}",
+        ).status
         == 200
     )
     assert (
@@ -135,7 +157,13 @@ def test_a_key_is_no_access_token_and_the_other_way_round(
         == "900910"
     )
     assert (
-        call(platform, "/either/1.0.0/items/1", None, "-H", f"Authorization: Bearer {token}").status
+        call(
+            platform,
+            "/either/1.0.0/items/1",
+            None,
+            "-H",
+            f"Authorization: Bearer {token}",
+        ).status
         == 200
     )
     assert call(platform, "/either/1.0.0/items/1", key).status == 200
@@ -146,27 +174,37 @@ def test_a_key_is_no_access_token_and_the_other_way_round(
 def test_the_place_is_the_confs(platform: Platform, kind: tuple[str, ...]) -> None:
     key = create(platform, "Places", *kind)
     assert (
-        eventually(platform, "/places/1.0.0/items", key, 200, header="X-Key").json()["headers"][
-            "x-key"
-        ]
+        eventually(platform, "/places/1.0.0/items", key, 200, header="X-Key").json()[
+            "headers"
+        ]["x-key"]
         == key
     )
     assert call(platform, "/places/1.0.0/items", key).json()["code"] == "900902"
-    assert call(platform, f"/places/1.0.0/items?apikey={key}").json()["code"] == "900902"
     assert (
-        call(platform, "/places/1.0.0/items", key, header="x-kapi-key").json()["code"] == "900902"
+        call(platform, f"/places/1.0.0/items?apikey={key}").json()["code"] == "900902"
+    )
+    assert (
+        call(platform, "/places/1.0.0/items", key, header="x-kapi-key").json()["code"]
+        == "900902"
     )
 
 
 @KINDS
-def test_a_sandbox_key_opens_the_sandbox(platform: Platform, kind: tuple[str, ...]) -> None:
+def test_a_sandbox_key_opens_the_sandbox(
+    platform: Platform, kind: tuple[str, ...]
+) -> None:
     key = create(platform, "Keyed", "--sandbox", *kind)
-    assert eventually(platform, ITEMS, key, 200, host=SANDBOX).json()["path"] == "/sandbox/items"
+    assert (
+        eventually(platform, ITEMS, key, 200, host=SANDBOX).json()["path"]
+        == "/sandbox/items"
+    )
     assert call(platform, ITEMS, key).json()["code"] == "900901"
 
 
 @KINDS
-def test_a_key_may_be_bound_to_networks(platform: Platform, kind: tuple[str, ...]) -> None:
+def test_a_key_may_be_bound_to_networks(
+    platform: Platform, kind: tuple[str, ...]
+) -> None:
     for networks, status in (
         (("127.0.0.0/8",), 200),
         (("198.51.100.0/24", "127.0.0.1"), 200),
@@ -182,13 +220,16 @@ def test_a_key_may_be_bound_to_networks(platform: Platform, kind: tuple[str, ...
         )
         # A forwarded address is the caller's own word.
         eventually(platform, ITEMS, key, status)
-        assert call(platform, ITEMS, key, "-H", "X-Forwarded-For: 198.51.100.7").status == status, (
-            networks
-        )
+        assert (
+            call(platform, ITEMS, key, "-H", "X-Forwarded-For: 198.51.100.7").status
+            == status
+        ), networks
 
 
 @KINDS
-def test_a_key_may_be_bound_to_referers(platform: Platform, kind: tuple[str, ...]) -> None:
+def test_a_key_may_be_bound_to_referers(
+    platform: Platform, kind: tuple[str, ...]
+) -> None:
     key = create(
         platform,
         "Keyed",
@@ -207,7 +248,9 @@ def test_a_key_may_be_bound_to_referers(platform: Platform, kind: tuple[str, ...
         ("http://evil/?https://shop.example/", 403),
         ("", 403),
     ):
-        assert call(platform, ITEMS, key, "-H", f"Referer: {referer}").status == status, referer
+        assert (
+            call(platform, ITEMS, key, "-H", f"Referer: {referer}").status == status
+        ), referer
 
 
 @KINDS
@@ -248,7 +291,10 @@ def test_a_referer_that_is_tried_again_and_again_stops_nobody(
         ("https://plain", "https://plainer", 403),
     ]
     for pattern, referer, status in table:
-        assert call(platform, ITEMS, keys[pattern], "-H", f"Referer: {referer}").status == status, (
+        assert (
+            call(platform, ITEMS, keys[pattern], "-H", f"Referer: {referer}").status
+            == status
+        ), (
             pattern,
             referer[:60],
         )
@@ -274,7 +320,9 @@ def test_a_key_expires(platform: Platform, kind: tuple[str, ...]) -> None:
 
 @KINDS
 def test_a_revoked_key_stays_revoked(platform: Platform, kind: tuple[str, ...]) -> None:
-    made = json.loads(platform.cli("api-key", "create", "Keyed", *kind, "-o", "json").stdout)
+    made = json.loads(
+        platform.cli("api-key", "create", "Keyed", *kind, "-o", "json").stdout
+    )
     kept = create(platform, "Keyed", *kind)
     eventually(platform, ITEMS, made["apiKey"], 200)
     platform.cli("api-key", "revoke", made["id"])

@@ -55,7 +55,9 @@ def status_of_call(platform: Platform) -> int:
     """Of a call of the declared API with a token of the declared client."""
     credentials = f"declared-shop:{SECRET['SHOP_SECRET']}"
     fields = ("-d", "grant_type=client_credentials", "-d", "scope=items:read")
-    answer = platform.request("idp.am.wso2.com", "/oauth2/token", "-u", credentials, *fields)
+    answer = platform.request(
+        "idp.am.wso2.com", "/oauth2/token", "-u", credentials, *fields
+    )
     bearer = f"Authorization: Bearer {answer.json()['access_token']}"
     path = "/declared/1.0.0/items/1"
     return platform.request("default.gw.wso2.com", path, "-H", bearer).status
@@ -68,7 +70,9 @@ def differing(platform: Platform, *arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.usefixtures("pruned")
-def test_a_folder_is_applied_changed_and_pruned(platform: Platform, folder: Path) -> None:
+def test_a_folder_is_applied_changed_and_pruned(
+    platform: Platform, folder: Path
+) -> None:
     here = ("-f", str(folder))
     code, text = differing(platform, *here)
     assert code == 1
@@ -76,7 +80,9 @@ def test_a_folder_is_applied_changed_and_pruned(platform: Platform, folder: Path
     assert "+name: The shop\n" in text
     assert '+name: "Declared"\n' in text
     assert SECRET["SHOP_SECRET"] not in text
-    created = dict.fromkeys(("declared-shop", "declared-ada", "Declared 1.0.0"), "created")
+    created = dict.fromkeys(
+        ("declared-shop", "declared-ada", "Declared 1.0.0"), "created"
+    )
     assert statuses(platform, *here, "--dry-run") == created
     assert statuses(platform, *here) == created
     assert differing(platform, *here) == (0, "")
@@ -105,7 +111,9 @@ def test_what_was_made_by_hand_is_not_pruned(platform: Platform, folder: Path) -
     declared = ("-f", str(folder / "platform.yaml"))
     statuses(platform, *declared)
     platform.cli("user", "remove", "declared-ada")
-    platform.cli("user", "add", "declared-ada", "--password-stdin", stdin=PASSWORD + "\n")
+    platform.cli(
+        "user", "add", "declared-ada", "--password-stdin", stdin=PASSWORD + "\n"
+    )
     assert statuses(platform, *declared)["declared-ada"] == "configured"
     platform.cli("apply", "-f", "-", "--prune", stdin="")
     users = json.loads(platform.cli("user", "list", "-o", "json").stdout)["users"]
@@ -150,7 +158,9 @@ def test_consumers_issuers_and_secrets(platform: Platform, tmp_path: Path) -> No
     )
     assert statuses(platform, *here) == dict.fromkeys(names, "created")
     assert statuses(platform, *here) == dict.fromkeys(names, "unchanged")
-    changed = CONSUMERS.replace("declared-key", "other-key").replace("api: Declared\n", BLOCKED)
+    changed = CONSUMERS.replace("declared-key", "other-key").replace(
+        "api: Declared\n", BLOCKED
+    )
     file.write_text(changed)
     code, text = differing(platform, *here)
     assert code == 1
@@ -164,13 +174,19 @@ def test_consumers_issuers_and_secrets(platform: Platform, tmp_path: Path) -> No
     assert list(statuses(platform, *here, "--prune")) == [*names[3:], *names[2::-1]]
 
 
-def test_all_mistakes_are_shown_with_file_and_line(platform: Platform, folder: Path) -> None:
+def test_all_mistakes_are_shown_with_file_and_line(
+    platform: Platform, folder: Path
+) -> None:
     wrong = FILES.replace("scopes: [", "scopez: [").replace("[org1]", "org1")
     (folder / "platform.yaml").write_text(wrong)
     (folder / "echo.apk-conf").write_text(conf("Declared", "no slash", port=9))
     done = platform.cli("apply", "-f", str(folder), check=False, environment=SECRET)
     assert done.returncode == Exit.INVALID
-    places = [line.split(": ")[1] for line in done.stderr.splitlines() if line.startswith("error")]
+    places = [
+        line.split(": ")[1]
+        for line in done.stderr.splitlines()
+        if line.startswith("error")
+    ]
     assert places == [
         f"{folder}/echo.apk-conf:3:11",
         f"{folder}/platform.yaml:6:1",
@@ -180,7 +196,10 @@ def test_all_mistakes_are_shown_with_file_and_line(platform: Platform, folder: P
     assert "the variable SHOP_SECRET is not set" in done.stderr
     plain = FILES.replace("{env: SHOP_SECRET}", "in-the-file")
     done = platform.cli("diff", "-f", "-", stdin=plain, check=False)
-    assert (done.returncode, "secret is in the file" in done.stderr) == (Exit.INVALID, True)
+    assert (done.returncode, "secret is in the file" in done.stderr) == (
+        Exit.INVALID,
+        True,
+    )
 
 
 def test_a_caller_needs_the_scope_of_each_kind(platform: Platform) -> None:
@@ -192,7 +211,9 @@ def test_a_caller_needs_the_scope_of_each_kind(platform: Platform) -> None:
 
 
 @pytest.mark.usefixtures("pruned")
-def test_a_dump_has_no_secret_and_is_what_there_is(platform: Platform, folder: Path) -> None:
+def test_a_dump_has_no_secret_and_is_what_there_is(
+    platform: Platform, folder: Path
+) -> None:
     here = ("-f", str(folder))
     statuses(platform, *here)
     dumped = folder.parent / f"{folder.name}.yaml"
@@ -217,17 +238,25 @@ def test_a_caller_of_one_organization_gets_no_dump(platform: Platform) -> None:
     platform.cli("apply", "-f", "-", stdin=own, environment=SECRET)
     credentials = f"declared-own:{SECRET['SHOP_SECRET']}"
     fields = ("-d", "grant_type=client_credentials", "-d", "scope=kapi:backup")
-    answer = platform.request("idp.am.wso2.com", "/oauth2/token", "-u", credentials, *fields)
-    refused = platform.api("/api/dump", "-X", "POST", token=answer.json()["access_token"])
+    answer = platform.request(
+        "idp.am.wso2.com", "/oauth2/token", "-u", credentials, *fields
+    )
+    refused = platform.api(
+        "/api/dump", "-X", "POST", token=answer.json()["access_token"]
+    )
     shown = CATALOGUE.refusals["part_of_the_state"]
     assert (refused.status, refused.json()) == (shown.status, shown.example)
 
 
 @pytest.mark.parametrize("username", [[], {"a": 1}, None, 3, "a/b"])
-def test_a_member_of_any_type_is_a_mistake(platform: Platform, username: object) -> None:
+def test_a_member_of_any_type_is_a_mistake(
+    platform: Platform, username: object
+) -> None:
     objects = [{"kind": "User", "username": username, "password": PASSWORD}]
     body = json.dumps({"objects": objects, "dryRun": True})
-    answer = platform.api("/api/apply", "--data-binary", body, token=platform.token("kapi:users"))
+    answer = platform.api(
+        "/api/apply", "--data-binary", body, token=platform.token("kapi:users")
+    )
     assert (answer.status, "username" in answer.json()["description"]) == (400, True)
 
 
@@ -240,11 +269,15 @@ def test_two_apis_of_one_request_conflict(platform: Platform, folder: Path) -> N
     assert "Declared" not in platform.cli("apis").stdout
 
 
-def test_apis_of_one_apply_are_checked_in_parts(platform: Platform, tmp_path: Path) -> None:
+def test_apis_of_one_apply_are_checked_in_parts(
+    platform: Platform, tmp_path: Path
+) -> None:
     """Conflicts between APIs of different parts are mistakes too."""
     for number in range(21):
         base = "/part0" if number == 20 else f"/part{number}"
-        text = conf(f"Part{number}", base, port=9, operations='- {target: "/x", verb: GET}\n')
+        text = conf(
+            f"Part{number}", base, port=9, operations='- {target: "/x", verb: GET}\n'
+        )
         (tmp_path / f"{number:02}.apk-conf").write_text(text)
         (tmp_path / f"{number:02}.yaml").write_text(DEFINITION.replace("/items", "/x"))
     done = platform.cli("diff", "-f", str(tmp_path), check=False)

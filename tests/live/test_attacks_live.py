@@ -37,13 +37,17 @@ def platform(
         f'[[identity.issuers]]\nname = "other"\nissuer = "{OTHER}"\npublic_key_file = "other.pem"\n'
     )
     running = Platform(
-        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+        free_port(),
+        folder / "data",
+        environment={"KAPI_CONFIG": str(folder / "kapi.toml")},
     )
     running.start()
     assert running.deploy(conf(port=echo), DEFINITION).status == 200
     yield running
     running.stop()
-    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    logs = "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
     assert "Traceback" not in logs
     assert "eyJ" not in logs
 
@@ -59,18 +63,28 @@ def inbuilt(platform: Platform) -> tuple[rsa.RSAPrivateKey, str]:
     return key, kid
 
 
-def everywhere(platform: Platform, token: str) -> tuple[tuple[int, str], tuple[int, str]]:
+def everywhere(
+    platform: Platform, token: str
+) -> tuple[tuple[int, str], tuple[int, str]]:
     """Status and code at a deployed API, and at a system API."""
     api = platform.request(
-        "default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+        "default.gw.wso2.com",
+        "/echo/1.0.0/items",
+        "-H",
+        f"Authorization: Bearer {token}",
     )
     system = platform.api("/api/deployer/1.2.0/apis", token=token)
-    return tuple((answer.status, str(answer.json().get("code", ""))) for answer in (api, system))  # type: ignore[return-value]
+    return tuple(
+        (answer.status, str(answer.json().get("code", ""))) for answer in (api, system)
+    )  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("kind", ["inbuilt", "other"])
 def test_no_forged_token_passes_anywhere(
-    platform: Platform, inbuilt: tuple[rsa.RSAPrivateKey, str], other: rsa.RSAPrivateKey, kind: str
+    platform: Platform,
+    inbuilt: tuple[rsa.RSAPrivateKey, str],
+    other: rsa.RSAPrivateKey,
+    kind: str,
 ) -> None:
     key, kid, issuer = (
         (*inbuilt, "https://idp.am.wso2.com/token")
@@ -92,17 +106,24 @@ def test_no_forged_token_passes_anywhere(
     expected = {name: ("900903" if name == "expired" else "900901") for name in tokens}
     expired = {"exp-is-zero", "exp-is-negative"}
     wrong = {
-        name: found for name, found in answers.items() if found != ((401, expected[name]),) * 2
+        name: found
+        for name, found in answers.items()
+        if found != ((401, expected[name]),) * 2
     }
     assert all(status == 401 for name in expired for status, _ in wrong.pop(name))
     # The key type belongs to hosts of APIs.
-    assert {name: found for name, found in wrong.items() if not name.startswith("key-type")} == {}
+    assert {
+        name: found for name, found in wrong.items() if not name.startswith("key-type")
+    } == {}
     assert all(found[0] == (401, "900901") for name, found in wrong.items())
 
 
 @pytest.mark.parametrize("kind", ["inbuilt", "other"])
 def test_a_good_token_of_each_issuer_passes(
-    platform: Platform, inbuilt: tuple[rsa.RSAPrivateKey, str], other: rsa.RSAPrivateKey, kind: str
+    platform: Platform,
+    inbuilt: tuple[rsa.RSAPrivateKey, str],
+    other: rsa.RSAPrivateKey,
+    kind: str,
 ) -> None:
     import time
 
@@ -117,7 +138,10 @@ def test_a_good_token_of_each_issuer_passes(
         # The mark of its access tokens.
         header["kid"] = kid
         claims["clientId"] = "me"
-    assert [status for status, _ in everywhere(platform, compact(header, claims, rs256(key)))] == [
+    assert [
+        status
+        for status, _ in everywhere(platform, compact(header, claims, rs256(key)))
+    ] == [
         200,
         200,
     ]

@@ -36,12 +36,18 @@ def certificate(folder: Path, name: str) -> Path:
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(
         now - dt.timedelta(days=1)
     )
-    made = builder.not_valid_after(now + dt.timedelta(days=1)).sign(key, hashes.SHA256())
+    made = builder.not_valid_after(now + dt.timedelta(days=1)).sign(
+        key, hashes.SHA256()
+    )
     private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
     (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
+    (folder / f"{name}.pem").write_bytes(
+        made.public_bytes(serialization.Encoding.PEM) + private
+    )
     return folder / f"{name}.pem"
 
 
@@ -59,7 +65,9 @@ def call(platform: Platform, path: str, *arguments: str) -> Answer:
     return platform.request(HOST, path, *arguments)
 
 
-def test_a_certificate_named_in_the_conf(platform: Platform, echo: int, tmp_path: Path) -> None:
+def test_a_certificate_named_in_the_conf(
+    platform: Platform, echo: int, tmp_path: Path
+) -> None:
     first, second = certificate(tmp_path, "first"), certificate(tmp_path, "second")
     items = "authentication:\n- {authType: OAuth2, enabled: false}\n"
     text = conf(
@@ -72,21 +80,37 @@ def test_a_certificate_named_in_the_conf(platform: Platform, echo: int, tmp_path
         ),
     )
     refused = platform.deploy(text, DEFINITION)
-    assert (refused.status, "kapi secret set m c" in refused.json()["hint"]) == (400, True)
+    assert (refused.status, "kapi secret set m c" in refused.json()["hint"]) == (
+        400,
+        True,
+    )
     platform.cli("secret", "set", "m", "c", "--file", str(tmp_path / "first.crt"))
     assert platform.deploy(text, DEFINITION).status == 200
     for version in ("--http1.1", "--http2"):
         assert call(platform, "/mutual/1.0.0/items", version).json()["code"] == "900902"
-        assert call(platform, "/mutual/1.0.0/items", version, "--cert", str(first)).status == 200
         assert (
-            call(platform, "/mutual/1.0.0/items", version, "--cert", str(second)).json()["code"]
+            call(platform, "/mutual/1.0.0/items", version, "--cert", str(first)).status
+            == 200
+        )
+        assert (
+            call(
+                platform, "/mutual/1.0.0/items", version, "--cert", str(second)
+            ).json()["code"]
             == "900901"
         )
         # A certificate has no scopes and needs none, as in APK.
-        assert call(platform, "/mutual/1.0.0/items/1", version, "--cert", str(first)).status == 200
+        assert (
+            call(
+                platform, "/mutual/1.0.0/items/1", version, "--cert", str(first)
+            ).status
+            == 200
+        )
     platform.cli("secret", "set", "m", "c", "--file", str(tmp_path / "second.crt"))
     assert call(platform, "/mutual/1.0.0/items", "--cert", str(second)).status == 200
-    assert call(platform, "/mutual/1.0.0/items", "--cert", str(first)).json()["code"] == "900901"
+    assert (
+        call(platform, "/mutual/1.0.0/items", "--cert", str(first)).json()["code"]
+        == "900901"
+    )
     assert platform.cli(
         "secret", "set", "m", "c", "--file", str(first), check=False
     ).returncode in {0, 3}
@@ -101,24 +125,34 @@ def test_a_certificate_named_in_the_conf(platform: Platform, echo: int, tmp_path
     )
 
 
-def test_a_token_in_another_header_and_in_the_query(platform: Platform, echo: int) -> None:
+def test_a_token_in_another_header_and_in_the_query(
+    platform: Platform, echo: int
+) -> None:
     items = (
         "authentication:\n- {authType: OAuth2, headerName: X-Token, queryParamName: t, "
         "queryParamEnable: true}\n"
     )
     assert (
-        platform.deploy(conf("Elsewhere", "/elsewhere", port=echo, extra=items), DEFINITION).status
+        platform.deploy(
+            conf("Elsewhere", "/elsewhere", port=echo, extra=items), DEFINITION
+        ).status
         == 200
     )
     token = platform.token("items:read")
     for version in ("--http1.1", "--http2"):
         seen = call(
-            platform, "/elsewhere/1.0.0/items/1?x=%20y", version, "-H", f"X-Token: Bearer {token}"
+            platform,
+            "/elsewhere/1.0.0/items/1?x=%20y",
+            version,
+            "-H",
+            f"X-Token: Bearer {token}",
         )
         assert (seen.status, seen.json()["path"]) == (200, "/backend/items/1?x=%20y")
         assert "x-token" not in seen.json()["headers"]
         assert (
-            call(platform, f"/elsewhere/1.0.0/items/1?t={token}", version).json()["path"]
+            call(platform, f"/elsewhere/1.0.0/items/1?t={token}", version).json()[
+                "path"
+            ]
             == "/backend/items/1"
         )
         refused = call(
@@ -136,7 +170,11 @@ def test_a_token_in_another_header_and_in_the_query(platform: Platform, echo: in
         )
         assert (
             call(
-                platform, "/elsewhere/1.0.0/items", version, "-H", f"Authorization: Bearer {token}"
+                platform,
+                "/elsewhere/1.0.0/items",
+                version,
+                "-H",
+                f"Authorization: Bearer {token}",
             ).json()["code"]
             == "900902"
         )
@@ -147,7 +185,10 @@ def test_a_raw_jwt_with_an_audience(platform: Platform, echo: int) -> None:
         "authentication:\n- {authType: OAuth2, enabled: false}\n"
         "- {authType: JWT, headerName: X-JWT, audience: [somebody]}\n"
     )
-    assert platform.deploy(conf("Raw", "/raw", port=echo, extra=items), DEFINITION).status == 200
+    assert (
+        platform.deploy(conf("Raw", "/raw", port=echo, extra=items), DEFINITION).status
+        == 200
+    )
     answer = call(platform, "/raw/1.0.0/items", "-H", f"X-JWT: {platform.token()}")
     assert (answer.status, answer.json()["code"]) == (401, "900901")
 
@@ -155,7 +196,10 @@ def test_a_raw_jwt_with_an_audience(platform: Platform, echo: int) -> None:
 NO_OAUTH2 = "- {authType: OAuth2, enabled: false}\n"
 COMBINATIONS = {
     "oauth2-disabled": (NO_OAUTH2, "any caller may call"),
-    "both-disabled": (NO_OAUTH2 + "- {authType: mTLS, enabled: false}\n", "any caller may call"),
+    "both-disabled": (
+        NO_OAUTH2 + "- {authType: mTLS, enabled: false}\n",
+        "any caller may call",
+    ),
     "mtls-optional": (
         NO_OAUTH2 + "- {authType: mTLS, certificates: [{name: alone, key: c}]}\n",
         "a client certificate is still needed",
@@ -175,7 +219,9 @@ def test_combinations_that_apk_deploys_are_warnings_and_are_enforced(
     (tmp_path / "openapi.json").write_text(DEFINITION)
     for name, (items, warning) in COMBINATIONS.items():
         file = tmp_path / "api.apk-conf"
-        file.write_text(conf(name, f"/{name}", port=echo, extra=f"authentication:\n{items}"))
+        file.write_text(
+            conf(name, f"/{name}", port=echo, extra=f"authentication:\n{items}")
+        )
         said = platform.cli("deploy", str(file), str(tmp_path / "openapi.json"))
         assert warning in said.stderr, name
     for name in ("oauth2-disabled", "both-disabled"):
@@ -184,27 +230,39 @@ def test_combinations_that_apk_deploys_are_warnings_and_are_enforced(
         assert call(platform, f"/{name}/1.0.0/items/1").status == 200
     assert call(platform, "/mtls-optional/1.0.0/items").json()["code"] == "900902"
     assert (
-        call(platform, "/mtls-optional/1.0.0/items", "--cert", str(other)).json()["code"]
+        call(platform, "/mtls-optional/1.0.0/items", "--cert", str(other)).json()[
+            "code"
+        ]
         == "900901"
     )
-    assert call(platform, "/mtls-optional/1.0.0/items", "--cert", str(good)).status == 200
+    assert (
+        call(platform, "/mtls-optional/1.0.0/items", "--cert", str(good)).status == 200
+    )
     assert call(platform, "/oauth2-optional/1.0.0/items").json()["code"] == "900902"
     token = platform.token()
     assert (
         call(
-            platform, "/oauth2-optional/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+            platform,
+            "/oauth2-optional/1.0.0/items",
+            "-H",
+            f"Authorization: Bearer {token}",
         ).status
         == 200
     )
     bad = call(
-        platform, "/oauth2-optional/1.0.0/items", "-H", f"Authorization: Bearer {token[:-4]}AAAA"
+        platform,
+        "/oauth2-optional/1.0.0/items",
+        "-H",
+        f"Authorization: Bearer {token[:-4]}AAAA",
     )
     assert (bad.status, bad.json()["code"]) == (401, "900901")
 
 
 def test_a_combination_that_nobody_could_pass(platform: Platform, echo: int) -> None:
     extra = f"subscriptionValidation: true\nauthentication:\n{NO_OAUTH2}"
-    answer = platform.deploy(conf("Nobody", "/nobody", port=echo, extra=extra), DEFINITION)
+    answer = platform.deploy(
+        conf("Nobody", "/nobody", port=echo, extra=extra), DEFINITION
+    )
     assert (answer.status, answer.json()["code"]) == (400, 909018)
     (found,) = answer.json()["diagnostics"]
     assert (found["line"], found["pointer"]) == (8, "#/authentication/0")
@@ -214,11 +272,17 @@ def test_two_organizations_do_not_share_a_trust(platform: Platform, echo: int) -
     assert platform.deploy(conf("Plain", "/plain", port=echo), DEFINITION).status == 200
     token = platform.token()
     assert (
-        call(platform, "/plain/1.0.0/items", "-H", f"Authorization: Bearer {token}").status == 200
+        call(
+            platform, "/plain/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+        ).status
+        == 200
     )
     assert (
         platform.request(
-            "other.gw.wso2.com", "/plain/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+            "other.gw.wso2.com",
+            "/plain/1.0.0/items",
+            "-H",
+            f"Authorization: Bearer {token}",
         ).status
         == 404
     )
@@ -255,9 +319,16 @@ def test_the_first_token_bound_to_a_certificate_is_good_at_once_and_only_with_it
         "-d",
         f"client_id={registered.json()['client_id']}",
     )
-    issued = platform.request("idp.am.wso2.com", "/oauth2/token", "--cert", str(mine), *fields)
+    issued = platform.request(
+        "idp.am.wso2.com", "/oauth2/token", "--cert", str(mine), *fields
+    )
     assert issued.status == 200, issued.body
     bearer = ("-H", f"Authorization: Bearer {issued.json()['access_token']}")
-    assert call(platform, "/bound/1.0.0/items", *bearer, "--cert", str(mine)).status == 200
+    assert (
+        call(platform, "/bound/1.0.0/items", *bearer, "--cert", str(mine)).status == 200
+    )
     for stranger in ((), ("--cert", str(other))):
-        assert call(platform, "/bound/1.0.0/items", *bearer, *stranger).json()["code"] == "900901"
+        assert (
+            call(platform, "/bound/1.0.0/items", *bearer, *stranger).json()["code"]
+            == "900901"
+        )

@@ -71,7 +71,10 @@ def test_the_keys_are_published(platform: Platform, path: str) -> None:
     (key,) = answer.json()["keys"]
     assert set(key) == {"kty", "use", "alg", "kid", "n", "e"}
     assert answer.body == platform.request("api.am.wso2.com", JWKS[0]).body
-    assert key["kid"] not in platform.request("idp.am.wso2.com", "/oauth2/jwks").body.decode()
+    assert (
+        key["kid"]
+        not in platform.request("idp.am.wso2.com", "/oauth2/jwks").body.decode()
+    )
 
 
 @pytest.mark.parametrize("http", ["--http1.1", "--http2"])
@@ -84,7 +87,9 @@ def test_the_backend_gets_a_jwt_that_anybody_can_verify(
         ("default.gw.wso2.com", "PRODUCTION"),
         ("default.sandbox.gw.wso2.com", "SANDBOX"),
     ):
-        seen = caller(platform, base, http)("/items/1", token=token, host=host).json()["headers"]
+        seen = caller(platform, base, http)("/items/1", token=token, host=host).json()[
+            "headers"
+        ]
         made = jwt.decode(seen["x-jwt-assertion"], keys(platform), algorithms=["RS256"])
         assert made.header == {"alg": "RS256", "typ": "JWT", "kid": made.header["kid"]}
         claims = dict(made.claims)
@@ -127,7 +132,9 @@ def test_the_backend_gets_a_jwt_that_anybody_can_verify(
         assert "scope" not in claims
 
 
-def test_what_a_caller_sends_in_that_header_never_passes(platform: Platform, base: str) -> None:
+def test_what_a_caller_sends_in_that_header_never_passes(
+    platform: Platform, base: str
+) -> None:
     call = caller(platform, base)
     forged = ["-H", "X-JWT-Assertion: forged", "-H", "x-jwt-assertion: again"]
     seen = call("/items/1", *forged, token=platform.token("a")).json()["headers"]
@@ -136,11 +143,20 @@ def test_what_a_caller_sends_in_that_header_never_passes(platform: Platform, bas
     # Nobody is authenticated here, not even with a good token: there is nothing to say about the
     # caller.
     for token in ("", platform.token("a")):
-        assert "x-jwt-assertion" not in call("/open", *forged, token=token).json()["headers"]
+        assert (
+            "x-jwt-assertion"
+            not in call("/open", *forged, token=token).json()["headers"]
+        )
 
 
-def test_it_is_kept_for_each_token_and_api(platform: Platform, base: str, echo: int) -> None:
-    call, first, second = caller(platform, base), platform.token("a"), platform.token("a")
+def test_it_is_kept_for_each_token_and_api(
+    platform: Platform, base: str, echo: int
+) -> None:
+    call, first, second = (
+        caller(platform, base),
+        platform.token("a"),
+        platform.token("a"),
+    )
     other = caller(platform, deploy(platform, "jwt2", echo, apiPolicies=backend_jwt()))
 
     def made(how: Any, token: str) -> str:
@@ -161,7 +177,9 @@ def test_a_short_life_is_renewed_in_time(platform: Platform, echo: int) -> None:
             platform,
             "short",
             echo,
-            apiPolicies=backend_jwt(tokenTTL=3, header="X-Caller", encoding="Base64Url"),
+            apiPolicies=backend_jwt(
+                tokenTTL=3, header="X-Caller", encoding="Base64Url"
+            ),
         ),
     )
     token, seen = platform.token("a"), {}
@@ -189,7 +207,9 @@ def test_the_form_with_padding_is_apks(platform: Platform, echo: int) -> None:
         ),
     )
     head, body, signature = (
-        call("/items/1", token=platform.token("a")).json()["headers"]["x-jwt-assertion"].split(".")
+        call("/items/1", token=platform.token("a"))
+        .json()["headers"]["x-jwt-assertion"]
+        .split(".")
     )
     assert json.loads(base64.b64decode(head, validate=True))["alg"] == "RS256"
     assert json.loads(base64.b64decode(body, validate=True))["x"] == "~~~???>>>"
@@ -220,7 +240,12 @@ def test_nobody_outside_can_ask_for_one(platform: Platform) -> None:
         "/.wellknown/../enforcer/backend-jwt",
         "/api/%2e%2e/enforcer/backend-jwt",
     ):
-        for host in ("api.am.wso2.com", "idp.am.wso2.com", "localhost", "default.gw.wso2.com"):
+        for host in (
+            "api.am.wso2.com",
+            "idp.am.wso2.com",
+            "localhost",
+            "default.gw.wso2.com",
+        ):
             answer = platform.request(
                 host, path, "-X", "POST", "-d", "{}", "--path-as-is", "--http1.1"
             )
@@ -252,7 +277,11 @@ def test_a_bad_question_is_answered_plainly(platform: Platform) -> None:
 def test_without_the_enforcer_known_callers_go_on_and_new_ones_are_refused(
     platform: Platform, base: str
 ) -> None:
-    call, known, unknown = caller(platform, base), platform.token("a"), platform.token("a")
+    call, known, unknown = (
+        caller(platform, base),
+        platform.token("a"),
+        platform.token("a"),
+    )
     # Envoy has a thread for each processor, and each keeps what it got.
     for _ in range(40):
         assert call("/items/1", token=known).status == 200
@@ -267,7 +296,9 @@ def test_without_the_enforcer_known_callers_go_on_and_new_ones_are_refused(
     assert call("/items/1", token=unknown).status == 200
 
 
-def test_it_survives_a_restart_of_the_control_process(platform: Platform, base: str) -> None:
+def test_it_survives_a_restart_of_the_control_process(
+    platform: Platform, base: str
+) -> None:
     before = platform.request("api.am.wso2.com", JWKS[0]).body
     os.kill(platform.pid("control"), signal.SIGKILL)
     call, token = caller(platform, base), platform.token("a")
@@ -288,15 +319,22 @@ def test_it_survives_a_restart_of_the_control_process(platform: Platform, base: 
 def test_it_names_the_application_of_the_caller(platform: Platform, echo: int) -> None:
     call = caller(platform, deploy(platform, "known", echo, apiPolicies=backend_jwt()))
     token = platform.token("a")
-    consumer = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["clientId"]
+    consumer = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))[
+        "clientId"
+    ]
     platform.cli("app", "create", "shop")
     platform.cli("app", "add-key", "shop", consumer)
     platform.cli("subscription", "add", "shop", "known", "--version", "1\\..*")
     claims = jwt.decode(
-        call("/items/1", token=token).json()["headers"]["x-jwt-assertion"], keys(platform)
+        call("/items/1", token=token).json()["headers"]["x-jwt-assertion"],
+        keys(platform),
     ).claims
     assert claims[DIALECT + "applicationname"] == "shop"
-    assert claims[DIALECT + "applicationid"] == claims[DIALECT + "applicationUUId"] != consumer
+    assert (
+        claims[DIALECT + "applicationid"]
+        == claims[DIALECT + "applicationUUId"]
+        != consumer
+    )
     platform.cli("app", "remove", "shop")
 
 
@@ -310,7 +348,13 @@ def test_a_caller_with_an_api_key_has_one_too(
     ]
     call = caller(
         platform,
-        deploy(platform, "keyed", echo, apiPolicies=backend_jwt(), authentication=authentication),
+        deploy(
+            platform,
+            "keyed",
+            echo,
+            apiPolicies=backend_jwt(),
+            authentication=authentication,
+        ),
     )
     seen = {}
     for application in ("first", "second"):
@@ -318,11 +362,15 @@ def test_a_caller_with_an_api_key_has_one_too(
             "api-key", "create", "keyed:1.0.0", "--application", application, *kind
         ).stdout.strip()
         sent = ("-H", f"apikey: {key}", "-H", "Authorization: Basic same")
-        answer = awaited(partial(call, "/items/1", *sent), lambda answer: answer.status == 200)
+        answer = awaited(
+            partial(call, "/items/1", *sent), lambda answer: answer.status == 200
+        )
         seen[application] = jwt.decode(
             answer.json()["headers"]["x-jwt-assertion"], keys(platform)
         ).claims
-    assert {name: claims[DIALECT + "applicationname"] for name, claims in seen.items()} == {
+    assert {
+        name: claims[DIALECT + "applicationname"] for name, claims in seen.items()
+    } == {
         "first": "first",
         "second": "second",
     }

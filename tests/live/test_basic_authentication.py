@@ -25,14 +25,22 @@ def call(platform: Platform, credentials: str, *more: str) -> Answer:
 
 @pytest.fixture(scope="module")
 def partners(platform: Platform, echo: int) -> None:
-    parameters = {"secretName": "partners", "secretKey": "users", "userHeader": "X-User"}
-    policies = {"request": [{"policyName": "BasicAuthentication", "parameters": parameters}]}
+    parameters = {
+        "secretName": "partners",
+        "secretKey": "users",
+        "userHeader": "X-User",
+    }
+    policies = {
+        "request": [{"policyName": "BasicAuthentication", "parameters": parameters}]
+    }
     conf = {
         "name": "partners",
         "basePath": "/partners",
         "version": "1.0.0",
         "type": "REST",
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://127.0.0.1:{echo}"}
+        },
         "apiPolicies": policies,
         "operations": [{"target": "/items", "verb": "GET", "secured": False}],
     }
@@ -46,8 +54,12 @@ def partners(platform: Platform, echo: int) -> None:
 
 
 @pytest.mark.usefixtures("partners")
-def test_a_user_may_call_and_the_backend_gets_the_name_alone(platform: Platform) -> None:
-    answer = call(platform, "partner:password", "-H", "X-User: forged", "-H", "X_User: forged")
+def test_a_user_may_call_and_the_backend_gets_the_name_alone(
+    platform: Platform,
+) -> None:
+    answer = call(
+        platform, "partner:password", "-H", "X-User: forged", "-H", "X_User: forged"
+    )
     assert answer.status == 200
     headers = answer.json()["headers"]
     assert headers["x-user"] == "partner"
@@ -55,7 +67,9 @@ def test_a_user_may_call_and_the_backend_gets_the_name_alone(platform: Platform)
 
 
 @pytest.mark.usefixtures("partners")
-@pytest.mark.parametrize("credentials", ["partner:admin", "nobody:password", "nobody:", "partner"])
+@pytest.mark.parametrize(
+    "credentials", ["partner:admin", "nobody:password", "nobody:", "partner"]
+)
 def test_wrong_credentials_are_refused_in_the_words_of_the_gateway(
     platform: Platform, credentials: str
 ) -> None:

@@ -22,14 +22,20 @@ class _Bedrock(BaseHTTPRequestHandler):
     """Says in pieces what it is asked."""
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["prompt"]
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))[
+            "prompt"
+        ]
         invoked = "invoke" in self.path
         half = len(asked) // 2
         documents: list[Any] = []
         for text in (asked[:half], asked[half:]):
-            documents.append({"type": "content_block_delta", "index": 0, "delta": {"text": text}})
+            documents.append(
+                {"type": "content_block_delta", "index": 0, "delta": {"text": text}}
+            )
         if invoked:
-            documents.append({"type": "message_stop", "amazon-bedrock-invocationMetrics": METRICS})
+            documents.append(
+                {"type": "message_stop", "amazon-bedrock-invocationMetrics": METRICS}
+            )
         else:
             usage = {"inputTokens": 40, "outputTokens": 60, "totalTokens": 100}
             documents.append({"usage": usage})
@@ -54,7 +60,10 @@ def backend() -> Iterator[int]:
 
 
 def deployed(platform: Platform, name: str, port: int, **more: Any) -> str:
-    operations = [{"target": item, "verb": "POST", "secured": False} for item in (INVOKE, CONVERSE)]
+    operations = [
+        {"target": item, "verb": "POST", "secured": False}
+        for item in (INVOKE, CONVERSE)
+    ]
     endpoint = {"endpoint": f"http://127.0.0.1:{port}", **more.pop("endpoint", {})}
     conf = {
         "name": name,
@@ -80,11 +89,18 @@ def ask(platform: Platform, path: str, text: str) -> Answer:
 def test_tokens_of_an_invoked_stream_count_towards_a_limit(
     platform: Platform, backend: int
 ) -> None:
-    limit = {"promptLimit": 1000, "completionLimit": 1000, "totalLimit": 150, "unit": "Day"}
+    limit = {
+        "promptLimit": 1000,
+        "completionLimit": 1000,
+        "totalLimit": 150,
+        "unit": "Day",
+    }
     calls = {"requestLimit": 1000, "unit": "Day"}
     limited = {"aiRatelimit": {"enabled": True, "token": limit, "request": calls}}
     path = deployed(platform, "bedrock-limit", backend, endpoint=limited)
-    answers = [ask(platform, f"{path}/invoke-with-response-stream", "hello") for _ in range(3)]
+    answers = [
+        ask(platform, f"{path}/invoke-with-response-stream", "hello") for _ in range(3)
+    ]
     assert [answer.status for answer in answers] == [200, 200, 429]
     assert read(answers[0].body)[2]["amazon-bedrock-invocationMetrics"] == METRICS
 

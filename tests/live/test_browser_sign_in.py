@@ -58,17 +58,28 @@ def test_a_browser_comes_back_to_the_page_it_asked_for(
     assert not {"cookie", "authorization"} & page.json()["headers"].keys()
 
 
-def test_scripts_of_the_page_use_the_session(base: str, signed_in: tuple[Browser, Answer]) -> None:
+def test_scripts_of_the_page_use_the_session(
+    base: str, signed_in: tuple[Browser, Answer]
+) -> None:
     browser, _ = signed_in
     for more in ((), ("-d", "x=1")):
         answer = browser.ask(
-            f"{base}/items", "-H", "Accept: application/json", *more, more_cookies="own=1; x=2"
+            f"{base}/items",
+            "-H",
+            "Accept: application/json",
+            *more,
+            more_cookies="own=1; x=2",
         )
         assert answer.status == 200
-        assert sorted(answer.json()["headers"]["cookie"].split("; ")) == ["own=1", "x=2"]
+        assert sorted(answer.json()["headers"]["cookie"].split("; ")) == [
+            "own=1",
+            "x=2",
+        ]
 
 
-def test_scopes_are_those_of_the_token(base: str, signed_in: tuple[Browser, Answer]) -> None:
+def test_scopes_are_those_of_the_token(
+    base: str, signed_in: tuple[Browser, Answer]
+) -> None:
     assert signed_in[0].ask(f"{base}/admin").json()["code"] == "900910"
 
 
@@ -83,23 +94,37 @@ def api_id_of(name: str) -> str:
         (),
         ("-H", "Accept: text/html", "-d", "x=1"),
         ("-H", "Accept: text/html", "-H", "Authorization: Bearer x"),
-        ("-H", "Accept: application/json", "-H", "Cookie: {cookie}-seal=x; {cookie}-token=x"),
+        (
+            "-H",
+            "Accept: application/json",
+            "-H",
+            "Cookie: {cookie}-seal=x; {cookie}-token=x",
+        ),
     ],
 )
 def test_what_is_no_page_is_refused_as_everywhere(
     base: str, browser: Browser, sent: tuple[str, ...]
 ) -> None:
-    cookie = f"__Host-gateway-{hashlib.sha256(api_id_of('signs').encode()).hexdigest()[:12]}"
-    answer = browser.ask(f"{base}/items", *(item.format(cookie=cookie) for item in sent))
+    cookie = (
+        f"__Host-gateway-{hashlib.sha256(api_id_of('signs').encode()).hexdigest()[:12]}"
+    )
+    answer = browser.ask(
+        f"{base}/items", *(item.format(cookie=cookie) for item in sent)
+    )
     assert answer.status == 401
     assert answer.json()["code"] in {"900901", "900902"}
     assert "Bearer" in answer.headers["www-authenticate"]
     assert "set-cookie" not in answer.headers
 
 
-def test_callers_with_tokens_pass_by(platform: Platform, base: str, browser: Browser) -> None:
+def test_callers_with_tokens_pass_by(
+    platform: Platform, base: str, browser: Browser
+) -> None:
     token = f"Authorization: Bearer {platform.token('items:read')}"
-    assert browser.ask(f"{base}/items", "-H", token, "-H", "Accept: text/html").status == 200
+    assert (
+        browser.ask(f"{base}/items", "-H", token, "-H", "Accept: text/html").status
+        == 200
+    )
 
 
 def begun(browser: Browser, base: str) -> str:
@@ -123,14 +148,22 @@ def test_only_the_browser_that_began_signs_in(
         url = re.sub(rf"([?&]{change}=...)[^&]", lambda found: f"{found[1]}_", url)
     answer = visitor.ask(url, *HTML)
     if change == "nothing":
-        assert (answer.status, answer.headers["location"]) == (302, f"{base}/items?page=3")
+        assert (answer.status, answer.headers["location"]) == (
+            302,
+            f"{base}/items?page=3",
+        )
         return
     assert (answer.status, answer.json()["code"]) == (401, "900901"), answer
     assert not any(name.endswith("-seal") for name in visitor.cookies_at(base))
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?error=access_denied&error_description=%3Cb%3E", "?code=secret-code&state=e30"]
+    "query",
+    [
+        "",
+        "?error=access_denied&error_description=%3Cb%3E",
+        "?code=secret-code&state=e30",
+    ],
 )
 def test_other_visits_of_the_callback_are_refused(
     platform: Platform, base: str, browser: Browser, query: str
@@ -140,7 +173,9 @@ def test_other_visits_of_the_callback_are_refused(
     line = awaited(lambda: why(platform, answer), bool)
     assert (line["code"], line["decision"]) == ("900901", "refused")
     assert re.search("provider|browser", line["reason"]), line
-    assert not {"secret-code", "error_description"} & set(re.findall(r"[\w-]+", str(line)))
+    assert not {"secret-code", "error_description"} & set(
+        re.findall(r"[\w-]+", str(line))
+    )
 
 
 def why(platform: Platform, answer: Answer) -> Any:
@@ -168,7 +203,9 @@ def named(cookies: dict[str, str], end: str) -> str:
     return found
 
 
-def test_a_session_is_renewed_once_its_token_is_not_believed(base: str, browser: Browser) -> None:
+def test_a_session_is_renewed_once_its_token_is_not_believed(
+    base: str, browser: Browser
+) -> None:
     browser.signed_in(browser.open(f"{base}/items"))
     known = browser.cookies_at(base)
     expires, refresh = named(known, "expires"), named(known, "refresh")
@@ -183,11 +220,15 @@ def test_a_session_is_renewed_once_its_token_is_not_believed(base: str, browser:
     assert browser.ask(f"{base}/items", *HTML).status == 302
 
 
-def test_a_person_signs_out_here_and_at_the_provider(base: str, browser: Browser) -> None:
+def test_a_person_signs_out_here_and_at_the_provider(
+    base: str, browser: Browser
+) -> None:
     browser.signed_in(browser.open(f"{base}/items"))
     page = browser.open(f"{base}/sign-out")
     assert (page.status, urlsplit(browser.url).path) == (200, "/")
-    assert not any(name.endswith(("-seal", "-token")) for name in browser.cookies_at(base))
+    assert not any(
+        name.endswith(("-seal", "-token")) for name in browser.cookies_at(base)
+    )
     assert browser.ask(f"{base}/items").status == 401
     assert b'name="password"' in browser.open(f"{base}/items").body
 
@@ -200,8 +241,17 @@ def test_a_provider_elsewhere_signs_a_person_in(
     (tmp_path / "key.pem").write_text(key.pem())
     own = ("issuer", "add", "oidc", "https://elsewhere.example", "--name", "elsewhere")
     platform.cli(*own, "--public-key", str(tmp_path / "key.pem"))
-    claims = {"iss": "https://elsewhere.example", "sub": "ann", "azp": "c", "scope": "items:read"}
-    token = {"access_token": key.token(claims), "token_type": "Bearer", "expires_in": 600}
+    claims = {
+        "iss": "https://elsewhere.example",
+        "sub": "ann",
+        "azp": "c",
+        "scope": "items:read",
+    }
+    token = {
+        "access_token": key.token(claims),
+        "token_type": "Bearer",
+        "expires_in": 600,
+    }
     provider.documents["/token"] = token
     try:
         for name, value in (("client", "hidden"), ("session", KEY)):
@@ -314,7 +364,9 @@ def test_cookies_that_nobody_made_are_no_session(
     before = platform.state()["children"]["envoy"]
     for path in ("/items", "/sign-in/callback?code=c&state=e30", "/sign-out"):
         visitor = Browser(platform.port)
-        answer = visitor.ask(base + path, *HTML, more_cookies=cookies.replace("{}", prefix))
+        answer = visitor.ask(
+            base + path, *HTML, more_cookies=cookies.replace("{}", prefix)
+        )
         assert answer.status in {302, 400, 401, 431}, (path, answer)
         assert not any("-seal" in name for name in visitor.cookies_at(base))
     assert platform.state()["children"]["envoy"] == before

@@ -21,7 +21,9 @@ def files(tmp_path: Path, echo: int) -> tuple[str, str]:
 
 def test_token(platform: Platform) -> None:
     assert platform.cli("token").stdout.strip().count(".") == 2
-    assert platform.cli("token", "--scope", "a", "--scope", "b c").stdout.count("\n") == 1
+    assert (
+        platform.cli("token", "--scope", "a", "--scope", "b c").stdout.count("\n") == 1
+    )
     unknown = platform.cli("token", "--client", "nobody", check=False)
     assert (unknown.returncode, unknown.stdout) == (5, "")
 
@@ -35,7 +37,9 @@ def test_why_a_call_was_refused(platform: Platform, files: tuple[str, str]) -> N
     number = answer.headers["x-request-id"]
     until(lambda: platform.cli("why", number, check=False).returncode == 0)
     said = platform.cli("why", number).stdout
-    assert "refused: HTTP 403, code 900910\nbecause scope items:admin is missing" in said
+    assert (
+        "refused: HTTP 403, code 900910\nbecause scope items:admin is missing" in said
+    )
     assert "API Echo 1.0.0, operation DELETE /items/{id}/parts/{part}" in said
     listed = platform.cli("logs", "--refused", "--api", "Echo").stdout
     assert f"{number}  900910  scope items:admin is missing\n" in listed
@@ -54,12 +58,19 @@ def test_call_finds_host_and_token(platform: Platform, files: tuple[str, str]) -
     assert refused.returncode == 4
     assert "add --scope items:admin" in refused.stderr
     assert json.loads(refused.stdout)["code"] == "900910"
-    done = platform.cli("call", "delete", path, "--scope", "items:admin", "-H", "X-Mine: 1", "-i")
+    done = platform.cli(
+        "call", "delete", path, "--scope", "items:admin", "-H", "X-Mine: 1", "-i"
+    )
     assert json.loads(done.stdout)["headers"]["x-mine"] == "1"
     assert "content-type: application/json" in done.stderr
-    assert platform.cli("call", "/echo/1.0.0/items", "--no-token", check=False).returncode == 4
+    assert (
+        platform.cli("call", "/echo/1.0.0/items", "--no-token", check=False).returncode
+        == 4
+    )
     assert json.loads(
-        platform.cli("call", "/api/deployer/1.2.0/apis", "--scope", "apk:api_create").stdout
+        platform.cli(
+            "call", "/api/deployer/1.2.0/apis", "--scope", "apk:api_create"
+        ).stdout
     )["apis"]
     assert platform.cli("call", "/nowhere", check=False).returncode == 5
     platform.cli("undeploy", api_id)
@@ -82,7 +93,10 @@ def test_deploy_list_undeploy(platform: Platform, files: tuple[str, str]) -> Non
     )
     assert "(created)" in deployed.stderr
     assert "(unchanged)" in platform.cli("deploy", *files).stderr
-    assert yaml.safe_load(platform.cli("apis", "-o", "yaml").stdout)["apis"][0]["revision"] == 2
+    assert (
+        yaml.safe_load(platform.cli("apis", "-o", "yaml").stdout)["apis"][0]["revision"]
+        == 2
+    )
     moved = Path(files[0]).with_name("moved.apk-conf")
     moved.write_text(Path(files[0]).read_text().replace("/echo", "/moved"))
     replaced = platform.cli("deploy", str(moved), files[1]).stderr
@@ -98,7 +112,9 @@ def test_deploy_list_undeploy(platform: Platform, files: tuple[str, str]) -> Non
     assert platform.cli("undeploy", api_id, check=False).returncode == 5
 
 
-def test_deploy_a_definition_alone(platform: Platform, echo: int, files: tuple[str, str]) -> None:
+def test_deploy_a_definition_alone(
+    platform: Platform, echo: int, files: tuple[str, str]
+) -> None:
     deployed = platform.cli(
         "deploy",
         files[1],
@@ -154,16 +170,22 @@ def test_a_definition_alone_is_told_of_by_its_own_places(
             "info: {title: Own, version: 1.0.0}\nx-wso2-basePath: /echo",
         )
     )
-    clash = platform.cli("deploy", str(definition), "--endpoint", "http://b.example", check=False)
+    clash = platform.cli(
+        "deploy", str(definition), "--endpoint", "http://b.example", check=False
+    )
     assert "own.yaml:3:1: base path /echo/1.0.0 is taken" in clash.stderr
     assert "     3 | x-wso2-basePath: /echo\n" in clash.stderr
     platform.cli("undeploy", yaml.safe_load(taken.stdout)["id"])
 
 
-def test_mistakes_and_conflicts_are_explained(platform: Platform, files: tuple[str, str]) -> None:
+def test_mistakes_and_conflicts_are_explained(
+    platform: Platform, files: tuple[str, str]
+) -> None:
     platform.cli("deploy", *files)
     other = Path(files[0]).with_name("other.apk-conf")
-    other.write_text(Path(files[0]).read_text().replace('name: "Echo"', 'name: "Other"'))
+    other.write_text(
+        Path(files[0]).read_text().replace('name: "Echo"', 'name: "Other"')
+    )
     conflict = platform.cli("deploy", str(other), files[1], check=False)
     assert conflict.returncode == 3
     assert "/echo/1.0.0" in conflict.stderr
@@ -176,9 +198,9 @@ def test_commands_find_the_platform_of_their_data_directory_whatever_its_port(
 ) -> None:
     elsewhere = {"KAPI_GATEWAY__PORT": str(free_port())}
     assert platform.cli("token", environment=elsewhere).stdout.count(".") == 2
-    assert json.loads(platform.cli("status", "-o", "json", environment=elsewhere).stdout)[
-        "address"
-    ].endswith(f":{platform.port}")
+    assert json.loads(
+        platform.cli("status", "-o", "json", environment=elsewhere).stdout
+    )["address"].endswith(f":{platform.port}")
     found = platform.cli("doctor", "-o", "json", environment=elsewhere, check=False)
     checks = {item["check"]: item for item in json.loads(found.stdout)["checks"]}
     assert checks["platform answers"]["result"] == "ok"
@@ -214,12 +236,19 @@ def test_an_api_that_is_not_deployed_is_warned_of(
 ) -> None:
     platform.cli("deploy", *files)
     platform.cli("app", "create", "shop")
-    assert "did you mean Echo?" in platform.cli("subscription", "add", "shop", "Ecko").stderr
-    assert "did you mean Echo?" in platform.cli("api-key", "create", "Ecko:1.0.0").stderr
+    assert (
+        "did you mean Echo?"
+        in platform.cli("subscription", "add", "shop", "Ecko").stderr
+    )
+    assert (
+        "did you mean Echo?" in platform.cli("api-key", "create", "Ecko:1.0.0").stderr
+    )
     token = platform.token("apk:api_create")
     body = json.dumps({"application": "shop", "api": {"name": "Eco", "version": "2"}})
     answer = platform.api("/api/subscriptions", "-d", body, token=token)
-    assert answer.json()["warnings"] == ["no API named 'Eco' is deployed; did you mean Echo?"]
+    assert answer.json()["warnings"] == [
+        "no API named 'Eco' is deployed; did you mean Echo?"
+    ]
     for known in (
         ("subscription", "add", "shop", "Echo"),
         ("api-key", "create", "Echo"),

@@ -80,11 +80,15 @@ def production(*endpoints: str) -> str:
 
 
 def at(server: Wilful | int, path: str = "") -> str:
-    return f"http://127.0.0.1:{server if isinstance(server, int) else server.port}{path}"
+    return (
+        f"http://127.0.0.1:{server if isinstance(server, int) else server.port}{path}"
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)
-def deployed(platform: Platform, admin: str, first: Wilful, second: Wilful, bin_port: int) -> None:
+def deployed(
+    platform: Platform, admin: str, first: Wilful, second: Wilful, bin_port: int
+) -> None:
     one = f'endpoint: "{at(first)}"'
     deploy(
         platform,
@@ -112,25 +116,38 @@ def deployed(platform: Platform, admin: str, first: Wilful, second: Wilful, bin_
         platform,
         admin,
         "paths",
-        production(f'{{endpoint: "{at(first, "/v1")}"}}', f'{{endpoint: "{at(second, "/v2/x")}"}}'),
+        production(
+            f'{{endpoint: "{at(first, "/v1")}"}}',
+            f'{{endpoint: "{at(second, "/v2/x")}"}}',
+        ),
         '- {target: "/orders/{id}", verb: GET, secured: false}',
     )
     deploy(
         platform,
         admin,
         "times",
-        production(f"{{{one}, resiliency: {{timeout: {{upstreamResponseTimeout: 1}}}}}}"),
+        production(
+            f"{{{one}, resiliency: {{timeout: {{upstreamResponseTimeout: 1}}}}}}"
+        ),
     )
     deploy(
         platform,
         admin,
         "idle",
-        production(f"{{{one}, resiliency: {{timeout: {{downstreamRequestIdleTimeout: 1}}}}}}"),
+        production(
+            f"{{{one}, resiliency: {{timeout: {{downstreamRequestIdleTimeout: 1}}}}}}"
+        ),
     )
     retry = "retryPolicy: {count: 2, baseIntervalMillis: 10, statusCodes: [503]}"
-    deploy(platform, admin, "retries", production(f"{{{one}, resiliency: {{{retry}}}}}"))
-    breaker = "circuitBreaker: {maxConnections: 1, maxPendingRequests: 1, maxRequests: 1}"
-    deploy(platform, admin, "breaker", production(f"{{{one}, resiliency: {{{breaker}}}}}"))
+    deploy(
+        platform, admin, "retries", production(f"{{{one}, resiliency: {{{retry}}}}}")
+    )
+    breaker = (
+        "circuitBreaker: {maxConnections: 1, maxPendingRequests: 1, maxRequests: 1}"
+    )
+    deploy(
+        platform, admin, "breaker", production(f"{{{one}, resiliency: {{{breaker}}}}}")
+    )
     deploy(
         platform,
         admin,
@@ -226,7 +243,9 @@ def deployed(platform: Platform, admin: str, first: Wilful, second: Wilful, bin_
         ("/bin/1.0.0/anything?q=1&q=%2F&r=", "/anything?q=1&q=%2F&r="),
     ],
 )
-def test_httpbin_sees_the_path_and_query_of_the_caller(call: Call, path: str, url: str) -> None:
+def test_httpbin_sees_the_path_and_query_of_the_caller(
+    call: Call, path: str, url: str
+) -> None:
     seen = call(path).json()
     assert re.sub(r"^https?://[^/]+", "", seen["url"]) in {url, url.replace("%2F", "/")}
     assert seen["method"] == "GET"
@@ -239,7 +258,9 @@ def test_httpbin_sees_the_body_and_its_own_host(call: Call, bin_port: int) -> No
     assert "Authorization" not in seen["headers"]
 
 
-@pytest.mark.parametrize("status", [200, 201, 204, 301, 304, 400, 404, 418, 429, 500, 503])
+@pytest.mark.parametrize(
+    "status", [200, 201, 204, 301, 304, 400, 404, 418, 429, 500, 503]
+)
 def test_a_status_of_the_backend_is_the_callers(call: Call, status: int) -> None:
     assert call(f"/bin/1.0.0/status/{status}").status == status
 
@@ -253,7 +274,8 @@ def test_response_bodies_of_all_kinds_pass(call: Call) -> None:
 def test_requests_are_shared_by_weight(platform: Platform) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(
-            lambda _: platform.request(HOST, "/weighted/1.0.0/x").json()["backend"], range(120)
+            lambda _: platform.request(HOST, "/weighted/1.0.0/x").json()["backend"],
+            range(120),
         )
     counts = Counter(answers)
     # Three of four on average; twenty-five of 120 are more than five standard deviations away from
@@ -270,7 +292,8 @@ def test_weighted_endpoints_keep_their_own_paths(platform: Platform) -> None:
     with ThreadPoolExecutor(8) as pool:
         seen = list(
             pool.map(
-                lambda _: platform.request(HOST, "/paths/1.0.0/orders/7?x=1").json(), range(60)
+                lambda _: platform.request(HOST, "/paths/1.0.0/orders/7?x=1").json(),
+                range(60),
             )
         )
     assert {(item["backend"], item["path"]) for item in seen} == {
@@ -283,7 +306,10 @@ def test_an_operation_has_its_own_endpoints_of_one_kind_and_the_apis_of_the_othe
     call: Call,
 ) -> None:
     assert call("/levels/1.0.0/a").json()["backend"] == "first"
-    assert (call("/levels/1.0.0/b").json()["backend"], call("/levels/1.0.0/b").json()["path"]) == (
+    assert (
+        call("/levels/1.0.0/b").json()["backend"],
+        call("/levels/1.0.0/b").json()["path"],
+    ) == (
         "second",
         "/own/b",
     )
@@ -361,17 +387,27 @@ def test_a_mirror_gets_a_copy_and_the_caller_the_endpoints_answer(
     assert (seen["backend"], seen["path"]) == ("first", f"/base/copied/{name}?q=1")
     until(lambda: any(name in item["path"] for item in second.seen))
     copies = [item for item in second.seen if name in item["path"]]
-    assert [(item["path"], item["body"], item["headers"]["host"]) for item in copies] == [
-        (f"/base/copied/{name}?q=1", "body", f"127.0.0.1:{second.port}")
-    ]
+    assert [
+        (item["path"], item["body"], item["headers"]["host"]) for item in copies
+    ] == [(f"/base/copied/{name}?q=1", "body", f"127.0.0.1:{second.port}")]
 
 
-def test_redirects_name_the_place_and_ask_for_a_token_first(call: Call, platform: Platform) -> None:
+def test_redirects_name_the_place_and_ask_for_a_token_first(
+    call: Call, platform: Platform
+) -> None:
     moved = call("/redirect/1.0.0/moved?a=b")
-    assert (moved.status, moved.headers["location"]) == (301, "https://new.example/there")
+    assert (moved.status, moved.headers["location"]) == (
+        301,
+        "https://new.example/there",
+    )
     assert call("/redirect/1.0.0/found").status == 401
-    found = call("/redirect/1.0.0/found", "-H", f"Authorization: Bearer {platform.token()}")
-    assert (found.status, found.headers["location"]) == (302, "http://new.example:8080/a?b=c")
+    found = call(
+        "/redirect/1.0.0/found", "-H", f"Authorization: Bearer {platform.token()}"
+    )
+    assert (found.status, found.headers["location"]) == (
+        302,
+        "http://new.example:8080/a?b=c",
+    )
 
 
 def preflight(origin: str, *more: str) -> tuple[str, ...]:
@@ -406,18 +442,24 @@ def test_a_preflight_request_needs_no_token(call: Call, origin: str) -> None:
         "http://app.example",
     ],
 )
-def test_an_origin_that_is_not_allowed_gets_no_permission(call: Call, origin: str) -> None:
+def test_an_origin_that_is_not_allowed_gets_no_permission(
+    call: Call, origin: str
+) -> None:
     for arguments in (preflight(origin), ("-H", f"Origin: {origin}")):
         answer = call("/cors/1.0.0/open", *arguments)
         assert answer.status in {200, 204}
-        assert not [name for name in answer.headers if name.startswith("access-control-")]
+        assert not [
+            name for name in answer.headers if name.startswith("access-control-")
+        ]
 
 
 def test_a_plain_options_request_says_what_is_allowed(call: Call) -> None:
     answer = call("/cors/1.0.0/closed", "-X", "OPTIONS")
     assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
     assert "access-control-allow-origin" not in answer.headers
-    with_origin = call("/cors/1.0.0/closed", "-X", "OPTIONS", "-H", "Origin: https://app.example")
+    with_origin = call(
+        "/cors/1.0.0/closed", "-X", "OPTIONS", "-H", "Origin: https://app.example"
+    )
     assert (with_origin.status, with_origin.headers["access-control-allow-origin"]) == (
         204,
         "https://app.example",
@@ -445,7 +487,12 @@ def test_a_browser_may_read_answers_and_refusals(call: Call) -> None:
     [
         ("", "/broken/1.0.0/x", 503, "102503"),
         ("", "/broken/1.0.0/none", 404, "404"),
-        (", resiliency: {timeout: {upstreamResponseTimeout: 1}}", "/broken/1.0.0/x", 504, "102504"),
+        (
+            ", resiliency: {timeout: {upstreamResponseTimeout: 1}}",
+            "/broken/1.0.0/x",
+            504,
+            "102504",
+        ),
     ],
 )
 def test_refusals_of_the_router_have_apks_bodies(
@@ -483,7 +530,9 @@ LARGE = DEFINITION.replace("title: Echo", f"title: Echo, description: {'x' * 20_
     [
         DEFINITION,
         LARGE,
-        json.dumps({"openapi": "3.0.3", "info": {"title": "ä", "version": "1"}, "paths": {}}),
+        json.dumps(
+            {"openapi": "3.0.3", "info": {"title": "ä", "version": "1"}, "paths": {}}
+        ),
     ],
 )
 def test_callers_get_the_definition_without_a_token(
@@ -515,12 +564,15 @@ def test_callers_get_the_definition_without_a_token(
         )
         assert head.headers["content-length"] == str(len(definition.encode()))
     assert call("/defined/api-definition", "-X", "POST").status == 405
-    assert call("/defined/api-definition", "-X", "OPTIONS").headers["allow"] == "GET, HEAD, OPTIONS"
+    assert (
+        call("/defined/api-definition", "-X", "OPTIONS").headers["allow"]
+        == "GET, HEAD, OPTIONS"
+    )
     assert call("/defined/api-definition", host=SANDBOX).status == 404
     assert call("/definitions/x", host="api.am.wso2.com").status == 404
-    moved = text.replace("defaultVersion", "definitionPath: /docs\ndefaultVersion").replace(
-        "production", "sandbox"
-    )
+    moved = text.replace(
+        "defaultVersion", "definitionPath: /docs\ndefaultVersion"
+    ).replace("production", "sandbox")
     assert platform.deploy(moved, definition, admin).status == 200
     assert call("/defined/2/docs", host=SANDBOX).body.decode() == definition
     assert call("/defined/2/api-definition", host=SANDBOX).status == 401
@@ -537,7 +589,9 @@ operations:
 """
 
 
-def test_resources_for_kubernetes_come_as_a_zip(platform: Platform, tmp_path: Path) -> None:
+def test_resources_for_kubernetes_come_as_a_zip(
+    platform: Platform, tmp_path: Path
+) -> None:
     """Without a token, one file for each object, as APK answers."""
     made, definition = tmp_path / "api.apk-conf", tmp_path / "definition.yaml"
     made.write_text(EXPORTED, "utf-8")

@@ -30,7 +30,13 @@ def operator(platform: Platform) -> Browser:
 def reader(platform: Platform) -> Iterator[Browser]:
     """A person who may only see."""
     password = "a-long-password-of-rosa"
-    options = ("--organization", "default", "--group", "kapi-readers", "--password-stdin")
+    options = (
+        "--organization",
+        "default",
+        "--group",
+        "kapi-readers",
+        "--password-stdin",
+    )
     platform.cli("user", "add", "rosa", *options, stdin=password)
     browser = Browser.at(platform)
     assert browser.sign_in("rosa", "default", password).status == 200
@@ -77,7 +83,11 @@ def test_members_of_a_client(operator: Browser, platform: Platform) -> None:
     client = made["client_id"]
     plain = changed(operator, "clients", client)
     assert (plain.status, plain.location) == (303, "/console/platform#clients")
-    more = {"client_name": "Night batch", "scope": "a b", "dpop_bound_access_tokens": "yes"}
+    more = {
+        "client_name": "Night batch",
+        "scope": "a b",
+        "dpop_bound_access_tokens": "yes",
+    }
     more |= {"member": "token_lifetime", "content": "60"}
     assert changed(operator, "clients", client, **more).status == 303
     now = described(platform, "client", client)
@@ -97,7 +107,9 @@ def test_members_of_a_client(operator: Browser, platform: Platform) -> None:
 def test_what_others_changed_in_the_meantime_is_not_lost(
     operator: Browser, platform: Platform
 ) -> None:
-    platform.cli("user", "add", "max", "--password-stdin", stdin="a-long-password-of-max")
+    platform.cli(
+        "user", "add", "max", "--password-stdin", stdin="a-long-password-of-max"
+    )
     form = fields_of(operator.open("/console/change/users?id=max"))
     platform.cli("user", "update", "max", "--group", "night")
     late = {**form, "organizations": "default", "claims": '{"locale": "de"}'}
@@ -107,17 +119,30 @@ def test_what_others_changed_in_the_meantime_is_not_lost(
     again = {**fields_of(answer), "groups": "night\r\nday shift"}
     assert operator.send("/console/change/users", again).status == 303
     now = described(platform, "user", "max")
-    assert (now["groups"], now["organizations"]) == (["night", "day shift"], ["default"])
+    assert (now["groups"], now["organizations"]) == (
+        ["night", "day shift"],
+        ["default"],
+    )
     assert now["claims"] == {"locale": "de"}
     asked = operator.open("/console/edit/users/password?id=max")
     path = "/console/edit/users/password"
-    unsure = {"token": token_of(asked), "id": "max", "password": "another-password-of-max"}
+    unsure = {
+        "token": token_of(asked),
+        "id": "max",
+        "password": "another-password-of-max",
+    }
     refused = operator.send(path, unsure)
     assert (refused.status, "was not confirmed" in refused.text) == (400, True)
     weak = operator.send(path, {**unsure, "password": "short", "sure": "yes"})
-    assert (weak.status, "8 to 1024" in weak.text, "short" in weak.text) == (400, True, False)
+    assert (weak.status, "8 to 1024" in weak.text, "short" in weak.text) == (
+        400,
+        True,
+        False,
+    )
     assert operator.send(path, {**unsure, "sure": "yes"}).status == 303
-    assert Browser.at(platform).sign_in("max", "default", unsure["password"]).status == 403
+    assert (
+        Browser.at(platform).sign_in("max", "default", unsure["password"]).status == 403
+    )
     assert confirmed(operator, "/console/edit/users/remove", "max").status == 303
 
 
@@ -127,7 +152,10 @@ def test_members_of_an_issuer(operator: Browser, platform: Platform) -> None:
     assert form["organization"] == "default"
     assert operator.send("/console/add/issuers", {**form, **fields}).status == 303
     assert (
-        changed(operator, "issuers", "acme", audiences="orders\nshop", clockSkew="9").status == 303
+        changed(
+            operator, "issuers", "acme", audiences="orders\nshop", clockSkew="9"
+        ).status
+        == 303
     )
     now = described(platform, "issuer", "acme")
     assert (now["audiences"], now["clockSkew"]) == (["orders", "shop"], 9)
@@ -141,7 +169,8 @@ def test_consumer_keys_of_an_application(operator: Browser, platform: Platform) 
     token = token_of(operator.open("/console/add/applications"))
     operator.send("/console/add/applications", {"token": token, "name": "Kiosk"})
     found = re.search(
-        r"/console/applications/([\w-]+)\">Keys", operator.open("/console/platform").text
+        r"/console/applications/([\w-]+)\">Keys",
+        operator.open("/console/platform").text,
     )
     assert found is not None
     own = found[1]
@@ -150,13 +179,20 @@ def test_consumer_keys_of_an_application(operator: Browser, platform: Platform) 
     assert "Application Kiosks" in page.text
     fields = {"token": token, "grant_types": "client_credentials", "type": "SANDBOX"}
     made = shown_once(operator.send(f"/console/applications/{own}/new-key", fields))
-    key, secret = made["consumer key (client_id)"], made["consumer secret (client_secret)"]
+    key, secret = (
+        made["consumer key (client_id)"],
+        made["consumer secret (client_secret)"],
+    )
     page = operator.open(f"/console/applications/{own}")
     assert (key in page.text, secret in page.text) == (True, False)
-    wrong = operator.send(f"/console/applications/{own}/new-key", {**fields, "grant_types": "x"})
+    wrong = operator.send(
+        f"/console/applications/{own}/new-key", {**fields, "grant_types": "x"}
+    )
     assert wrong.status == 400
     # A client that got no place in the application does not stay.
-    wrong = operator.send(f"/console/applications/{own}/new-key", {**fields, "type": "OTHER"})
+    wrong = operator.send(
+        f"/console/applications/{own}/new-key", {**fields, "type": "OTHER"}
+    )
     assert wrong.status == 400
     assert platform.cli("client", "list", "-o", "json").stdout.count('"Kiosks"') == 1
     other = "https://client.example/metadata.json"
@@ -169,9 +205,14 @@ def test_consumer_keys_of_an_application(operator: Browser, platform: Platform) 
     assert "Remove the client too" not in asked.text
     assert operator.send(revoke, {"token": token, "key": other}).status == 303
     assert "Remove the client too" in operator.open(f"{revoke}?key={key}").text
-    assert operator.send(revoke, {"token": token, "key": key, "client": "yes"}).status == 303
+    assert (
+        operator.send(revoke, {"token": token, "key": key, "client": "yes"}).status
+        == 303
+    )
     assert key not in operator.open("/console/platform").text
-    assert "There are none: no token" in operator.open(f"/console/applications/{own}").text
+    assert (
+        "There are none: no token" in operator.open(f"/console/applications/{own}").text
+    )
     assert confirmed(operator, "/console/edit/applications/remove", own).status == 303
 
 
@@ -179,18 +220,29 @@ def test_api_keys_are_shown_once_and_revoked(
     operator: Browser, platform: Platform, echo: int
 ) -> None:
     policy = "authentication:\n- authType: APIKey\n  headerName: apikey\n  headerEnable: true\n"
-    answer = platform.deploy(conf("Keyed", "/keyed", port=echo, extra=policy), DEFINITION)
+    answer = platform.deploy(
+        conf("Keyed", "/keyed", port=echo, extra=policy), DEFINITION
+    )
     assert answer.status == 200, answer.body
     token = token_of(operator.open("/console/add/api-keys"))
-    wrong = operator.send("/console/add/api-keys", {"token": token, "apis": "Keyed", "kind": "x"})
+    wrong = operator.send(
+        "/console/add/api-keys", {"token": token, "apis": "Keyed", "kind": "x"}
+    )
     assert wrong.status == 400
-    fields = {"token": token, "apis": "Keyed 1.0.0", "kind": "opaque", "lifetime": "3600"}
+    fields = {
+        "token": token,
+        "apis": "Keyed 1.0.0",
+        "kind": "opaque",
+        "lifetime": "3600",
+    }
     made = shown_once(operator.send("/console/add/api-keys", fields))
     listed = operator.open("/console/platform").text
     assert (made["id"] in listed, made["apiKey"] in listed) == (True, False)
     sent = ("-H", f"apikey: {made['apiKey']}")
     assert platform.request(GATEWAY, "/keyed/1.0.0/items", *sent).status == 200
-    assert confirmed(operator, "/console/edit/api-keys/revoke", made["id"]).status == 303
+    assert (
+        confirmed(operator, "/console/edit/api-keys/revoke", made["id"]).status == 303
+    )
     assert f"revoke?id={made['id']}" not in operator.open("/console/platform").text
 
 
@@ -202,7 +254,12 @@ def test_signing_keys_are_published_activated_rotated_and_retired(
         return {key["kid"]: key["state"] for key in keys if key["algorithm"] == "ES512"}
 
     token = token_of(operator.open("/console/add/keys"))
-    assert operator.send("/console/add/keys", {"token": token, "algorithm": "ES512"}).status == 303
+    assert (
+        operator.send(
+            "/console/add/keys", {"token": token, "algorithm": "ES512"}
+        ).status
+        == 303
+    )
     ((first, state),) = states().items()
     assert state == "published"
     assert confirmed(operator, "/console/edit/keys/activate", first).status == 303
@@ -247,8 +304,15 @@ def posted_paths() -> list[str]:
     found = []
     for file in Path(console.__file__).parent.rglob("*.py"):
         found += re.findall(r'\("POST", f?"([^"]+)", self\.', file.read_text())
-    named = {"one": "/applications/any", "id": "any", "kind": "users", "action": "remove"}
-    return sorted(re.sub(r"\{(\w+)\}", lambda name: named[name[1]], path) for path in found)
+    named = {
+        "one": "/applications/any",
+        "id": "any",
+        "kind": "users",
+        "action": "remove",
+    }
+    return sorted(
+        re.sub(r"\{(\w+)\}", lambda name: named[name[1]], path) for path in found
+    )
 
 
 @pytest.mark.parametrize("path", posted_paths())
@@ -266,5 +330,7 @@ def test_forms_of_other_sites_change_nothing(
 
 
 def test_all_forms_were_found() -> None:
-    assert {"/sign-out", "/deploy/now", "/applications/any/revoke"} < set(posted_paths())
+    assert {"/sign-out", "/deploy/now", "/applications/any/revoke"} < set(
+        posted_paths()
+    )
     assert len(posted_paths()) > 12

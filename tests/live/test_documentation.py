@@ -69,7 +69,11 @@ def test_the_blocks_do_what_they_say(platform: Platform, name: str) -> None:
 )
 def test_the_blocks_run_one_by_one_in_any_order(platform: Platform, name: str) -> None:
     blocks = BLOCK.findall((ROOT / name).read_text("utf-8"))
-    pairs = [blocks[number : number + 2] for number, (kind, _) in enumerate(blocks) if kind == "sh"]
+    pairs = [
+        blocks[number : number + 2]
+        for number, (kind, _) in enumerate(blocks)
+        if kind == "sh"
+    ]
     assert all([kind for kind, _ in pair] == ["sh", "text"] for pair in pairs)
     for pair in (*reversed(pairs), *pairs):
         _run_blocks(platform, pair)
@@ -83,7 +87,9 @@ def test_the_blocks_do_what_they_say_with_the_settings_of_the_page(
     keys_port = str(free_port())
     config = tmp_path / "kapi.toml"
     config.write_text(
-        "\n".join(SETTINGS.findall((ROOT / name).read_text("utf-8"))).replace(KEYS_PORT, keys_port)
+        "\n".join(SETTINGS.findall((ROOT / name).read_text("utf-8"))).replace(
+            KEYS_PORT, keys_port
+        )
     )
     alone = Platform(free_port(), tmp_path / "data", ("--config", str(config)))
     alone.start()
@@ -142,8 +148,12 @@ def test_the_page_of_a_provider_runs_against_a_server_that_answers_as_it_does(
     }
     standin.documents[keys_path] = {"keys": [key.jwk()]}
     standin.documents[token_path] = {"access_token": key.token({"sub": "s", **claims})}
-    (tmp_path / ".curlrc").write_text(f'connect-to = "{host}:443:127.0.0.1:{standin.port}"\n')
-    (tmp_path / "kapi.toml").write_text(f'[gateway.hosts]\n"{host}" = "127.0.0.1:{standin.port}"\n')
+    (tmp_path / ".curlrc").write_text(
+        f'connect-to = "{host}:443:127.0.0.1:{standin.port}"\n'
+    )
+    (tmp_path / "kapi.toml").write_text(
+        f'[gateway.hosts]\n"{host}" = "127.0.0.1:{standin.port}"\n'
+    )
     trusting = {
         "SSL_CERT_FILE": str(standin.ca),
         "CURL_CA_BUNDLE": str(standin.ca),
@@ -185,11 +195,16 @@ def test_no_page_of_the_provider_has_commands_that_are_not_run() -> None:
     for page in (ROOT / "docs/identity").glob("*.md"):
         text = page.read_text("utf-8")
         assert "```console" not in text, page.name
-        assert "```sh" not in text or str(page.relative_to(ROOT)) in {*RUN, *ALONE}, page.name
+        assert "```sh" not in text or str(page.relative_to(ROOT)) in {*RUN, *ALONE}, (
+            page.name
+        )
 
 
 def _run(
-    platform: Platform, name: str, keys_port: str = KEYS_PORT, more: dict[str, str] | None = None
+    platform: Platform,
+    name: str,
+    keys_port: str = KEYS_PORT,
+    more: dict[str, str] | None = None,
 ) -> None:
     blocks = BLOCK.findall((ROOT / name).read_text("utf-8"))
     assert len(blocks) >= 3
@@ -212,7 +227,10 @@ def _run_blocks(
     names = {"9095": str(platform.port), KEYS_PORT: keys_port}
     names["backend.py 8080"] = f"backend.py {backend_port}"
     names["127.0.0.1:8080"] = f"127.0.0.1:{backend_port}"
-    for conf in ("examples/petstore/petstore.apk-conf", "examples/graphql/heroes.apk-conf"):
+    for conf in (
+        "examples/petstore/petstore.apk-conf",
+        "examples/graphql/heroes.apk-conf",
+    ):
         names[conf] = str(_conf(platform, conf, backend_port))
     text = _with_own_names("\n".join(script), names)
     path = f"{Path(KAPI).parent}:{os.environ['PATH']}"
@@ -247,9 +265,9 @@ def _run_blocks(
             else out.split("\n--- end of block 0\n")[0]
         )
         wanted = _columns(body.replace("9095", str(platform.port))).split("…")
-        assert re.fullmatch(".*".join(map(re.escape, wanted)), _columns(printed), re.DOTALL), (
-            f"block {number} printed:\n{printed}\n{errors}"
-        )
+        assert re.fullmatch(
+            ".*".join(map(re.escape, wanted)), _columns(printed), re.DOTALL
+        ), f"block {number} printed:\n{printed}\n{errors}"
 
 
 def _with_own_names(text: str, names: dict[str, str]) -> str:

@@ -47,7 +47,10 @@ def apis(platform: Platform, echo: int) -> None:
         ("None", "/none", "enabled: true"),
     ):
         text = conf(
-            name, base, port=echo, extra=f"authentication:\n- {{authType: OAuth2, {item}}}\n"
+            name,
+            base,
+            port=echo,
+            extra=f"authentication:\n- {{authType: OAuth2, {item}}}\n",
         )
         assert platform.deploy(text, DEFINITION).status == 200
 
@@ -123,8 +126,13 @@ def call(
     scheme: str = "DPoP",
     more: tuple[str, ...] = (),
 ) -> Answer:
-    headers = [f"Authorization: {scheme} {token}", *(f"DPoP: {item}" for item in proofs)]
-    return platform.request(HOST, path, *(part for item in headers for part in ("-H", item)), *more)
+    headers = [
+        f"Authorization: {scheme} {token}",
+        *(f"DPoP: {item}" for item in proofs),
+    ]
+    return platform.request(
+        HOST, path, *(part for item in headers for part in ("-H", item)), *more
+    )
 
 
 def assert_refused(answer: Answer, error: str = "invalid_dpop_proof") -> None:
@@ -136,7 +144,9 @@ def assert_refused(answer: Answer, error: str = "invalid_dpop_proof") -> None:
 
 @pytest.mark.parametrize("http", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("api", ["optional", "mandatory"])
-@pytest.mark.parametrize("key", [KEY, OKPKey.generate_key("Ed25519")], ids=["EC", "Ed25519"])
+@pytest.mark.parametrize(
+    "key", [KEY, OKPKey.generate_key("Ed25519")], ids=["EC", "Ed25519"]
+)
 def test_a_caller_who_proves_the_key_gets_in(
     platform: Platform, api: str, key: Any, http: str
 ) -> None:
@@ -156,7 +166,8 @@ def test_a_caller_who_proves_the_key_gets_in(
 
 def test_who_comes_with_nothing_is_told_what_to_come_with(platform: Platform) -> None:
     told = {
-        api: platform.request(HOST, path).headers["www-authenticate"] for api, path in PATHS.items()
+        api: platform.request(HOST, path).headers["www-authenticate"]
+        for api, path in PATHS.items()
     }
     where = {
         api: (
@@ -167,11 +178,15 @@ def test_who_comes_with_nothing_is_told_what_to_come_with(platform: Platform) ->
     }
     assert told["mandatory"] == f'DPoP realm="kapi", {ALGS}, {where["mandatory"]}'
     assert (
-        told["optional"] == f'Bearer realm="kapi", {where["optional"]}, DPoP realm="kapi", {ALGS}'
+        told["optional"]
+        == f'Bearer realm="kapi", {where["optional"]}, DPoP realm="kapi", {ALGS}'
     )
     assert told[""] == f'Bearer realm="kapi", {where[""]}'
     broken = call(
-        platform, PATHS["mandatory"], "a.b.c", proof(platform, PATHS["mandatory"], "a.b.c")
+        platform,
+        PATHS["mandatory"],
+        "a.b.c",
+        proof(platform, PATHS["mandatory"], "a.b.c"),
     )
     assert (
         broken.headers["www-authenticate"]
@@ -203,7 +218,8 @@ def test_the_metadata_of_an_api_say_what_it_takes(platform: Platform) -> None:
         )
     assert "dpop_signing_alg_values_supported" not in documents[""]
     assert [
-        document.get("dpop_bound_access_tokens_required", False) for document in documents.values()
+        document.get("dpop_bound_access_tokens_required", False)
+        for document in documents.values()
     ] == [False, True, False, False]
     assert documents["mandatory"]["bearer_methods_supported"] == []
 
@@ -235,7 +251,9 @@ def test_bad_proofs_are_refused(platform: Platform) -> None:
         "signed by another": (
             proof(platform, path, token, OTHER, {"jwk": KEY.as_dict(private=False)}),
         ),
-        "private key": (proof(platform, path, token, header={"jwk": KEY.as_dict(private=True)}),),
+        "private key": (
+            proof(platform, path, token, header={"jwk": KEY.as_dict(private=True)}),
+        ),
         "no type": (proof(platform, path, token, header={"typ": "JWT"}),),
         "method": (proof(platform, path, token, htm="POST"),),
         "path": (proof(platform, path, token, htu=f"{host}/opt/1.0.0/other"),),
@@ -247,7 +265,9 @@ def test_bad_proofs_are_refused(platform: Platform) -> None:
                 htu=f"https://default.sandbox.gw.wso2.com:{platform.port}{path}",
             ),
         ),
-        "scheme": (proof(platform, path, token, htu=f"http://{HOST}:{platform.port}{path}"),),
+        "scheme": (
+            proof(platform, path, token, htu=f"http://{HOST}:{platform.port}{path}"),
+        ),
         "port": (proof(platform, path, token, htu=f"https://{HOST}:1{path}"),),
         "old": (proof(platform, path, token, iat=now - 400),),
         "early": (proof(platform, path, token, iat=now + 400),),
@@ -269,8 +289,12 @@ def test_the_scheme_must_fit_the_token(platform: Platform) -> None:
     token, plain = bound(platform), platform.token("items:read")
     for api in ("optional", "mandatory"):
         path = PATHS[api]
-        assert_refused(call(platform, path, plain, proof(platform, path, plain)), "invalid_token")
-        under_bearer = call(platform, path, token, proof(platform, path, token), scheme="Bearer")
+        assert_refused(
+            call(platform, path, plain, proof(platform, path, plain)), "invalid_token"
+        )
+        under_bearer = call(
+            platform, path, token, proof(platform, path, token), scheme="Bearer"
+        )
         assert (under_bearer.status, under_bearer.json()["code"]) == (401, "900901")
         two = call(
             platform,
@@ -283,10 +307,14 @@ def test_the_scheme_must_fit_the_token(platform: Platform) -> None:
         broken = call(platform, path, token[:-4] + "AAAA", proof(platform, path, token))
         assert (broken.status, broken.json()["code"]) == (401, "900901")
     assert call(platform, PATHS["optional"], plain, scheme="Bearer").status == 200
-    assert_refused(call(platform, PATHS["mandatory"], plain, scheme="Bearer"), "invalid_token")
+    assert_refused(
+        call(platform, PATHS["mandatory"], plain, scheme="Bearer"), "invalid_token"
+    )
     assert call(platform, PATHS[""], plain, scheme="Bearer").status == 200
     for scheme in ("DPoP", "Bearer"):
-        answer = call(platform, PATHS[""], token, proof(platform, PATHS[""], token), scheme=scheme)
+        answer = call(
+            platform, PATHS[""], token, proof(platform, PATHS[""], token), scheme=scheme
+        )
         assert answer.status == 401, answer
 
 
@@ -294,7 +322,15 @@ def test_the_enforcer_answers_nonsense_plainly(platform: Platform) -> None:
     import http.client
     import socket
 
-    for question in (b"", b"[]", b"null", b'{"token": 1}', b"[" * 2000, b"\xff", b"x" * 200_000):
+    for question in (
+        b"",
+        b"[]",
+        b"null",
+        b'{"token": 1}',
+        b"[" * 2000,
+        b"\xff",
+        b"x" * 200_000,
+    ):
         connection = http.client.HTTPConnection("localhost", timeout=5)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(platform.data_dir / "run" / "control.sock"))
@@ -318,7 +354,9 @@ def test_nobody_unproven_gets_in_while_the_enforcer_is_away(platform: Platform) 
         assert (answer.status, answer.json()["code"]) == (500, "102500")
     finally:
         os.kill(control, signal.SIGKILL)
-    answer = awaited(lambda: call(platform, path, token, used), lambda answer: answer.status != 500)
+    answer = awaited(
+        lambda: call(platform, path, token, used), lambda answer: answer.status != 500
+    )
     # The new process has no memory of it, and takes no proof from before its time.
     assert_refused(answer)
     answer = awaited(
@@ -333,7 +371,9 @@ def test_nobody_unproven_gets_in_while_the_enforcer_is_away(platform: Platform) 
     assert_refused(call(platform, path, token, ahead))
 
 
-def test_a_token_that_is_bound_twice_needs_both_proofs(platform: Platform, tmp_path: Path) -> None:
+def test_a_token_that_is_bound_twice_needs_both_proofs(
+    platform: Platform, tmp_path: Path
+) -> None:
     """RFC 9449 and RFC 8705 together: the key of a proof, and the certificate of the connection."""
     signer, own = RSAKey.generate_key(2048), certificate(tmp_path / "own.pem")
     certificate(tmp_path / "stranger.pem")
@@ -368,19 +408,32 @@ def test_a_token_that_is_bound_twice_needs_both_proofs(platform: Platform, tmp_p
     for api in ("optional", "mandatory"):
         path = PATHS[api]
         assert (
-            call(platform, path, token, proof(platform, path, token), more=shown["own"]).status
+            call(
+                platform, path, token, proof(platform, path, token), more=shown["own"]
+            ).status
             == 200
         )
         for who in ("stranger", "none"):
             assert_refused(
-                call(platform, path, token, proof(platform, path, token), more=shown[who]),
+                call(
+                    platform, path, token, proof(platform, path, token), more=shown[who]
+                ),
                 "invalid_token",
             )
         assert_refused(call(platform, path, token, more=shown["own"]))
         assert_refused(
-            call(platform, path, token, proof(platform, path, token, OTHER), more=shown["own"])
+            call(
+                platform,
+                path,
+                token,
+                proof(platform, path, token, OTHER),
+                more=shown["own"],
+            )
         )
-        assert call(platform, path, token, scheme="Bearer", more=shown["own"]).status == 401
+        assert (
+            call(platform, path, token, scheme="Bearer", more=shown["own"]).status
+            == 401
+        )
     for scheme in ("DPoP", "Bearer"):
         assert (
             call(
@@ -396,7 +449,9 @@ def test_a_token_that_is_bound_twice_needs_both_proofs(platform: Platform, tmp_p
     more = {**claims, "cnf": {**claims["cnf"], "other": "x"}}
     unknown = jwt.encode({"alg": "RS256", "typ": "at+jwt"}, more, signer)
     assert_refused(
-        call(platform, path, unknown, proof(platform, path, unknown), more=shown["own"]),
+        call(
+            platform, path, unknown, proof(platform, path, unknown), more=shown["own"]
+        ),
         "invalid_token",
     )
 
@@ -409,7 +464,12 @@ def certificate(path: Path) -> str:
         dt.datetime.now(dt.UTC),
     )
     made = x509.CertificateBuilder(
-        name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1)
+        name,
+        name,
+        key.public_key(),
+        x509.random_serial_number(),
+        now,
+        now + dt.timedelta(1),
     )
     signed = made.sign(key, hashes.SHA256())
     pem = serialization.Encoding.PEM
@@ -417,7 +477,11 @@ def certificate(path: Path) -> str:
         pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     path.write_bytes(signed.public_bytes(pem) + private)
-    return base64.urlsafe_b64encode(signed.fingerprint(hashes.SHA256())).rstrip(b"=").decode()
+    return (
+        base64.urlsafe_b64encode(signed.fingerprint(hashes.SHA256()))
+        .rstrip(b"=")
+        .decode()
+    )
 
 
 def test_behind_a_front_and_with_nonces(tmp_path: Path, echo: int) -> None:
@@ -427,7 +491,9 @@ def test_behind_a_front_and_with_nonces(tmp_path: Path, echo: int) -> None:
     (tmp_path / "kapi.toml").write_text(
         "[gateway]\npublic_port = 443\nversion_routing = true\n[identity]\ndpop_nonce = true\n"
     )
-    front = Platform(free_port(), tmp_path / "data", ("--config", str(tmp_path / "kapi.toml")))
+    front = Platform(
+        free_port(), tmp_path / "data", ("--config", str(tmp_path / "kapi.toml"))
+    )
     front.start()
     started = int(time.time())
     try:
@@ -439,7 +505,12 @@ def test_behind_a_front_and_with_nonces(tmp_path: Path, echo: int) -> None:
         )
         assert front.deploy(text, DEFINITION).status == 200
         where = {"htm": "POST", "htu": "https://idp.am.wso2.com/oauth2/token"}
-        asking = ("-H", f"Authorization: Basic {BASIC}", "-d", "grant_type=client_credentials")
+        asking = (
+            "-H",
+            f"Authorization: Basic {BASIC}",
+            "-d",
+            "grant_type=client_credentials",
+        )
         first = front.request(
             "idp.am.wso2.com",
             "/oauth2/token",
@@ -463,13 +534,22 @@ def test_behind_a_front_and_with_nonces(tmp_path: Path, echo: int) -> None:
             in front.request(HOST, path).headers["www-authenticate"]
         )
         for http in ("--http1.1", "--http2"):
-            asked = call(front, path, token, proof(front, path, token, **good), more=(http,))
+            asked = call(
+                front, path, token, proof(front, path, token, **good), more=(http,)
+            )
             assert_told(asked)
             again = proof(front, path, token, **good, nonce=asked.headers["dpop-nonce"])
             assert call(front, path, token, again, more=(http,)).status == 200
-            assert "dpop-nonce" not in call(front, path, token, again, more=(http,)).headers
+            assert (
+                "dpop-nonce"
+                not in call(front, path, token, again, more=(http,)).headers
+            )
         nonce = asked.headers["dpop-nonce"]
-        assert_told(call(front, path, token, proof(front, path, token, **good, nonce=nonce[:-1])))
+        assert_told(
+            call(
+                front, path, token, proof(front, path, token, **good, nonce=nonce[:-1])
+            )
+        )
         listening = call(front, path, token, proof(front, path, token, nonce=nonce))
         assert "htu" in listening.json()["error_description"]
     finally:
@@ -478,7 +558,10 @@ def test_behind_a_front_and_with_nonces(tmp_path: Path, echo: int) -> None:
 
 def told_by_alias(front: Platform, echo: int) -> None:
     """The metadata are there for each path that an API answers on."""
-    assert front.deploy(conf("Aliased", "/aliased", "v1.2", port=echo), DEFINITION).status == 200
+    assert (
+        front.deploy(conf("Aliased", "/aliased", "v1.2", port=echo), DEFINITION).status
+        == 200
+    )
     for base in ("/aliased/v1.2", "/aliased/v1"):
         address = f"https://{HOST}/.well-known/oauth-protected-resource{base}"
         assert (
@@ -486,10 +569,15 @@ def told_by_alias(front: Platform, echo: int) -> None:
             in front.request(HOST, f"{base}/items").headers["www-authenticate"]
         )
         assert (
-            front.request(HOST, f"/.well-known/oauth-protected-resource{base}").json()["resource"]
+            front.request(HOST, f"/.well-known/oauth-protected-resource{base}").json()[
+                "resource"
+            ]
             == f"https://{HOST}{base}"
         )
-    assert front.request(HOST, "/.well-known/oauth-protected-resource/aliased/v2").status == 404
+    assert (
+        front.request(HOST, "/.well-known/oauth-protected-resource/aliased/v2").status
+        == 404
+    )
 
 
 def assert_told(answer: Answer) -> None:
@@ -497,5 +585,8 @@ def assert_told(answer: Answer) -> None:
     assert answer.headers["www-authenticate"].startswith(
         'DPoP realm="kapi", error="use_dpop_nonce"'
     )
-    assert answer.headers["access-control-expose-headers"] == "DPoP-Nonce, WWW-Authenticate"
+    assert (
+        answer.headers["access-control-expose-headers"]
+        == "DPoP-Nonce, WWW-Authenticate"
+    )
     assert answer.headers["dpop-nonce"]

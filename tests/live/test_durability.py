@@ -20,7 +20,9 @@ pytestmark = pytest.mark.long
 ROUNDS, AT_ONCE = 12, 4
 
 
-def test_answered_changes_survive_kill_9_at_any_moment(tmp_path: Path, echo: int) -> None:
+def test_answered_changes_survive_kill_9_at_any_moment(
+    tmp_path: Path, echo: int
+) -> None:
     rng = random.Random(9095)
     platform = Platform(free_port(), tmp_path / "data")
     platform.start()
@@ -60,7 +62,9 @@ def _change(
     try:
         if (
             platform.deploy(
-                conf(name=f"D{number}", base=f"/d{number}", port=port), DEFINITION, token
+                conf(name=f"D{number}", base=f"/d{number}", port=port),
+                DEFINITION,
+                token,
             ).status
             == 200
         ):
@@ -72,7 +76,10 @@ def _change(
             found = next(item["id"] for item in listed if item["name"] == f"D{earlier}")
             if (
                 platform.api(
-                    f"/api/deployer/apis/undeploy?apiId={found}", "-X", "POST", token=token
+                    f"/api/deployer/apis/undeploy?apiId={found}",
+                    "-X",
+                    "POST",
+                    token=token,
                 ).status
                 == 202
             ):
@@ -95,13 +102,17 @@ def _is_ready(platform: Platform) -> bool:
 def _compare(platform: Platform, expected: dict[int, bool]) -> None:
     token = platform.token("apk:api_create")
     listed = {
-        item["name"] for item in platform.api("/api/deployer/apis", token=token).json()["apis"]
+        item["name"]
+        for item in platform.api("/api/deployer/apis", token=token).json()["apis"]
     }
     assert expected
     for number, present in expected.items():
         assert (f"D{number}" in listed) is present, f"D{number}"
     for number in range(ROUNDS * AT_ONCE):
         status = platform.request(
-            "default.gw.wso2.com", f"/d{number}/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+            "default.gw.wso2.com",
+            f"/d{number}/1.0.0/items",
+            "-H",
+            f"Authorization: Bearer {token}",
         ).status
         assert status == (200 if f"D{number}" in listed else 404), f"D{number}"

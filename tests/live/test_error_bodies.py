@@ -49,7 +49,9 @@ subscriptions = [{{api = "Subscribed", tier = "One"}}]
     f'subscriptions = [{{api = "Subscribed", status = "{state}"}}]\n'
     for state in STATES
 )
-INVALID = "Invalid Credentials. Make sure you have provided the correct security credentials"
+INVALID = (
+    "Invalid Credentials. Make sure you have provided the correct security credentials"
+)
 MISSING = (
     "Missing Credentials. Make sure your API invocation call has a header: Authorization: Bearer "
     "ACCESS_TOKEN"
@@ -83,7 +85,14 @@ class Row:
 def bearer(**claims: object) -> str:
     now = int(time.time())
     return STATIC.token(
-        {"iss": ISSUER, "sub": "me", "azp": "me", "iat": now, "exp": now + 3600, **claims}
+        {
+            "iss": ISSUER,
+            "sub": "me",
+            "azp": "me",
+            "iat": now,
+            "exp": now + 3600,
+            **claims,
+        }
     )
 
 
@@ -92,7 +101,11 @@ def by(consumer: str) -> str:
 
 
 def rows() -> tuple[Row, ...]:
-    closed, subscribed, quota = "/rows/1.0.0/closed", "/subscribed/1.0.0/x", "Message throttled out"
+    closed, subscribed, quota = (
+        "/rows/1.0.0/closed",
+        "/subscribed/1.0.0/x",
+        "Message throttled out",
+    )
     over = r"You have exceeded your quota\. Try again in \d+ s\."
     reset, refused = re.escape(BROKEN_OFF), "900901"
     return (
@@ -212,8 +225,18 @@ def rows() -> tuple[Row, ...]:
             by("subscription"),
             calls=3,
         ),
-        Row("limit of the API", 429, "900800", quota, over, "/limited/1.0.0/x", calls=3),
-        Row("limit of the operation", 429, "900802", quota, over, "/rows/1.0.0/limited", calls=3),
+        Row(
+            "limit of the API", 429, "900800", quota, over, "/limited/1.0.0/x", calls=3
+        ),
+        Row(
+            "limit of the operation",
+            429,
+            "900802",
+            quota,
+            over,
+            "/rows/1.0.0/limited",
+            calls=3,
+        ),
         Row(
             "script",
             500,
@@ -289,7 +312,12 @@ def rows() -> tuple[Row, ...]:
             "/rows/1.0.0/retried",
         ),
         Row(
-            "not TLS", 503, "102503", "Upstream connection failed", reset + ".*", "/rows/1.0.0/tls"
+            "not TLS",
+            503,
+            "102503",
+            "Upstream connection failed",
+            reset + ".*",
+            "/rows/1.0.0/tls",
         ),
         Row(
             "slow",
@@ -325,7 +353,14 @@ def rows() -> tuple[Row, ...]:
             reset + "connection termination",
             "/rows/1.0.0/broken",
         ),
-        Row("silent", 500, "102513", "Stream idle timeout", "stream timeout", "/rows/1.0.0/silent"),
+        Row(
+            "silent",
+            500,
+            "102513",
+            "Stream idle timeout",
+            "stream timeout",
+            "/rows/1.0.0/silent",
+        ),
         Row(
             "no HTTP",
             500,
@@ -353,7 +388,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     (folder / "static.pem").write_text(STATIC.pem())
     (folder / "kapi.toml").write_text(SETTINGS)
     running = Platform(
-        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+        free_port(),
+        folder / "data",
+        environment={"KAPI_CONFIG": str(folder / "kapi.toml")},
     )
     running.start()
     try:
@@ -375,16 +412,22 @@ def conf(name: str, port: int, operations: str, more: str = "") -> str:
 
 def operation(target: str, endpoint: str = "", more: str = "") -> str:
     own = (
-        f"  endpointConfigurations: {{production: {{endpoint: {endpoint}}}}}\n" if endpoint else ""
+        f"  endpointConfigurations: {{production: {{endpoint: {endpoint}}}}}\n"
+        if endpoint
+        else ""
     )
     return f"- target: {target}\n  verb: GET\n  secured: false\n{own}{more}"
 
 
 def script(flow: str) -> str:
     direction, entry = (
-        ("request", "envoy_on_request") if flow == "request" else ("response", "envoy_on_response")
+        ("request", "envoy_on_request")
+        if flow == "request"
+        else ("response", "envoy_on_response")
     )
-    parameters = f"{{name: s, sourceCode: \"function {entry}(handle) error('broken') end\"}}"
+    parameters = (
+        f"{{name: s, sourceCode: \"function {entry}(handle) error('broken') end\"}}"
+    )
     return (
         f"  operationPolicies: {{{direction}: [{{policyName: LuaInterceptor, parameters: "
         f"{parameters}}}]}}\n"
@@ -424,7 +467,9 @@ def deployed(platform: Platform) -> Iterator[None]:
                 ),
                 operation("/tls", f"'https://127.0.0.1:{port}'"),
                 operation("/slow", wait + "{timeout: {upstreamResponseTimeout: 1}}"),
-                operation("/silent", wait + "{timeout: {downstreamRequestIdleTimeout: 1}}"),
+                operation(
+                    "/silent", wait + "{timeout: {downstreamRequestIdleTimeout: 1}}"
+                ),
                 operation(
                     "/narrow",
                     wait
@@ -443,7 +488,10 @@ def deployed(platform: Platform) -> Iterator[None]:
             conf("Rows", port, operations),
             conf("Limited", port, operation("/x"), limit),
             conf(
-                "Subscribed", port, "- {target: /x, verb: GET}\n", "subscriptionValidation: true\n"
+                "Subscribed",
+                port,
+                "- {target: /x, verb: GET}\n",
+                "subscriptionValidation: true\n",
             ),
         ):
             answer = platform.deploy(text, DEFINITION, token)
@@ -455,12 +503,16 @@ def ask(platform: Platform, row: Row, protocol: str) -> Answer:
     credentials = ("-H", f"Authorization: Bearer {row.token}") if row.token else ()
 
     def once(_: int) -> Answer:
-        return platform.request(row.host, row.path, protocol, *credentials, *row.arguments)
+        return platform.request(
+            row.host, row.path, protocol, *credentials, *row.arguments
+        )
 
     if row.at_once:
         with ThreadPoolExecutor(row.calls) as pool:
             return next(
-                answer for answer in pool.map(once, range(row.calls)) if answer.status != 200
+                answer
+                for answer in pool.map(once, range(row.calls))
+                if answer.status != 200
             )
     answer = once(0)
     for _ in range(row.calls - 1):
@@ -472,14 +524,20 @@ def ask(platform: Platform, row: Row, protocol: str) -> Answer:
 
 @pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
-def test_a_refusal_is_as_the_table_has_it(platform: Platform, row: Row, protocol: str) -> None:
+def test_a_refusal_is_as_the_table_has_it(
+    platform: Platform, row: Row, protocol: str
+) -> None:
     answer = ask(platform, row, protocol)
     body = answer.json()
     by_policy = row.code.startswith(("900", "901", "1035"))
     message, description = (
-        ("error_message", "error_description") if by_policy else ("message", "description")
+        ("error_message", "error_description")
+        if by_policy
+        else ("message", "description")
     )
-    assert (answer.status, set(body)) == (row.status, {"code", message, description}), body
+    assert (answer.status, set(body)) == (row.status, {"code", message, description}), (
+        body
+    )
     assert (body["code"], body[message]) == (row.code, row.message)
     assert re.fullmatch(row.description, body[description]), body[description]
     assert answer.headers["content-type"] == "application/json; charset=UTF-8"
@@ -488,7 +546,11 @@ def test_a_refusal_is_as_the_table_has_it(platform: Platform, row: Row, protocol
         f"{'/'.join(row.path.split('/')[1:3])}"
     )
     # No other issuer or token helps against a subscription that is blocked.
-    told = f', resource_metadata="{where}"' if row.challenge and row.code != "900907" else ""
+    told = (
+        f', resource_metadata="{where}"'
+        if row.challenge and row.code != "900907"
+        else ""
+    )
     assert answer.headers.get("www-authenticate", "") == row.challenge + told
     assert ("retry-after" in answer.headers, "x-ratelimit-limit" in answer.headers) == (
         row.status == 429,
@@ -496,8 +558,12 @@ def test_a_refusal_is_as_the_table_has_it(platform: Platform, row: Row, protocol
     assert not {"server", "x-envoy-upstream-service-time"} & set(answer.headers)
 
 
-def test_headers_that_are_too_large_have_their_status_as_the_code(platform: Platform) -> None:
-    answer = platform.request(GW, "/rows/1.0.0/closed", "--http1.1", "-H", "X: " + "y" * 40_000)
+def test_headers_that_are_too_large_have_their_status_as_the_code(
+    platform: Platform,
+) -> None:
+    answer = platform.request(
+        GW, "/rows/1.0.0/closed", "--http1.1", "-H", "X: " + "y" * 40_000
+    )
     assert (answer.status, answer.json()["code"], set(answer.json())) == (
         431,
         "431",
@@ -527,7 +593,9 @@ def test_the_page_has_exactly_what_is_shown_here() -> None:
         "Routing and backends",
     )
     written = {
-        (code, status, message) for title in sections for code, status, message, _ in table(title)
+        (code, status, message)
+        for title in sections
+        for code, status, message, _ in table(title)
     }
     shown = {(row.code, str(row.status), row.message) for row in ROWS}
     elsewhere = {item for item in written if item[0] in SHOWN_ELSEWHERE}
@@ -536,6 +604,8 @@ def test_the_page_has_exactly_what_is_shown_here() -> None:
     for code, file in SHOWN_ELSEWHERE.items():
         assert code in Path(__file__).with_name(file).read_text("utf-8")
     never = {
-        code for cells in table("Codes of APK that are never sent") for code in cells[0].split(", ")
+        code
+        for cells in table("Codes of APK that are never sent")
+        for code in cells[0].split(", ")
     }
     assert not never & {code for code, _, _ in written}

@@ -57,7 +57,9 @@ def handler(source: Source) -> type[BaseHTTPRequestHandler]:
                     if not source.of(self.path).acquire(timeout=LIMIT):
                         return None
                     usage = {"usage": {"prompt_tokens": 1, "completion_tokens": number}}
-                    self.chunk(f"data: {json.dumps({'n': number, **usage})}\n\n".encode())
+                    self.chunk(
+                        f"data: {json.dumps({'n': number, **usage})}\n\n".encode()
+                    )
                 self.chunk(b"")
             return None
 
@@ -108,7 +110,9 @@ end
 """
 
 
-def deploy(platform: Platform, name: str, port: int, operations: Any, **fields: Any) -> str:
+def deploy(
+    platform: Platform, name: str, port: int, operations: Any, **fields: Any
+) -> str:
     endpoint = {
         "endpoint": f"http://127.0.0.1:{port}/backend",
         "resiliency": {"timeout": {"upstreamResponseTimeout": 1}},
@@ -133,7 +137,9 @@ def filtered(platform: Platform, source: Source, service: Service) -> str:
     """An API with every filter that sees a response."""
     service.reset(request={}, response={})
     asked = policy(
-        "Interceptor", backendUrl=f"http://127.0.0.1:{service.port}", headersEnabled=True
+        "Interceptor",
+        backendUrl=f"http://127.0.0.1:{service.port}",
+        headersEnabled=True,
     )
     script = policy("LuaInterceptor", name="script", sourceCode=SCRIPT)
     limits = {"token": {"totalLimit": 1_000_000, "unit": "Day"}, "request": {}}
@@ -153,7 +159,10 @@ def filtered(platform: Platform, source: Source, service: Service) -> str:
             "request": [asked, script, policy("BackendJwt")],
             "response": [asked, script],
         },
-        corsConfiguration={"corsConfigurationEnabled": True, "accessControlAllowOrigins": ["*"]},
+        corsConfiguration={
+            "corsConfigurationEnabled": True,
+            "accessControlAllowOrigins": ["*"],
+        },
     )
 
 
@@ -166,11 +175,19 @@ def plain(platform: Platform, source: Source) -> str:
             "verb": "GET",
             "stream": {"type": "ServerSentEvents", "maxDuration": 1},
         },
-        {"target": "/poll", "verb": "GET", "stream": {"type": "LongPolling", "maxDuration": 3}},
+        {
+            "target": "/poll",
+            "verb": "GET",
+            "stream": {"type": "LongPolling", "maxDuration": 3},
+        },
         {"target": "/ordinary-poll", "verb": "GET"},
     ]
     return deploy(
-        platform, "plain", source.port, operations, authentication=[{"authType": "APIKey"}]
+        platform,
+        "plain",
+        source.port,
+        operations,
+        authentication=[{"authType": "APIKey"}],
     )
 
 
@@ -188,7 +205,11 @@ def call(
     connection = http.client.HTTPSConnection(
         "127.0.0.1", platform.port, context=context, timeout=20
     )
-    sent = {"Host": HOST, **({"Authorization": f"Bearer {token}"} if token else {}), **headers}
+    sent = {
+        "Host": HOST,
+        **({"Authorization": f"Bearer {token}"} if token else {}),
+        **headers,
+    }
     connection.request(method, path, b"{}" if method == "POST" else None, sent)
     try:
         yield connection.getresponse()
@@ -204,10 +225,19 @@ def event(response: http.client.HTTPResponse) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/events"), ("POST", "/answers")])
 def test_each_event_arrives_before_the_next_is_sent(
-    platform: Platform, source: Source, filtered: str, token: str, method: str, path: str
+    platform: Platform,
+    source: Source,
+    filtered: str,
+    token: str,
+    method: str,
+    path: str,
 ) -> None:
     with call(
-        platform, f"{filtered}{path}?{method}", token, method, Origin="https://a.example"
+        platform,
+        f"{filtered}{path}?{method}",
+        token,
+        method,
+        Origin="https://a.example",
     ) as response:
         # The headers are there before the first event.
         assert (response.status, response.headers["x-script"]) == (200, "seen")

@@ -27,7 +27,9 @@ def deployed(
         "basePath": f"/{name}",
         "version": "1.0.0",
         "type": "REST",
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{port}/backend"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://127.0.0.1:{port}/backend"}
+        },
         "operations": [
             {
                 "target": path,
@@ -65,7 +67,9 @@ def restricted(platform: Platform, echo: int) -> str:
     return deployed(platform, "restricted", echo, operations)
 
 
-def test_an_address_that_is_allowed_may_call(platform: Platform, restricted: str) -> None:
+def test_an_address_that_is_allowed_may_call(
+    platform: Platform, restricted: str
+) -> None:
     assert call(platform, f"{restricted}/mine").status == 200
 
 
@@ -102,7 +106,9 @@ def test_the_backend_gets_the_path_of_the_policy(
 @pytest.fixture(scope="module")
 def rewritten(platform: Platform, echo: int) -> str:
     operations = {
-        "/users/{user}/orders/{order}": request("URLRewrite", path="/v2/{order}/of/{user}"),
+        "/users/{user}/orders/{order}": request(
+            "URLRewrite", path="/v2/{order}/of/{user}"
+        ),
         "/files/*": request("URLRewrite", path="/static/*"),
         "/fixed/{id}": request("URLRewrite", path="/all/"),
         "/plain": {},
@@ -120,7 +126,9 @@ def faulty(platform: Platform, echo: int) -> str:
     return deployed(platform, "faulty", echo, operations)
 
 
-def test_a_fault_answers_in_place_of_the_backend(platform: Platform, faulty: str) -> None:
+def test_a_fault_answers_in_place_of_the_backend(
+    platform: Platform, faulty: str
+) -> None:
     answer = call(platform, f"{faulty}/failing")
     assert answer.status == 503
     assert answer.json()["code"] == "503"
@@ -138,7 +146,12 @@ def test_a_call_waits_and_then_goes_on(platform: Platform, faulty: str) -> None:
 
 
 def test_callers_cannot_ask_for_faults(platform: Platform, faulty: str) -> None:
-    asked = ("-H", "x-envoy-fault-abort-request: 500", "-H", "x-envoy-fault-delay-request: 5000")
+    asked = (
+        "-H",
+        "x-envoy-fault-abort-request: 500",
+        "-H",
+        "x-envoy-fault-delay-request: 5000",
+    )
     assert call(platform, f"{faulty}/slow", *asked).status == 200
 
 
@@ -166,10 +179,18 @@ def compressed(platform: Platform, echo: int) -> str:
     ],
 )
 def test_an_answer_has_an_encoding_that_the_caller_accepts(
-    platform: Platform, compressed: str, path: str, accepted: str, length: int, encoding: str | None
+    platform: Platform,
+    compressed: str,
+    path: str,
+    accepted: str,
+    length: int,
+    encoding: str | None,
 ) -> None:
     answer = call(
-        platform, f"{compressed}{path}?{'x' * length}", "-H", f"Accept-Encoding: {accepted}"
+        platform,
+        f"{compressed}{path}?{'x' * length}",
+        "-H",
+        f"Accept-Encoding: {accepted}",
     )
     assert answer.status == 200
     assert answer.headers.get("content-encoding") == encoding
@@ -185,7 +206,11 @@ def test_an_answer_has_an_encoding_that_the_caller_accepts(
 @pytest.fixture(scope="module")
 def validated(platform: Platform, echo: int) -> str:
     whole = {"type": "integer", "minimum": 1}
-    body = {"type": "object", "required": ["item"], "properties": {"item": {"type": "string"}}}
+    body = {
+        "type": "object",
+        "required": ["item"],
+        "properties": {"item": {"type": "string"}},
+    }
     definition = {
         "openapi": "3.0.3",
         "info": {"title": "t", "version": "1"},
@@ -219,9 +244,16 @@ def validated(platform: Platform, echo: int) -> str:
     return deployed(platform, "validated", echo, operations, json.dumps(definition))
 
 
-def test_a_request_that_the_definition_describes_passes(platform: Platform, validated: str) -> None:
+def test_a_request_that_the_definition_describes_passes(
+    platform: Platform, validated: str
+) -> None:
     assert call(platform, f"{validated}/items/7?limit=3").status == 200
-    sent = ("-H", "Content-Type: application/json", "-d", '{"item": "' + "x" * 20_000 + '"}')
+    sent = (
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        '{"item": "' + "x" * 20_000 + '"}',
+    )
     answer = call(platform, f"{validated}/orders", *sent)
     assert answer.status == 200
     assert answer.json()["headers"]["content-length"] == "20012"
@@ -236,12 +268,18 @@ def test_a_request_that_the_definition_describes_passes(platform: Platform, vali
     ],
 )
 def test_other_requests_are_refused_with_every_fault(
-    platform: Platform, validated: str, path: str, more: tuple[str, ...], faults: list[str]
+    platform: Platform,
+    validated: str,
+    path: str,
+    more: tuple[str, ...],
+    faults: list[str],
 ) -> None:
     answer = call(platform, f"{validated}{path}", "--http1.1", *more)
     assert answer.status == 400
     assert answer.json()["code"] == "400"
-    assert [f"{item['in']} {item['name']}" for item in answer.json()["faults"]] == faults
+    assert [
+        f"{item['in']} {item['name']}" for item in answer.json()["faults"]
+    ] == faults
 
 
 def test_a_media_type_that_the_definition_does_not_have_is_refused(
@@ -263,7 +301,9 @@ def test_an_answer_that_the_definition_does_not_describe_is_in_the_log(
     assert (seen["decision"], seen["answer_fault"]) == ("allowed", expected)
 
 
-def test_a_mock_answers_with_the_example_and_needs_no_backend(platform: Platform) -> None:
+def test_a_mock_answers_with_the_example_and_needs_no_backend(
+    platform: Platform,
+) -> None:
     example = {"id": 7, "name": "pen"}
     content = {"application/json": {"example": example}}
     answered = {"200": {"description": "ok", "content": content}}
@@ -274,7 +314,9 @@ def test_a_mock_answers_with_the_example_and_needs_no_backend(platform: Platform
     }
     operations = {
         "/items": request("MockResponse"),
-        "/gone": request("MockResponse", statusCode=410, contentType="text/plain", body="gone"),
+        "/gone": request(
+            "MockResponse", statusCode=410, contentType="text/plain", body="gone"
+        ),
         "/empty": request("MockResponse", statusCode=204),
     }
     base = deployed(platform, "mocked", free_port(), operations, json.dumps(definition))
@@ -282,5 +324,9 @@ def test_a_mock_answers_with_the_example_and_needs_no_backend(platform: Platform
     assert (answer.status, answer.json()) == (200, example)
     assert answer.headers["content-type"] == "application/json"
     gone = call(platform, f"{base}/gone")
-    assert (gone.status, gone.body, gone.headers["content-type"]) == (410, b"gone", "text/plain")
+    assert (gone.status, gone.body, gone.headers["content-type"]) == (
+        410,
+        b"gone",
+        "text/plain",
+    )
     assert call(platform, f"{base}/empty").status == 204

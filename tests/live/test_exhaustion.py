@@ -39,7 +39,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     running.start()
     yield running
     running.stop()
-    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    logs = "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
     assert "Traceback" not in logs
 
 
@@ -93,7 +95,17 @@ def asking(platform: Platform, *form: str) -> subprocess.Popen[bytes]:
     address = f"https://api.am.wso2.com:{platform.port}{GENERATE}"
     resolve = ("--resolve", f"api.am.wso2.com:{platform.port}:127.0.0.1")
     return subprocess.Popen(
-        ["curl", "-sSk", "-o", "/dev/null", "--max-time", "300", *resolve, address, *form]
+        [
+            "curl",
+            "-sSk",
+            "-o",
+            "/dev/null",
+            "--max-time",
+            "300",
+            *resolve,
+            address,
+            *form,
+        ]
     )
 
 
@@ -110,7 +122,11 @@ def test_addresses_that_do_not_answer_keep_nobody_waiting(platform: Platform) ->
         until(lambda: len(server.taken) == 8)
         until(lambda: sum(request.poll() is not None for request in requests) >= 6)
         refusal = platform.api(GENERATE, "-F", url)
-        assert (refusal.status, refusal.json()["code"], refusal.headers["retry-after"]) == (
+        assert (
+            refusal.status,
+            refusal.json()["code"],
+            refusal.headers["retry-after"],
+        ) == (
             429,
             900957,
             "5",
@@ -119,13 +135,19 @@ def test_addresses_that_do_not_answer_keep_nobody_waiting(platform: Platform) ->
         assert platform.api(GENERATE, "-F", "definition=openapi: 3.0.3").status == 400
         token = platform.token("apk:api_create")
         assert platform.api("/api/deployer/apis", token=token).status == 200
-        assert platform.deploy(conf(port=1), HEAD.decode() + "paths: {}\n", token).status == 200
+        assert (
+            platform.deploy(conf(port=1), HEAD.decode() + "paths: {}\n", token).status
+            == 200
+        )
         assert len(server.taken) == 8
         end(requests)
         # They left: the places are free at once, though the fetches could have gone on for ten
         # minutes.
         with silent() as other:
-            more = [asking(platform, "-F", f"url=http://127.0.0.1:{other.port}/") for _ in range(8)]
+            more = [
+                asking(platform, "-F", f"url=http://127.0.0.1:{other.port}/")
+                for _ in range(8)
+            ]
             until(lambda: len(other.taken) == 8)
             end(more)
 
@@ -133,10 +155,14 @@ def test_addresses_that_do_not_answer_keep_nobody_waiting(platform: Platform) ->
 def test_a_large_document_is_read_outside_and_not_after_its_caller_left(
     platform: Platform, tmp_path: Path
 ) -> None:
-    (tmp_path / "large.yaml").write_bytes(HEAD + b"paths: {}\nx-a: [" + b"a," * 4_900_000 + b"a]")
+    (tmp_path / "large.yaml").write_bytes(
+        HEAD + b"paths: {}\nx-a: [" + b"a," * 4_900_000 + b"a]"
+    )
     before = len(pool_processes(platform))
     control = psutil.Process(platform.pid("control"))
-    requests = [asking(platform, "-F", f"definition=@{tmp_path}/large.yaml") for _ in range(8)]
+    requests = [
+        asking(platform, "-F", f"definition=@{tmp_path}/large.yaml") for _ in range(8)
+    ]
     until(lambda: pool_processes(platform))
     most = control.memory_info().rss
     assert len(pool_processes(platform)) <= 2
@@ -151,10 +177,14 @@ def answered(platform: Platform, path: str, *arguments: str) -> Any:
     address = f"https://api.am.wso2.com:{platform.port}{path}"
     resolve = ("--resolve", f"api.am.wso2.com:{platform.port}:127.0.0.1")
     command = ["curl", "-sSk", "--max-time", "300", *resolve, address, *arguments]
-    return json.loads(subprocess.run(command, capture_output=True, timeout=310, check=True).stdout)
+    return json.loads(
+        subprocess.run(command, capture_output=True, timeout=310, check=True).stdout
+    )
 
 
-def test_a_document_that_needs_too_much_is_refused(platform: Platform, tmp_path: Path) -> None:
+def test_a_document_that_needs_too_much_is_refused(
+    platform: Platform, tmp_path: Path
+) -> None:
     large, api = tmp_path / "large.yaml", tmp_path / "api.apk-conf"
     large.write_bytes(HEAD + b"paths: {}\nx-a: [" + b"[],[]," * 500_000 + b"a]")
     api.write_text(conf(port=1))
@@ -165,7 +195,10 @@ def test_a_document_that_needs_too_much_is_refused(platform: Platform, tmp_path:
     )
     bearer = f"Authorization: Bearer {platform.token('apk:api_create')}"
     parts = ("-F", f"apkConfiguration=@{api}", "-F", f"definitionFile=@{large}")
-    assert answered(platform, "/api/deployer/apis/deploy", "-H", bearer, *parts)["code"] == 900959
+    assert (
+        answered(platform, "/api/deployer/apis/deploy", "-H", bearer, *parts)["code"]
+        == 900959
+    )
 
 
 def test_a_document_of_usual_size_is_read_either_way(platform: Platform) -> None:
@@ -179,7 +212,9 @@ def test_a_document_of_usual_size_is_read_either_way(platform: Platform) -> None
     large = platform.deploy(conf("Large", "/large", port=1), definition, token)
     assert large.status == 200, large.body
     wrong = platform.deploy(
-        conf("Large", "/large", port=1).replace("verb: GET", "verb: TAKE"), definition, token
+        conf("Large", "/large", port=1).replace("verb: GET", "verb: TAKE"),
+        definition,
+        token,
     )
     assert (wrong.status, wrong.json()["diagnostics"][0]["line"]) == (400, 10)
 
@@ -192,7 +227,8 @@ def test_a_server_of_client_documents_that_does_not_answer_keeps_no_sign_in_wait
         def page(number: int) -> int:
             client = quote(f"http://127.0.0.1:{server.port}/client-{number}", safe="")
             return platform.request(
-                "idp.am.wso2.com", f"/oauth2/authorize?response_type=code&client_id={client}"
+                "idp.am.wso2.com",
+                f"/oauth2/authorize?response_type=code&client_id={client}",
             ).status
 
         with ThreadPoolExecutor(40) as threads:
@@ -217,7 +253,10 @@ def test_objects_of_many_values_take_no_memory_of_the_platform(
 ) -> None:
     body = tmp_path / "many"
     body.write_bytes(b'{"objects": [' + b"[]," * 11_000_000 + b"[]]}")
-    token, process = platform.token("apk:api_create"), psutil.Process(platform.pid("control"))
+    token, process = (
+        platform.token("apk:api_create"),
+        psutil.Process(platform.pid("control")),
+    )
     before = process.memory_info().rss
     sent = ("--data-binary", f"@{body}", "--max-time", "60")
 

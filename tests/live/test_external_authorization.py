@@ -21,14 +21,21 @@ def deployed(platform: Platform, name: str, echo: int, services: dict[str, Any])
         "basePath": f"/{name}",
         "version": "1.0.0",
         "type": "REST",
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://127.0.0.1:{echo}"}
+        },
         "operations": [
             {
                 "target": path,
                 "verb": "POST",
                 "secured": path == "/secured",
                 "operationPolicies": {
-                    "request": [{"policyName": "ExternalAuthorization", "parameters": parameters}]
+                    "request": [
+                        {
+                            "policyName": "ExternalAuthorization",
+                            "parameters": parameters,
+                        }
+                    ]
                 },
             }
             for path, parameters in services.items()
@@ -73,27 +80,41 @@ def decided(platform: Platform, echo: int, service: tuple[int, list[Any]]) -> st
 def test_the_service_gets_what_the_conf_names_and_changes_no_more(
     platform: Platform, decided: str, service: tuple[int, list[dict[str, Any]]]
 ) -> None:
-    sent = ("X-Tenant: t", "X-User: forged", "Authorization: Bearer secret", "X-Own: mine")
+    sent = (
+        "X-Tenant: t",
+        "X-User: forged",
+        "Authorization: Bearer secret",
+        "X-Own: mine",
+    )
     headers = [part for item in sent for part in ("-H", item)]
     answer = call(platform, f"{decided}/items?q=1", *headers, "-d", "hello")
     asked = service[1][-1]
-    assert (asked["path"], asked["method"]) == ("/check/decided/1.0.0/items?q=1", "POST")
+    assert (asked["path"], asked["method"]) == (
+        "/check/decided/1.0.0/items?q=1",
+        "POST",
+    )
     assert (asked["x-tenant"], asked["body"]) == ("t", "hello")
     assert not {"authorization", "x-user", "x-own", "cookie"} & set(asked)
     got = answer.json()["headers"]
     assert (got["x-user"], got["x-own"]) == ("of-the-service", "mine")
     assert not {"x-tenant", "x-other"} & set(got)
-    assert (answer.headers["x-decision"], answer.headers.get("x-other")) == ("of-the-service", None)
+    assert (answer.headers["x-decision"], answer.headers.get("x-other")) == (
+        "of-the-service",
+        None,
+    )
 
 
 @pytest.mark.parametrize("status", [401, 403, 429])
-def test_a_refusal_is_that_of_the_service(platform: Platform, decided: str, status: int) -> None:
+def test_a_refusal_is_that_of_the_service(
+    platform: Platform, decided: str, status: int
+) -> None:
     answer = call(platform, f"{decided}/items", "-H", f"X-Decide: {status}")
     assert (answer.status, answer.body) == (status, b"not on Sundays")
 
 
 @pytest.mark.parametrize(
-    ("path", "decision"), [("/items", "500"), ("/items", "hang up"), ("/closed", "allow")]
+    ("path", "decision"),
+    [("/items", "500"), ("/items", "hang up"), ("/closed", "allow")],
 )
 def test_a_service_that_does_not_answer_refuses(
     platform: Platform, decided: str, path: str, decision: str
@@ -102,7 +123,9 @@ def test_a_service_that_does_not_answer_refuses(
     assert (answer.status, answer.json()["code"]) == (500, "102500")
 
 
-def test_the_conf_may_let_calls_go_on_without_the_service(platform: Platform, decided: str) -> None:
+def test_the_conf_may_let_calls_go_on_without_the_service(
+    platform: Platform, decided: str
+) -> None:
     assert call(platform, f"{decided}/open").status == 200
 
 
@@ -118,15 +141,23 @@ def test_it_is_asked_after_the_token(
     assert len(service[1]) == before
     token = platform.token()
     assert (
-        call(platform, f"{decided}/secured", "-H", f"Authorization: Bearer {token}").status == 200
+        call(
+            platform, f"{decided}/secured", "-H", f"Authorization: Bearer {token}"
+        ).status
+        == 200
     )
     assert service[1][-1]["authorization"] == f"Bearer {token}"
 
 
 def test_why_names_the_service(platform: Platform, decided: str) -> None:
-    number = call(platform, f"{decided}/items", "-H", "X-Decide: 403").headers["x-request-id"]
+    number = call(platform, f"{decided}/items", "-H", "X-Decide: 403").headers[
+        "x-request-id"
+    ]
     until(lambda: platform.cli("why", number, check=False).returncode == 0)
-    assert "the authorization service of the API refused" in platform.cli("why", number).stdout
+    assert (
+        "the authorization service of the API refused"
+        in platform.cli("why", number).stdout
+    )
 
 
 def test_a_grpc_service_decides(platform: Platform, echo: int) -> None:

@@ -20,13 +20,17 @@ def gateway() -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory, gateway: Service) -> Iterator[Platform]:
+def watched(
+    tmp_path_factory: pytest.TempPathFactory, gateway: Service
+) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("watched")
     (folder / "kapi.toml").write_text(
         f'[[gateway.interceptors]]\nurl = "http://127.0.0.1:{gateway.port}/for-all"\n'
     )
     platform = Platform(
-        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+        free_port(),
+        folder / "data",
+        environment={"KAPI_CONFIG": str(folder / "kapi.toml")},
     )
     platform.start()
     yield platform
@@ -41,15 +45,23 @@ def test_every_api_asks_the_services_of_the_settings(
 ) -> None:
     base = deploy(watched, "plain", echo)
     gateway.reset(
-        request={"headersToAdd": {"x-gateway": "1"}}, response={"headersToAdd": {"x-gateway": "2"}}
+        request={"headersToAdd": {"x-gateway": "1"}},
+        response={"headersToAdd": {"x-gateway": "2"}},
     )
     answer = caller(watched, base)("/items/1", token=watched.token("a"))
-    assert (answer.status, answer.json()["headers"]["x-gateway"], answer.headers["x-gateway"]) == (
+    assert (
+        answer.status,
+        answer.json()["headers"]["x-gateway"],
+        answer.headers["x-gateway"],
+    ) == (
         200,
         "1",
         "2",
     )
-    assert [path for path, _ in gateway.asked] == ["/for-all" + REQUEST, "/for-all" + RESPONSE]
+    assert [path for path, _ in gateway.asked] == [
+        "/for-all" + REQUEST,
+        "/for-all" + RESPONSE,
+    ]
     assert gateway.last(REQUEST)["invocationContext"]["apiName"] == "plain"
     assert "authorization" not in gateway.last(REQUEST)["requestHeaders"]
 
@@ -58,15 +70,24 @@ def test_they_come_after_those_of_the_api_and_answer_before_them(
     watched: Platform, gateway: Service, echo: int
 ) -> None:
     with interceptor() as own:
-        item = policy("Interceptor", backendUrl=f"http://127.0.0.1:{own.port}", headersEnabled=True)
-        base = deploy(watched, "own", echo, apiPolicies={"request": [item], "response": [item]})
+        item = policy(
+            "Interceptor",
+            backendUrl=f"http://127.0.0.1:{own.port}",
+            headersEnabled=True,
+        )
+        base = deploy(
+            watched, "own", echo, apiPolicies={"request": [item], "response": [item]}
+        )
         own.reset(
             request={"headersToAdd": {"x-own": "1"}},
             response={"headersToReplace": {"x-last": "own"}},
         )
         gateway.reset(response={"headersToReplace": {"x-last": "gateway"}})
         assert (
-            caller(watched, base)("/items/1", token=watched.token("a")).headers["x-last"] == "own"
+            caller(watched, base)("/items/1", token=watched.token("a")).headers[
+                "x-last"
+            ]
+            == "own"
         )
         assert gateway.last(REQUEST)["requestHeaders"]["x-own"] == "1"
         assert own.last(RESPONSE)["responseHeaders"]["x-last"] == "gateway"
@@ -82,7 +103,10 @@ def test_they_stay_when_apis_go_and_never_see_the_system_apis(
     token = watched.token("apk:api_create")
     assert (
         watched.api(
-            f"/api/deployer/1.2.0/apis/undeploy?apiId={ident}", "-X", "POST", token=token
+            f"/api/deployer/1.2.0/apis/undeploy?apiId={ident}",
+            "-X",
+            "POST",
+            token=token,
         ).status
         == 202
     )

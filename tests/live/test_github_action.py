@@ -38,14 +38,22 @@ def run(folder: Path, mode: str, **more: str) -> subprocess.CompletedProcess[str
     }
     script = ["bash", str(ROOT / "deploy" / "github" / "run.sh")]
     return subprocess.run(
-        script, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+        script,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
 @pytest.fixture
 def folder(tmp_path: Path, echo: int) -> Path:
     (tmp_path / "apis").mkdir()
-    (tmp_path / "apis" / "echo.apk-conf").write_text(conf(name="Acted", base="/acted", port=echo))
+    (tmp_path / "apis" / "echo.apk-conf").write_text(
+        conf(name="Acted", base="/acted", port=echo)
+    )
     (tmp_path / "apis" / "echo.yaml").write_text(DEFINITION)
     return tmp_path
 
@@ -64,14 +72,18 @@ def test_a_difference_is_shown_and_deployed(platform: Platform, folder: Path) ->
         assert done.returncode == 0, done.stderr
         assert given["KAPI_TOKEN"] not in done.stdout + done.stderr
         if changed:
-            assert (folder / "output").read_text().splitlines()[-1] == f"changed={changed}"
+            assert (folder / "output").read_text().splitlines()[
+                -1
+            ] == f"changed={changed}"
         if changed == "true":
             comment = (folder / "comment.md").read_text()
             assert comment.startswith("### kapi diff\n")
             assert "Acted" in comment
     path = "/acted/1.0.0/items"
     token = platform.token()
-    answer = platform.request("default.gw.localhost", path, "-H", f"Authorization: Bearer {token}")
+    answer = platform.request(
+        "default.gw.localhost", path, "-H", f"Authorization: Bearer {token}"
+    )
     assert answer.status == 200
 
 
@@ -82,7 +94,11 @@ def test_a_long_difference_is_cut_to_the_size_of_a_comment(folder: Path) -> None
 [ "$1" = context ] || { for _ in {1..9000}; do echo "+ größer"; done; exit 1; }
 """)
     diff.chmod(0o755)
-    given = {"INPUT_FILES": "apis", "INPUT_SERVER": "https://api.localhost", "KAPI_TOKEN": "t"}
+    given = {
+        "INPUT_FILES": "apis",
+        "INPUT_SERVER": "https://api.localhost",
+        "KAPI_TOKEN": "t",
+    }
     done = run(folder, "diff", **{**given, "KAPI": str(diff)})
     assert done.returncode == 0, done.stderr
     comment = (folder / "comment.md").read_text("utf-8")
@@ -162,7 +178,9 @@ def made(number: int, body: str, kind: str) -> dict[str, Any]:
 @pytest.fixture
 def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Comments]]:
     monkeypatch.setattr(Comments, "refuses", False)
-    Comments.written[:] = [made(n, "<!-- kapi diff -->\nforged", "User") for n in (1, 2, 3)]
+    Comments.written[:] = [
+        made(n, "<!-- kapi diff -->\nforged", "User") for n in (1, 2, 3)
+    ]
     server = ThreadingHTTPServer(("127.0.0.1", 0), Comments)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

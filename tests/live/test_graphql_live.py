@@ -77,12 +77,20 @@ class Caller:
         given = ["-H", f"Authorization: Bearer {token}"] if token else []
         text = body if isinstance(body, str) else json.dumps(body)
         # curl before 8 loses answers that come before the end of the body in HTTP/2.
-        sent = ["--http1.1", "-H", "Content-Type: application/json", "--data-binary", text]
+        sent = [
+            "--http1.1",
+            "-H",
+            "Content-Type: application/json",
+            "--data-binary",
+            text,
+        ]
         return self.platform.request(host, path, *sent, *given, *arguments)
 
     def get(self, fields: dict[str, str], token: str = "") -> Answer:
         given = ["-H", f"Authorization: Bearer {token}"] if token else []
-        return self.platform.request(HOST, f"/starwars/1.0.0?{urlencode(fields)}", *given)
+        return self.platform.request(
+            HOST, f"/starwars/1.0.0?{urlencode(fields)}", *given
+        )
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +125,14 @@ def test_an_open_operation_needs_no_token_and_the_others_do(
 
 def test_refusals_say_what_to_come_with(call: Caller, token: str) -> None:
     missing = call(query("{heroes{id}}"))
-    assert missing.headers["www-authenticate"].startswith('Bearer realm="kapi", resource_metadata=')
+    assert missing.headers["www-authenticate"].startswith(
+        'Bearer realm="kapi", resource_metadata='
+    )
     scope = call(query("{heroes{id}}"), token)
-    assert 'error="insufficient_scope", scope="heroes:read"' in scope.headers["www-authenticate"]
+    assert (
+        'error="insufficient_scope", scope="heroes:read"'
+        in scope.headers["www-authenticate"]
+    )
     assert scope.json()["error_description"] == (
         "User is NOT authorized to access the Resource: /starwars/1.0.0 (query heroes)."
         " Scope validation failed."
@@ -127,7 +140,13 @@ def test_refusals_say_what_to_come_with(call: Caller, token: str) -> None:
 
 
 def test_what_is_not_declared_is_refused(call: Caller, reader: str) -> None:
-    for text in ("{secret}", "{__schema{types{name}}}", "mutation{hero{id}}", "{hero{name}", ""):
+    for text in (
+        "{secret}",
+        "{__schema{types{name}}}",
+        "mutation{hero{id}}",
+        "{hero{name}",
+        "",
+    ):
         assert outcome(call(query(text), reader)) == (400, "900422"), text
     assert outcome(call(query("{__typename}"))) == (200, {"__typename": "Query"})
 
@@ -135,13 +154,17 @@ def test_what_is_not_declared_is_refused(call: Caller, reader: str) -> None:
 def test_limits_of_documents(call: Caller) -> None:
     deep = "{hero{friend{friend{friend{name}}}}}"
     assert outcome(call(query(deep))) == (400, "900820")
-    wide = "{{hero{{{}}}}}".format(" ".join(f"id name friend{{id name}} # {n}\n" for n in range(3)))
+    wide = "{{hero{{{}}}}}".format(
+        " ".join(f"id name friend{{id name}} # {n}\n" for n in range(3))
+    )
     assert outcome(call(query(wide))) == (400, "900821")
     aliases = "{a:hero{id} b:hero{id} c:hero{id} d:hero{id}}"
     assert outcome(call(query(aliases))) == (400, "900821")
 
 
-def test_errors_are_graphql_errors_for_clients_that_read_them(call: Caller, token: str) -> None:
+def test_errors_are_graphql_errors_for_clients_that_read_them(
+    call: Caller, token: str
+) -> None:
     accept = ("-H", f"Accept: {GRAPHQL}, application/json;q=0.9")
     large = query("{hero{id}}", variables={"x": "y" * 120_000})
     for answer, status, code in (
@@ -159,7 +182,10 @@ def test_errors_are_graphql_errors_for_clients_that_read_them(call: Caller, toke
 
 
 def test_queries_by_get(call: Caller, backend: GraphQlServer) -> None:
-    fields = {"query": "query A($id: ID){hero(id: $id){id}}", "variables": '{"id": "1"}'}
+    fields = {
+        "query": "query A($id: ID){hero(id: $id){id}}",
+        "variables": '{"id": "1"}',
+    }
     assert outcome(call.get(fields)) == (200, {"hero": {"id": "1"}})
     assert backend.seen[-1]["method"] == "GET"
     assert outcome(call.get({"query": "{heroes{id}}"})) == (401, "900902")
@@ -195,7 +221,10 @@ def test_persisted_queries(call: Caller, reader: str) -> None:
     digest = hashlib.sha256(text.encode()).hexdigest()
     known = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest}}}
     first = call(known, reader)
-    assert (first.status, first.json()["errors"][0]["message"]) == (200, "PersistedQueryNotFound")
+    assert (first.status, first.json()["errors"][0]["message"]) == (
+        200,
+        "PersistedQueryNotFound",
+    )
     assert outcome(call({**known, "query": text}, reader))[0] == 200
     assert outcome(call(known, reader)) == (200, {"heroes": [{"name": "Luke"}]})
     assert outcome(call(known)) == (401, "900902")
@@ -212,11 +241,16 @@ def test_the_default_version_the_sandbox_and_the_definition(
     assert call(query("{hero{id}}"), path="/starwars/1.0.0/graphql").status == 404
     for path in ("/starwars/1.0.0/api-definition", "/starwars/api-definition"):
         answer = platform.request(HOST, path)
-        assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+        assert (answer.status, answer.headers["content-type"]) == (
+            200,
+            "text/plain; charset=utf-8",
+        )
         assert answer.body.decode().strip() == SDL.strip()
 
 
-def test_bodies_that_the_gateway_does_not_read(call: Caller, platform: Platform) -> None:
+def test_bodies_that_the_gateway_does_not_read(
+    call: Caller, platform: Platform
+) -> None:
     good = json.dumps(query("{hero{id}}"))
 
     def status(body: str, *arguments: str, path: str = "/starwars/1.0.0") -> int:
@@ -229,7 +263,8 @@ def test_bodies_that_the_gateway_does_not_read(call: Caller, platform: Platform)
     assert status(good, path="/starwars/1.0.0?query={secret}") == 400
     assert platform.request(HOST, "/starwars/1.0.0", "-X", "PUT").status == 405
     padded = {
-        length: query("{hero{id}}", variables={"x": "y" * length}) for length in (99_000, 120_000)
+        length: query("{hero{id}}", variables={"x": "y" * length})
+        for length in (99_000, 120_000)
     }
     assert status(json.dumps(padded[99_000])) == 200
     assert status(json.dumps(padded[120_000])) == 413
@@ -281,7 +316,10 @@ def test_api_keys_and_backend_tokens(
         return outcome(call(query(text), "", *arguments, path="/keyed/1.0.0"))
 
     # A key has no scopes and needs none, as for REST.
-    assert asked("{heroes{id}}", "-H", f"apikey: {key}") == (200, {"heroes": [{"id": "1"}]})
+    assert asked("{heroes{id}}", "-H", f"apikey: {key}") == (
+        200,
+        {"heroes": [{"id": "1"}]},
+    )
     assert backend.seen[-1]["headers"]["x-jwt"].count(".") == 2
     assert "apikey" not in backend.seen[-1]["headers"]
     assert asked("{heroes{id}}") == (401, "900902")
@@ -292,7 +330,11 @@ def test_api_keys_and_backend_tokens(
 def test_a_subscription_of_the_application_is_needed_for_secured_operations(
     call: Caller, platform: Platform, backend: GraphQlServer, token: str
 ) -> None:
-    conf = (CONF % {"url": backend.url}).replace("starwars", "subs").replace("StarWars", "Subs")
+    conf = (
+        (CONF % {"url": backend.url})
+        .replace("starwars", "subs")
+        .replace("StarWars", "Subs")
+    )
     assert platform.deploy(conf + "subscriptionValidation: true\n", SDL).status == 200
 
     def status(text: str, token: str = "") -> int:
@@ -307,7 +349,9 @@ def small(name: str, url: str, more: str) -> str:
     """A conf without subscriptions."""
     head = f'name: "{name}"\nbasePath: "/{name}"\nversion: "1.0.0"\ntype: "GRAPHQL"\n'
     endpoints = f'endpointConfigurations: {{production: {{endpoint: "{url}"}}}}\n'
-    operations = "operations:\n- {target: hero, verb: QUERY}\n- {target: heroes, verb: QUERY}\n"
+    operations = (
+        "operations:\n- {target: hero, verb: QUERY}\n- {target: heroes, verb: QUERY}\n"
+    )
     return head + endpoints + more + operations
 
 
@@ -316,7 +360,9 @@ def test_client_certificates(
 ) -> None:
     authority = client_certificate("authority", authority=True)
     known = client_certificate("known", authority)
-    platform.cli("secret", "set", "graphql-clients", "ca.crt", stdin=authority.pem.decode())
+    platform.cli(
+        "secret", "set", "graphql-clients", "ca.crt", stdin=authority.pem.decode()
+    )
     mutual = (
         "authentication:\n- {authType: OAuth2, enabled: false}\n- {authType: mTLS,"
         " required: mandatory, certificates: [{name: graphql-clients, key: ca.crt}]}\n"
@@ -348,7 +394,12 @@ def test_an_interceptor_gets_the_document_that_was_checked(
         answer = call(document, token, path="/asked/1.0.0")
         assert outcome(answer) == (200, {"hero": {"name": "Luke"}})
         assert backend.seen[-1]["headers"]["x-case"] == "intercepted"
-        assert json.loads(unb64(service.last("handle-request")["requestBody"])) == document
+        assert (
+            json.loads(unb64(service.last("handle-request")["requestBody"])) == document
+        )
         service.reset()
-        assert outcome(call(query("{secret}"), token, path="/asked/1.0.0")) == (400, "900422")
+        assert outcome(call(query("{secret}"), token, path="/asked/1.0.0")) == (
+            400,
+            "900422",
+        )
         assert service.asked == []

@@ -95,7 +95,11 @@ def test_a_subscription_over_a_web_socket(
         subscribe(socket, "1", "subscription { heroAdded { name } }")
         for number in (1, 2):
             data = {"heroAdded": {"name": f"Hero {number}"}}
-            assert hear(socket) == {"id": "1", "type": "next", "payload": {"data": data}}
+            assert hear(socket) == {
+                "id": "1",
+                "type": "next",
+                "payload": {"data": data},
+            }
         subscribe(socket, "2", "{ hero { id } }")
         assert hear(socket)["payload"] == {"data": {"hero": {"id": "1"}}}
         assert hear(socket) == {"id": "2", "type": "complete"}
@@ -127,10 +131,16 @@ def test_each_subscribe_is_checked_and_a_refused_one_leaves_the_others(
         subscribe(socket, "f", add)
         assert refused(hear(socket), "f") == "900802"
         # In pieces, and with a long text that takes other forms of length.
-        text = json.dumps({"id": "g", "type": "subscribe", "payload": {"query": "{heroes{id}}"}})
+        text = json.dumps(
+            {"id": "g", "type": "subscribe", "payload": {"query": "{heroes{id}}"}}
+        )
         socket.send([text[:9], text[9:10], text[10:] + " " * 70_000])
         assert refused(hear(socket), "g") == "900910"
-        seen = [message for message in backend.messages[before:] if message["type"] == "subscribe"]
+        seen = [
+            message
+            for message in backend.messages[before:]
+            if message["type"] == "subscribe"
+        ]
         assert [message["id"] for message in seen] == ["e"]
 
 
@@ -149,7 +159,10 @@ def test_a_connection_without_a_token_may_use_what_is_open(stars: Platform) -> N
     ("sent", "code"),
     [
         ('{"id":"1","type":"start","payload":{"query":"{heroes{id}}"}}', 4400),
-        ('{"id":"1","type":"subscribe","type":"ping","payload":{"query":"{heroes{id}}"}}', 4400),
+        (
+            '{"id":"1","type":"subscribe","type":"ping","payload":{"query":"{heroes{id}}"}}',
+            4400,
+        ),
         ("no JSON", 4400),
         (b"\x00", 4400),
         (json.dumps({"type": "ping", "payload": "x" * 110_000}), 1009),
@@ -175,7 +188,9 @@ def test_a_handshake_needs_the_protocol(stars: Platform) -> None:
 
 def events(platform: Platform, *arguments: str) -> Answer:
     accept = ("-H", "Accept: text/event-stream")
-    return platform.request(HOST, BASE, "--http1.1", "--max-time", "3", *accept, *arguments)
+    return platform.request(
+        HOST, BASE, "--http1.1", "--max-time", "3", *accept, *arguments
+    )
 
 
 def body(query: str) -> tuple[str, ...]:
@@ -186,11 +201,21 @@ def test_a_subscription_as_an_event_stream(stars: Platform, token: str) -> None:
     query = "subscription { heroAdded { id } }"
     assert events(stars, *body(query)).json()["code"] == "900902"
     bearer = ("-H", f"Authorization: Bearer {token}")
-    assert events(stars, *body("subscription { secret }"), *bearer).json()["code"] == "900422"
+    assert (
+        events(stars, *body("subscription { secret }"), *bearer).json()["code"]
+        == "900422"
+    )
     answer = events(stars, *body("{ hero { id } }"))
     assert answer.headers["content-type"] == "text/event-stream"
     assert "event: complete" in answer.body.decode()
-    command = ["curl", "-skN", "--resolve", f"{HOST}:{stars.port}:127.0.0.1", *body(query), *bearer]
+    command = [
+        "curl",
+        "-skN",
+        "--resolve",
+        f"{HOST}:{stars.port}:127.0.0.1",
+        *body(query),
+        *bearer,
+    ]
     command += ["-H", "Accept: text/event-stream", f"https://{HOST}:{stars.port}{BASE}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
         assert client.stdout is not None
@@ -205,7 +230,13 @@ def test_a_revoked_token_ends_its_connections(stars: Platform) -> None:
     with opened(stars, token) as socket:
         subscribe(socket, "1", "subscription { heroAdded { id } }")
         assert hear(socket)["type"] == "next"
-        path = ("/oauth2/revoke", "-H", f"Authorization: Basic {BASIC}", "-d", f"token={token}")
+        path = (
+            "/oauth2/revoke",
+            "-H",
+            f"Authorization: Basic {BASIC}",
+            "-d",
+            f"token={token}",
+        )
         assert stars.request("idp.am.wso2.com", *path).status == 200
 
         def ended() -> bool:
@@ -219,4 +250,7 @@ def test_a_revoked_token_ends_its_connections(stars: Platform) -> None:
                 return False
 
         until(ended)
-        assert (socket.close_code, socket.close_reason) == (4401, "the credential was revoked")
+        assert (socket.close_code, socket.close_reason) == (
+            4401,
+            "the credential was revoked",
+        )

@@ -32,7 +32,12 @@ from waiting import until
 
 HOST, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
-METHODS = ("GetStudent", "GetStudentStream", "SendStudentStream", "SendAndGetStudentStream")
+METHODS = (
+    "GetStudent",
+    "GetStudentStream",
+    "SendStudentStream",
+    "SendAndGetStudentStream",
+)
 
 
 class Caller:
@@ -48,7 +53,10 @@ class Caller:
         self.channel = grpc.secure_channel(
             f"127.0.0.1:{platform.port}",
             grpc.ssl_channel_credentials(authority, *certificate),
-            options=[("grpc.ssl_target_name_override", host), ("grpc.enable_retries", 0)],
+            options=[
+                ("grpc.ssl_target_name_override", host),
+                ("grpc.enable_retries", 0),
+            ],
         )
 
     def close(self) -> None:
@@ -58,7 +66,12 @@ class Caller:
         return getattr(self.channel, kind)(path)
 
     def __call__(
-        self, path: str, name: str = "Ada", token: str = "", timeout: float = 30, **metadata: str
+        self,
+        path: str,
+        name: str = "Ada",
+        token: str = "",
+        timeout: float = 30,
+        **metadata: str,
     ) -> str:
         sent = [(key.replace("_", "-"), value) for key, value in metadata.items()]
         if token:
@@ -95,7 +108,9 @@ def caller(platform: Platform) -> Iterator[Caller]:
 
 
 @pytest.fixture(scope="module")
-def students(platform: Platform, backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> str:
+def students(
+    platform: Platform, backend: Backend, tmp_path_factory: pytest.TempPathFactory
+) -> str:
     """The path of the service, deployed as `kapi generate` says."""
     proto = tmp_path_factory.mktemp("proto") / "student.proto"
     proto.write_text(PROTO)
@@ -103,9 +118,17 @@ def students(platform: Platform, backend: Backend, tmp_path_factory: pytest.Temp
     return f"/{SERVICE}"
 
 
-def generate(platform: Platform, proto: Path, port: int, conf: Path, *more: str) -> None:
+def generate(
+    platform: Platform, proto: Path, port: int, conf: Path, *more: str
+) -> None:
     made = platform.cli(
-        "generate", str(proto), "--type", "GRPC", "--endpoint", f"http://127.0.0.1:{port}", *more
+        "generate",
+        str(proto),
+        "--type",
+        "GRPC",
+        "--endpoint",
+        f"http://127.0.0.1:{port}",
+        *more,
     )
     conf.write_text(made.stdout)
     platform.cli("deploy", str(conf), str(proto))
@@ -118,19 +141,32 @@ def test_all_kinds_of_calls_pass_with_a_token(
     one, many = student("Ada"), lambda: iter([student("Ada"), student("Bob")])
 
     def call(kind: str, method: str, request: Any) -> Any:
-        return caller.method(f"{students}/{method}", kind)(request, metadata=metadata, timeout=30)
+        return caller.method(f"{students}/{method}", kind)(
+            request, metadata=metadata, timeout=30
+        )
 
     assert name_of(call(KINDS[0], METHODS[0], one)) == "Ada"
-    assert list(map(name_of, call(KINDS[1], METHODS[1], one))) == ["Ada 0", "Ada 1", "Ada 2"]
+    assert list(map(name_of, call(KINDS[1], METHODS[1], one))) == [
+        "Ada 0",
+        "Ada 1",
+        "Ada 2",
+    ]
     assert name_of(call(KINDS[2], METHODS[2], many())) == "Ada, Bob"
-    assert list(map(name_of, call(KINDS[3], METHODS[3], many()))) == ["hello Ada", "hello Bob"]
+    assert list(map(name_of, call(KINDS[3], METHODS[3], many()))) == [
+        "hello Ada",
+        "hello Bob",
+    ]
 
 
-def test_refusals_are_statuses_of_grpc(platform: Platform, caller: Caller, students: str) -> None:
+def test_refusals_are_statuses_of_grpc(
+    platform: Platform, caller: Caller, students: str
+) -> None:
     missing = caller.refused(f"{students}/GetStudent")
     assert missing.code() is grpc.StatusCode.UNAUTHENTICATED
     assert missing.details().startswith("900902: Missing Credentials")
-    challenge = dict(missing.initial_metadata() + missing.trailing_metadata())["www-authenticate"]
+    challenge = dict(missing.initial_metadata() + missing.trailing_metadata())[
+        "www-authenticate"
+    ]
     assert challenge.startswith("Bearer")
     wrong = caller.refused(f"{students}/GetStudent", token="a.b.c")
     assert wrong.code() is grpc.StatusCode.UNAUTHENTICATED
@@ -138,7 +174,11 @@ def test_refusals_are_statuses_of_grpc(platform: Platform, caller: Caller, stude
     assert unknown.code() is grpc.StatusCode.UNIMPLEMENTED
     assert unknown.details() == "404: The requested resource is not available."
     logged = f'{students}/GetStudent"'
-    until(lambda: any(logged in line and '"grpc_status":16' in line for line in lines(platform)))
+    until(
+        lambda: any(
+            logged in line and '"grpc_status":16' in line for line in lines(platform)
+        )
+    )
 
 
 def lines(platform: Platform) -> list[str]:
@@ -146,7 +186,9 @@ def lines(platform: Platform) -> list[str]:
     return (platform.data_dir / "logs/access.log").read_text().splitlines()
 
 
-def conf(base: str, port: int, extra: str = "", operations: str = "", scheme: str = "http") -> str:
+def conf(
+    base: str, port: int, extra: str = "", operations: str = "", scheme: str = "http"
+) -> str:
     """A conf of the service at a base path of its own; the backend knows the package of the
     proto.
     """
@@ -154,7 +196,8 @@ def conf(base: str, port: int, extra: str = "", operations: str = "", scheme: st
         f'---\nname: "{base}"\nbasePath: "/{base}"\nversion: "v1"\ntype: "GRPC"\n'
         'grpc: {package: "org.apk.v1"}\n'
         f'endpointConfigurations: {{production: {{endpoint: "{scheme}://127.0.0.1:{port}"}}}}\n'
-        f"{extra}operations:\n" + (operations or "".join(operation(method) for method in METHODS))
+        f"{extra}operations:\n"
+        + (operations or "".join(operation(method) for method in METHODS))
     )
 
 
@@ -183,7 +226,9 @@ def test_each_method_has_its_own_security_and_scopes(
     operations = (
         operation("GetStudent", ", secured: false")
         + operation("GetStudentStream", ', scopes: ["students:read"]')
-        + operation("SendStudentStream", ', scopeAlternatives: [["students:write"], ["admin"]]')
+        + operation(
+            "SendStudentStream", ', scopeAlternatives: [["students:write"], ["admin"]]'
+        )
     )
     deploy(platform, conf("secured", backend.port, operations=operations))
     assert caller(path_of("secured")) == "Ada"
@@ -191,7 +236,9 @@ def test_each_method_has_its_own_security_and_scopes(
 
     def call(scope: str) -> list[bytes]:
         token = platform.token(scope)
-        return list(stream(student("Ada"), metadata=[("authorization", f"Bearer {token}")]))
+        return list(
+            stream(student("Ada"), metadata=[("authorization", f"Bearer {token}")])
+        )
 
     assert len(call("students:read")) == 3
     with pytest.raises(grpc.RpcError) as caught:
@@ -267,7 +314,10 @@ def test_backends_with_tls_must_be_trusted(
     secure = Backend(tls=(pem[:end], pem[end:]))
     try:
         text = conf("trusted", secure.port, scheme="https")
-        deploy(platform, text.replace('"trusted"', '"untrusted"').replace("/trusted", "/untrusted"))
+        deploy(
+            platform,
+            text.replace('"trusted"', '"untrusted"').replace("/trusted", "/untrusted"),
+        )
         platform.cli("secret", "set", "students", "ca.crt", stdin=authority)
         named = ", certificate: {secretName: students, secretKey: ca.crt}}}"
         deploy(platform, text.replace('"}}', f'"{named}', 1))
@@ -280,7 +330,9 @@ def test_backends_with_tls_must_be_trusted(
         secure.stop()
 
 
-def test_sandbox_api_keys_backend_tokens_and_headers(platform: Platform, backend: Backend) -> None:
+def test_sandbox_api_keys_backend_tokens_and_headers(
+    platform: Platform, backend: Backend
+) -> None:
     extra = (
         "authentication:\n- {authType: OAuth2, required: optional}\n- {authType: APIKey}\n"
         "apiPolicies:\n  request:\n  - {policyName: BackendJwt}\n"
@@ -306,7 +358,9 @@ def test_sandbox_api_keys_backend_tokens_and_headers(platform: Platform, backend
         sandbox.close()
 
 
-def test_client_certificates(platform: Platform, caller: Caller, backend: Backend) -> None:
+def test_client_certificates(
+    platform: Platform, caller: Caller, backend: Backend
+) -> None:
     authority = client_certificate("authority", authority=True)
     known = client_certificate("known", authority)
     platform.cli("secret", "set", "clients", "ca.crt", stdin=authority.pem.decode())
@@ -341,7 +395,13 @@ def test_an_open_stream_ends_with_its_credential_and_with_its_api(
     token = platform.token()
     by_token = waiting(caller, "lasting", token)
     other = waiting(caller, "lasting", platform.token())
-    fields = ("/oauth2/revoke", "-H", f"Authorization: Basic {BASIC}", "-d", f"token={token}")
+    fields = (
+        "/oauth2/revoke",
+        "-H",
+        f"Authorization: Basic {BASIC}",
+        "-d",
+        f"token={token}",
+    )
     assert platform.request("idp.am.wso2.com", *fields).status == 200
     with pytest.raises(grpc.RpcError):
         next(by_token)
@@ -398,10 +458,14 @@ def test_an_interceptor_sees_headers_of_streams_and_answers_for_the_backend(
 def test_calls_are_tried_again_by_status(
     platform: Platform, caller: Caller, backend: Backend
 ) -> None:
-    retries = ", resiliency: {retryPolicy: {count: 2, grpcStatuses: [RESOURCE_EXHAUSTED]}}}}"
+    retries = (
+        ", resiliency: {retryPolicy: {count: 2, grpcStatuses: [RESOURCE_EXHAUSTED]}}}}"
+    )
     deploy(platform, conf("again", backend.port).replace('"}}', f'"{retries}', 1))
     token = platform.token()
-    first = caller(path_of("again"), "fail-once RESOURCE_EXHAUSTED", token, x_case="fail-once")
+    first = caller(
+        path_of("again"), "fail-once RESOURCE_EXHAUSTED", token, x_case="fail-once"
+    )
     assert first == "fail-once RESOURCE_EXHAUSTED"
     assert len(backend.cases("fail-once")) == 2
     other = caller.refused(path_of("again"), "fail UNAVAILABLE", token, x_case="other")
@@ -419,12 +483,19 @@ def test_health_and_reflection_pass_where_the_conf_says_so(
     checked = Backend((SERVICE, health_name), more={"Check": b"\x08\x01"})
     try:
         text = conf("checked", checked.port)
-        deploy(platform, text.replace("grpc: {", "grpc: {health: open, reflection: secured, "))
+        deploy(
+            platform,
+            text.replace("grpc: {", "grpc: {health: open, reflection: secured, "),
+        )
         assert caller.method(check)(b"", timeout=30) == b"\x08\x01"
         assert caller.code(info) is grpc.StatusCode.UNAUTHENTICATED
         # The backend has no reflection.
-        assert caller.code(info, token=platform.token()) is grpc.StatusCode.UNIMPLEMENTED
-        other = conf("checked2", checked.port).replace("grpc: {", "grpc: {health: open, ")
+        assert (
+            caller.code(info, token=platform.token()) is grpc.StatusCode.UNIMPLEMENTED
+        )
+        other = conf("checked2", checked.port).replace(
+            "grpc: {", "grpc: {health: open, "
+        )
         taken = platform.deploy(other, PROTO)
         assert taken.status == 400
         assert f"{check} is taken by checked v1" in str(taken.json())
@@ -434,8 +505,12 @@ def test_health_and_reflection_pass_where_the_conf_says_so(
 
 def described() -> DescriptorPool:
     """The pool of a server that knows its proto."""
-    file = FileDescriptorProto(name="student.proto", package="org.apk.v1.student_service")
-    file.message_type.add(name="Student").field.add(name="name", number=1, type=9, label=1)
+    file = FileDescriptorProto(
+        name="student.proto", package="org.apk.v1.student_service"
+    )
+    file.message_type.add(name="Student").field.add(
+        name="name", number=1, type=9, label=1
+    )
     service = file.service.add(name="StudentService")
     own = ".org.apk.v1.student_service.Student"
     service.method.add(name="GetStudent", input_type=own, output_type=own)
@@ -462,7 +537,10 @@ def test_the_health_service_and_the_reflection_of_grpcio_answer_through_the_gate
     try:
         stub = health_pb2_grpc.HealthStub(sandbox.channel)
         asked = health_pb2.HealthCheckRequest(service=SERVICE)
-        assert stub.Check(asked, timeout=30).status == health_pb2.HealthCheckResponse.SERVING
+        assert (
+            stub.Check(asked, timeout=30).status
+            == health_pb2.HealthCheckResponse.SERVING
+        )
         watched = stub.Watch(asked, timeout=30)
         assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
         servicer.set(SERVICE, health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -518,7 +596,12 @@ def test_grpc_web(platform: Platform, backend: Backend, tmp_path: Path) -> None:
     def call(kind: str, body: bytes, *headers: str) -> Answer:
         request.write_bytes(body)
         sent = [part for header in headers for part in ("-H", header)]
-        data = ("-H", f"content-type: application/{kind}", "--data-binary", f"@{request}")
+        data = (
+            "-H",
+            f"content-type: application/{kind}",
+            "--data-binary",
+            f"@{request}",
+        )
         return platform.request(HOST, path_of("web"), "--http1.1", *data, *sent)
 
     frame, known = web_frame(student("Ada")), f"authorization: Bearer {token}"
@@ -531,7 +614,12 @@ def test_grpc_web(platform: Platform, backend: Backend, tmp_path: Path) -> None:
     assert text_answer.body.startswith(base64.b64encode(frame))
     refused = call("grpc-web+proto", frame)
     assert refused.headers["grpc-status"] == "16"
-    asked = ("-H", "origin: https://shop.example", "-H", "access-control-request-method: POST")
+    asked = (
+        "-H",
+        "origin: https://shop.example",
+        "-H",
+        "access-control-request-method: POST",
+    )
     preflight = platform.request(HOST, path_of("web"), "-X", "OPTIONS", *asked)
     assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
 
@@ -585,14 +673,25 @@ def test_json_is_transcoded_by_the_rules_of_the_definition(
     assert posted.json() == {"name": "Bob"}
     long = "x" * 60_000
     (tmp_path / "long").write_text(json.dumps({"name": long}))
-    sent = ("-H", "content-type: application/json", "--data-binary", f"@{tmp_path}/long", *known)
+    sent = (
+        "-H",
+        "content-type: application/json",
+        "--data-binary",
+        f"@{tmp_path}/long",
+        *known,
+    )
     assert platform.request(HOST, "/json.v1/students", *sent).json() == {"name": long}
     streamed = platform.request(HOST, "/json.v1/streams/Ada")
     # curl prints the trailers behind the body.
     many, _, trailers = streamed.body.partition(b"grpc-status")
     assert [item["name"] for item in json.loads(many)] == ["Ada 0", "Ada 1", "Ada 2"]
     assert trailers.startswith(b": 0")
-    asked = ("-H", "origin: https://shop.example", "-H", "access-control-request-method: GET")
+    asked = (
+        "-H",
+        "origin: https://shop.example",
+        "-H",
+        "access-control-request-method: GET",
+    )
     preflight = platform.request(HOST, "/json.v1/students/Ada", "-X", "OPTIONS", *asked)
     assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
     assert "apiDefinition" in platform.request(HOST, "/json.v1/api-definition").json()
@@ -611,7 +710,9 @@ def test_json_is_transcoded_by_the_rules_of_the_definition(
 def test_rules_that_are_missing_or_do_not_compile_are_mistakes(
     platform: Platform, backend: Backend
 ) -> None:
-    text = conf("norules", backend.port).replace("grpc: {", "grpc: {transcoding: true, ")
+    text = conf("norules", backend.port).replace(
+        "grpc: {", "grpc: {transcoding: true, "
+    )
     answer = platform.deploy(text, PROTO)
     assert answer.status == 400
     assert "no method of the conf has a google.api.http rule" in str(answer.json())

@@ -38,7 +38,9 @@ def deployed(
         "version": "1.0.0",
         "type": "REST",
         "aiProvider": {"name": "OpenAI", "apiVersion": "v1"},
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{port}"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://127.0.0.1:{port}"}
+        },
         "apiPolicies": {"request": request or [], "response": response or []},
         "operations": [{"target": "/chat", "verb": "POST", "secured": False}],
     }
@@ -62,7 +64,9 @@ def said(body: str) -> str:
         return text
     events = [line.removeprefix("data: ") for line in body.splitlines() if line]
     chunks = [json.loads(event) for event in events if event != "[DONE]"]
-    return "".join(choice["delta"]["content"] for item in chunks for choice in item["choices"])
+    return "".join(
+        choice["delta"]["content"] for item in chunks for choice in item["choices"]
+    )
 
 
 def refused(answer: tuple[int, str]) -> tuple[int, str, str]:
@@ -78,7 +82,9 @@ def test_a_request_that_breaks_a_limit_is_refused_with_the_reason(
 ) -> None:
     checks = [
         guardrail("WordCountGuardrail", name="short", max=5, showAssessment=True),
-        guardrail("RegexGuardrail", regex="(?i)ignore .{0,20}instructions", invert=True),
+        guardrail(
+            "RegexGuardrail", regex="(?i)ignore .{0,20}instructions", invert=True
+        ),
         guardrail("URLGuardrail", allowedHosts=["example.com"]),
     ]
     path = deployed(platform, "asks", backend, checks)
@@ -93,7 +99,8 @@ def test_a_request_that_breaks_a_limit_is_refused_with_the_reason(
     )
     assert attack == (422, "REGEX_GUARDRAIL", "REQUEST")
     assert (
-        refused(asked(platform, path, "see https://example.com@evil.test/"))[1] == "URL_GUARDRAIL"
+        refused(asked(platform, path, "see https://example.com@evil.test/"))[1]
+        == "URL_GUARDRAIL"
     )
     assert asked(platform, path, "see https://example.com/a")[0] == 200
 
@@ -122,10 +129,16 @@ def test_personal_data_reaches_the_caller_and_not_the_backend(
     assert guarded_backend.last == 'Write to "[EMAIL_0000]" and [EMAIL_0001].'
 
 
-def test_prompts_are_decorated_and_filled_from_templates(platform: Platform, backend: int) -> None:
+def test_prompts_are_decorated_and_filled_from_templates(
+    platform: Platform, backend: int
+) -> None:
     changes = [
-        guardrail("PromptTemplate", templates=[{"name": "ask", "prompt": "Explain [[what]]."}]),
-        guardrail("PromptDecorator", messages=[{"role": "system", "content": "Be brief."}]),
+        guardrail(
+            "PromptTemplate", templates=[{"name": "ask", "prompt": "Explain [[what]]."}]
+        ),
+        guardrail(
+            "PromptDecorator", messages=[{"role": "system", "content": "Be brief."}]
+        ),
     ]
     path = deployed(platform, "prompts", backend, changes)
     assert (
@@ -137,16 +150,29 @@ def test_prompts_are_decorated_and_filled_from_templates(platform: Platform, bac
     assert refused(asked(platform, path, "template://ask"))[1] == "PROMPT_TEMPLATE"
 
 
-def test_the_json_in_an_answer_fits_the_schema(platform: Platform, backend: int) -> None:
-    schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+def test_the_json_in_an_answer_fits_the_schema(
+    platform: Platform, backend: int
+) -> None:
+    schema = {
+        "type": "object",
+        "required": ["n"],
+        "properties": {"n": {"type": "integer"}},
+    }
     place = "$.choices[0].message.content"
-    checks = [guardrail("JSONSchemaGuardrail", schema=schema, jsonPath=place, showAssessment=True)]
+    checks = [
+        guardrail(
+            "JSONSchemaGuardrail", schema=schema, jsonPath=place, showAssessment=True
+        )
+    ]
     path = deployed(platform, "schema", backend, response=checks)
     for stream in (False, True):
         assert said(asked(platform, path, '{"n": 3}', stream=stream)[1]) == '{"n": 3}'
         wrong = asked(platform, path, '{"n": "3"}', stream=stream)
         assert refused(wrong) == (422, "JSON_SCHEMA_GUARDRAIL", "RESPONSE")
-        assert json.loads(wrong[1])["message"]["assessments"] == "$.n is not of type integer"
+        assert (
+            json.loads(wrong[1])["message"]["assessments"]
+            == "$.n is not of type integer"
+        )
 
 
 def test_what_cannot_be_checked_is_refused(platform: Platform, backend: int) -> None:
@@ -158,7 +184,9 @@ def test_what_cannot_be_checked_is_refused(platform: Platform, backend: int) -> 
         ("Content-Type: application/json", "Content-Encoding: gzip"),
     ):
         more = [part for header in headers for part in ("-H", header)]
-        answer = platform.request(GW, path, "--http1.1", "-X", "POST", *more, "--data", "{}")
+        answer = platform.request(
+            GW, path, "--http1.1", "-X", "POST", *more, "--data", "{}"
+        )
         assert refused((answer.status, answer.body.decode()))[2] == "REQUEST"
     twice = platform.request(
         GW,

@@ -32,7 +32,11 @@ TITLES = {
 
 
 def ask(
-    platform: Platform, host: str, accept: str | None, path: str = "/", method: str = "GET"
+    platform: Platform,
+    host: str,
+    accept: str | None,
+    path: str = "/",
+    method: str = "GET",
 ) -> Page:
     return over_https(platform.port, host)(
         method, path, b"", {} if accept is None else {"accept": accept}
@@ -60,14 +64,18 @@ def test_every_link_of_a_page_leads_somewhere(platform: Platform, host: str) -> 
     page = ask(platform, host, BROWSER)
     links = [part.partition('"')[0] for part in page.text.split('<a href="')[1:]]
     assert bool(links) is (TITLES[host] != "Gateway")
-    assert {link: ask(platform, host, BROWSER, link).status for link in links} == dict.fromkeys(
-        links, 200
-    )
+    assert {
+        link: ask(platform, host, BROWSER, link).status for link in links
+    } == dict.fromkeys(links, 200)
 
 
 @pytest.mark.parametrize("host", TITLES)
-@pytest.mark.parametrize("accept", ["application/json", "application/problem+json, */*;q=0.1"])
-def test_a_program_that_asks_for_json_gets_json(platform: Platform, host: str, accept: str) -> None:
+@pytest.mark.parametrize(
+    "accept", ["application/json", "application/problem+json, */*;q=0.1"]
+)
+def test_a_program_that_asks_for_json_gets_json(
+    platform: Platform, host: str, accept: str
+) -> None:
     answer = ask(platform, host, accept)
     assert (answer.status, answer.json()) == (404, NOT_FOUND)
 

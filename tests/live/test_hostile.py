@@ -145,7 +145,9 @@ def test_a_bad_conf_or_definition_is_refused(
         [arg for number in range(40) for arg in ("--form", f"f{number}=x")],
     ],
 )
-def test_a_bad_form_is_refused(platform: Platform, token: str, arguments: list[str]) -> None:
+def test_a_bad_form_is_refused(
+    platform: Platform, token: str, arguments: list[str]
+) -> None:
     for path in (GENERATE, DEPLOY):
         is_clear(platform.api(path, *arguments, token=token))
 
@@ -198,7 +200,9 @@ def test_wrong_methods_and_paths(platform: Platform, path: str, method: str) -> 
 def test_bad_authorization_headers_are_401(platform: Platform, header: str) -> None:
     answer = platform.api("/api/deployer/apis", "-H", header)
     assert answer.status in (400, 401)
-    assert answer.status == 400 or answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.status == 400 or answer.headers["www-authenticate"].startswith(
+        "Bearer"
+    )
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
@@ -244,7 +248,9 @@ def test_a_refusal_reaches_a_caller_that_is_still_sending(
         )
 
 
-def test_problem_json_when_asked_for(platform: Platform, token: str, files: dict[str, str]) -> None:
+def test_problem_json_when_asked_for(
+    platform: Platform, token: str, files: dict[str, str]
+) -> None:
     answer = platform.api(
         DEPLOY,
         "-H",
@@ -273,7 +279,9 @@ def test_problem_json_when_asked_for(platform: Platform, token: str, files: dict
             b"Content-Length: 6\r\n\r\nabcde"
         ),
         b"GET / HTTP/1.1\r\n\r\n",
-        b"GET /oauth2/jwks HTTP/1.1\r\nHost: idp.am.wso2.com\r\n" + b"X-A: b\r\n" * 200 + b"\r\n",
+        b"GET /oauth2/jwks HTTP/1.1\r\nHost: idp.am.wso2.com\r\n"
+        + b"X-A: b\r\n" * 200
+        + b"\r\n",
         b"GET /oauth2/" + b"x" * 70000 + b" HTTP/1.1\r\nHost: idp.am.wso2.com\r\n\r\n",
         b"\x16\x03\x01" + b"\0" * 50,
     ],

@@ -39,7 +39,9 @@ QUIET, ATTACKER = Key.make("quiet", "ES256"), Key.make("attacker")
 class Caller(threading.Thread):
     """Calls an API again and again over one connection, and counts the answers by what was sent."""
 
-    def __init__(self, platform: Platform, tokens: object, stop: threading.Event) -> None:
+    def __init__(
+        self, platform: Platform, tokens: object, stop: threading.Event
+    ) -> None:
         super().__init__(daemon=True)
         self._platform, self._tokens, self._ended = platform, tokens, stop
         self.answers: Counter[tuple[str, int]] = Counter()
@@ -51,7 +53,10 @@ class Caller(threading.Thread):
         )
         while not self._ended.is_set():
             label, token = self._tokens()  # type: ignore[operator]
-            headers = {"Host": "default.gw.wso2.com", "Authorization": f"Bearer {token}"}
+            headers = {
+                "Host": "default.gw.wso2.com",
+                "Authorization": f"Bearer {token}",
+            }
             connection.request("GET", "/echo/1.0.0/items", headers=headers)
             answer = connection.getresponse()
             answer.read()
@@ -63,9 +68,16 @@ class Rotator(threading.Thread):
     after that at the latest.
     """
 
-    def __init__(self, standin: StandIn, keys: list[Key], stop: threading.Event) -> None:
+    def __init__(
+        self, standin: StandIn, keys: list[Key], stop: threading.Event
+    ) -> None:
         super().__init__(daemon=True)
-        self.standin, self.current, self._keys, self._ended = standin, keys[0], keys, stop
+        self.standin, self.current, self._keys, self._ended = (
+            standin,
+            keys[0],
+            keys,
+            stop,
+        )
         self.withdrawn: list[tuple[float, Key]] = []
 
     def run(self) -> None:
@@ -74,7 +86,9 @@ class Rotator(threading.Thread):
                 return
             old, self.current = self.current, key
             self.standin.keys = [key.jwk()]
-            self.withdrawn = [item for item in self.withdrawn[-8:] if item[1] is not key]
+            self.withdrawn = [
+                item for item in self.withdrawn[-8:] if item[1] is not key
+            ]
             self.withdrawn.append((time.monotonic(), old))
 
 
@@ -82,7 +96,9 @@ class Rotator(threading.Thread):
 def test_hostile_issuers_under_load(tmp_path: Path, echo: int) -> None:
     stop = threading.Event()
     keys = [Key.make(f"r{number}") for number in range(12)]
-    rotating = StandIn(keys=[keys[0].jwk()], headers={"Cache-Control": "max-age=1"}).start()
+    rotating = StandIn(
+        keys=[keys[0].jwk()], headers={"Cache-Control": "max-age=1"}
+    ).start()
     rotating.discover(rotating.url)
     nasty_keys = [Key.make(f"n{number}") for number in range(len(MODES))]
     nasty = [StandIn(keys=[key.jwk()]).start() for key in nasty_keys]
@@ -92,7 +108,9 @@ def test_hostile_issuers_under_load(tmp_path: Path, echo: int) -> None:
         '[[identity.issuers]]\nname = "quiet"\nissuer = "https://quiet.example"\n'
         'public_key_file = "quiet.pem"\n'
     )
-    platform = Platform(free_port(), tmp_path / "data", ("--config", str(tmp_path / "kapi.toml")))
+    platform = Platform(
+        free_port(), tmp_path / "data", ("--config", str(tmp_path / "kapi.toml"))
+    )
     platform.start()
     try:
         assert platform.deploy(conf(port=echo), DEFINITION).status == 200
@@ -143,7 +161,9 @@ def test_hostile_issuers_under_load(tmp_path: Path, echo: int) -> None:
         "the gateway follows an issuer whose keys live for a second"
     )
     assert grown < 64 * 1024 * 1024
-    logs = "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
+    logs = "".join(
+        path.read_text() for path in (platform.data_dir / "logs").glob("*.log")
+    )
     assert "Traceback" not in logs
     assert "eyJ" not in logs
 
@@ -162,7 +182,10 @@ def _load(
     claims = {"iss": rotating.url}
     signed = {key.kid: key.token(claims) for key in keys}
     known = itertools.cycle(
-        [key.token({"iss": standin.url}) for key, standin in zip(nasty_keys, nasty, strict=True)]
+        [
+            key.token({"iss": standin.url})
+            for key, standin in zip(nasty_keys, nasty, strict=True)
+        ]
     )
     rotator = Rotator(rotating, keys, stop)
     numbers = itertools.count()
@@ -172,7 +195,11 @@ def _load(
         return "forged", ATTACKER.token({"iss": target.url}, kid=f"k{next(numbers)}")
 
     def withdrawn() -> tuple[str, str]:
-        old = [key for moment, key in list(rotator.withdrawn) if time.monotonic() - moment > 5]
+        old = [
+            key
+            for moment, key in list(rotator.withdrawn)
+            if time.monotonic() - moment > 5
+        ]
         return ("withdrawn", signed[old[-1].kid]) if old else ("quiet", quiet)
 
     sources = (

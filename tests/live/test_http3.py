@@ -28,7 +28,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Pl
     running = Platform(
         free_port(),
         tmp_path_factory.mktemp("kapi") / "data",
-        environment={"KAPI_GATEWAY__HTTP3": "true", "KAPI_GATEWAY__MAX_CONNECTIONS": str(MOST)},
+        environment={
+            "KAPI_GATEWAY__HTTP3": "true",
+            "KAPI_GATEWAY__MAX_CONNECTIONS": str(MOST),
+        },
     )
     running.start()
     authority = running.data_dir / "tls" / "ca.pem"
@@ -64,11 +67,16 @@ def test_a_token_is_issued_and_a_body_is_passed_on(platform: Platform) -> None:
         "content-type": "application/x-www-form-urlencoded",
     }
     body = b"grant_type=client_credentials"
-    issued = call(platform, "idp.am.wso2.com", "/oauth2/token", method="POST", body=body, **fields)
+    issued = call(
+        platform, "idp.am.wso2.com", "/oauth2/token", method="POST", body=body, **fields
+    )
     assert issued.status == 200
     bearer = {"authorization": f"Bearer {json.loads(issued.body)['access_token']}"}
     path = "/echo/1.0.0/files/large"
-    assert call(platform, HOST, path, method="POST", body=b"x" * 200_000, **bearer).status == 200
+    assert (
+        call(platform, HOST, path, method="POST", body=b"x" * 200_000, **bearer).status
+        == 200
+    )
 
 
 def test_responses_over_tcp_name_it(platform: Platform) -> None:

@@ -66,7 +66,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Pl
         SETTINGS.format(port=port, key=NOTIFICATION_KEY, issuer=ISSUER)
     )
     running = Platform(
-        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+        free_port(),
+        folder / "data",
+        environment={"KAPI_CONFIG": str(folder / "kapi.toml")},
     )
     running.start()
     yield running
@@ -105,7 +107,8 @@ def deploy(platform: Platform, admin: str, port: int) -> Deploy:
         endpoints: str = "",
     ) -> str:
         endpoints = (
-            endpoints or f"production: {{endpoint: {endpoint or f'http://127.0.0.1:{port}'}}}"
+            endpoints
+            or f"production: {{endpoint: {endpoint or f'http://127.0.0.1:{port}'}}}"
         )
         operations = operations or '- {target: "/*", verb: GET}'
         text = (
@@ -130,17 +133,24 @@ def bearer(**claims: object) -> str:
     )
 
 
-def test_a_service_of_a_cluster_is_found_by_its_name(deploy: Deploy, call: Call) -> None:
+def test_a_service_of_a_cluster_is_found_by_its_name(
+    deploy: Deploy, call: Call
+) -> None:
     deploy(
         "Service",
         endpoints="production: {endpoint: {name: bin, namespace: tools, port: 80, protocol: http}}",
         operations=OPEN,
     )
     seen = call("/service/1.0.0/anything/a?x=1").json()
-    assert (seen["method"], seen["headers"]["Host"]) == ("GET", "bin.tools.svc.cluster.local")
+    assert (seen["method"], seen["headers"]["Host"]) == (
+        "GET",
+        "bin.tools.svc.cluster.local",
+    )
 
 
-def test_production_and_sandbox_are_two_backends(deploy: Deploy, call: Call, port: int) -> None:
+def test_production_and_sandbox_are_two_backends(
+    deploy: Deploy, call: Call, port: int
+) -> None:
     address = f"http://127.0.0.1:{port}/anything"
     deploy(
         "Two",
@@ -172,7 +182,10 @@ def test_an_https_backend_is_checked_by_certificate_and_name(
             endpoints=f"production: {{endpoint: 'https://localhost:{secure}'}}",
             operations=OPEN,
         )
-        assert (call("/stranger/1.0.0/get").status, call("/stranger/1.0.0/get").json()["code"]) == (
+        assert (
+            call("/stranger/1.0.0/get").status,
+            call("/stranger/1.0.0/get").json()["code"],
+        ) == (
             503,
             "102503",
         )
@@ -190,17 +203,31 @@ def test_the_backend_gets_the_gateways_credentials(
     address = f"endpoint: http://127.0.0.1:{port}"
     for name, kind in (
         ("Basic", "{secretName: login, userNameKey: user, passwordKey: password}"),
-        ("Header", "{secretName: key, in: Header, apiKeyNameKey: X-Key, apiKeyValueKey: value}"),
-        ("Query", "{secretName: key, in: Query, apiKeyNameKey: key, apiKeyValueKey: value}"),
+        (
+            "Header",
+            "{secretName: key, in: Header, apiKeyNameKey: X-Key, apiKeyValueKey: value}",
+        ),
+        (
+            "Query",
+            "{secretName: key, in: Query, apiKeyNameKey: key, apiKeyValueKey: value}",
+        ),
     ):
         security = f"endpointSecurity: {{enabled: true, securityType: {kind}}}"
-        deploy(name, endpoints=f"production: {{{address}, {security}}}", operations=OPEN)
+        deploy(
+            name, endpoints=f"production: {{{address}, {security}}}", operations=OPEN
+        )
     assert call("/basic/1.0.0/basic-auth/gateway/pa:ss", "-u", "caller:x").json() == {
         "authenticated": True,
         "user": "gateway",
     }
-    assert call("/header/1.0.0/headers", "-H", "X-Key: forged").json()["headers"]["X-Key"] == "a&b"
-    assert call("/query/1.0.0/get?key=forged&a=b").json()["args"] == {"a": "b", "key": "a&b"}
+    assert (
+        call("/header/1.0.0/headers", "-H", "X-Key: forged").json()["headers"]["X-Key"]
+        == "a&b"
+    )
+    assert call("/query/1.0.0/get?key=forged&a=b").json()["args"] == {
+        "a": "b",
+        "key": "a&b",
+    }
 
 
 def test_a_token_reaches_the_backend_only_where_the_conf_says_so(
@@ -210,10 +237,15 @@ def test_a_token_reaches_the_backend_only_where_the_conf_says_so(
     deploy("Sent", "authentication: [{authType: OAuth2, sendTokenToUpstream: true}]\n")
     token = bearer()
     assert call("/stripped/1.0.0/bearer", token=token).status == 401
-    assert call("/sent/1.0.0/bearer", token=token).json() == {"authenticated": True, "token": token}
+    assert call("/sent/1.0.0/bearer", token=token).json() == {
+        "authenticated": True,
+        "token": token,
+    }
 
 
-def test_a_raw_jwt_in_its_own_header_for_one_of_the_audiences(deploy: Deploy, call: Call) -> None:
+def test_a_raw_jwt_in_its_own_header_for_one_of_the_audiences(
+    deploy: Deploy, call: Call
+) -> None:
     deploy(
         "Raw",
         (
@@ -222,12 +254,19 @@ def test_a_raw_jwt_in_its_own_header_for_one_of_the_audiences(deploy: Deploy, ca
             "audience: [a, b]}]\n"
         ),
     )
-    assert call("/raw/1.0.0/get", "-H", f"X-JWT: {bearer(aud=['x', 'b'])}").status == 200
-    assert call("/raw/1.0.0/get", "-H", f"X-JWT: {bearer(aud='x')}").json()["code"] == "900901"
+    assert (
+        call("/raw/1.0.0/get", "-H", f"X-JWT: {bearer(aud=['x', 'b'])}").status == 200
+    )
+    assert (
+        call("/raw/1.0.0/get", "-H", f"X-JWT: {bearer(aud='x')}").json()["code"]
+        == "900901"
+    )
     assert call("/raw/1.0.0/get", token=bearer(aud="a")).json()["code"] == "900902"
 
 
-def test_all_scopes_are_needed_and_an_open_operation_needs_none(deploy: Deploy, call: Call) -> None:
+def test_all_scopes_are_needed_and_an_open_operation_needs_none(
+    deploy: Deploy, call: Call
+) -> None:
     deploy(
         "Scoped",
         operations=(
@@ -254,12 +293,17 @@ def test_an_api_key_opens_until_it_is_revoked(
             "mandatory}]\n"
         ),
     )
-    made = json.loads(platform.cli("api-key", "create", "Keyed:1.0.0", *kind, "-o", "json").stdout)
+    made = json.loads(
+        platform.cli("api-key", "create", "Keyed:1.0.0", *kind, "-o", "json").stdout
+    )
     key = made["apiKey"]
     until(lambda: call("/keyed/1.0.0/get", "-H", f"apikey: {key}").status == 200)
     seen = call(f"/keyed/1.0.0/get?apikey={key}&a=b").json()
     assert (seen["args"], "Apikey" in seen["headers"]) == ({"a": "b"}, False)
-    assert call("/keyed/1.0.0/get", "-H", f"apikey: {key[:-4]}xxxx").json()["code"] == "900901"
+    assert (
+        call("/keyed/1.0.0/get", "-H", f"apikey: {key[:-4]}xxxx").json()["code"]
+        == "900901"
+    )
     platform.cli("api-key", "revoke", made["id"])
     until(lambda: call("/keyed/1.0.0/get", "-H", f"apikey: {key}").status == 401)
 
@@ -271,8 +315,15 @@ def test_a_revoked_token_is_refused_within_a_second(
     token = bearer()
     assert call("/revoked/1.0.0/get", token=token).status == 200
     path = "/api/notification/1.0.0/notify?type=TOKEN_REVOCATION"
-    headers = ("-H", f"stsAuthKey: {NOTIFICATION_KEY}", "-H", "Content-Type: application/json")
-    assert platform.api(path, *headers, "-d", json.dumps({"token": token})).status == 200
+    headers = (
+        "-H",
+        f"stsAuthKey: {NOTIFICATION_KEY}",
+        "-H",
+        "Content-Type: application/json",
+    )
+    assert (
+        platform.api(path, *headers, "-d", json.dumps({"token": token})).status == 200
+    )
     until(lambda: call("/revoked/1.0.0/get", token=token).status == 401)
     assert call("/revoked/1.0.0/get", token=bearer()).status == 200
 
@@ -285,7 +336,12 @@ def test_a_subscription_by_pattern_of_the_version_and_type_of_the_key(
         f"http://127.0.0.1:{port}}}"
     )
     for version in ("1.4.0", "2.0.0"):
-        deploy("Subscribed", "subscriptionValidation: true\n", version=version, endpoints=both)
+        deploy(
+            "Subscribed",
+            "subscriptionValidation: true\n",
+            version=version,
+            endpoints=both,
+        )
     shop, test = bearer(azp="shop"), bearer(azp="shop-test")
     assert call("/subscribed/1.4.0/get", token=shop).status == 200
     for path, host, token in (
@@ -299,9 +355,12 @@ def test_a_subscription_by_pattern_of_the_version_and_type_of_the_key(
 
 
 def test_a_limited_answer_says_how_much_is_left(deploy: Deploy, call: Call) -> None:
-    deploy("Limited", "rateLimit: {requestsPerUnit: 1000, unit: Day}\n", operations=OPEN)
+    deploy(
+        "Limited", "rateLimit: {requestsPerUnit: 1000, unit: Day}\n", operations=OPEN
+    )
     first, second = (
-        int(call("/limited/1.0.0/get").headers["x-ratelimit-remaining"]) for _ in range(2)
+        int(call("/limited/1.0.0/get").headers["x-ratelimit-remaining"])
+        for _ in range(2)
     )
     # A new day may begin between the two.
     assert second == first - 1 or second == 999
@@ -321,7 +380,9 @@ def test_versions_default_and_newest(
     for path in ("/default/2.1/x", "/default/x"):
         assert call(path).json()["url"].endswith("/anything/default/x")
     deploy("Newest", version="v1.2", endpoint=f"{address}/old", operations=OPEN)
-    newer = deploy("Newest", version="v1.10", endpoint=f"{address}/new", operations=OPEN)
+    newer = deploy(
+        "Newest", version="v1.10", endpoint=f"{address}/new", operations=OPEN
+    )
     assert call("/newest/v1/x").json()["url"].endswith("/anything/new/x")
     undeployed = platform.api(
         f"/api/deployer/1.2.0/apis/undeploy?apiId={newer}", "-X", "POST", token=admin
@@ -336,10 +397,17 @@ def test_an_environment_has_a_host_of_its_own(deploy: Deploy, call: Call) -> Non
     assert call("/development/1.0.0/get").status == 404
 
 
-def test_caching_and_other_headers_of_the_backend_pass(deploy: Deploy, call: Call) -> None:
+def test_caching_and_other_headers_of_the_backend_pass(
+    deploy: Deploy, call: Call
+) -> None:
     deploy("Cached", operations=OPEN)
     answer = call("/cached/1.0.0/cache/60")
-    assert (answer.status, answer.headers["cache-control"]) == (200, "public, max-age=60")
+    assert (answer.status, answer.headers["cache-control"]) == (
+        200,
+        "public, max-age=60",
+    )
     tagged = call("/cached/1.0.0/etag/abc", "-H", "If-None-Match: abc")
     assert (tagged.status, tagged.body, tagged.headers["etag"]) == (304, b"", "abc")
-    assert call("/cached/1.0.0/response-headers?X-Mine=a%20b").headers["x-mine"] == "a b"
+    assert (
+        call("/cached/1.0.0/response-headers?X-Mine=a%20b").headers["x-mine"] == "a b"
+    )

@@ -29,7 +29,10 @@ from interceptor_service import (
 from waiting import until
 
 HTTP = pytest.mark.parametrize("http", ["--http1.1", "--http2"])
-ERROR = {"error_message": "Internal Server Error", "error_description": "Internal Server Error"}
+ERROR = {
+    "error_message": "Internal Server Error",
+    "error_description": "Internal Server Error",
+}
 
 
 def deploy(
@@ -52,7 +55,9 @@ def deploy(
         "type": "REST",
         "endpointConfigurations": endpoints,
         "operations": operations
-        or [{"target": "/items/{id}", "verb": verb} for verb in ("GET", "POST", "HEAD")],
+        or [
+            {"target": "/items/{id}", "verb": verb} for verb in ("GET", "POST", "HEAD")
+        ],
         **fields,
     }
     answer = platform.deploy(json.dumps(data), DEFINITION)
@@ -82,7 +87,10 @@ def full(platform: Platform, echo: int, service: Service) -> str:
     flags = dict.fromkeys(
         ("headersEnabled", "bodyEnabled", "trailersEnabled", "contextEnabled"), True
     )
-    properties = [{"name": "region", "value": "eu \u00e9"}, {"name": "tier", "value": "Gold"}]
+    properties = [
+        {"name": "region", "value": "eu \u00e9"},
+        {"name": "tier", "value": "Gold"},
+    ]
     return deploy(
         platform,
         "full",
@@ -99,7 +107,11 @@ def test_a_service_sees_the_call_and_changes_it_on_both_ways(
 ) -> None:
     service.reset(
         request={
-            "headersToAdd": {"x-added": "1", "x-kapi-path": "/elsewhere", "host": "elsewhere"},
+            "headersToAdd": {
+                "x-added": "1",
+                "x-kapi-path": "/elsewhere",
+                "host": "elsewhere",
+            },
             "headersToReplace": {"x-replaced": "new"},
             "headersToRemove": ["x-removed"],
             "body": b64("changed by the interceptor"),
@@ -114,7 +126,14 @@ def test_a_service_sees_the_call_and_changes_it_on_both_ways(
     )
     call = caller(platform, full, http)
     answer = call(
-        "/items/1?a=b", "-d", "hello", "-H", "x-removed: 1", "-H", "x-replaced: old", token=token
+        "/items/1?a=b",
+        "-d",
+        "hello",
+        "-H",
+        "x-removed: 1",
+        "-H",
+        "x-replaced: old",
+        token=token,
     )
     assert (answer.status, answer.body) == (202, b"\x00\xffbytes")
     assert answer.headers["x-answer"] == "yes"
@@ -129,12 +148,18 @@ def test_a_service_sees_the_call_and_changes_it_on_both_ways(
     assert told["responseCode"] == 200
     assert told["interceptorContext"] == {"step": "one \u00e9"}
     backend = json.loads(unb64(told["responseBody"]))
-    assert (backend["path"], backend["headers"]["x-added"], backend["headers"]["x-replaced"]) == (
+    assert (
+        backend["path"],
+        backend["headers"]["x-added"],
+        backend["headers"]["x-replaced"],
+    ) == (
         "/backend/items/1?a=b",
         "1",
         "new",
     )
-    assert backend["headers"]["content-length"] == str(len("changed by the interceptor"))
+    assert backend["headers"]["content-length"] == str(
+        len("changed by the interceptor")
+    )
     assert "x-removed" not in backend["headers"]
     assert backend["headers"]["host"].startswith("127.0.0.1:")
     assert told["responseHeaders"]["content-type"] == "application/json"
@@ -149,7 +174,10 @@ def test_the_invocation_context_says_what_is_called_and_by_whom(
         ("default.sandbox.gw.wso2.com", "SANDBOX"),
     ):
         service.reset()
-        assert caller(platform, full, http)("/items/7?q=1", token=token, host=host).status == 200
+        assert (
+            caller(platform, full, http)("/items/7?q=1", token=token, host=host).status
+            == 200
+        )
         context = service.last(REQUEST)["invocationContext"]
         assert context == service.last(RESPONSE)["invocationContext"]
         names = context.pop("prodClusterName"), context.pop("sandClusterName")
@@ -170,7 +198,11 @@ def test_the_invocation_context_says_what_is_called_and_by_whom(
             "pathTemplate": "/items/{id}",
             "apiProperties": "{'region':'eu \u00e9','tier':'Gold'}",
             "environment": "",
-            "authenticationContext": {"tokenType": "JWT", "token": token, "keyType": kind},
+            "authenticationContext": {
+                "tokenType": "JWT",
+                "token": token,
+                "keyType": kind,
+            },
         }
 
 
@@ -188,7 +220,11 @@ def test_a_service_may_answer_itself(
         }
     )
     answer = call("/items/1", token=token)
-    assert (answer.status, answer.body, answer.headers["content-type"]) == (403, b"no", "text/x")
+    assert (answer.status, answer.body, answer.headers["content-type"]) == (
+        403,
+        b"no",
+        "text/x",
+    )
     assert [path for path, _ in service.asked] == [REQUEST]
     service.reset(request={"directRespond": True, "body": b64("yes")})
     assert call("/items/1", token=token).status == 200
@@ -207,7 +243,9 @@ def test_without_a_token_no_service_is_asked(
 def test_a_head_request_keeps_its_empty_body(
     platform: Platform, full: str, service: Service, token: str
 ) -> None:
-    service.reset(response={"body": b64("longer than nothing"), "headersToAdd": {"x-seen": "1"}})
+    service.reset(
+        response={"body": b64("longer than nothing"), "headersToAdd": {"x-seen": "1"}}
+    )
     answer = caller(platform, full)("/items/1", "-I", token=token)
     assert (answer.status, answer.headers["x-seen"], answer.body) == (200, "1", b"")
 
@@ -270,11 +308,15 @@ def test_no_content_changes_nothing(
 def test_a_service_that_is_down_gives_a_clean_500_and_leaks_nothing(
     platform: Platform, echo: int, token: str, http: str
 ) -> None:
-    down = policy("Interceptor", backendUrl=f"http://127.0.0.1:{free_port()}", headersEnabled=True)
+    down = policy(
+        "Interceptor", backendUrl=f"http://127.0.0.1:{free_port()}", headersEnabled=True
+    )
     way_in = deploy(platform, "down-in", echo, apiPolicies={"request": [down]})
     way_out = deploy(platform, "down-out", echo, apiPolicies={"response": [down]})
     for base in (way_in, way_out):
-        answer = caller(platform, base, http)("/items/1", "-H", "x-secret: s", token=token)
+        answer = caller(platform, base, http)(
+            "/items/1", "-H", "x-secret: s", token=token
+        )
         assert (answer.status, answer.json()) == (500, ERROR | {"code": "103500"})
         assert answer.headers["content-type"].startswith("application/json")
 
@@ -282,13 +324,20 @@ def test_a_service_that_is_down_gives_a_clean_500_and_leaks_nothing(
 def test_a_slow_service_holds_up_its_own_api_only(
     platform: Platform, echo: int, service: Service, token: str
 ) -> None:
-    item = policy("Interceptor", backendUrl=f"http://127.0.0.1:{service.port}", headersEnabled=True)
+    item = policy(
+        "Interceptor",
+        backendUrl=f"http://127.0.0.1:{service.port}",
+        headersEnabled=True,
+    )
     slow = deploy(platform, "slow", echo, apiPolicies={"request": [item]})
     quick = deploy(platform, "quick", echo)
     service.reset()
     service.answering.clear()
     with ThreadPoolExecutor(8) as pool:
-        waiting = [pool.submit(caller(platform, slow), "/items/1", token=token) for _ in range(8)]
+        waiting = [
+            pool.submit(caller(platform, slow), "/items/1", token=token)
+            for _ in range(8)
+        ]
         try:
             until(lambda: service.asked)
             assert caller(platform, quick)("/items/1", token=token).status == 200
@@ -301,7 +350,11 @@ def test_a_slow_service_holds_up_its_own_api_only(
 def test_a_service_that_does_not_answer_gives_a_clean_500(
     slow_platform: Platform, echo: int, service: Service
 ) -> None:
-    item = policy("Interceptor", backendUrl=f"http://127.0.0.1:{service.port}", headersEnabled=True)
+    item = policy(
+        "Interceptor",
+        backendUrl=f"http://127.0.0.1:{service.port}",
+        headersEnabled=True,
+    )
     base = deploy(slow_platform, "slow", echo, apiPolicies={"request": [item]})
     service.reset()
     service.answering.clear()
@@ -326,10 +379,14 @@ def test_a_body_beyond_the_limit_is_refused(
 def test_a_body_answer_without_bodyenabled_is_an_error(
     platform: Platform, echo: int, service: Service, token: str
 ) -> None:
-    base = deploy(platform, "headers-only", echo, apiPolicies=both(service, headersEnabled=True))
+    base = deploy(
+        platform, "headers-only", echo, apiPolicies=both(service, headersEnabled=True)
+    )
     call = caller(platform, base)
     service.reset(request={"headersToAdd": {"x-one": "1"}})
-    assert call("/items/1", "-d", "hello", token=token).json()["headers"]["x-one"] == "1"
+    assert (
+        call("/items/1", "-d", "hello", token=token).json()["headers"]["x-one"] == "1"
+    )
     assert set(service.last(REQUEST)) == {"requestHeaders"}
     assert set(service.last(RESPONSE)) == {"responseCode", "responseHeaders"}
     service.reset(request={"body": b64("x")})
@@ -388,7 +445,9 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def slow_platform(tmp_path_factory: pytest.TempPathFactory, secure: Service) -> Iterator[Platform]:
+def slow_platform(
+    tmp_path_factory: pytest.TempPathFactory, secure: Service
+) -> Iterator[Platform]:
     """Short patience, a named certificate, mapped hosts."""
     folder = tmp_path_factory.mktemp("enforcer")
     (folder / "ca.pem").write_text(secure.authority)
@@ -399,7 +458,9 @@ def slow_platform(tmp_path_factory: pytest.TempPathFactory, secure: Service) -> 
         f'[[secrets.values]]\nname = "interceptor"\nkey = "ca.crt"\nvalue_file = "ca.pem"\n'
     )
     platform = Platform(
-        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+        free_port(),
+        folder / "data",
+        environment={"KAPI_CONFIG": str(folder / "kapi.toml")},
     )
     platform.start()
     yield platform
@@ -412,7 +473,11 @@ def slow_platform(tmp_path_factory: pytest.TempPathFactory, secure: Service) -> 
 def test_tls_to_the_service_is_verified(
     slow_platform: Platform, secure: Service, echo: int
 ) -> None:
-    trusted = {"tlsSecretName": "interceptor", "tlsSecretKey": "ca.crt", "headersEnabled": True}
+    trusted = {
+        "tlsSecretName": "interceptor",
+        "tlsSecretKey": "ca.crt",
+        "headersEnabled": True,
+    }
     cases = {
         "named": ("https://interceptor.test", trusted, 200),
         "system": ("https://interceptor.test", {"headersEnabled": True}, 500),
@@ -452,7 +517,12 @@ def test_tls_to_the_service_is_verified(
 
 @HTTP
 def test_a_service_may_send_the_call_to_the_other_endpoint(
-    platform: Platform, echo: int, other_echo: int, service: Service, token: str, http: str
+    platform: Platform,
+    echo: int,
+    other_echo: int,
+    service: Service,
+    token: str,
+    http: str,
 ) -> None:
     base = deploy(
         platform,
@@ -463,11 +533,17 @@ def test_a_service_may_send_the_call_to_the_other_endpoint(
     )
     call = caller(platform, base, http)
     service.reset()
-    assert call("/items/1", "-H", "x-kapi-endpoint: sandbox", token=token).json()["port"] == echo
+    assert (
+        call("/items/1", "-H", "x-kapi-endpoint: sandbox", token=token).json()["port"]
+        == echo
+    )
     context = service.last(REQUEST)["invocationContext"]
     for name in ("sandbox", context["sandClusterName"]):
         service.reset(
-            request={"dynamicEndpoint": {"endpointName": name}, "headersToAdd": {"x-more": "1"}}
+            request={
+                "dynamicEndpoint": {"endpointName": name},
+                "headersToAdd": {"x-more": "1"},
+            }
         )
         seen = call("/items/1", token=token).json()
         assert (seen["port"], seen["path"], seen["headers"]["x-more"]) == (
@@ -507,19 +583,31 @@ def test_trailers_are_shown_and_changed(
     def post(trailers: dict[str, str]) -> bytes:
         headers = {"authorization": f"Bearer {token}"}
         return post_with_trailers(
-            platform.port, "default.gw.wso2.com", f"{full}/items/1", headers, b"hello", trailers
+            platform.port,
+            "default.gw.wso2.com",
+            f"{full}/items/1",
+            headers,
+            b"hello",
+            trailers,
         )
 
-    service.reset(request={"trailersToAdd": {"x-late": "more"}, "trailersToRemove": ["x-gone"]})
+    service.reset(
+        request={"trailersToAdd": {"x-late": "more"}, "trailersToRemove": ["x-gone"]}
+    )
     assert json.loads(post({"x-checksum": "abc", "x-gone": "1"}))["method"] == "POST"
-    assert service.last(REQUEST)["requestTrailers"] == {"x-checksum": "abc", "x-gone": "1"}
+    assert service.last(REQUEST)["requestTrailers"] == {
+        "x-checksum": "abc",
+        "x-gone": "1",
+    }
     assert unb64(service.last(REQUEST)["requestBody"]) == b"hello"
 
 
 def test_trailers_in_an_answer_need_trailersenabled(
     platform: Platform, echo: int, service: Service, token: str
 ) -> None:
-    base = deploy(platform, "no-trailers", echo, apiPolicies=both(service, headersEnabled=True))
+    base = deploy(
+        platform, "no-trailers", echo, apiPolicies=both(service, headersEnabled=True)
+    )
     service.reset(request={"trailersToAdd": {"x-late": "more"}})
     assert caller(platform, base)("/items/1", token=token).json()["code"] == "103501"
 
@@ -529,7 +617,9 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(context=st.dictionaries(TEXTS, TEXTS, max_size=6), body=st.binary(max_size=300))
 def test_any_text_and_any_bytes_come_through(
@@ -541,7 +631,8 @@ def test_any_text_and_any_bytes_come_through(
     body: bytes,
 ) -> None:
     service.reset(
-        request={"interceptorContext": context, "body": b64(body)}, response={"body": b64(body)}
+        request={"interceptorContext": context, "body": b64(body)},
+        response={"body": b64(body)},
     )
     answer = caller(platform, full)("/items/1", "-d", "x", token=token)
     assert (answer.status, answer.body) == (200, body)
@@ -550,7 +641,9 @@ def test_any_text_and_any_bytes_come_through(
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4)
+    ),
 )
 FIELDS = (
     "directRespond",
@@ -566,7 +659,9 @@ FIELDS = (
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(answer=st.dictionaries(st.sampled_from(FIELDS), JSON, min_size=1, max_size=4))
 def test_any_json_as_an_answer_is_taken_or_is_a_clean_500(
@@ -574,5 +669,9 @@ def test_any_json_as_an_answer_is_taken_or_is_a_clean_500(
 ) -> None:
     service.reset(request=answer)
     got = caller(platform, full)("/items/1", token=token)
-    direct = answer.get("directRespond") is True and got.status == answer.get("responseCode")
-    assert direct or got.status < 500 or got.json() == ERROR | {"code": "103501"}, got.body
+    direct = answer.get("directRespond") is True and got.status == answer.get(
+        "responseCode"
+    )
+    assert direct or got.status < 500 or got.json() == ERROR | {"code": "103501"}, (
+        got.body
+    )

@@ -45,7 +45,10 @@ class World:
         self.connection.request(
             "GET",
             path,
-            headers={"Host": f"{host}:{self.platform.port}", "Authorization": f"Bearer {token}"},
+            headers={
+                "Host": f"{host}:{self.platform.port}",
+                "Authorization": f"Bearer {token}",
+            },
         )
         answer = self.connection.getresponse()
         return Answer(answer.status, dict(answer.getheaders()), answer.read())
@@ -53,7 +56,9 @@ class World:
     def walk(self, vendor: Vendor, token: str) -> list[dict[str, str]]:
         """What `kapi issuer test` shows."""
         body = ("--data-binary", json.dumps({"token": token}))
-        answer = self.platform.api(f"/api/issuers/{vendor.preset}/test", *body, token=self.operator)
+        answer = self.platform.api(
+            f"/api/issuers/{vendor.preset}/test", *body, token=self.operator
+        )
         steps: list[dict[str, str]] = answer.json()["steps"]
         return steps
 
@@ -67,11 +72,15 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     standin = StandIn(hosts=hosts, jwks_paths=set()).start()
     for vendor in VENDORS:
         parts = urlsplit(vendor.keys)
-        standin.documents[f"{parts.netloc}{parts.path}"] = {"keys": [key_of(vendor.preset).jwk()]}
+        standin.documents[f"{parts.netloc}{parts.path}"] = {
+            "keys": [key_of(vendor.preset).jwk()]
+        }
     folder = tmp_path_factory.mktemp("kapi")
     names = "".join(f'"{host}" = "127.0.0.1:{standin.port}"\n' for host in hosts)
     (folder / "kapi.toml").write_text(f"[gateway.hosts]\n{names}")
-    platform = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")))
+    platform = Platform(
+        free_port(), folder / "data", ("--config", str(folder / "kapi.toml"))
+    )
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
     for vendor in VENDORS:
@@ -86,7 +95,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     yield World(platform, standin, platform.token("kapi:issuers"), connection)
     platform.stop()
     standin.stop()
-    logs = "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
+    logs = "".join(
+        path.read_text() for path in (platform.data_dir / "logs").glob("*.log")
+    )
     assert "Traceback" not in logs
     assert "eyJ" not in logs, "a token is in a log"
 
@@ -95,7 +106,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
 def test_a_token_of_this_provider_is_accepted_wherever_ours_is(
     world: World, vendor: Vendor
 ) -> None:
-    token = key_of(vendor.preset).token({"iss": vendor.issuer, **vendor.claims}, **vendor.header)
+    token = key_of(vendor.preset).token(
+        {"iss": vendor.issuer, **vendor.claims}, **vendor.header
+    )
     assert world.call(token).status == 200
     assert world.call(token, "/items/1").status == (200 if vendor.scoped else 403)
     answer = world.deploys(token)
@@ -123,9 +136,22 @@ def test_claims_that_auth0_names_by_uris(world: World) -> None:
         "--claim",
         f"{organization}=organization",
     )
-    add = ("issuer", "add", "auth0", "--replace", *vendor.arguments, "--ca", str(world.standin.ca))
+    add = (
+        "issuer",
+        "add",
+        "auth0",
+        "--replace",
+        *vendor.arguments,
+        "--ca",
+        str(world.standin.ca),
+    )
     assert world.platform.cli(*add, *options).returncode == 0
-    claims = {"iss": vendor.issuer, **vendor.claims, tenant: "t-1", organization: "acme"}
+    claims = {
+        "iss": vendor.issuer,
+        **vendor.claims,
+        tenant: "t-1",
+        organization: "acme",
+    }
     token = key_of("auth0").token(
         {**claims, roles: ["items:read", "apk:api_create"]}, **vendor.header
     )
@@ -153,7 +179,9 @@ CASES = [(vendor, label) for vendor in VENDORS for label in vendor.mistakes]
 
 
 @pytest.mark.parametrize(
-    ("vendor", "label"), CASES, ids=[f"{vendor.preset}: {label}" for vendor, label in CASES]
+    ("vendor", "label"),
+    CASES,
+    ids=[f"{vendor.preset}: {label}" for vendor, label in CASES],
 )
 def test_a_typical_mistake_is_refused(world: World, vendor: Vendor, label: str) -> None:
     change = vendor.mistakes[label]
@@ -191,14 +219,18 @@ def test_who_cannot_sign_gets_nowhere(world: World, vendor: Vendor) -> None:
     key = key_of(vendor.preset)
     claims = {"iss": vendor.issuer, **vendor.claims}
     tokens = attacks(
-        key.token(claims, **vendor.header), key.jwk(), f"https://localhost:{world.standin.port}"
+        key.token(claims, **vendor.header),
+        key.jwk(),
+        f"https://localhost:{world.standin.port}",
     )
     asked = len(world.standin.requests)
     for label, token in tokens.items():
         for answer in (world.call(token), world.deploys(token)):
             assert (answer.status, str(answer.json()["code"])) == (401, "900901"), label
     assert [
-        path for _, path, _ in world.standin.requests[asked:] if path in {"/jwks", "/x.pem"}
+        path
+        for _, path, _ in world.standin.requests[asked:]
+        if path in {"/jwks", "/x.pem"}
     ] == []
 
 

@@ -46,7 +46,10 @@ class World:
         }
 
     def call(
-        self, token: str, host: str = "default.gw.wso2.com", path: str = "/echo/1.0.0/items"
+        self,
+        token: str,
+        host: str = "default.gw.wso2.com",
+        path: str = "/echo/1.0.0/items",
     ) -> Answer:
         return self.platform.request(host, path, "-H", f"Authorization: Bearer {token}")
 
@@ -77,11 +80,18 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
         'public_key_file = "static.pem"\n'
         'claim_mappings = {tenant = "x-tenant", "address.country" = "x-country"}\n'
     )
-    platform = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")))
+    platform = Platform(
+        free_port(), folder / "data", ("--config", str(folder / "kapi.toml"))
+    )
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
     assert standin.ca is not None
-    claims = ("--claim", "org_id=organization", "--organization-name", "org_Acme_1=acme")
+    claims = (
+        "--claim",
+        "org_id=organization",
+        "--organization-name",
+        "org_Acme_1=acme",
+    )
     platform.cli(
         "issuer",
         "add",
@@ -98,7 +108,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     yield World(platform, standin, echo)
     platform.stop()
     standin.stop()
-    logs = "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
+    logs = "".join(
+        path.read_text() for path in (platform.data_dir / "logs").glob("*.log")
+    )
     assert "Traceback" not in logs
     assert "eyJ" not in logs, "a token is in a log"
 
@@ -128,7 +140,9 @@ def test_the_system_apis_look_for_new_keys_too(fresh: World) -> None:
     new = B.token(fresh.claims())
     time.sleep(1.0)
     fresh.standin.keys = [A.jwk(), B.jwk()]
-    until(lambda: fresh.platform.api("/api/deployer/1.2.0/apis", token=new).status == 200)
+    until(
+        lambda: fresh.platform.api("/api/deployer/1.2.0/apis", token=new).status == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,15 +158,22 @@ def test_the_system_apis_look_for_new_keys_too(fresh: World) -> None:
         "redirect https://127.0.0.1:1/x",
     ],
 )
-def test_an_issuer_that_misbehaves_breaks_nothing_that_works(fresh: World, mode: str) -> None:
+def test_an_issuer_that_misbehaves_breaks_nothing_that_works(
+    fresh: World, mode: str
+) -> None:
     """Random key ids make it be asked again; neither its own tokens of known keys nor those of
     others notice.
     """
     fresh.standin.mode = mode
-    good, other = A.token(fresh.claims()), STATIC.token({"iss": "https://static.example"}, kid=...)
+    good, other = (
+        A.token(fresh.claims()),
+        STATIC.token({"iss": "https://static.example"}, kid=...),
+    )
     for number in range(10):
         assert (
-            fresh.call(Key(f"random-{number}", "RS256", B.private).token(fresh.claims())).status
+            fresh.call(
+                Key(f"random-{number}", "RS256", B.private).token(fresh.claims())
+            ).status
             == 401
         )
         assert fresh.call(good).status == 200
@@ -162,7 +183,12 @@ def test_an_issuer_that_misbehaves_breaks_nothing_that_works(fresh: World, mode:
 def test_random_key_ids_cost_the_issuer_one_request_per_cool_down(fresh: World) -> None:
     before, begun = fresh.standin.fetched(), time.monotonic()
     for number in range(60):
-        assert fresh.call(Key(f"x{number}", "RS256", B.private).token(fresh.claims())).status == 401
+        assert (
+            fresh.call(
+                Key(f"x{number}", "RS256", B.private).token(fresh.claims())
+            ).status
+            == 401
+        )
     assert fresh.standin.fetched() - before <= (time.monotonic() - begun) / 1.0 + 2
 
 
@@ -177,10 +203,15 @@ def test_the_claim_decides_whose_api_it_becomes_and_organizations_see_their_own(
     )
     assert deployed.status == 200, deployed.body
     assert (
-        fresh.call(A.token(fresh.claims()), "acme.gw.wso2.com", "/acme/1.0.0/items").status == 200
+        fresh.call(
+            A.token(fresh.claims()), "acme.gw.wso2.com", "/acme/1.0.0/items"
+        ).status
+        == 200
     )
     assert (
-        fresh.call(A.token(fresh.claims()), "default.gw.wso2.com", "/acme/1.0.0/items").status
+        fresh.call(
+            A.token(fresh.claims()), "default.gw.wso2.com", "/acme/1.0.0/items"
+        ).status
         == 404
     )
     listed = fresh.platform.api("/api/deployer/1.2.0/apis", token=mine).json()["apis"]
@@ -194,7 +225,9 @@ def test_the_claim_decides_whose_api_it_becomes_and_organizations_see_their_own(
     for other in others:
         assert "Acme" not in [
             api["name"]
-            for api in fresh.platform.api("/api/deployer/1.2.0/apis", token=other).json()["apis"]
+            for api in fresh.platform.api(
+                "/api/deployer/1.2.0/apis", token=other
+            ).json()["apis"]
         ]
         assert fresh.platform.api(undeploy, "-X", "POST", token=other).status == 404
     assert fresh.platform.api(undeploy, "-X", "POST", token=mine).status == 202
@@ -203,7 +236,9 @@ def test_the_claim_decides_whose_api_it_becomes_and_organizations_see_their_own(
 @pytest.mark.parametrize(
     "value", ["org_Unknown", "Acme", "a.b", "", "-", ["acme"], 7, {"a": 1}, "a" * 64]
 )
-def test_an_organization_that_cannot_be_one_gets_no_api(fresh: World, value: Any) -> None:
+def test_an_organization_that_cannot_be_one_gets_no_api(
+    fresh: World, value: Any
+) -> None:
     answer = fresh.platform.api(
         "/api/deployer/1.2.0/apis", token=A.token(fresh.claims(org_id=value))
     )
@@ -213,7 +248,9 @@ def test_an_organization_that_cannot_be_one_gets_no_api(fresh: World, value: Any
         assert "organizations" in answer.json()["hint"]
 
 
-def test_hosts_of_organizations_and_environments_have_certificates(fresh: World) -> None:
+def test_hosts_of_organizations_and_environments_have_certificates(
+    fresh: World,
+) -> None:
     """A client that verifies, with the development CA and nothing else."""
     ca = fresh.platform.cli("ca").stdout.strip()
     for host in (
@@ -253,7 +290,9 @@ def test_an_issuer_of_one_organization_is_trusted_there_only(fresh: World) -> No
         "organization": "acme",
     }
     assert fresh.api("POST", "", body).status == 201
-    token = key.token({"iss": "https://only.example", "scope": "apk:api_create"}, kid=...)
+    token = key.token(
+        {"iss": "https://only.example", "scope": "apk:api_create"}, kid=...
+    )
     assert fresh.call(token).status == 401
     assert fresh.platform.api("/api/deployer/1.2.0/apis", token=token).status == 401
     deployed = fresh.platform.deploy(
@@ -265,18 +304,25 @@ def test_an_issuer_of_one_organization_is_trusted_there_only(fresh: World) -> No
     assert fresh.call(token, "acme.gw.wso2.com", "/own/1.0.0/items").status == 200
     # For the system APIs alone it is the other way round.
     assert (
-        fresh.api("PUT", "/only", {**body, "organization": "apk-system"} | {"name": "only"}).status
+        fresh.api(
+            "PUT", "/only", {**body, "organization": "apk-system"} | {"name": "only"}
+        ).status
         == 200
     )
     assert fresh.platform.api("/api/deployer/1.2.0/apis", token=token).status == 200
-    until(lambda: fresh.call(token, "acme.gw.wso2.com", "/own/1.0.0/items").status == 401)
+    until(
+        lambda: fresh.call(token, "acme.gw.wso2.com", "/own/1.0.0/items").status == 401
+    )
     assert fresh.api("DELETE", "/only").status == 204
     assert fresh.platform.api("/api/deployer/1.2.0/apis", token=token).status == 401
 
 
-def test_claims_go_to_the_backend_as_headers_and_nobody_else_can_set_them(fresh: World) -> None:
+def test_claims_go_to_the_backend_as_headers_and_nobody_else_can_set_them(
+    fresh: World,
+) -> None:
     token = STATIC.token(
-        {"iss": "https://static.example", "tenant": "t1", "address": {"country": "SI"}}, kid=...
+        {"iss": "https://static.example", "tenant": "t1", "address": {"country": "SI"}},
+        kid=...,
     )
     seen = fresh.platform.request(
         "default.gw.wso2.com",
@@ -325,8 +371,13 @@ def test_the_api_speaks_apks_token_issuer_and_names_every_mistake(fresh: World) 
     assert made.status == 201, made.body
     assert made.json()["scopesClaims"] == ["permissions"]
     assert fresh.api("POST", "", issuer).status == 409
-    assert fresh.api("GET", "/apk-shape").json()["claimMappings"] == issuer["claimMappings"]
-    changed = fresh.api("PATCH", "/apk-shape", {"audiences": ["orders"], "consumerKeyClaim": None})
+    assert (
+        fresh.api("GET", "/apk-shape").json()["claimMappings"]
+        == issuer["claimMappings"]
+    )
+    changed = fresh.api(
+        "PATCH", "/apk-shape", {"audiences": ["orders"], "consumerKeyClaim": None}
+    )
     assert (changed.status, changed.json()["audiences"]) == (200, ["orders"])
     assert changed.json()["consumerKeyClaim"] is None
     assert changed.json()["claimMappings"] == issuer["claimMappings"]
@@ -380,7 +431,9 @@ def test_a_body_that_is_no_issuer(fresh: World, body: str) -> None:
 
 def test_who_may_change_issuers(fresh: World) -> None:
     assert fresh.platform.api("/api/issuers").status == 401
-    assert fresh.api("GET", "", token=fresh.platform.token("apk:api_create")).status == 403
+    assert (
+        fresh.api("GET", "", token=fresh.platform.token("apk:api_create")).status == 403
+    )
     of_acme = A.token(fresh.claims(org_id="acme"))
     assert fresh.api("GET", "", token=of_acme).json()["issuers"] == []
     assert fresh.api("GET", "/main", token=of_acme).status == 404
@@ -395,11 +448,18 @@ def test_who_may_change_issuers(fresh: World) -> None:
         ).status
         == 403
     )
-    own = {"name": "y", "issuer": "https://y.example", "publicKey": key, "organization": "acme"}
+    own = {
+        "name": "y",
+        "issuer": "https://y.example",
+        "publicKey": key,
+        "organization": "acme",
+    }
     assert fresh.api("POST", "", own, token=of_acme).status == 201
     stolen = fresh.api("PATCH", "/y", {"organization": "*"}, token=of_acme)
     assert (stolen.status, stolen.json()["code"]) == (403, 900964)
-    assert fresh.api("PATCH", "/main", {"audiences": ["x"]}, token=of_acme).status == 404
+    assert (
+        fresh.api("PATCH", "/main", {"audiences": ["x"]}, token=of_acme).status == 404
+    )
     assert fresh.api("DELETE", "/y", token=of_acme).status == 204
 
 
@@ -411,9 +471,16 @@ def test_issuers_of_the_settings_stay_as_they_are_and_nobody_speaks_for_another(
         in fresh.platform.cli("issuer", "remove", "static", check=False).stderr
     )
     key = Key.make("k").pem()
-    for issuer in ("https://static.example", fresh.issuer, "https://idp.am.wso2.com/token"):
+    for issuer in (
+        "https://static.example",
+        fresh.issuer,
+        "https://idp.am.wso2.com/token",
+    ):
         assert (
-            fresh.api("POST", "", {"name": "z", "issuer": issuer, "publicKey": key}).status == 409
+            fresh.api(
+                "POST", "", {"name": "z", "issuer": issuer, "publicKey": key}
+            ).status
+            == 409
         )
 
 
@@ -443,9 +510,13 @@ def test_what_happens_is_counted_and_logged(fresh: World) -> None:
         "signature": Key("a", "RS256", B.private).token(fresh.claims()),
     }
     for reason, token in refused.items():
-        until(lambda token=token, reason=reason: is_counted(token, reason), told=metrics)
+        until(
+            lambda token=token, reason=reason: is_counted(token, reason), told=metrics
+        )
     assert 'kapi_issuer_keys{issuer="main"}' in metrics()
-    over_https = fresh.platform.api("/api/metrics", token=fresh.platform.token("kapi:metrics"))
+    over_https = fresh.platform.api(
+        "/api/metrics", token=fresh.platform.token("kapi:metrics")
+    )
     assert "kapi_issuer_fetch_failures_total" in over_https.body.decode()
     assert fresh.platform.api("/api/metrics").status == 401
     assert fresh.platform.request("api.am.wso2.com", "/metrics").status == 404
@@ -462,7 +533,10 @@ def test_the_test_command_explains(fresh: World) -> None:
     assert "FAIL" not in good.stdout
     assert "ok    organization  acme" in good.stdout
     for token, words in (
-        (A.token(fresh.claims(iss=fresh.issuer + "/")), "They differ in a slash or in case only"),
+        (
+            A.token(fresh.claims(iss=fresh.issuer + "/")),
+            "They differ in a slash or in case only",
+        ),
         ("opaque-token", "it is not a JWT"),
         ("a.b.c.d.e", "it is encrypted"),
         (A.token(fresh.claims(exp=1)), "the token is expired"),
@@ -487,7 +561,9 @@ def test_declared_issuers_and_their_keys_outlive_a_restart_while_the_issuer_is_a
 
 def test_faulty_settings_are_refused_at_the_start_all_at_once(world: World) -> None:
     path = world.platform.data_dir.parent / "faulty.toml"
-    path.write_text('[[identity.issuers]]\nname = "a"\npreset = "auth0"\nalgorithms = ["HS256"]\n')
+    path.write_text(
+        '[[identity.issuers]]\nname = "a"\npreset = "auth0"\nalgorithms = ["HS256"]\n'
+    )
     done = world.platform.cli(
         "up",
         "--config",

@@ -24,13 +24,17 @@ PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Platform]:
     running = Platform(
-        free_port(), tmp_path_factory.mktemp("kapi") / "data", arguments=("--workers", "2")
+        free_port(),
+        tmp_path_factory.mktemp("kapi") / "data",
+        arguments=("--workers", "2"),
     )
     running.start()
     assert running.deploy(conf(port=echo), DEFINITION).status == 200
     yield running
     running.stop()
-    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    logs = "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
     assert "Traceback" not in logs
     assert "PRIVATE KEY" not in logs
 
@@ -51,11 +55,14 @@ class Caller:
                 host, self._port, context=self._context, timeout=20
             )
             connection.sock = self._context.wrap_socket(
-                socket.create_connection(("127.0.0.1", self._port)), server_hostname=host
+                socket.create_connection(("127.0.0.1", self._port)),
+                server_hostname=host,
             )
             self._open[host] = connection
         connection = self._open[host]
-        connection.request(method, path, body, {"Host": f"{host}:{self._port}", **headers})
+        connection.request(
+            method, path, body, {"Host": f"{host}:{self._port}", **headers}
+        )
         answer = connection.getresponse()
         return answer.status, answer.read()
 
@@ -64,23 +71,37 @@ class Caller:
             connection.close()
 
 
-FORM = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Basic {BASIC}"}
+FORM = {
+    "Content-Type": "application/x-www-form-urlencoded",
+    "Authorization": f"Basic {BASIC}",
+}
 
 
 def kid_of(token: str) -> str:
-    return json.loads(base64.urlsafe_b64decode(token.split(".", maxsplit=1)[0] + "=="))["kid"]
+    return json.loads(base64.urlsafe_b64decode(token.split(".", maxsplit=1)[0] + "=="))[
+        "kid"
+    ]
 
 
 def faults_of(caller: Caller) -> tuple[str, list[str]]:
     """A fresh token in every place that verifies: its kid, and who refused it."""
     _, body = caller.call(
-        IDP, "POST", "/oauth2/token", "grant_type=client_credentials&scope=apk%3Aapi_create", **FORM
+        IDP,
+        "POST",
+        "/oauth2/token",
+        "grant_type=client_credentials&scope=apk%3Aapi_create",
+        **FORM,
     )
     token = json.loads(body)["access_token"]
     keys = json.loads(caller.call(IDP, "GET", "/oauth2/jwks")[1])["keys"]
     faults = [] if kid_of(token) in {key["kid"] for key in keys} else ["jwks"]
-    faults += ["private"] if PRIVATE & {member for key in keys for member in key} else []
-    for host, path in ((GATEWAY, "/echo/1.0.0/items"), (API, "/api/deployer/1.2.0/apis")):
+    faults += (
+        ["private"] if PRIVATE & {member for key in keys for member in key} else []
+    )
+    for host, path in (
+        (GATEWAY, "/echo/1.0.0/items"),
+        (API, "/api/deployer/1.2.0/apis"),
+    ):
         status, answer = caller.call(host, "GET", path, Authorization=f"Bearer {token}")
         faults += [f"{host} {status} {answer[:200]!r}"] if status != 200 else []
     return kid_of(token), faults
@@ -118,7 +139,9 @@ def test_rotation_under_load_never_fails_a_fresh_token(platform: Platform) -> No
     }
     assert states["gateway_certificate_alias"] == "retired"
     assert [
-        kid for kid, state in states.items() if state == "active" and kid.startswith("rs256")
+        kid
+        for kid, state in states.items()
+        if state == "active" and kid.startswith("rs256")
     ] == rotated[-1:]
 
 
@@ -140,7 +163,9 @@ def test_a_token_of_a_retired_key_stays_good_and_one_of_a_compromised_key_does_n
     eventually(platform, old, 200)
     platform.cli("key", "rotate", "--emergency")
     eventually(platform, old, 401)
-    refused = platform.request(GATEWAY, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {old}")
+    refused = platform.request(
+        GATEWAY, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {old}"
+    )
     assert (refused.status, refused.json()["code"]) == (401, "900901")
     assert platform.api("/api/deployer/1.2.0/apis", token=old).status == 401
     # A worker that has not noticed yet may sign once more with the key that is refused; the next
@@ -155,10 +180,14 @@ def test_a_token_of_a_retired_key_stays_good_and_one_of_a_compromised_key_does_n
 def test_steps_by_command_and_what_is_refused(platform: Platform) -> None:
     kid = platform.cli("key", "stage", "--algorithm", "ES384").stdout.strip()
     platform.cli("key", "activate", kid)
-    assert kid in {key["kid"] for key in platform.request(IDP, "/oauth2/jwks").json()["keys"]}
+    assert kid in {
+        key["kid"] for key in platform.request(IDP, "/oauth2/jwks").json()["keys"]
+    }
     assert platform.cli("key", "retire", kid, check=False).returncode == 1
     assert platform.cli("key", "activate", "nobody", check=False).returncode == 5
-    assert platform.cli("key", "stage", "--algorithm", "none", check=False).returncode == 3
+    assert (
+        platform.cli("key", "stage", "--algorithm", "none", check=False).returncode == 3
+    )
     awaited(
         lambda: platform.request(IDP, "/.well-known/openid-configuration").json(),
         lambda document: "ES384" in document["id_token_signing_alg_values_supported"],
@@ -173,7 +202,10 @@ def test_steps_by_command_and_what_is_refused(platform: Platform) -> None:
         ('{"algorithm": "HS256"}', 400),
     ):
         for path in ("/api/keys", "/api/keys/rotate"):
-            assert platform.api(path, "-X", "POST", "-d", body, token=token).status == status
+            assert (
+                platform.api(path, "-X", "POST", "-d", body, token=token).status
+                == status
+            )
     assert platform.api("/api/keys").status == 401
     assert platform.api("/api/keys", token=platform.token("default")).status == 403
     assert "PRIVATE" not in platform.api("/api/keys", token=token).body.decode()

@@ -53,7 +53,9 @@ class Load:
             try:
                 self._once(person, rng)
             except (OSError, KeyError, ValueError, AssertionError, StopIteration):
-                time.sleep(0.02)  # The worker is gone; the next try is a new authorization.
+                time.sleep(
+                    0.02
+                )  # The worker is gone; the next try is a new authorization.
 
     def _once(self, person: Person, rng: random.Random) -> None:
         code = person.open(
@@ -75,7 +77,10 @@ class Load:
             )
             self._count(self.used, before, answers)
             tokens = next(answer.json() for answer in answers if answer.status == 200)
-            if len(answers) == 2 and {answer.status for answer in answers} == {200, 400}:
+            if len(answers) == 2 and {answer.status for answer in answers} == {
+                200,
+                400,
+            }:
                 with self.lock:
                     self.dead.append(tokens)
                 return
@@ -100,7 +105,9 @@ class Load:
             except OSError:
                 got.append(Page(0, [], b""))
 
-        threads = [threading.Thread(target=one) for _ in range(random.choice((1, 1, 2)))]
+        threads = [
+            threading.Thread(target=one) for _ in range(random.choice((1, 1, 2)))
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -121,7 +128,9 @@ def test_kill_9_while_codes_and_refresh_tokens_are_used(tmp_path: Path) -> None:
         person = Person(over_https(platform.port))
         code_for(person, scope="openid")
         load = Load(platform.port, person.cookies)
-        threads = [threading.Thread(target=load.run, args=(seed,)) for seed in range(CLIENTS)]
+        threads = [
+            threading.Thread(target=load.run, args=(seed,)) for seed in range(CLIENTS)
+        ]
         for thread in threads:
             thread.start()
         rng, begun, kills, used_before = random.Random(6749), time.monotonic(), 0, 0
@@ -146,7 +155,9 @@ def test_kill_9_while_codes_and_refresh_tokens_are_used(tmp_path: Path) -> None:
         for tokens in load.dead:
             assert refresh(person, tokens["refresh_token"]).status == 400
             told = Person(person.send).ask(
-                "GET", "/oauth2/userinfo", authorization=f"Bearer {tokens['access_token']}"
+                "GET",
+                "/oauth2/userinfo",
+                authorization=f"Bearer {tokens['access_token']}",
             )
             assert told.status == 401
     finally:

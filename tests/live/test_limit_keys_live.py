@@ -53,7 +53,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
     (folder / "kapi.toml").write_text(SETTINGS)
     running = Platform(
-        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+        free_port(),
+        folder / "data",
+        environment={"KAPI_CONFIG": str(folder / "kapi.toml")},
     )
     running.start()
     yield running
@@ -85,7 +87,9 @@ def deployed(
     return f"/{name.lower()}/{version}"
 
 
-def codes(platform: Platform, path: str, token: str, times: int, *more: str) -> list[str]:
+def codes(
+    platform: Platform, path: str, token: str, times: int, *more: str
+) -> list[str]:
     answers = [
         platform.request(GW, path, "-H", f"Authorization: Bearer {token}", *more)
         for _ in range(times)
@@ -101,7 +105,9 @@ def asking(service: Service) -> str:
 def test_keys_of_an_interceptor_count_for_the_whole_gateway(
     platform: Platform, echo: int, service: Service, token: str
 ) -> None:
-    first, second = (deployed(platform, name, echo, asking(service)) for name in ("Keys", "Plain"))
+    first, second = (
+        deployed(platform, name, echo, asking(service)) for name in ("Keys", "Plain")
+    )
     not_at_the_end_of(3600, 60)
     service.reset(request={"rateLimitKeys": {"user_key": "alice", "unknown": "x"}})
     assert codes(platform, f"{first}/items", token, 1) + codes(
@@ -125,11 +131,20 @@ def test_a_caller_cannot_count_for_others_nor_see_the_keys(
     not_at_the_end_of(3600, 60)
     service.reset(request={})
     assert (
-        codes(platform, f"{path}/items", token, 4, "-H", "x-kapi-limit-keys: user_key=victim")
+        codes(
+            platform,
+            f"{path}/items",
+            token,
+            4,
+            "-H",
+            "x-kapi-limit-keys: user_key=victim",
+        )
         == [""] * 4
     )
     service.reset(request={"rateLimitKeys": {"user_key": "victim"}})
-    answer = platform.request(GW, f"{path}/items", "-H", f"Authorization: Bearer {token}")
+    answer = platform.request(
+        GW, f"{path}/items", "-H", f"Authorization: Bearer {token}"
+    )
     assert answer.status == 200
     assert not [name for name in answer.json()["headers"] if name.startswith("x-kapi")]
 
@@ -139,7 +154,11 @@ def test_the_settings_ask_every_api_for_a_subscription(
 ) -> None:
     known, newer, other = (
         deployed(platform, name, echo, version=version)
-        for name, version in (("Known", "1.0.0"), ("Known", "1.1.0"), ("Other", "1.0.0"))
+        for name, version in (
+            ("Known", "1.0.0"),
+            ("Known", "1.1.0"),
+            ("Other", "1.0.0"),
+        )
     )
     assert codes(platform, f"{known}/items", token, 1) == [""]
     assert codes(platform, f"{newer}/items", token, 1) == ["900908"]
@@ -155,7 +174,9 @@ def test_an_api_whose_callers_name_no_application_is_refused_where_all_need_a_su
         "authentication:\n- {authType: OAuth2, enabled: false}\n"
         "- {authType: mTLS, certificates: [{name: a, key: b}], required: mandatory}\n"
     )
-    answer = platform.deploy(conf("Certificate", "/certificate", port=echo, extra=mtls), DEFINITION)
+    answer = platform.deploy(
+        conf("Certificate", "/certificate", port=echo, extra=mtls), DEFINITION
+    )
     assert (answer.status, answer.json()["code"]) == (400, 909029)
     authentication, secret = answer.json()["diagnostics"]
     assert "names no application" in authentication["message"]
@@ -174,10 +195,13 @@ def test_subscriptions_hold_while_the_control_process_is_away_and_after(
         ) == ["", "900908"]
     until(
         lambda: (
-            platform.pid("control") not in {before, None} and platform.api("/ready").status == 200
+            platform.pid("control") not in {before, None}
+            and platform.api("/ready").status == 200
         )
     )
     assert codes(platform, f"{known}/items", token, 1) + codes(
         platform, f"{other}/items", token, 1
     ) == ["", "900908"]
-    platform.cli("app", "create", "late", "--config", platform.environment["KAPI_CONFIG"])
+    platform.cli(
+        "app", "create", "late", "--config", platform.environment["KAPI_CONFIG"]
+    )

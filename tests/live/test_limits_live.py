@@ -22,12 +22,16 @@ CALLBACK = "http://httpbin.org"
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     running = Platform(
-        free_port(), tmp_path_factory.mktemp("kapi") / "data", arguments=("--workers", "2")
+        free_port(),
+        tmp_path_factory.mktemp("kapi") / "data",
+        arguments=("--workers", "2"),
     )
     running.start()
     yield running
     running.stop()
-    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    logs = "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
     assert "Traceback" not in logs
 
 
@@ -35,7 +39,9 @@ def person_at(platform: Platform) -> Person:
     return Person(over_https(platform.port))
 
 
-def tried(person: Person, username: str, password: str = "", organization: str = "") -> Page:
+def tried(
+    person: Person, username: str, password: str = "", organization: str = ""
+) -> Page:
     page = person.open(authorize_path(CLIENT, CALLBACK))
     return person.sign_in(page, username, password, organization)
 
@@ -47,12 +53,16 @@ def test_wrong_passwords_are_counted_for_all_workers_together_and_over_a_restart
     assert "Allow" in tried(owner, "org1user", organization="org1").text
     owner.cookies.pop("__Host-kapi-session")
     for number in range(10):
-        assert "is not right" in tried(person_at(platform), "org1user", f"guess {number}").text
+        assert (
+            "is not right"
+            in tried(person_at(platform), "org1user", f"guess {number}").text
+        )
 
     def is_shut() -> bool:
         # Enough for both workers to be asked.
         return all(
-            "Too many tries" in tried(person_at(platform), "org1user", organization="org1").text
+            "Too many tries"
+            in tried(person_at(platform), "org1user", organization="org1").text
             for _ in range(8)
         )
 
@@ -67,7 +77,9 @@ def test_wrong_passwords_are_counted_for_all_workers_together_and_over_a_restart
 def records(platform: Platform, kind: str = "%") -> int:
     with sqlite3.connect(platform.data_dir / "kapi.db") as db:
         return int(
-            db.execute("SELECT count(*) FROM records WHERE kind LIKE ?", (kind,)).fetchone()[0]
+            db.execute(
+                "SELECT count(*) FROM records WHERE kind LIKE ?", (kind,)
+            ).fetchone()[0]
         )
 
 
@@ -98,7 +110,9 @@ def test_a_flood_of_sign_in_pages_fills_nothing_and_keeps_nobody_from_signing_in
     assert "Allow" in tried(person_at(platform), "superAdmin").text
 
 
-def test_a_flood_of_pushed_requests_is_told_when_to_come_again(platform: Platform) -> None:
+def test_a_flood_of_pushed_requests_is_told_when_to_come_again(
+    platform: Platform,
+) -> None:
     body = urlencode(
         {
             "response_type": "code",
@@ -114,7 +128,10 @@ def test_a_flood_of_pushed_requests_is_told_when_to_come_again(platform: Platfor
     send = over_https(platform.port, keep=True)
     with ThreadPoolExecutor(4) as pool:
         answers = list(
-            pool.map(lambda _: send("POST", "/oauth2/par", body.encode(), headers), range(1200))
+            pool.map(
+                lambda _: send("POST", "/oauth2/par", body.encode(), headers),
+                range(1200),
+            )
         )
     # Both workers count together.
     counted = Counter(answer.status for answer in answers)

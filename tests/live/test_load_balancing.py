@@ -17,7 +17,9 @@ Deploy = Callable[[str, dict[str, Any], list[dict[str, Any]]], str]
 
 @pytest.fixture
 def deploy(platform: Platform) -> Deploy:
-    def deployed(name: str, balancing: dict[str, Any], endpoints: list[dict[str, Any]]) -> str:
+    def deployed(
+        name: str, balancing: dict[str, Any], endpoints: list[dict[str, Any]]
+    ) -> str:
         conf = {
             "name": name,
             "basePath": f"/{name}",
@@ -54,7 +56,9 @@ def test_calls_go_where_the_checks_succeed(
 ) -> None:
     check = {"path": "/backend/health", "intervalSeconds": 1, "unhealthyThreshold": 1}
     near = [endpoint(free_port()), endpoint(echo)]
-    path = deploy("checked", {"healthCheck": check}, [*near, endpoint(other_echo, priority=4)])
+    path = deploy(
+        "checked", {"healthCheck": check}, [*near, endpoint(other_echo, priority=4)]
+    )
     until(lambda: call(platform, path).status == 200)
     assert {port_of(call(platform, path)) for _ in range(4)} <= {echo, other_echo}
 
@@ -63,12 +67,16 @@ def test_the_next_priority_answers_when_nothing_else_does(
     platform: Platform, deploy: Deploy, echo: int
 ) -> None:
     failing = {"outlierDetection": {"gatewayErrors": 1}}
-    path = deploy("failing-over", failing, [endpoint(free_port()), endpoint(echo, priority=1)])
+    path = deploy(
+        "failing-over", failing, [endpoint(free_port()), endpoint(echo, priority=1)]
+    )
     until(lambda: call(platform, path).status == 200)
     assert [call(platform, path).status for _ in range(4)] == [200] * 4
 
 
-def test_a_retry_goes_to_another_endpoint(platform: Platform, deploy: Deploy, echo: int) -> None:
+def test_a_retry_goes_to_another_endpoint(
+    platform: Platform, deploy: Deploy, echo: int
+) -> None:
     retried = {"resiliency": {"retryPolicy": {"count": 2}}}
     endpoints = [endpoint(free_port(), **retried), endpoint(echo, **retried)]
     path = deploy("retried", {}, endpoints)
@@ -80,7 +88,9 @@ def test_calls_with_one_header_stay_with_one_endpoint(
     platform: Platform, deploy: Deploy, echo: int, other_echo: int, kind: str
 ) -> None:
     balancing = {"kind": kind, "hashOn": {"header": "X-User"}}
-    path = deploy(f"hashed-{kind.lower()}", balancing, [endpoint(echo), endpoint(other_echo)])
+    path = deploy(
+        f"hashed-{kind.lower()}", balancing, [endpoint(echo), endpoint(other_echo)]
+    )
 
     def of(user: int) -> int:
         return port_of(call(platform, path, "-H", f"X-User: user-{user}"))

@@ -13,7 +13,12 @@ from kapi.settings import WELL_KNOWN_CLIENT_ID as CLIENT
 from person import Page, Person, Pkce, authorize_path, over_https
 from waiting import until
 
-GUIDE, IDP, API, GW = "idp.am.wso2.com", "idp.localhost", "api.localhost", "default.gw.localhost"
+GUIDE, IDP, API, GW = (
+    "idp.am.wso2.com",
+    "idp.localhost",
+    "api.localhost",
+    "default.gw.localhost",
+)
 CONFIGURED = "default.gw.wso2.com"
 CALLBACK = "http://httpbin.org"
 
@@ -25,7 +30,9 @@ def person(platform: Platform) -> Person:
 
 def token_request(person: Person, **fields: str) -> Page:
     body = urlencode(fields).encode()
-    return Person(person.send).ask("POST", "/oauth2/token", body, authorization=f"Basic {BASIC}")
+    return Person(person.send).ask(
+        "POST", "/oauth2/token", body, authorization=f"Basic {BASIC}"
+    )
 
 
 def signed_in(person: Person) -> dict[str, str]:
@@ -53,12 +60,17 @@ def called(platform: Platform, token: str, host: str = GW) -> int:
 def test_each_host_name_has_an_issuer_of_its_own(platform: Platform) -> None:
     """OpenID Connect Discovery §4.3, RFC 8414 §3.3: the issuer is the one that was asked."""
     base = f"https://{IDP}:{platform.port}"
-    for path in ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"):
+    for path in (
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+    ):
         told = platform.request(IDP, path).json()
         assert told["issuer"] == base
         elsewhere = []
         for name, value in told.items():
-            if name.endswith(("_endpoint", "_uri")) and not value.startswith(f"{base}/"):
+            if name.endswith(("_endpoint", "_uri")) and not value.startswith(
+                f"{base}/"
+            ):
                 elsewhere.append(name)
         assert elsewhere == []
     guide = platform.request(GUIDE, "/.well-known/openid-configuration").json()
@@ -87,19 +99,33 @@ def test_a_person_signs_in_and_the_tokens_are_accepted_everywhere(
     guides = platform.token()
     assert {called(platform, guides, host) for host in (GW, CONFIGURED)} == {200}
     # A backend is told the name that the caller used.
-    answer = platform.request(GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {access}")
+    answer = platform.request(
+        GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {access}"
+    )
     assert answer.json()["headers"]["x-forwarded-host"] == f"{GW}:{platform.port}"
-    info = person.ask("GET", "/oauth2/userinfo", authorization=f"Bearer {access}").json()
+    info = person.ask(
+        "GET", "/oauth2/userinfo", authorization=f"Bearer {access}"
+    ).json()
     assert info["sub"] == claims["sub"]
     # A refresh token that was used twice ends all of it, under each name.
     first = {"grant_type": "refresh_token", "refresh_token": told["refresh_token"]}
     fresh = token_request(person, **first).json()["access_token"]
     assert called(platform, fresh) == 200
     again = platform.request(
-        GUIDE, "/oauth2/token", "-H", f"Authorization: Basic {BASIC}", "-d", urlencode(first)
+        GUIDE,
+        "/oauth2/token",
+        "-H",
+        f"Authorization: Basic {BASIC}",
+        "-d",
+        urlencode(first),
     )
     assert again.json()["error"] == "invalid_grant"
-    until(lambda: (called(platform, access), called(platform, fresh, CONFIGURED)) == (401, 401))
+    until(
+        lambda: (
+            (called(platform, access), called(platform, fresh, CONFIGURED))
+            == (401, 401)
+        )
+    )
 
 
 def test_a_token_is_revoked_under_either_name(platform: Platform, echo: int) -> None:
@@ -107,10 +133,17 @@ def test_a_token_is_revoked_under_either_name(platform: Platform, echo: int) -> 
     basic = ("-H", f"Authorization: Basic {BASIC}")
     for asked, revoked_at in ((IDP, GUIDE), (GUIDE, IDP)):
         grant = ("-d", "grant_type=client_credentials")
-        token = platform.request(asked, "/oauth2/token", *basic, *grant).json()["access_token"]
+        token = platform.request(asked, "/oauth2/token", *basic, *grant).json()[
+            "access_token"
+        ]
         fields = ("-d", f"token={token}")
-        assert platform.request(IDP, "/oauth2/introspect", *basic, *fields).json()["active"]
-        assert platform.request(revoked_at, "/oauth2/revoke", *basic, *fields).status == 200
+        assert platform.request(IDP, "/oauth2/introspect", *basic, *fields).json()[
+            "active"
+        ]
+        assert (
+            platform.request(revoked_at, "/oauth2/revoke", *basic, *fields).status
+            == 200
+        )
         told = platform.request(GUIDE, "/oauth2/introspect", *basic, *fields).json()
         assert told == {"active": False}
         until(lambda token=token: called(platform, token) == 401)
@@ -125,11 +158,14 @@ def test_a_client_without_a_token_is_led_to_the_provider_by_the_same_names(
     platform.deploy(conf(port=echo), DEFINITION)
     path = "/.well-known/oauth-protected-resource"
     refused = platform.request(API, "/api/deployer/1.2.0/apis")
-    assert f'"https://{API}:{platform.port}{path}"' in refused.headers["www-authenticate"]
+    assert (
+        f'"https://{API}:{platform.port}{path}"' in refused.headers["www-authenticate"]
+    )
     refused = platform.request(GW, "/echo/1.0.0/items")
     place = f"https://{GW}:{platform.port}{path}/echo/1.0.0"
     assert (
-        refused.headers["www-authenticate"] == f'Bearer realm="kapi", resource_metadata="{place}"'
+        refused.headers["www-authenticate"]
+        == f'Bearer realm="kapi", resource_metadata="{place}"'
     )
     for host, resource in ((API, ""), (GW, "/echo/1.0.0")):
         told = platform.request(host, f"{path}{resource}").json()
@@ -139,13 +175,18 @@ def test_a_client_without_a_token_is_led_to_the_provider_by_the_same_names(
     assert guide["authorization_servers"] == ["https://idp.am.wso2.com/token"]
 
 
-def test_the_names_open_nothing_that_the_others_keep_shut(platform: Platform, echo: int) -> None:
+def test_the_names_open_nothing_that_the_others_keep_shut(
+    platform: Platform, echo: int
+) -> None:
     """A caller on the network may send any Host: it meets the same checks."""
     platform.deploy(conf(port=echo), DEFINITION)
     assert platform.request(API, "/api/deployer/1.2.0/apis").status == 401
     assert platform.request(GW, "/echo/1.0.0/items").status == 401
     assert (
-        platform.request(IDP, "/oauth2/token", "-d", "grant_type=client_credentials").status == 401
+        platform.request(
+            IDP, "/oauth2/token", "-d", "grant_type=client_credentials"
+        ).status
+        == 401
     )
     assert platform.request("gw.localhost", "/echo/1.0.0/items").status == 404
     assert platform.request("other.gw.localhost", "/echo/1.0.0/items").status == 404

@@ -31,7 +31,12 @@ def token(platform: Platform) -> str:
 
 
 def run(
-    platform: Platform, echo: int, token: str, source: str, *arguments: str, path: str = "/items/1"
+    platform: Platform,
+    echo: int,
+    token: str,
+    source: str,
+    *arguments: str,
+    path: str = "/items/1",
 ) -> Answer:
     """Deploy an API with one script in both lists, and call it."""
     policies = {**scripts(source), **scripts(source, flow="response")}
@@ -66,7 +71,9 @@ def test_a_script_changes_request_and_response(
     assert answer.headers["x-method"] == "POST"
 
 
-def test_scripts_run_in_order_and_back(platform: Platform, echo: int, token: str) -> None:
+def test_scripts_run_in_order_and_back(
+    platform: Platform, echo: int, token: str
+) -> None:
     def script(word: str) -> str:
         return (
             'function envoy_on_request(h) h:headers():replace("x-way", (h:headers():get("x-way") '
@@ -76,13 +83,24 @@ def test_scripts_run_in_order_and_back(platform: Platform, echo: int, token: str
         )
 
     operations = [
-        {"target": "/items/{id}", "verb": "GET", "operationPolicies": scripts(script("c"))}
+        {
+            "target": "/items/{id}",
+            "verb": "GET",
+            "operationPolicies": scripts(script("c")),
+        }
     ]
     base = deploy(
-        platform, "way", echo, operations=operations, apiPolicies=scripts(script("a"), script("b"))
+        platform,
+        "way",
+        echo,
+        operations=operations,
+        apiPolicies=scripts(script("a"), script("b")),
     )
     answer = caller(platform, base)("/items/1", token=token)
-    assert (answer.json()["headers"]["x-way"], answer.headers["x-way"]) == ("abc", "cba")
+    assert (answer.json()["headers"]["x-way"], answer.headers["x-way"]) == (
+        "abc",
+        "cba",
+    )
 
 
 def test_a_script_may_answer(platform: Platform, echo: int, token: str) -> None:
@@ -220,7 +238,9 @@ def prison(platform: Platform, echo: int) -> str:
 def test_a_script_reaches_nothing_but_its_call(
     platform: Platform, prison: str, token: str, what: str, flow: str
 ) -> None:
-    answer = caller(platform, prison)(f"/{list(ESCAPES).index(what)}/{flow}", token=token)
+    answer = caller(platform, prison)(
+        f"/{list(ESCAPES).index(what)}/{flow}", token=token
+    )
     assert (answer.status, answer.json() | FAILED) == (500, answer.json())
     assert b"backend" not in answer.body
 
@@ -282,7 +302,9 @@ def test_a_script_that_does_not_end_is_ended(
     )
 
 
-def test_ordinary_work_stays_within_the_limits(platform: Platform, echo: int, token: str) -> None:
+def test_ordinary_work_stays_within_the_limits(
+    platform: Platform, echo: int, token: str
+) -> None:
     source = """
     function envoy_on_request(h)
       local body = h:body():getBytes(0, h:body():length())
@@ -304,7 +326,9 @@ def test_ordinary_work_stays_within_the_limits(platform: Platform, echo: int, to
     """
     body = "  " + "word   " * 3_000 + "end"
     base = deploy(platform, "work", echo, apiPolicies=scripts(source))
-    headers = caller(platform, base)("/items/1", "-d", body, token=token).json()["headers"]
+    headers = caller(platform, base)("/items/1", "-d", body, token=token).json()[
+        "headers"
+    ]
     assert (headers["x-words"], headers["x-trimmed"], headers["x-shorter"]) == (
         "3001",
         str(len(body) - 2),
@@ -352,7 +376,9 @@ def test_a_script_checks_signatures(platform: Platform, echo: int, token: str) -
     )
     # A key ends with its call: each thread gives one good answer, then refusals, and none reads
     # what is gone.
-    assert {caller(platform, base)("/items/1", token=token).status for _ in range(12)} <= {200, 500}
+    assert {
+        caller(platform, base)("/items/1", token=token).status for _ in range(12)
+    } <= {200, 500}
 
 
 def test_a_script_cannot_log_credentials(platform: Platform, echo: int) -> None:
@@ -373,7 +399,9 @@ def test_a_script_cannot_log_credentials(platform: Platform, echo: int) -> None:
     assert secret not in (platform.data_dir / "logs" / "envoy.log").read_text()
 
 
-@pytest.mark.parametrize("source", ["\x1bLJ\x02\x02", "\r\x1bLJ\x02\x02", "\r\n\r\x1bLJ\x02\x02"])
+@pytest.mark.parametrize(
+    "source", ["\x1bLJ\x02\x02", "\r\x1bLJ\x02\x02", "\r\n\r\x1bLJ\x02\x02"]
+)
 def test_scripts_are_texts(platform: Platform, echo: int, source: str) -> None:
     data = {
         "name": "code",
@@ -381,17 +409,30 @@ def test_scripts_are_texts(platform: Platform, echo: int, source: str) -> None:
         "version": "1",
         "type": "REST",
         "operations": [{"target": "/a", "verb": "GET"}],
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://127.0.0.1:{echo}"}
+        },
     }
     assert (
-        platform.deploy(json.dumps(data | {"apiPolicies": scripts(source)}), DEFINITION).status
+        platform.deploy(
+            json.dumps(data | {"apiPolicies": scripts(source)}), DEFINITION
+        ).status
         == 400
     )
     platform.cli(
-        "secret", "set", "code", "lua", "--file", "-", stdin="function envoy_on_request(h) end"
+        "secret",
+        "set",
+        "code",
+        "lua",
+        "--file",
+        "-",
+        stdin="function envoy_on_request(h) end",
     )
     named = {"request": [policy("LuaInterceptor", name="kept", sourceCodeRef="code")]}
-    assert platform.deploy(json.dumps(data | {"apiPolicies": named}), DEFINITION).status == 200
+    assert (
+        platform.deploy(json.dumps(data | {"apiPolicies": named}), DEFINITION).status
+        == 200
+    )
     assert (
         platform.cli(
             "secret", "set", "code", "lua", "--file", "-", stdin=source, check=False
@@ -416,9 +457,14 @@ def test_apis_share_no_state(platform: Platform, echo: int, token: str) -> None:
         ),
     )
     assert (
-        caller(platform, first)("/items/1", token=token).json()["headers"]["x-n"].startswith("2,")
+        caller(platform, first)("/items/1", token=token)
+        .json()["headers"]["x-n"]
+        .startswith("2,")
     )
-    assert caller(platform, second)("/items/1", token=token).json()["headers"]["x-n"] == "nilnil"
+    assert (
+        caller(platform, second)("/items/1", token=token).json()["headers"]["x-n"]
+        == "nilnil"
+    )
 
 
 def test_a_changed_path_leads_to_no_other_api(
@@ -448,7 +494,9 @@ def test_a_script_with_a_mistake_is_refused_by_its_name_and_line(
         "version": "1",
         "type": "REST",
         "operations": [{"target": "/a", "verb": "GET"}],
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://127.0.0.1:{echo}"}
+        },
         "apiPolicies": scripts("function envoy_on_request(h)\n  h:headers(\nend"),
     }
     answer = platform.deploy(json.dumps(data), DEFINITION)
@@ -467,14 +515,23 @@ def test_a_script_from_a_named_secret_changes_without_a_redeployment(
         platform,
         "kept",
         echo,
-        apiPolicies={"request": [policy("LuaInterceptor", name="kept", sourceCodeRef="scripts")]},
+        apiPolicies={
+            "request": [policy("LuaInterceptor", name="kept", sourceCodeRef="scripts")]
+        },
     )
     call = caller(platform, base)
     assert call("/items/1", token=token).json()["headers"]["x-kept"] == "one"
     platform.cli("secret", "set", "scripts", "lua", "--file", "-", stdin=kept("two"))
     assert call("/items/1", token=token).json()["headers"]["x-kept"] == "two"
     refused = platform.cli(
-        "secret", "set", "scripts", "lua", "--file", "-", stdin="function (", check=False
+        "secret",
+        "set",
+        "scripts",
+        "lua",
+        "--file",
+        "-",
+        stdin="function (",
+        check=False,
     )
     assert refused.returncode != 0
     assert call("/items/1", token=token).json()["headers"]["x-kept"] == "two"

@@ -31,7 +31,9 @@ def publisher() -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, publisher: StandIn) -> Iterator[Platform]:
+def platform(
+    tmp_path_factory: pytest.TempPathFactory, publisher: StandIn
+) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
     settings = folder / "kapi.toml"
     settings.write_text(
@@ -78,7 +80,9 @@ def consented(person: Person, address: str) -> Page:
     return page
 
 
-def test_a_client_finds_the_provider_registers_signs_in_and_steps_up(platform: Platform) -> None:
+def test_a_client_finds_the_provider_registers_signs_in_and_steps_up(
+    platform: Platform,
+) -> None:
     memory = erased(platform)
     assert memory.client.application_type == "native"
     claims = claims_of(memory.tokens.access_token)

@@ -59,7 +59,9 @@ async def change(client: Client) -> None:
     await client.call_tool("tickets_change", {"uri": "ticket://7"})
 
 
-def test_one_stream_hears_of_changes_at_all_servers(platform: Platform, url: str) -> None:
+def test_one_stream_hears_of_changes_at_all_servers(
+    platform: Platform, url: str
+) -> None:
     async def work(client: Client) -> set[str]:
         async with client.listen(resource_subscriptions=[NORTH, SEVEN]) as changes:
             assert changes.honored.resource_subscriptions == [NORTH, SEVEN]
@@ -70,7 +72,9 @@ def test_one_stream_hears_of_changes_at_all_servers(platform: Platform, url: str
     assert use(platform, url, "2026-07-28", work) == {NORTH, SEVEN}
 
 
-def test_a_subscription_needs_the_scopes_of_each_resource(platform: Platform, url: str) -> None:
+def test_a_subscription_needs_the_scopes_of_each_resource(
+    platform: Platform, url: str
+) -> None:
     async def work(client: Client) -> None:
         for uri in ("tickets+secret://1", "other+ticket://7"):
             with pytest.raises(MCPError):
@@ -88,7 +92,9 @@ def test_a_deployment_changes_the_lists(
             resources_list_changed=True, resource_subscriptions=[NORTH]
         ) as changes:
             more = [*SHOWN["resources"], {"uri": SEVEN, "name": "seven"}]
-            await asyncio.to_thread(deploy, platform, ports, {**SHOWN, "resources": more})
+            await asyncio.to_thread(
+                deploy, platform, ports, {**SHOWN, "resources": more}
+            )
             events = aiter(changes)
             assert isinstance(await anext(events), ResourcesListChanged)
             await change(client)
@@ -122,7 +128,9 @@ def test_a_session_subscribes_and_unsubscribes(platform: Platform, url: str) -> 
 def test_a_session_ends_and_an_old_one_is_unknown(platform: Platform, url: str) -> None:
     bearer = bound_token(platform, url)
 
-    def send(session: str, method: str = "resources/subscribe", **params: Any) -> Answer:
+    def send(
+        session: str, method: str = "resources/subscribe", **params: Any
+    ) -> Answer:
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         sent = (*headers(bearer, session), "-H", "Content-Type: application/json")
         return platform.request(HOST, "/changes/1.0", *sent, "-d", json.dumps(message))
@@ -142,5 +150,10 @@ def test_a_session_ends_and_an_old_one_is_unknown(platform: Platform, url: str) 
 
 
 def headers(bearer: str, session: str) -> list[str]:
-    sent = ["-H", f"Authorization: Bearer {bearer}", "-H", "MCP-Protocol-Version: 2025-11-25"]
+    sent = [
+        "-H",
+        f"Authorization: Bearer {bearer}",
+        "-H",
+        "MCP-Protocol-Version: 2025-11-25",
+    ]
     return [*sent, *(["-H", f"Mcp-Session-Id: {session}"] if session else [])]

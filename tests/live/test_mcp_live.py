@@ -110,11 +110,16 @@ def test_lists_have_what_the_caller_may_use(deployed: Platform, mode: str) -> No
 
     others = [["ask"], ["weather://stations"], ["weather://stations/{name}"]]
     assert use(deployed, mode, names) == [["forecast", "slow"], *others]
-    assert use(deployed, mode, names, "weather:write") == [["forecast", "erase", "slow"], *others]
+    assert use(deployed, mode, names, "weather:write") == [
+        ["forecast", "erase", "slow"],
+        *others,
+    ]
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_an_operation_that_the_conf_does_not_have_is_unknown(deployed: Platform, mode: str) -> None:
+def test_an_operation_that_the_conf_does_not_have_is_unknown(
+    deployed: Platform, mode: str
+) -> None:
     async def hidden(client: Client) -> str:
         with pytest.raises(MCPError) as tool:
             await client.call_tool("hidden", {})
@@ -131,7 +136,9 @@ def test_progress_comes_while_a_tool_runs(deployed: Platform) -> None:
     seen: list[float] = []
 
     async def work(client: Client) -> str:
-        async def told(progress: float, total: float | None, message: str | None) -> None:
+        async def told(
+            progress: float, total: float | None, message: str | None
+        ) -> None:
             seen.append(progress)
 
         answer = await client.call_tool("slow", {}, progress_callback=told)
@@ -148,7 +155,11 @@ META = {
 
 
 def post(
-    platform: Platform, body: str, *headers: str, bearer: str = "", version: str = "2026-07-28"
+    platform: Platform,
+    body: str,
+    *headers: str,
+    bearer: str = "",
+    version: str = "2026-07-28",
 ) -> Answer:
     sent = [
         "Content-Type: application/json",
@@ -168,18 +179,25 @@ def call(platform: Platform, tool: str, bearer: str, *, name: str = "") -> Answe
     return post(platform, json.dumps(message), *headers, bearer=bearer)
 
 
-def test_a_caller_without_a_token_is_led_to_the_authorization_server(deployed: Platform) -> None:
+def test_a_caller_without_a_token_is_led_to_the_authorization_server(
+    deployed: Platform,
+) -> None:
     refused = call(deployed, "forecast", "")
     assert refused.status == 401
     place = f"https://{HOST}:{deployed.port}/.well-known/oauth-protected-resource/weather/1.0"
     assert f'resource_metadata="{place}"' in refused.headers["www-authenticate"]
-    metadata = deployed.request(HOST, "/.well-known/oauth-protected-resource/weather/1.0").json()
+    metadata = deployed.request(
+        HOST, "/.well-known/oauth-protected-resource/weather/1.0"
+    ).json()
     assert metadata["resource"] == url(deployed)
     assert metadata["scopes_supported"] == ["weather:write"]
 
 
 def test_a_token_for_another_service_is_refused(deployed: Platform) -> None:
-    for bearer in (deployed.token(), token(deployed, resource="https://other.example/mcp")):
+    for bearer in (
+        deployed.token(),
+        token(deployed, resource="https://other.example/mcp"),
+    ):
         refused = call(deployed, "forecast", bearer)
         assert (refused.status, refused.json()["code"]) == (401, "900901")
         assert 'error="invalid_token"' in refused.headers["www-authenticate"]
@@ -210,18 +228,29 @@ def test_headers_agree_with_the_body(deployed: Platform) -> None:
     bearer = token(deployed)
     refused = call(deployed, "erase", bearer, name="forecast")
     assert (refused.status, refused.json()["error"]["code"]) == (400, -32020)
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}}
-    answer = post(deployed, json.dumps(message), "Mcp-Method: tools/call", bearer=bearer)
+    message = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/list",
+        "params": {"_meta": META},
+    }
+    answer = post(
+        deployed, json.dumps(message), "Mcp-Method: tools/call", bearer=bearer
+    )
     assert answer.json()["error"]["code"] == -32020
     later = json.dumps(message).replace("2026-07-28", "2030-01-01")
-    answer = post(deployed, later, "Mcp-Method: tools/list", bearer=bearer, version="2030-01-01")
+    answer = post(
+        deployed, later, "Mcp-Method: tools/list", bearer=bearer, version="2030-01-01"
+    )
     assert (answer.status, answer.json()["error"]["code"]) == (400, -32022)
     assert "2026-07-28" in answer.json()["error"]["data"]["supported"]
 
 
 def test_a_subscription_hears_of_a_change(deployed: Platform) -> None:
     async def work(client: Client) -> str:
-        async with client.listen(resource_subscriptions=["weather://stations"]) as changes:
+        async with client.listen(
+            resource_subscriptions=["weather://stations"]
+        ) as changes:
             await client.call_tool("erase", {"city": "Ulm"})
             return str((await anext(aiter(changes))).uri)
 
@@ -241,10 +270,14 @@ def test_a_session_of_revision_2025_06_18(deployed: Platform) -> None:
     assert answer.status == 202
     params = {"name": "forecast", "arguments": {"city": "Ulm"}}
     message = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
-    answer = post(deployed, json.dumps(message), session, bearer=bearer, version=version)
+    answer = post(
+        deployed, json.dumps(message), session, bearer=bearer, version=version
+    )
     assert b"sunny in Ulm" in answer.body
     message["params"]["name"] = "erase"
-    answer = post(deployed, json.dumps(message), session, bearer=bearer, version=version)
+    answer = post(
+        deployed, json.dumps(message), session, bearer=bearer, version=version
+    )
     assert (answer.status, answer.json()["error"]["data"]["code"]) == (403, "900910")
 
 
@@ -252,19 +285,18 @@ def test_pages_of_other_origins_are_refused(deployed: Platform) -> None:
     bearer = token(deployed)
     message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
     for origin, status in ((url(deployed, ""), 400), ("https://evil.example", 403)):
-        answer = post(deployed, message, f"Origin: {origin}", bearer=bearer, version="2025-11-25")
+        answer = post(
+            deployed, message, f"Origin: {origin}", bearer=bearer, version="2025-11-25"
+        )
         assert answer.status == status, answer.body
 
 
 def test_a_message_with_two_meanings_is_refused(deployed: Platform) -> None:
     bearer = token(deployed)
-    twice = (
-        '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"erase","name":"forecast"}}'
-    )
+    call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
+    twice = call + '{"name":"erase","name":"forecast"}}'
     batch = '[{"jsonrpc":"2.0","id":1,"method":"tools/list"}]'
-    case = (
-        '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"Name":"erase","name":"forecast"}}'
-    )
+    case = call + '{"Name":"erase","name":"forecast"}}'
     for body, code in ((twice, -32700), (batch, -32600), (case, -32600), ("{", -32700)):
         answer = post(deployed, body, bearer=bearer, version="2025-11-25")
         assert (answer.status, answer.json()["error"]["code"]) == (400, code), body
@@ -371,7 +403,11 @@ def test_resources_of_several_servers_have_uris_with_a_prefix(
         assert (str(content.uri), content.text) == (north, "station north")
         content = (await client.read_resource("tickets+ticket://7")).contents[0]
         assert content.text == "ticket 7"
-        for uri in ("weather+weather://secret", "tickets+weather://stations", "weather://stations"):
+        for uri in (
+            "weather+weather://secret",
+            "tickets+weather://stations",
+            "weather://stations",
+        ):
             with pytest.raises(MCPError):
                 await client.read_resource(uri)
 

@@ -25,10 +25,17 @@ PET = {
     "required": ["id", "name"],
 }
 REFERENCE = {"$ref": "#/components/schemas/Pet"}
-ONE = {"200": {"description": "ok", "content": {"application/json": {"schema": REFERENCE}}}}
+ONE = {
+    "200": {"description": "ok", "content": {"application/json": {"schema": REFERENCE}}}
+}
 MANY = {"type": "array", "items": REFERENCE}
 LIST = {"200": {"description": "ok", "content": {"application/json": {"schema": MANY}}}}
-IDENTIFIER = {"name": "petId", "in": "path", "required": True, "schema": {"type": "integer"}}
+IDENTIFIER = {
+    "name": "petId",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "integer"},
+}
 DEFINITION = {
     "openapi": "3.0.3",
     "info": {"title": "Pets", "version": "1.0"},
@@ -38,7 +45,9 @@ DEFINITION = {
             "get": {
                 "operationId": "findPets",
                 "summary": "Find pets.",
-                "parameters": [{"name": "tag", "in": "query", "schema": {"type": "string"}}],
+                "parameters": [
+                    {"name": "tag", "in": "query", "schema": {"type": "string"}}
+                ],
                 "responses": LIST,
             },
             "post": {
@@ -53,7 +62,10 @@ DEFINITION = {
         "/pets/{petId}": {
             "parameters": [IDENTIFIER],
             "get": {"operationId": "getPet", "summary": "One pet.", "responses": ONE},
-            "delete": {"operationId": "removePet", "responses": {"204": {"description": "gone"}}},
+            "delete": {
+                "operationId": "removePet",
+                "responses": {"204": {"description": "gone"}},
+            },
         },
         "/internal": {"get": {"operationId": "internal", "responses": ONE}},
     },
@@ -108,7 +120,10 @@ class Pets(BaseHTTPRequestHandler):
             return 201, json.loads(body)
         if path == "/pets/404":
             return 404, {"error": "no such pet"}
-        pet = {"id": int(path.rpartition("/")[2] or 0) if path != "/pets" else 1, "name": "Rex"}
+        pet = {
+            "id": int(path.rpartition("/")[2] or 0) if path != "/pets" else 1,
+            "name": "Rex",
+        }
         return 200, [pet] * 300 if path == "/pets" else pet
 
     do_GET = do_POST = do_DELETE = answer
@@ -151,7 +166,9 @@ def test_operations_are_tools(deployed: Platform, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-def test_a_call_of_a_tool_is_a_call_of_the_operation(deployed: Platform, mode: str) -> None:
+def test_a_call_of_a_tool_is_a_call_of_the_operation(
+    deployed: Platform, mode: str
+) -> None:
     async def work(client: Client) -> Any:
         one = await client.call_tool("getPet", {"petId": 7})
         many = await client.call_tool("findPets", {"tag": "a b"})
@@ -165,10 +182,16 @@ def test_a_call_of_a_tool_is_a_call_of_the_operation(deployed: Platform, mode: s
     assert none.is_error
     assert "404" in none.content[0].text
     lines = [item["line"] for item in Pets.seen]
-    assert lines == ["GET /backend/pets/7", "GET /backend/pets?tag=a%20b", "GET /backend/pets/404"]
+    assert lines == [
+        "GET /backend/pets/7",
+        "GET /backend/pets?tag=a%20b",
+        "GET /backend/pets/404",
+    ]
     first = Pets.seen[0]["headers"]
     assert first["x-set"] == "by-the-operation"
-    assert not {name for name in first if name.startswith("mcp-") or name == "authorization"}
+    assert not {
+        name for name in first if name.startswith("mcp-") or name == "authorization"
+    }
 
 
 def test_a_body_and_an_empty_answer_pass(deployed: Platform) -> None:

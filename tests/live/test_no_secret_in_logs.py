@@ -28,7 +28,12 @@ def test_leaks_are_found() -> None:
         "cGFzcyB3b3Jk",
     ):
         assert leaks(f"a line with {text} in it", ["pass word"]), text
-    assert leaks("0123456789abcdef" * 4 + " envoy_extensions_filters_http_jwt_authn_v3_Jwt x") == []
+    assert (
+        leaks(
+            "0123456789abcdef" * 4 + " envoy_extensions_filters_http_jwt_authn_v3_Jwt x"
+        )
+        == []
+    )
 
 
 def test_no_secret_stands_in_a_log(tmp_path: Path) -> None:
@@ -48,8 +53,12 @@ def test_no_secret_stands_in_a_log(tmp_path: Path) -> None:
                 nonce="a nonce likewise",
             )
         )
-        person.submit(page, username="org1user", password="a wrong password", organization="org1")
-        code = code_for(person, pkce=pkce, scope="openid", state="a state nobody may read")
+        person.submit(
+            page, username="org1user", password="a wrong password", organization="org1"
+        )
+        code = code_for(
+            person, pkce=pkce, scope="openid", state="a state nobody may read"
+        )
         tokens = redeem(person, code, pkce).json()
         fresh = refresh(person, tokens["refresh_token"]).json()
         for broken in (
@@ -67,7 +76,9 @@ def test_no_secret_stands_in_a_log(tmp_path: Path) -> None:
             urlencode({"token": fresh["refresh_token"]}).encode(),
             authorization="Basic x",
         )
-        person.open("/oauth2/logout?" + urlencode({"id_token_hint": tokens["id_token"]}))
+        person.open(
+            "/oauth2/logout?" + urlencode({"id_token_hint": tokens["id_token"]})
+        )
         platform.api("/api/deployer/1.2.0/apis", token=fresh["access_token"])
         platform.api("/api/deployer/1.2.0/apis", token="x" + fresh["access_token"])
         # A worker that dies in the middle must not tell either.

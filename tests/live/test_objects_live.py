@@ -24,7 +24,9 @@ def test_each_kind_is_listed(platform: Platform, kind: str) -> None:
     assert platform.cli("get", kind, "-o", "wide").returncode == 0
 
 
-def test_an_api_is_found_by_name_or_version_and_deleted(platform: Platform, echo: int) -> None:
+def test_an_api_is_found_by_name_or_version_and_deleted(
+    platform: Platform, echo: int
+) -> None:
     for version in ("1.0.0", "2.0.0"):
         made = conf("Objects", "/objects", port=echo).replace("1.0.0", version)
         assert platform.deploy(made, DEFINITION).status == 200
@@ -35,7 +37,9 @@ def test_an_api_is_found_by_name_or_version_and_deleted(platform: Platform, echo
     assert several.returncode == Exit.FAILED
     text = platform.cli("describe", "api/Objects:1.0.0").stdout
     assert "version: 1.0.0" in text
-    assert re.search(r"^deployedAt: 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d$", text, re.MULTILINE)
+    assert re.search(
+        r"^deployedAt: 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d$", text, re.MULTILINE
+    )
     platform.cli("delete", "api", "Objects:1.0.0", "Objects:2.0.0")
     gone = platform.cli("get", "api", "Objects", check=False)
     assert gone.returncode == Exit.NOT_FOUND
@@ -47,7 +51,9 @@ def test_a_client_and_a_person_are_described_and_deleted(platform: Platform) -> 
     assert "scope: items:read" in text
     assert "client_secret:" not in text
     platform.cli("delete", "client/described")
-    platform.cli("user", "add", "doomed", "--password-stdin", stdin="correct horse battery\n")
+    platform.cli(
+        "user", "add", "doomed", "--password-stdin", stdin="correct horse battery\n"
+    )
     platform.cli("delete", "user", "doomed")
     assert "doomed" not in platform.cli("get", "users", "-o", "name").stdout
 
@@ -64,7 +70,10 @@ def test_values_of_secrets_are_never_shown(platform: Platform) -> None:
 
 def test_a_mistake_says_what_exists(platform: Platform) -> None:
     kind = platform.cli("get", "apps2", check=False)
-    assert (kind.returncode, "Kinds: apis, clients" in kind.stderr) == (Exit.USAGE, True)
+    assert (kind.returncode, "Kinds: apis, clients" in kind.stderr) == (
+        Exit.USAGE,
+        True,
+    )
     name = platform.cli("get", "client", WELL_KNOWN_CLIENT_ID[:-1], check=False)
     assert f"Did you mean {WELL_KNOWN_CLIENT_ID}" in name.stderr
     assert platform.cli("delete", "node", "x", check=False).returncode == Exit.NOT_FOUND

@@ -40,12 +40,16 @@ def host(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Platfo
         f'[gateway.wasm]\nfolder = "{folder / "modules"}"\n'
     )
     platform = Platform(
-        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+        free_port(),
+        folder / "data",
+        environment={"KAPI_CONFIG": str(folder / "kapi.toml")},
     )
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
     assert (
-        platform.deploy(conf("Keyed", "/keyed", port=echo, extra=KEYS_ONLY), DEFINITION).status
+        platform.deploy(
+            conf("Keyed", "/keyed", port=echo, extra=KEYS_ONLY), DEFINITION
+        ).status
         == 200
     )
     yield platform
@@ -88,9 +92,7 @@ def scripted(platform: Platform, echo: int, source: str) -> str:
 
 def attacked(platform: Platform, path: str, token: str, *more: str) -> None:
     """One call, of which no answer is expected; its query holds what no log may show."""
-    url = (
-        f"https://{HOST}:{platform.port}{path}?secret=Zm9yLW5vYm9keS1lbHNlLWluLWFueS1sb2ctYXQtYWxs"
-    )
+    url = f"https://{HOST}:{platform.port}{path}?secret=Zm9yLW5vYm9keS1lbHNlLWluLWFueS1sb2ctYXQtYWxs"
     command = [
         "curl",
         "-sk",
@@ -136,12 +138,20 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("what", SCRIPTS)
-def test_a_script_harms_its_own_api_only(host: Platform, echo: int, token: str, what: str) -> None:
+def test_a_script_harms_its_own_api_only(
+    host: Platform, echo: int, token: str, what: str
+) -> None:
     base = scripted(host, echo, SCRIPTS[what])
     before = host.pid("envoy")
     for _ in range(4):
-        answer = host.request(HOST, f"{base}/items/1", "-H", f"Authorization: Bearer {token}")
-        assert (answer.status, answer.json().get("code"), "x-evil" in answer.headers) == (
+        answer = host.request(
+            HOST, f"{base}/items/1", "-H", f"Authorization: Bearer {token}"
+        )
+        assert (
+            answer.status,
+            answer.json().get("code"),
+            "x-evil" in answer.headers,
+        ) == (
             500,
             "901100",
             False,
@@ -159,7 +169,12 @@ def test_a_key_with_stars_harms_nobody(host: Platform, token: str) -> None:
         referer = "https://" + "a" * 3000
         assert (
             host.request(
-                HOST, "/keyed/1.0.0/items", "-H", f"apikey: {key}", "-H", f"Referer: {referer}"
+                HOST,
+                "/keyed/1.0.0/items",
+                "-H",
+                f"apikey: {key}",
+                "-H",
+                f"Referer: {referer}",
             ).status
             == 403
         )
@@ -168,8 +183,12 @@ def test_a_key_with_stars_harms_nobody(host: Platform, token: str) -> None:
 
 
 def test_a_module_sends_no_line_break(host: Platform, echo: int, token: str) -> None:
-    base = deploy(host, "lines", echo, apiPolicies={"request": [module("x-wasm: a\r\nx-evil: 1")]})
-    answer = host.request(HOST, f"{base}/items/1", "-H", f"Authorization: Bearer {token}")
+    base = deploy(
+        host, "lines", echo, apiPolicies={"request": [module("x-wasm: a\r\nx-evil: 1")]}
+    )
+    answer = host.request(
+        HOST, f"{base}/items/1", "-H", f"Authorization: Bearer {token}"
+    )
     assert (answer.status, answer.json()["code"], "x-evil" in answer.headers) == (
         500,
         "901100",
@@ -182,16 +201,25 @@ def test_a_module_answers_with_no_line_break(
     host: Platform, echo: int, token: str, http: str
 ) -> None:
     base = deploy(
-        host, "after", echo, apiPolicies={"request": [module("after x-wasm: a\r\nx-evil: 1")]}
+        host,
+        "after",
+        echo,
+        apiPolicies={"request": [module("after x-wasm: a\r\nx-evil: 1")]},
     )
-    answer = host.request(HOST, f"{base}/items/1", "-H", f"Authorization: Bearer {token}", http)
+    answer = host.request(
+        HOST, f"{base}/items/1", "-H", f"Authorization: Bearer {token}", http
+    )
     assert answer.status == 200
     assert not {"x-evil", "x-wasm"} & set(answer.headers)
 
 
 def module(config: str) -> dict[str, Any]:
     return policy(
-        "WASMInterceptor", name="probe", rootId="probe", url="file:own.wasm", config=config
+        "WASMInterceptor",
+        name="probe",
+        rootId="probe",
+        url="file:own.wasm",
+        config=config,
     )
 
 
@@ -237,20 +265,26 @@ def test_a_module_that_does_not_end_is_ended_with_the_name_of_its_api(
     assert leaks_in(host.data_dir / "logs", [token]) == {}
 
 
-def test_a_module_that_takes_all_memory_is_ended(host: Platform, echo: int, token: str) -> None:
+def test_a_module_that_takes_all_memory_is_ended(
+    host: Platform, echo: int, token: str
+) -> None:
     deploy(host, "greedy", echo, apiPolicies={"request": [module("grow")]})
     said = restarted(host, lambda: attacked(host, "/greedy/1.0.0/items/1", token))
     assert "gateway.max_heap_bytes" in said
     recovered(host, token)
 
 
-def test_a_gateway_that_does_not_answer_is_started_again(host: Platform, token: str) -> None:
+def test_a_gateway_that_does_not_answer_is_started_again(
+    host: Platform, token: str
+) -> None:
     said = restarted(host, lambda: os.kill(host.pid("envoy"), signal.SIGSTOP))
     assert "did not answer" in said
     recovered(host, token)
 
 
-def test_the_operator_decides_whether_apis_bring_code(tmp_path: Path, echo: int) -> None:
+def test_the_operator_decides_whether_apis_bring_code(
+    tmp_path: Path, echo: int
+) -> None:
     platform = Platform(free_port(), tmp_path / "data")
     data = {
         "name": "code",
@@ -258,11 +292,15 @@ def test_the_operator_decides_whether_apis_bring_code(tmp_path: Path, echo: int)
         "version": "1",
         "type": "REST",
         "operations": [{"target": "/a", "verb": "GET"}],
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://127.0.0.1:{echo}"}
+        },
         "apiPolicies": {
             "request": [
                 policy(
-                    "LuaInterceptor", name="mine", sourceCode="function envoy_on_request(h) end"
+                    "LuaInterceptor",
+                    name="mine",
+                    sourceCode="function envoy_on_request(h) end",
                 ),
                 module("x-a: 1"),
             ]

@@ -16,8 +16,16 @@ from kapi.front.web.openapi.catalogue import CATALOGUE
 from kapi.front.web.system.protected_resources import SYSTEM_SCOPES
 
 SCOPES = " ".join(SYSTEM_SCOPES)
-DEPLOY, GENERATE = "/api/deployer/apis/deploy", "/api/configurator/apis/generate-configuration"
-KEYS, ISSUERS, USERS, CLIENTS = "/api/keys", "/api/issuers", "/api/users", "/api/clients"
+DEPLOY, GENERATE = (
+    "/api/deployer/apis/deploy",
+    "/api/configurator/apis/generate-configuration",
+)
+KEYS, ISSUERS, USERS, CLIENTS = (
+    "/api/keys",
+    "/api/issuers",
+    "/api/users",
+    "/api/clients",
+)
 APPLICATIONS, SUBSCRIPTIONS, NOTIFY = (
     "/api/applications",
     "/api/subscriptions",
@@ -26,7 +34,9 @@ APPLICATIONS, SUBSCRIPTIONS, NOTIFY = (
 APPLY, DUMP, RESTORE = "/api/apply", "/api/dump", "/api/restore"
 OWN_CLIENT = "45f1c5c8-a92e-11ed-afa1-0242ac120002"
 FIRST_KEY = "gateway_certificate_alias"
-PUT, POST, PATCH, DELETE = (("-X", method) for method in ("PUT", "POST", "PATCH", "DELETE"))
+PUT, POST, PATCH, DELETE = (
+    ("-X", method) for method in ("PUT", "POST", "PATCH", "DELETE")
+)
 
 
 def body(text: str) -> tuple[str, ...]:
@@ -43,7 +53,13 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "no_method": (f"{USERS}/password", *PUT),
     "no_http": (f"{USERS}/a%00b",),
     "no_form": (DEPLOY, *body("x")),
-    "part_twice": (DEPLOY, "-F", "apkConfiguration=@{conf}", "-F", "apkConfiguration=@{conf}"),
+    "part_twice": (
+        DEPLOY,
+        "-F",
+        "apkConfiguration=@{conf}",
+        "-F",
+        "apkConfiguration=@{conf}",
+    ),
     "part_missing": (DEPLOY, "-F", "apkConfiguration=@{conf}"),
     "invalid_conf": (
         DEPLOY,
@@ -67,7 +83,13 @@ REQUESTS: dict[str, tuple[str, ...]] = {
         "definitionFile=@{definition}",
     ),
     "one_of_two": (GENERATE, "-F", "apiType=REST"),
-    "invalid_definition": (GENERATE, "-F", "apiType=SOAP", "-F", "definition=@{definition}"),
+    "invalid_definition": (
+        GENERATE,
+        "-F",
+        "apiType=SOAP",
+        "-F",
+        "definition=@{definition}",
+    ),
     "invalid_url": (GENERATE, "-F", "url=ftp://x"),
     "no_api_id": ("/api/deployer/apis/undeploy", *POST),
     "no_api": ("/api/deployer/apis/undeploy?apiId=nothing", *POST),
@@ -90,14 +112,20 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "issuer_test_body": (f"{ISSUERS}/acme/test", *body('{"color": 1}')),
     "invalid_issuer": (ISSUERS, *body('{"name": "x", "color": "red"}')),
     "no_issuer": (f"{ISSUERS}/nothing",),
-    "issuer_exists": (ISSUERS, *body('{"name": "x", "issuer": "https://idp.am.wso2.com/token"}')),
+    "issuer_exists": (
+        ISSUERS,
+        *body('{"name": "x", "issuer": "https://idp.am.wso2.com/token"}'),
+    ),
     "issuer_too_large": (ISSUERS, *body("@{mega}")),
     "user_body": (USERS, *body("x")),
     "invalid_user": (USERS, *body('{"username": "x", "password": "x"}')),
     "no_user": (f"{USERS}/nothing",),
     "no_session": ("/api/sessions/nothing",),
     "no_consent": ("/api/consents/nothing", *DELETE),
-    "user_exists": (USERS, *body('{"username": "org1user", "password": "long enough 1"}')),
+    "user_exists": (
+        USERS,
+        *body('{"username": "org1user", "password": "long enough 1"}'),
+    ),
     "user_of_settings": (f"{USERS}/org1user", *DELETE),
     "key_body": (KEYS, *body("x")),
     "key_members": (KEYS, *body('{"color": 1}')),
@@ -132,11 +160,18 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "no_application": (f"{APPLICATIONS}/nothing", *DELETE),
     "no_consumer_key": (f"{APPLICATIONS}/shop/keys/nothing", *DELETE),
     "api_name": (SUBSCRIPTIONS, *body('{"application": "shop", "api": {}}')),
-    "no_subscription": (f"{SUBSCRIPTIONS}/nothing", *PATCH, *body('{"status": "BLOCKED"}')),
+    "no_subscription": (
+        f"{SUBSCRIPTIONS}/nothing",
+        *PATCH,
+        *body('{"status": "BLOCKED"}'),
+    ),
     "apply_body": (APPLY, *body("x")),
     "apply_too_large": (APPLY, *body("@{giant}")),
     "unknown_kind": (APPLY, *body('{"objects": [{"kind": "Dog"}]}')),
-    "invalid_object": (APPLY, *body('{"objects": [{"kind": "Client", "id": "x", "color": 1}]}')),
+    "invalid_object": (
+        APPLY,
+        *body('{"objects": [{"kind": "Client", "id": "x", "color": 1}]}'),
+    ),
     "dump_body": (DUMP, *body("x")),
     "weak_passphrase": (DUMP, *body('{"passphrase": "short"}')),
     "restore_body": (RESTORE, *body("x")),
@@ -148,9 +183,14 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "not_empty": (RESTORE, *body('{"objects": []}')),
     "wrong_passphrase": (
         RESTORE,
-        *body('{"objects": [], "more": true, "sealed": "eA==", "passphrase": "twelve letters"}'),
+        *body(
+            '{"objects": [], "more": true, "sealed": "eA==", "passphrase": "twelve letters"}'
+        ),
     ),
-    "subscribed": (SUBSCRIPTIONS, *body('{"application": "shop", "api": {"name": "Echo"}}')),
+    "subscribed": (
+        SUBSCRIPTIONS,
+        *body('{"application": "shop", "api": {"name": "Echo"}}'),
+    ),
 }
 ELSEWHERE = {
     "no_token",
@@ -214,7 +254,9 @@ def platform(
         '[[identity.clients]]\nid = "own"\nsecret = "of org1"\norganization = "org1"\n'
         'grants = ["client_credentials"]\n'
     )
-    running = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")))
+    running = Platform(
+        free_port(), folder / "data", ("--config", str(folder / "kapi.toml"))
+    )
     running.start()
     assert running.deploy(files["conf"].read_text(), DEFINITION).status == 200
     token = running.token(SCOPES)
@@ -248,7 +290,9 @@ def test_the_example_is_what_comes(
     platform: Platform, token: str, files: dict[str, Path], name: str
 ) -> None:
     path, *more = REQUESTS[name]
-    filled = [re.sub(r"@\{(\w+)}", lambda found: f"@{files[found[1]]}", item) for item in more]
+    filled = [
+        re.sub(r"@\{(\w+)}", lambda found: f"@{files[found[1]]}", item) for item in more
+    ]
     same(platform.api(path, *filled, token=token), name)
 
 
@@ -269,7 +313,9 @@ def test_callers_without_what_they_need(platform: Platform) -> None:
 
 def test_callers_of_one_organization(platform: Platform) -> None:
     fields = ("-d", "grant_type=client_credentials", "-d", f"scope={SCOPES}")
-    answer = platform.request("idp.am.wso2.com", "/oauth2/token", "-u", "own:of org1", *fields)
+    answer = platform.request(
+        "idp.am.wso2.com", "/oauth2/token", "-u", "own:of org1", *fields
+    )
     token = answer.json()["access_token"]
     for path, *more in (
         (KEYS,),
@@ -280,10 +326,15 @@ def test_callers_of_one_organization(platform: Platform) -> None:
         (f"{CLIENTS}/{OWN_CLIENT}",),
         ("/api/metrics",),
         (APPLY, *body('{"objects": [{"kind": "Client", "id": "x"}]}')),
-        (APPLY, *body('{"objects": [{"kind": "Resource", "id": "https://x.example"}]}')),
+        (
+            APPLY,
+            *body('{"objects": [{"kind": "Resource", "id": "https://x.example"}]}'),
+        ),
     ):
         same(platform.api(path, *more, token=token), "of_all_organizations")
-    foreign = '{"username": "x", "password": "long enough 1", "organizations": ["org2"]}'
+    foreign = (
+        '{"username": "x", "password": "long enough 1", "organizations": ["org2"]}'
+    )
     same(platform.api(USERS, *body(foreign), token=token), "foreign_user")
     own = '{"username": "x", "password": "long enough 1", "organizations": ["org1"]}'
     assert platform.api(USERS, *body(own), token=token).status == 201
@@ -296,13 +347,16 @@ def test_the_document_says_them(platform: Platform) -> None:
     document = platform.api("/openapi.json").json()
     scopes = {name for name in CATALOGUE.refusals if name.startswith("scope ")}
     assert set(REQUESTS) | ELSEWHERE | scopes == set(CATALOGUE.refusals)
-    assert {name for row in CATALOGUE.operations.values() for name in row.refuses} <= set(
-        CATALOGUE.refusals
-    )
+    assert {
+        name for row in CATALOGUE.operations.values() for name in row.refuses
+    } <= set(CATALOGUE.refusals)
     schemas = document["components"]["schemas"]
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            assert all(status.isdigit() for status in operation["responses"]), (path, method)
+            assert all(status.isdigit() for status in operation["responses"]), (
+                path,
+                method,
+            )
             for response in operation["responses"].values():
                 for media in response.get("content", {}).values():
                     for example in media.get("examples", {}).values():
@@ -328,7 +382,10 @@ def test_people_read_it_through_the_gateway(platform: Platform, host: str) -> No
         platform.request(host, "/openapi.html"),
         platform.request(host, "/openapi.json").json(),
     )
-    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert (page.status, page.headers["content-type"]) == (
+        200,
+        "text/html; charset=utf-8",
+    )
     assert page.headers["content-security-policy"].startswith(
         "default-src 'none'; style-src 'sha256-"
     )

@@ -58,7 +58,9 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     (folder / "kapi.toml").write_text(
         "[gateway]\naccess_log = true\naccess_log_bytes = 20000\n" + CLIENTS
     )
-    platform = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")))
+    platform = Platform(
+        free_port(), folder / "data", ("--config", str(folder / "kapi.toml"))
+    )
     platform.start()
     yield platform
     platform.stop()
@@ -68,13 +70,17 @@ def snapshot(data_dir: Path) -> dict[str, bytes]:
     kept = [
         path
         for path in data_dir.rglob("*")
-        if path.is_file() and not path.name.startswith("kapi.db") and path.suffix != ".log"
+        if path.is_file()
+        and not path.name.startswith("kapi.db")
+        and path.suffix != ".log"
     ]
     return {str(path.relative_to(data_dir)): path.read_bytes() for path in kept}
 
 
 @pytest.mark.parametrize("detach", [(), ("--detach",)])
-def test_a_refused_start_writes_nothing(operated: Platform, detach: tuple[str, ...]) -> None:
+def test_a_refused_start_writes_nothing(
+    operated: Platform, detach: tuple[str, ...]
+) -> None:
     before = snapshot(operated.data_dir)
     refused = kapi(
         "up",
@@ -100,7 +106,9 @@ def test_a_refused_start_writes_nothing(operated: Platform, detach: tuple[str, .
     assert operated.token().count(".") == 2
 
 
-def test_down_leaves_a_stranger_alone_whose_process_id_is_in_a_stale_file(tmp_path: Path) -> None:
+def test_down_leaves_a_stranger_alone_whose_process_id_is_in_a_stale_file(
+    tmp_path: Path,
+) -> None:
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         (tmp_path / "state.json").write_text(
@@ -126,7 +134,9 @@ def test_every_file_of_a_platform_is_for_its_owner_alone(operated: Platform) -> 
     assert open_to_others == []
 
 
-def test_logs_of_an_older_version_become_private_at_the_next_start(tmp_path: Path) -> None:
+def test_logs_of_an_older_version_become_private_at_the_next_start(
+    tmp_path: Path,
+) -> None:
     platform = Platform(free_port(), tmp_path / "data")
     (tmp_path / "data/logs").mkdir(parents=True)
     for name in ("envoy.log", "access.log.1"):
@@ -134,7 +144,9 @@ def test_logs_of_an_older_version_become_private_at_the_next_start(tmp_path: Pat
     platform.start()
     try:
         assert [
-            path.name for path in (tmp_path / "data/logs").iterdir() if path.stat().st_mode & 0o077
+            path.name
+            for path in (tmp_path / "data/logs").iterdir()
+            if path.stat().st_mode & 0o077
         ] == []
     finally:
         platform.stop()
@@ -187,20 +199,27 @@ def test_why_an_https_backend_is_not_believed_is_logged_and_told_by_doctor(
         )
         assert operated.deploy(text, DEFINITION.replace("/items", "/x")).status == 200
         assert (
-            operated.request("default.gw.wso2.com", f"/{name}/1.0.0/x?token=hidden").status == 503
+            operated.request(
+                "default.gw.wso2.com", f"/{name}/1.0.0/x?token=hidden"
+            ).status
+            == 503
         )
     log = operated.data_dir / "logs/backends.log"
     until(
         lambda: (
             log.exists()
-            and all(f"127.0.0.1:{port}" in log.read_text() for port in unbelieved.values())
+            and all(
+                f"127.0.0.1:{port}" in log.read_text() for port in unbelieved.values()
+            )
         )
     )
     assert "hidden" not in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
     done = operated.cli("doctor", "-o", "json", check=False)
     finding = next(
-        item for item in json.loads(done.stdout)["checks"] if item["check"] == "https backends"
+        item
+        for item in json.loads(done.stdout)["checks"]
+        if item["check"] == "https backends"
     )
     assert (done.returncode, finding["result"]) == (7, "fail")
     for name, why in (
@@ -210,7 +229,10 @@ def test_why_an_https_backend_is_not_believed_is_logged_and_told_by_doctor(
         ("plain", "does not speak TLS"),
     ):
         assert f"127.0.0.1:{unbelieved[name]} is not believed: " in finding["detail"]
-        assert why in finding["detail"].partition(f":{unbelieved[name]} ")[2].partition(";")[0]
+        assert (
+            why
+            in finding["detail"].partition(f":{unbelieved[name]} ")[2].partition(";")[0]
+        )
 
 
 def test_hang_up_opens_renamed_logs_again_and_stops_nothing(operated: Platform) -> None:
@@ -221,11 +243,19 @@ def test_hang_up_opens_renamed_logs_again_and_stops_nothing(operated: Platform) 
         (logs / f"{name}.log").rename(logs / f"{name}.log.rotated")
     assert operated.process is not None
     operated.process.send_signal(signal.SIGHUP)
-    until(lambda: operated.token() and all((logs / f"{name}.log").exists() for name in names))
-    until(lambda: '/oauth2/token"' in (logs / "access.log").read_text().replace(" ", ""))
+    until(
+        lambda: (
+            operated.token() and all((logs / f"{name}.log").exists() for name in names)
+        )
+    )
+    until(
+        lambda: '/oauth2/token"' in (logs / "access.log").read_text().replace(" ", "")
+    )
     until(lambda: "no other setting has changed" in operated.output())
     assert {name: operated.pid(name) for name in children} == children
-    assert [name for name in names if (logs / f"{name}.log").stat().st_mode & 0o077] == []
+    assert [
+        name for name in names if (logs / f"{name}.log").stat().st_mode & 0o077
+    ] == []
 
 
 def test_the_access_log_is_bounded(operated: Platform) -> None:
@@ -255,15 +285,25 @@ def test_hang_up_reloads_the_settings(operated: Platform) -> None:
     until(lambda: "the settings were not reloaded" in operated.output())
     assert "gateway.port" in operated.output()
     client = '[[identity.clients]]\nid = "late"\nsecret = "a-secret-that-came-late"\n'
-    config.write_text(before.replace("[gateway]", "[gateway]\nconcurrency = 1") + client)
+    config.write_text(
+        before.replace("[gateway]", "[gateway]\nconcurrency = 1") + client
+    )
     answer = json.loads(operated.cli("reload", "-o", "json").stdout)
     assert [item["name"] for item in answer["takenUp"]] == ["identity.clients[late]"]
     assert [(item["name"], item["after"]) for item in answer["needsRestart"]] == [
         ("gateway.concurrency", 1)
     ]
     assert "a-secret-that-came-late" not in str(answer)
-    assert "these settings change by a restart only: gateway.concurrency" in operated.output()
-    fields = ("-u", "late:a-secret-that-came-late", "-d", "grant_type=client_credentials")
+    assert (
+        "these settings change by a restart only: gateway.concurrency"
+        in operated.output()
+    )
+    fields = (
+        "-u",
+        "late:a-secret-that-came-late",
+        "-d",
+        "grant_type=client_credentials",
+    )
     # The command returns when the processes have the settings.
     assert operated.request("idp.am.wso2.com", "/oauth2/token", *fields).status == 200
     assert operated.pid("envoy") == envoy
@@ -278,7 +318,9 @@ def test_hang_up_reloads_the_settings(operated: Platform) -> None:
 def test_hang_up_reads_files_again_that_the_settings_name(operated: Platform) -> None:
     folder, config = operated.data_dir.parent, operated.data_dir.parent / "kapi.toml"
     (folder / "clients.pem").write_bytes(certificate("first", authority=True).pem)
-    config.write_text(f'[identity]\nclient_ca_file = "clients.pem"\n{config.read_text()}')
+    config.write_text(
+        f'[identity]\nclient_ca_file = "clients.pem"\n{config.read_text()}'
+    )
     assert operated.process is not None
     for _ in range(2):
         before = operated.pid("identity-0")
@@ -290,7 +332,9 @@ def test_hang_up_reads_files_again_that_the_settings_name(operated: Platform) ->
 def test_a_user_without_a_home_names_the_data_directory(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOMELESS]
 
-    def homeless(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def homeless(
+        *arguments: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*command, *arguments],
             env=environment,
@@ -306,9 +350,9 @@ def test_a_user_without_a_home_names_the_data_directory(tmp_path: Path) -> None:
     shown = homeless("config", "show", "-o", "json", KAPI_DATA_DIR="/somewhere/else")
     assert json.loads(shown.stdout)["data_dir"] == "/somewhere/else"
     assert (
-        json.loads(homeless("config", "show", "-o", "json", "--data-dir", "/there").stdout)[
-            "data_dir"
-        ]
+        json.loads(
+            homeless("config", "show", "-o", "json", "--data-dir", "/there").stdout
+        )["data_dir"]
         == "/there"
     )
     nowhere = homeless("config", "show")

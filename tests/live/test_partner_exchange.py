@@ -21,7 +21,9 @@ from waiting import until
 A, B, STRANGER = Key.make("a"), Key.make("b"), Key.make("a")
 IDP, GW = "idp.am.wso2.com", "default.gw.wso2.com"
 KEY = "a-key-of-the-test"
-ACCESS, ID = (f"urn:ietf:params:oauth:token-type:{name}_token" for name in ("access", "id"))
+ACCESS, ID = (
+    f"urn:ietf:params:oauth:token-type:{name}_token" for name in ("access", "id")
+)
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 SETTINGS = f"""
 [identity]
@@ -63,10 +65,21 @@ class World:
             }
         )
 
-    def exchange(self, token: str, client: str = "orders", kind: str = ACCESS) -> Answer:
-        fields = {"grant_type": GRANT, "subject_token": token, "subject_token_type": kind}
+    def exchange(
+        self, token: str, client: str = "orders", kind: str = ACCESS
+    ) -> Answer:
+        fields = {
+            "grant_type": GRANT,
+            "subject_token": token,
+            "subject_token_type": kind,
+        }
         return self.platform.request(
-            IDP, "/oauth2/token", "-u", f"{client}:a secret of the test", "-d", urlencode(fields)
+            IDP,
+            "/oauth2/token",
+            "-u",
+            f"{client}:a secret of the test",
+            "-d",
+            urlencode(fields),
         )
 
     def everywhere(self, token: str) -> set[int]:
@@ -87,7 +100,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     (folder / "kapi.toml").write_text(SETTINGS)
     arguments = ("--config", str(folder / "kapi.toml"))
     platform = Platform(
-        free_port(), folder / "data", arguments, environment={"KAPI_APIS__NOTIFICATION_KEY": KEY}
+        free_port(),
+        folder / "data",
+        arguments,
+        environment={"KAPI_APIS__NOTIFICATION_KEY": KEY},
     )
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
@@ -95,13 +111,23 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     assert made.everywhere(made.token()) == {400}, "nobody knows the partner yet"
     ca = ("--ca", str(standin.ca))
     platform.cli(
-        "issuer", "add", "oidc", standin.url, "--name", "partner", "--audience", "orders", *ca
+        "issuer",
+        "add",
+        "oidc",
+        standin.url,
+        "--name",
+        "partner",
+        "--audience",
+        "orders",
+        *ca,
     )
     until(lambda: made.everywhere(made.token()) == {200})
     yield made
     platform.stop()
     standin.stop()
-    logs = "".join(path.read_text() for path in (platform.data_dir / "logs").glob("*.log"))
+    logs = "".join(
+        path.read_text() for path in (platform.data_dir / "logs").glob("*.log")
+    )
     assert "Traceback" not in logs
     assert "eyJ" not in logs, "a token is in a log"
 
@@ -115,12 +141,21 @@ def test_a_partner_s_token_becomes_one_of_ours(world: World) -> None:
         "partner|alice",
         {"sub": "orders"},
     )
-    assert claims["sub_id"] == {"format": "iss_sub", "iss": world.standin.url, "sub": "alice"}
+    assert claims["sub_id"] == {
+        "format": "iss_sub",
+        "iss": world.standin.url,
+        "sub": "alice",
+    }
     assert answer.json()["scope"] == "items:read"
     assert 0 < answer.json()["expires_in"] <= 600
     assert world.call(ours).status == 200
     asked = world.platform.request(
-        IDP, "/oauth2/introspect", "-u", "orders:a secret of the test", "-d", f"token={ours}"
+        IDP,
+        "/oauth2/introspect",
+        "-u",
+        "orders:a secret of the test",
+        "-d",
+        f"token={ours}",
     ).json()
     assert (asked["active"], asked["sub"], asked["sub_id"]) == (
         True,
@@ -151,7 +186,10 @@ def test_what_is_none_of_the_partner_s_access_tokens(world: World, what: str) ->
 
 
 def test_who_may_and_which_kinds(world: World) -> None:
-    assert world.exchange(world.token(), client="plain").json()["error"] == "invalid_request"
+    assert (
+        world.exchange(world.token(), client="plain").json()["error"]
+        == "invalid_request"
+    )
     assert world.exchange(world.token(), kind=ID).json()["error"] == "invalid_request"
 
 
@@ -169,7 +207,9 @@ def test_a_revoked_token_is_refused(world: World) -> None:
         json.dumps({"token": token}),
     )
     assert (
-        world.platform.api("/api/notification/1.0.0/notify?type=TOKEN_REVOCATION", *body).status
+        world.platform.api(
+            "/api/notification/1.0.0/notify?type=TOKEN_REVOCATION", *body
+        ).status
         == 200
     )
     until(lambda: world.everywhere(token) == {400})
@@ -186,7 +226,9 @@ def test_a_new_key_is_looked_for_and_a_withdrawn_one_is_refused(world: World) ->
     until(lambda: world.everywhere(world.token()) == {200})
 
 
-def test_it_works_after_a_restart_without_the_partner_and_ends_with_the_trust(world: World) -> None:
+def test_it_works_after_a_restart_without_the_partner_and_ends_with_the_trust(
+    world: World,
+) -> None:
     world.standin.mode = "500"
     world.platform.stop()
     world.platform.start()

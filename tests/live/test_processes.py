@@ -31,7 +31,9 @@ def deployed(platform: Platform, echo: int) -> str:
 def works(platform: Platform, token: str) -> bool:
     try:
         return (
-            platform.request(GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}").status
+            platform.request(
+                GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+            ).status
             == 200
         )
     except AssertionError:
@@ -67,16 +69,23 @@ def test_a_killed_envoy_is_back_within_seconds_with_all_apis(
 ) -> None:
     os.kill(platform.pid("envoy"), signal.SIGKILL)
     until(lambda: works(platform, deployed))
-    assert platform.deploy(conf(name="After", base="/after", port=1), DEFINITION).status == 200
+    assert (
+        platform.deploy(conf(name="After", base="/after", port=1), DEFINITION).status
+        == 200
+    )
 
 
-def test_a_deploy_while_control_is_killed_is_whole_or_absent(platform: Platform, echo: int) -> None:
+def test_a_deploy_while_control_is_killed_is_whole_or_absent(
+    platform: Platform, echo: int
+) -> None:
     answers: dict[int, int] = {}
 
     def deploy(number: int) -> None:
         try:
             answers[number] = platform.deploy(
-                conf(name=f"K{number}", base=f"/k{number}", port=echo), DEFINITION, token
+                conf(name=f"K{number}", base=f"/k{number}", port=echo),
+                DEFINITION,
+                token,
             ).status
         except AssertionError:
             answers[number] = 0
@@ -89,7 +98,8 @@ def test_a_deploy_while_control_is_killed_is_whole_or_absent(platform: Platform,
         concurrent.futures.wait(futures)
     until(lambda: platform.api("/ready").status == 200)
     listed = {
-        item["name"] for item in platform.api("/api/deployer/apis", token=token).json()["apis"]
+        item["name"]
+        for item in platform.api("/api/deployer/apis", token=token).json()["apis"]
     }
     for number, status in answers.items():
         present = f"K{number}" in listed
@@ -102,11 +112,21 @@ def test_a_deploy_while_control_is_killed_is_whole_or_absent(platform: Platform,
 
 def test_a_second_instance_is_refused(platform: Platform, tmp_path: Path) -> None:
     for arguments, words in (
-        (["--port", str(free_port()), "--data-dir", str(platform.data_dir)], "another kapi"),
-        (["--port", str(platform.port), "--data-dir", str(tmp_path / "other")], "cannot listen"),
+        (
+            ["--port", str(free_port()), "--data-dir", str(platform.data_dir)],
+            "another kapi",
+        ),
+        (
+            ["--port", str(platform.port), "--data-dir", str(tmp_path / "other")],
+            "cannot listen",
+        ),
     ):
         done = subprocess.run(
-            [KAPI, "up", *arguments], capture_output=True, text=True, timeout=20, check=False
+            [KAPI, "up", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
         )
         assert done.returncode == 7
         assert words in done.stderr
@@ -117,23 +137,29 @@ def test_concurrent_deploys_of_one_api_end_as_one_of_them_whole(
     platform: Platform, echo: int, other_echo: int
 ) -> None:
     token, reader = platform.token("apk:api_create"), platform.token()
-    texts = [conf(name="Race", base="/race", port=port) for port in (echo, other_echo)] * 4
+    texts = [
+        conf(name="Race", base="/race", port=port) for port in (echo, other_echo)
+    ] * 4
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         statuses = [
             answer.status
-            for answer in pool.map(lambda text: platform.deploy(text, DEFINITION, token), texts)
+            for answer in pool.map(
+                lambda text: platform.deploy(text, DEFINITION, token), texts
+            )
         ]
     assert statuses == [200] * 8
     ports = {
-        platform.request(GW, "/race/1.0.0/items", "-H", f"Authorization: Bearer {reader}").json()[
-            "port"
-        ]
+        platform.request(
+            GW, "/race/1.0.0/items", "-H", f"Authorization: Bearer {reader}"
+        ).json()["port"]
         for _ in range(8)
     }
     assert len(ports) == 1
 
 
-def test_a_restart_keeps_all_data_and_leaves_no_process(tmp_path: Path, echo: int) -> None:
+def test_a_restart_keeps_all_data_and_leaves_no_process(
+    tmp_path: Path, echo: int
+) -> None:
     platform = Platform(free_port(), tmp_path / "data")
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
@@ -166,10 +192,16 @@ def test_no_child_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     path = "/api/configurator/apis/generate-configuration"
     with concurrent.futures.ThreadPoolExecutor() as pool:
         generated = pool.submit(platform.api, path, *form)
-        until(lambda: any("kapi.pool.process" in _command(item) for item in _below(supervisor)))
+        until(
+            lambda: any(
+                "kapi.pool.process" in _command(item) for item in _below(supervisor)
+            )
+        )
         family = _below(supervisor)
         names = {"envoy", "control", "identity"}
-        assert names <= {name for item in family for name in names if name in _command(item)}
+        assert names <= {
+            name for item in family for name in names if name in _command(item)
+        }
         supervisor.kill()
         supervisor.wait()
         generated.exception()
@@ -210,7 +242,9 @@ def test_a_request_under_way_is_answered_before_a_stop(tmp_path: Path) -> None:
     threading.Thread(target=backend.serve_forever, daemon=True).start()
     platform = Platform(free_port(), tmp_path / "data")
     platform.start()
-    assert platform.deploy(conf(port=backend.server_address[1]), DEFINITION).status == 200
+    assert (
+        platform.deploy(conf(port=backend.server_address[1]), DEFINITION).status == 200
+    )
     with concurrent.futures.ThreadPoolExecutor() as pool:
         under_way = pool.submit(platform.request, GW, "/echo/1.0.0/open")
         time.sleep(0.4)
@@ -224,7 +258,9 @@ def test_several_identity_workers_sign_with_one_key(tmp_path: Path, echo: int) -
     platform.start()
     try:
         assert platform.deploy(conf(port=echo), DEFINITION).status == 200
-        assert {"identity-0", "identity-1", "identity-2"} <= set(platform.state()["children"])
+        assert {"identity-0", "identity-1", "identity-2"} <= set(
+            platform.state()["children"]
+        )
         assert all(works(platform, platform.token()) for _ in range(9))
     finally:
         platform.stop()

@@ -40,7 +40,11 @@ DECLARED: dict[str, dict[str, Any]] = {
     "Authlib RFC 9068": {"preset": "oidc", "audiences": ["kapi"]},
     "glewlwyd 2.7.5 (Debian)": {"preset": "oidc", "audiences": ["kapi", "app"]},
     "Spring Authorization Server": {"preset": "oidc", "audiences": ["kapi", "app"]},
-    "Dex": {"preset": "dex", "parameters": {"url": "https://dex.example"}, "audiences": ["app"]},
+    "Dex": {
+        "preset": "dex",
+        "parameters": {"url": "https://dex.example"},
+        "audiences": ["app"],
+    },
     "Google": {
         "preset": "google",
         "audiences": ["123.apps.googleusercontent.com", "https://api.example"],
@@ -84,7 +88,9 @@ secret = "4fbd62ec-a92e-11ed-afa1-0242ac120002"
 
 
 def name_of(provider: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in provider.lower()).strip("-")
+    return "".join(
+        letter if letter.isalnum() else "-" for letter in provider.lower()
+    ).strip("-")
 
 
 @dataclass
@@ -93,7 +99,9 @@ class World:
     operator: str
 
     def declare(self, provider: str, **changes: Any) -> Answer:
-        issuer = next(item["claims"]["iss"] for item in SAMPLES if item["provider"] == provider)
+        issuer = next(
+            item["claims"]["iss"] for item in SAMPLES if item["provider"] == provider
+        )
         own = {"issuer": issuer} if DECLARED[provider]["preset"] == "oidc" else {}
         body = {
             **own,
@@ -103,15 +111,24 @@ class World:
             **changes,
         }
         sent = ("-X", "PUT", "--data-binary", json.dumps(body))
-        return self.platform.api(f"/api/issuers/{name_of(provider)}", *sent, token=self.operator)
+        return self.platform.api(
+            f"/api/issuers/{name_of(provider)}", *sent, token=self.operator
+        )
 
     def call(self, token: str) -> int:
         return self.platform.request(
-            "default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+            "default.gw.wso2.com",
+            "/echo/1.0.0/items",
+            "-H",
+            f"Authorization: Bearer {token}",
         ).status
 
     def exchange(self, token: str) -> Answer:
-        fields = {"grant_type": GRANT, "subject_token": token, "subject_token_type": ACCESS}
+        fields = {
+            "grant_type": GRANT,
+            "subject_token": token,
+            "subject_token_type": ACCESS,
+        }
         send = ("-u", "exchanger:a secret of the test", "-d", urlencode(fields))
         return self.platform.request("idp.am.wso2.com", "/oauth2/token", *send)
 
@@ -141,7 +158,9 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("kapi")
     (folder / "kapi.toml").write_text(SETTINGS)
-    platform = Platform(free_port(), folder / "data", ("--config", str(folder / "kapi.toml")))
+    platform = Platform(
+        free_port(), folder / "data", ("--config", str(folder / "kapi.toml"))
+    )
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
     made = World(platform, platform.token("kapi:issuers"))
@@ -155,7 +174,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
 def signed(sample: dict[str, Any], by: Key = KEY, **changes: Any) -> str:
     times = {"iat": ..., "exp": ..., "nbf": ...}
     claims = {
-        name: value for name, value in {**sample["claims"], **changes}.items() if name not in times
+        name: value
+        for name, value in {**sample["claims"], **changes}.items()
+        if name not in times
     }
     header = {"typ": sample["header"].get("typ", ...), "kid": by.kid}
     return by.token(claims, **header)
@@ -171,7 +192,11 @@ def test_every_place_says_the_same(world: World, sample: dict[str, Any]) -> None
     assert world.accepted(token) == {counts}
     assert world.walk(provider, token)["signature"]["result"] == "ok"
     if not counts:
-        failed = [step for step in world.walk(provider, token).values() if step["result"] == "fail"]
+        failed = [
+            step
+            for step in world.walk(provider, token).values()
+            if step["result"] == "fail"
+        ]
         assert failed
         assert all(step["detail"] and step["hint"] for step in failed)
         assert world.walk(provider, token)["time"]["result"] == "ok"
@@ -180,12 +205,17 @@ def test_every_place_says_the_same(world: World, sample: dict[str, Any]) -> None
 EXPLAINED = {
     "Asgardeo": ("rule ID token: it has at_hash", "--id-tokens"),
     "Spring Authorization Server": ("rule ID token: it has nonce", "--id-tokens"),
-    "Entra ID v2": ("rule required claim: azp is (none), it must be there", "access token"),
+    "Entra ID v2": (
+        "rule required claim: azp is (none), it must be there",
+        "access token",
+    ),
 }
 
 
 @pytest.mark.parametrize("provider", EXPLAINED)
-def test_the_test_of_an_issuer_names_the_rule_that_refuses(world: World, provider: str) -> None:
+def test_the_test_of_an_issuer_names_the_rule_that_refuses(
+    world: World, provider: str
+) -> None:
     sample = next(
         item
         for item in SAMPLES
@@ -225,7 +255,9 @@ def test_a_person_says_that_id_tokens_count(world: World) -> None:
 
 
 @pytest.mark.parametrize("provider", DECLARED)
-def test_a_declaration_without_an_audience_gets_a_warning(world: World, provider: str) -> None:
+def test_a_declaration_without_an_audience_gets_a_warning(
+    world: World, provider: str
+) -> None:
     try:
         assert world.declare(provider).json()["warnings"] == []
         [warning] = world.declare(provider, audiences=[]).json()["warnings"]

@@ -53,7 +53,9 @@ def api(
     operations: str = '- {target: "/items", verb: GET, secured: false}\n',
     more: str = "",
 ) -> str:
-    text = conf(name, f"/{name.lower()}", port=port, extra=limit + more, operations=operations)
+    text = conf(
+        name, f"/{name.lower()}", port=port, extra=limit + more, operations=operations
+    )
     return text.replace(
         "operations:",
         f'  sandbox:\n    endpoint: "http://127.0.0.1:{port}/sandbox"\noperations:',
@@ -66,11 +68,15 @@ def deployed(platform: Platform, text: str) -> None:
     assert answer.status == 200, answer.body
 
 
-def statuses(platform: Platform, path: str, times: int, host: str = GW, *more: str) -> list[int]:
+def statuses(
+    platform: Platform, path: str, times: int, host: str = GW, *more: str
+) -> list[int]:
     return [platform.request(host, path, *more).status for _ in range(times)]
 
 
-async def at_once(port: int, path: str, requests: int, connections: int) -> Counter[int]:
+async def at_once(
+    port: int, path: str, requests: int, connections: int
+) -> Counter[int]:
     """Many requests over many connections, so that all of Envoy's threads take part."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -96,7 +102,9 @@ async def at_once(port: int, path: str, requests: int, connections: int) -> Coun
     return seen
 
 
-def test_over_the_limit_is_429_with_a_body_and_the_way_out(platform: Platform, echo: int) -> None:
+def test_over_the_limit_is_429_with_a_body_and_the_way_out(
+    platform: Platform, echo: int
+) -> None:
     deployed(platform, api("Three", echo, LIMIT.format(3, "Hour")))
     not_at_the_end_of(3600, 60)
     first = platform.request(GW, "/three/1.0.0/items")
@@ -120,7 +128,10 @@ def test_over_the_limit_is_429_with_a_body_and_the_way_out(platform: Platform, e
     )
     assert abs(int(over.headers["retry-after"]) - until) < 5
     assert over.headers["x-ratelimit-reset"] == over.headers["retry-after"]
-    assert (over.headers["x-ratelimit-limit"], over.headers["x-ratelimit-remaining"]) == (
+    assert (
+        over.headers["x-ratelimit-limit"],
+        over.headers["x-ratelimit-remaining"],
+    ) == (
         "3, 3;w=3600",
         "0",
     )
@@ -163,9 +174,14 @@ def test_the_limit_of_an_operation_is_its_own_and_apart_for_the_sandbox(
         f'- {{target: "/items", verb: POST, secured: false, {LIMIT.format(1, "Hour").strip()}}}\n'
         '- {target: "/free", verb: GET, secured: false}\n'
     )
-    deployed(platform, api("Apart", echo, "", operations=operations, more="defaultVersion: true\n"))
+    deployed(
+        platform,
+        api("Apart", echo, "", operations=operations, more="defaultVersion: true\n"),
+    )
     not_at_the_end_of(3600, 60)
-    assert statuses(platform, "/apart/1.0.0/items", 1) + statuses(platform, "/apart/items", 2) == [
+    assert statuses(platform, "/apart/1.0.0/items", 1) + statuses(
+        platform, "/apart/items", 2
+    ) == [
         200,
         200,
         429,
@@ -180,12 +196,16 @@ def test_the_limit_of_an_operation_is_its_own_and_apart_for_the_sandbox(
 
 def test_a_refused_call_does_not_count(platform: Platform, echo: int) -> None:
     operations = '- {target: "/items", verb: GET, scopes: ["items:read"]}\n'
-    deployed(platform, api("Closed", echo, LIMIT.format(1, "Hour"), operations=operations))
+    deployed(
+        platform, api("Closed", echo, LIMIT.format(1, "Hour"), operations=operations)
+    )
     not_at_the_end_of(3600, 60)
     allowed, other = platform.token("items:read"), platform.token()
     assert platform.request(GW, "/closed/1.0.0/items").status == 401
     assert (
-        platform.request(GW, "/closed/1.0.0/items", "-H", f"Authorization: Bearer {other}").status
+        platform.request(
+            GW, "/closed/1.0.0/items", "-H", f"Authorization: Bearer {other}"
+        ).status
         == 403
     )
     assert statuses(
@@ -193,7 +213,9 @@ def test_a_refused_call_does_not_count(platform: Platform, echo: int) -> None:
     ) == [200, 429]
 
 
-def test_exactly_the_limit_passes_however_many_ask_at_once(platform: Platform, echo: int) -> None:
+def test_exactly_the_limit_passes_however_many_ask_at_once(
+    platform: Platform, echo: int
+) -> None:
     deployed(platform, api("Exact", echo, LIMIT.format(777, "Hour")))
     not_at_the_end_of(3600, 120)
     assert asyncio.run(at_once(platform.port, "/exact/1.0.0/items", 2000, 40)) == {
@@ -240,7 +262,9 @@ def test_hours_and_days_are_kept_across_restarts(platform: Platform, echo: int) 
         assert over_and_back(platform, path) == [200, 429]
 
 
-def test_an_envoy_that_was_killed_gets_its_counters_back(platform: Platform, echo: int) -> None:
+def test_an_envoy_that_was_killed_gets_its_counters_back(
+    platform: Platform, echo: int
+) -> None:
     import os
     import signal
 
@@ -277,7 +301,9 @@ def answers(platform: Platform) -> bool:
         f"https://127.0.0.1:{platform.port}/ready",
     ]
     return (
-        subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout
+        subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=20
+        ).stdout
         == "200"
     )
 

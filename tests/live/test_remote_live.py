@@ -40,10 +40,14 @@ class RemoteCommands:
     def __call__(
         self, *arguments: str, stdin: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        return self.platform.cli(*arguments, stdin=stdin, check=check, environment=self.environment)
+        return self.platform.cli(
+            *arguments, stdin=stdin, check=check, environment=self.environment
+        )
 
     def use(self, name: str = "test") -> None:
-        self("context", "add", name, self.url, "--ca", self.ca, "--address", "127.0.0.1")
+        self(
+            "context", "add", name, self.url, "--ca", self.ca, "--address", "127.0.0.1"
+        )
 
     def sign_in(self) -> None:
         self(
@@ -57,7 +61,9 @@ def remote(platform: Platform, tmp_path: Path) -> RemoteCommands:
     return RemoteCommands(platform, tmp_path)
 
 
-def test_a_client_signs_in_and_deploys(remote: RemoteCommands, tmp_path: Path, echo: int) -> None:
+def test_a_client_signs_in_and_deploys(
+    remote: RemoteCommands, tmp_path: Path, echo: int
+) -> None:
     remote.use()
     remote.sign_in()
     said = json.loads(remote("whoami", "-o", "json").stdout)
@@ -105,7 +111,9 @@ def test_what_is_kept_is_its_owners_and_logout_forgets_it(
     assert "kapi login" in refused.stderr
 
 
-def test_another_address_of_a_context_forgets_its_sign_in(remote: RemoteCommands) -> None:
+def test_another_address_of_a_context_forgets_its_sign_in(
+    remote: RemoteCommands,
+) -> None:
     """A secret goes only to the platform that it was given for."""
     remote.use()
     remote.sign_in()
@@ -118,7 +126,10 @@ def test_the_server_option_is_anywhere_and_comes_first(remote: RemoteCommands) -
     remote.sign_in()
     remote("context", "use", "-")
     here = remote("apis", check=False)
-    assert (here.returncode, "nothing runs in" in here.stderr) == (Exit.ENVIRONMENT, True)
+    assert (here.returncode, "nothing runs in" in here.stderr) == (
+        Exit.ENVIRONMENT,
+        True,
+    )
     for line in (("--server", "test", "apis"), ("apis", "--server=test")):
         assert remote(*line).returncode == 0
     data_dir = str(remote.platform.data_dir)
@@ -142,8 +153,12 @@ def test_a_certificate_that_is_not_trusted_is_refused(remote: RemoteCommands) ->
     assert "kapi context add NAME URL --ca FILE" in refused.stderr
 
 
-@pytest.mark.parametrize("url", ["http://a.example", "https://", "https://a.example/api", "a"])
-def test_an_address_that_is_no_platform_is_refused(remote: RemoteCommands, url: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["http://a.example", "https://", "https://a.example/api", "a"]
+)
+def test_an_address_that_is_no_platform_is_refused(
+    remote: RemoteCommands, url: str
+) -> None:
     refused = remote("context", "add", "test", url, check=False)
     assert refused.returncode == Exit.FAILED
     assert "is not the URL of a platform" in refused.stderr
@@ -168,7 +183,9 @@ def test_a_person_signs_in_by_a_code_and_is_renewed(
         assert code in page.text
         person.submit(page, decision="allow")
 
-    credential = as_person(server, Wish(client, "", ("kapi:users",)), allow, lambda _: None)
+    credential = as_person(
+        server, Wish(client, "", ("kapi:users",)), allow, lambda _: None
+    )
     keep("test", credential)
     assert server.token(("kapi:users",), None) == credential.access_token
     with pytest.raises(KapiError, match="lacks the scope kapi:keys"):
@@ -182,7 +199,9 @@ def test_a_person_signs_in_by_a_code_and_is_renewed(
         server.token(("kapi:users",), None)
 
 
-def test_a_sign_in_without_a_client_says_how_to_make_one(remote: RemoteCommands) -> None:
+def test_a_sign_in_without_a_client_says_how_to_make_one(
+    remote: RemoteCommands,
+) -> None:
     remote.use()
     refused = remote("login", check=False)
     assert refused.returncode == Exit.FAILED

@@ -33,9 +33,9 @@ class Counting(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/plain")
         for name, value in query.items():
             self.send_header(name, value)
-        override = self.headers.get_all("X-HTTP-Method-Override", []) + self.headers.get_all(
-            "X_HTTP_Method_Override", []
-        )
+        override = self.headers.get_all(
+            "X-HTTP-Method-Override", []
+        ) + self.headers.get_all("X_HTTP_Method_Override", [])
         self.send_header("X-Override", ",".join(override) or "none")
         self.end_headers()
         self.wfile.write(body)
@@ -59,7 +59,10 @@ def backend() -> Iterator[int]:
 
 
 def deploy(platform: Platform, backend: int, lifetime: int = 60) -> None:
-    policy = {"policyName": "ResponseCache", "parameters": {"lifetimeSeconds": lifetime}}
+    policy = {
+        "policyName": "ResponseCache",
+        "parameters": {"lifetimeSeconds": lifetime},
+    }
     operations: list[dict[str, Any]] = [
         {"target": "/open", "verb": "GET", "secured": False},
         {"target": "/open", "verb": "POST", "secured": False},
@@ -70,7 +73,9 @@ def deploy(platform: Platform, backend: int, lifetime: int = 60) -> None:
         "basePath": "/cached",
         "version": "1.0.0",
         "type": "REST",
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{backend}"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://127.0.0.1:{backend}"}
+        },
         "apiPolicies": {
             "request": [
                 {
@@ -134,12 +139,18 @@ def test_headers_of_the_gateway_are_there_once(platform: Platform, cached: str) 
     url = f"https://{HOST}:{platform.port}{cached}/open?once=1"
     command = ["curl", "-ski", "--connect-to", f"::127.0.0.1:{platform.port}", url]
     for _ in range(2):
-        answer = subprocess.run(command, capture_output=True, check=True, text=True).stdout.lower()
-        assert [answer.count(f"{name}:") for name in ("x-out", "date", "content-length")] == [1] * 3
+        answer = subprocess.run(
+            command, capture_output=True, check=True, text=True
+        ).stdout.lower()
+        assert [
+            answer.count(f"{name}:") for name in ("x-out", "date", "content-length")
+        ] == [1] * 3
     assert "age:" in answer
 
 
-def test_callers_with_tokens_share_what_is_public_only(platform: Platform, cached: str) -> None:
+def test_callers_with_tokens_share_what_is_public_only(
+    platform: Platform, cached: str
+) -> None:
     token = ("-H", f"Authorization: Bearer {platform.token()}")
 
     def call(query: str) -> bytes:

@@ -41,13 +41,17 @@ def documents(platform: Platform, file: Path) -> str:
 def token(platform: Platform, scope: str) -> str:
     fields = ("-d", "grant_type=client_credentials", "-d", f"scope={scope}")
     credentials = f"shop:{PASSWORD['PASSWORD']}"
-    answer = platform.request("idp.am.wso2.com", "/oauth2/token", "-u", credentials, *fields)
+    answer = platform.request(
+        "idp.am.wso2.com", "/oauth2/token", "-u", credentials, *fields
+    )
     return str(answer.json()["access_token"])
 
 
 def status(platform: Platform, bearer: str) -> int:
     header = f"Authorization: Bearer {bearer}"
-    return platform.request("default.gw.wso2.com", "/echo/1.0.0/items", "-H", header).status
+    return platform.request(
+        "default.gw.wso2.com", "/echo/1.0.0/items", "-H", header
+    ).status
 
 
 def test_an_empty_platform_becomes_the_same(tmp_path: Path) -> None:
@@ -70,7 +74,9 @@ def test_an_empty_platform_becomes_the_same(tmp_path: Path) -> None:
         new.start()
         try:
             file = str(tmp_path / "old.yaml")
-            done = new.cli("restore", file, environment={"KAPI_PASSPHRASE": "x" * 12}, check=False)
+            done = new.cli(
+                "restore", file, environment={"KAPI_PASSPHRASE": "x" * 12}, check=False
+            )
             assert (done.returncode, "does not open" in done.stderr) == (3, True)
             new.cli("restore", file, environment=PASSPHRASE)
             done = new.cli("restore", file, environment=PASSPHRASE, check=False)
@@ -80,7 +86,9 @@ def test_an_empty_platform_becomes_the_same(tmp_path: Path) -> None:
             assert documents(new, tmp_path / "new.yaml") == dumped
             assert (status(new, before), status(new, revoked)) == (200, 401)
             assert status(new, token(new, "items:read")) == 200
-            pruned = new.cli("apply", "-f", "-", "--prune", "-o", "json", stdin="").stdout
+            pruned = new.cli(
+                "apply", "-f", "-", "--prune", "-o", "json", stdin=""
+            ).stdout
             kinds = [item["kind"] for item in json.loads(pruned)["objects"]]
             assert kinds == ["Subscription", "Application", "User", "Client", "Secret"]
         finally:

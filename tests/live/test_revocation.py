@@ -33,13 +33,18 @@ def platform(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[Pl
     )
     arguments = ("--config", str(folder / "kapi.toml"))
     running = Platform(
-        free_port(), folder / "data", arguments, environment={"KAPI_APIS__NOTIFICATION_KEY": KEY}
+        free_port(),
+        folder / "data",
+        arguments,
+        environment={"KAPI_APIS__NOTIFICATION_KEY": KEY},
     )
     running.start()
     assert running.deploy(conf(port=echo), DEFINITION).status == 200
     yield running
     running.stop()
-    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    logs = "".join(
+        path.read_text() for path in (running.data_dir / "logs").glob("*.log")
+    )
     assert "Traceback" not in logs
     assert KEY not in logs
 
@@ -56,7 +61,10 @@ def notify(
 
 def call(platform: Platform, token: str) -> Answer:
     return platform.request(
-        "default.gw.wso2.com", "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+        "default.gw.wso2.com",
+        "/echo/1.0.0/items",
+        "-H",
+        f"Authorization: Bearer {token}",
     )
 
 
@@ -75,7 +83,10 @@ class Caller:
 
     def __init__(self, platform: Platform) -> None:
         self.connection = http.client.HTTPSConnection(
-            "127.0.0.1", platform.port, context=ssl._create_unverified_context(), timeout=20
+            "127.0.0.1",
+            platform.port,
+            context=ssl._create_unverified_context(),
+            timeout=20,
         )
         self.host = f"default.gw.wso2.com:{platform.port}"
 
@@ -111,12 +122,18 @@ def others_token(_: Platform) -> str:
     ("issue", "revoke"),
     [
         pytest.param(Platform.token, revoke_inbuilt, id="inbuilt, RFC 7009"),
-        pytest.param(Platform.token, revoke_by_notification, id="inbuilt, notification"),
-        pytest.param(others_token, revoke_by_notification, id="of another issuer, notification"),
+        pytest.param(
+            Platform.token, revoke_by_notification, id="inbuilt, notification"
+        ),
+        pytest.param(
+            others_token, revoke_by_notification, id="of another issuer, notification"
+        ),
     ],
 )
 def test_a_revoked_token_is_soon_refused_at_the_gateway(
-    platform: Platform, issue: Callable[[Platform], str], revoke: Callable[[Platform, str], None]
+    platform: Platform,
+    issue: Callable[[Platform], str],
+    revoke: Callable[[Platform, str], None],
 ) -> None:
     caller = Caller(platform)
     for _ in range(3):
@@ -138,11 +155,16 @@ def test_revocations_in_a_row_are_soon_all_in_force(platform: Platform) -> None:
             caller.wait_until_refused(token)
 
 
-def test_a_revoked_token_is_refused_everywhere_and_after_a_restart(platform: Platform) -> None:
+def test_a_revoked_token_is_refused_everywhere_and_after_a_restart(
+    platform: Platform,
+) -> None:
     token, other = platform.token("apk:api_create"), platform.token("apk:api_create")
     assert call(platform, token).status == 200
     answer = notify(platform, {"token": token})
-    assert (answer.status, answer.json()) == (200, {"message": "Token revoked successfully"})
+    assert (answer.status, answer.json()) == (
+        200,
+        {"message": "Token revoked successfully"},
+    )
     refused = platform.api("/api/deployer/1.2.0/apis", token=token)
     assert (refused.status, refused.json()["code"]) == (401, 900901)
     assert eventually_refused(platform, token).json()["code"] == "900901"
@@ -163,7 +185,9 @@ def test_a_token_may_be_named_by_its_jti(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong", KEY + "x", KEY[:-1], "ü"])
-def test_without_the_key_nothing_is_revoked(platform: Platform, key: str | None) -> None:
+def test_without_the_key_nothing_is_revoked(
+    platform: Platform, key: str | None
+) -> None:
     answer = notify(platform, {"token": platform.token()}, key=key)
     assert (answer.status, answer.json()) == (401, {"error": "Unauthorized request"})
 
@@ -184,7 +208,9 @@ def test_without_the_key_nothing_is_revoked(platform: Platform, key: str | None)
         ({}, "Invalid request body: send either token, or jti and expiry"),
     ],
 )
-def test_a_bad_body_is_told_what_is_wrong(platform: Platform, body: object, error: str) -> None:
+def test_a_bad_body_is_told_what_is_wrong(
+    platform: Platform, body: object, error: str
+) -> None:
     answer = notify(platform, body)
     assert (answer.status, answer.json()) == (400, {"error": error})
 
@@ -207,13 +233,18 @@ def test_a_body_that_is_no_json_object_gets_the_answer_of_every_system_api(
 
 
 def test_another_type_is_refused(platform: Platform) -> None:
-    for path in ("/api/notification/1.0.0/notify?type=OTHER", "/api/notification/1.0.0/notify"):
+    for path in (
+        "/api/notification/1.0.0/notify?type=OTHER",
+        "/api/notification/1.0.0/notify",
+    ):
         answer = notify(platform, {"token": "x"}, path=path)
         assert (answer.status, answer.json()) == (400, {"error": "Invalid type"})
 
 
 @pytest.mark.parametrize("named", ["token", "jti"])
-def test_a_token_of_the_second_name_is_revoked_everywhere(platform: Platform, named: str) -> None:
+def test_a_token_of_the_second_name_is_revoked_everywhere(
+    platform: Platform, named: str
+) -> None:
     """Revocations of the inbuilt provider are those of its first issuer, under each name."""
     asked = ("-H", f"Authorization: Basic {BASIC}", "-d")
     form = "grant_type=client_credentials&scope=apk:api_create"
@@ -227,6 +258,8 @@ def test_a_token_of_the_second_name_is_revoked_everywhere(platform: Platform, na
         body = {"jti": said["jti"], "expiry": said["exp"], "issuer": said["iss"]}
     assert notify(platform, body).status == 200
     assert platform.api("/api/deployer/1.2.0/apis", token=token).status == 401
-    told = platform.request("idp.localhost", "/oauth2/introspect", *asked, f"token={token}")
+    told = platform.request(
+        "idp.localhost", "/oauth2/introspect", *asked, f"token={token}"
+    )
     assert told.json() == {"active": False}
     assert eventually_refused(platform, token).status == 401

@@ -24,7 +24,9 @@ WELL = "".join(f"[+]{name} ok\n" for name in CHECKS) + "readyz check passed\n"
 @pytest.mark.parametrize("host", ["api.am.wso2.com", "idp.am.wso2.com", "localhost"])
 def test_health_on_each_host_of_the_platform(platform: Platform, host: str) -> None:
     def text(path: str) -> str:
-        answer = curl(f"https://{host}:{platform.port}{path}", resolve=(host, platform.port))
+        answer = curl(
+            f"https://{host}:{platform.port}{path}", resolve=(host, platform.port)
+        )
         return f"{answer.status} {answer.body.decode()}"
 
     assert text("/livez") == "200 ok"
@@ -34,9 +36,18 @@ def test_health_on_each_host_of_the_platform(platform: Platform, host: str) -> N
 
 def test_health_on_the_socket(platform: Platform) -> None:
     socket = str(platform.data_dir / "run/control.sock")
-    command = ("curl", "-sS", "--unix-socket", socket, "http://localhost/readyz?verbose")
+    command = (
+        "curl",
+        "-sS",
+        "--unix-socket",
+        socket,
+        "http://localhost/readyz?verbose",
+    )
     assert (
-        subprocess.run(command, capture_output=True, check=True, timeout=30).stdout.decode() == WELL
+        subprocess.run(
+            command, capture_output=True, check=True, timeout=30
+        ).stdout.decode()
+        == WELL
     )
 
 
@@ -44,12 +55,16 @@ def metrics(platform: Platform) -> dict[str, list[tuple[dict[str, str], float]]]
     """Samples by name, as Prometheus' own client reads them."""
     socket = str(platform.data_dir / "run/control.sock")
     command = ("curl", "-sS", "--unix-socket", socket, "http://localhost/metrics")
-    text = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout.decode()
+    text = subprocess.run(
+        command, capture_output=True, check=True, timeout=30
+    ).stdout.decode()
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
     for family in text_string_to_metric_families(text):
         assert family.documentation, family.name
         assert family.type in {"counter", "gauge", "histogram"}, family.name
-        found.setdefault(family.name + ("_total" if family.type == "counter" else ""), [])
+        found.setdefault(
+            family.name + ("_total" if family.type == "counter" else ""), []
+        )
         for sample in family.samples:
             found.setdefault(sample.name, []).append((sample.labels, sample.value))
     return found
@@ -65,7 +80,9 @@ def test_a_call_and_a_token_are_counted(platform: Platform) -> None:
         "tokens": value("kapi_tokens_issued_total", grant="client_credentials"),
         "refused": value("kapi_token_refusals_total", error="invalid_client"),
     }
-    made = conf("Seen", "/seen", port=free_port(), operations='- {target: "/x", verb: GET}\n')
+    made = conf(
+        "Seen", "/seen", port=free_port(), operations='- {target: "/x", verb: GET}\n'
+    )
     assert platform.deploy(made, DEFINITION).status == 200
     bearer = ("-H", f"Authorization: Bearer {platform.token()}")
     assert platform.request(GW, "/seen/1.0.0/x").status == 401
@@ -74,13 +91,34 @@ def test_a_call_and_a_token_are_counted(platform: Platform) -> None:
     assert platform.request(IDP, "/oauth2/token", *wrong).status == 401
     here = {"api": "Seen", "version": "1.0.0", "organization": "default"}
     until(lambda: value("kapi_requests_total", **here, operation="GET /x") == 2)
-    assert value("kapi_requests_total", **here, host="production", status="401", code="900902") == 1
-    assert value("kapi_refusals_total", **here, code="900902", reason="Missing Credentials") == 1
-    assert value("kapi_upstream_failures_total", **here, reason="connection failed") == 1
+    assert (
+        value(
+            "kapi_requests_total",
+            **here,
+            host="production",
+            status="401",
+            code="900902",
+        )
+        == 1
+    )
+    assert (
+        value(
+            "kapi_refusals_total", **here, code="900902", reason="Missing Credentials"
+        )
+        == 1
+    )
+    assert (
+        value("kapi_upstream_failures_total", **here, reason="connection failed") == 1
+    )
     assert value("kapi_request_duration_seconds_count", **here) == 2
     assert value("kapi_deployments_total", outcome="created") == before["deployed"] + 1
-    assert value("kapi_tokens_issued_total", grant="client_credentials") > before["tokens"]
-    assert value("kapi_token_refusals_total", error="invalid_client") == before["refused"] + 1
+    assert (
+        value("kapi_tokens_issued_total", grant="client_credentials") > before["tokens"]
+    )
+    assert (
+        value("kapi_token_refusals_total", error="invalid_client")
+        == before["refused"] + 1
+    )
     assert value("kapi_gateway_up") == value("kapi_health_check", check="store") == 1
     assert value("kapi_gateway_connections_total") > 0
 
@@ -103,11 +141,15 @@ def expressions(value: object) -> list[str]:
         return [found for item in value for found in expressions(item)]
     if not isinstance(value, dict):
         return []
-    own = [value[key] for key in ("expr", "definition") if isinstance(value.get(key), str)]
+    own = [
+        value[key] for key in ("expr", "definition") if isinstance(value.get(key), str)
+    ]
     return own + [found for item in value.values() for found in expressions(item)]
 
 
-def test_the_dashboard_and_the_alerts_name_metrics_that_exist(platform: Platform) -> None:
+def test_the_dashboard_and_the_alerts_name_metrics_that_exist(
+    platform: Platform,
+) -> None:
     board = json.loads((MONITORING / "grafana-dashboard.json").read_text("utf-8"))
     alerts = yaml.safe_load((MONITORING / "alerts.yaml").read_text("utf-8"))
     used = expressions(board) + expressions(alerts)
@@ -128,13 +170,17 @@ def test_who_did_what_is_in_the_audit_log(platform: Platform) -> None:
     def events(*options: str) -> list[dict[str, str]]:
         return json.loads(platform.cli("audit", "-o", "json", *options).stdout)
 
-    made = conf("Audited", "/audited", port=9, operations='- {target: "/x", verb: GET}\n')
+    made = conf(
+        "Audited", "/audited", port=9, operations='- {target: "/x", verb: GET}\n'
+    )
     assert platform.deploy(made, DEFINITION).status == 200
     newest = events("--event", "api", "--limit", "1")[0]
     assert newest["event"] == "api.deploy"
     assert newest["target"].startswith("Audited 1.0.0 (")
     assert (newest["outcome"], newest["detail"]) == ("success", "created")
-    address = newest["address"]  # Envoy writes that of this machine for a loopback address.
+    address = newest[
+        "address"
+    ]  # Envoy writes that of this machine for a loopback address.
     assert newest["token"]
     assert newest["issuer"] == "inbuilt"
     assert newest["client"]
@@ -146,7 +192,9 @@ def test_who_did_what_is_in_the_audit_log(platform: Platform) -> None:
     wrong = ("-u", f"{newest['client']}:wrong", "-d", "grant_type=client_credentials")
     assert platform.request(IDP, "/oauth2/token", *wrong).status == 401
     by_client = ("--failed", "--event", "client.authenticate", "--by", newest["client"])
-    until(lambda: bool(events(*by_client)))  # The provider writes its events a moment later.
+    until(
+        lambda: bool(events(*by_client))
+    )  # The provider writes its events a moment later.
     failed = events(*by_client)[-1]
     assert (failed["client"], failed["address"]) == (newest["client"], address)
     shown = platform.cli("audit", "--event", "api.deploy").stdout

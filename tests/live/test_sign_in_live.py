@@ -39,7 +39,10 @@ def code_of(person: Person, pkce: Pkce, scope: str = "openid default") -> str:
 
 def token_request(person: Person, **fields: str) -> Page:
     return Person(person.send).ask(
-        "POST", "/oauth2/token", urlencode(fields).encode(), authorization=f"Basic {BASIC}"
+        "POST",
+        "/oauth2/token",
+        urlencode(fields).encode(),
+        authorization=f"Basic {BASIC}",
     )
 
 
@@ -77,7 +80,11 @@ def test_tokens_of_a_person_open_an_api_and_a_replayed_code_closes_it(
     for other in (tokens["id_token"], code, fresh["refresh_token"]):
         assert platform.api("/api/deployer/1.2.0/apis", token=other).status == 401
     assert token_request(person, **fields).json()["error"] == "invalid_grant"
-    until(lambda: (call(tokens["access_token"]), call(fresh["access_token"])) == (401, 401))
+    until(
+        lambda: (
+            (call(tokens["access_token"]), call(fresh["access_token"])) == (401, 401)
+        )
+    )
 
 
 def test_nothing_else_that_we_sign_is_an_access_token(
@@ -87,7 +94,9 @@ def test_nothing_else_that_we_sign_is_an_access_token(
     it is can keep it out.
     """
     platform.deploy(conf(port=echo), DEFINITION)
-    provider = provider_of(Settings(platform.data_dir), Store.open(platform.data_dir / "kapi.db"))
+    provider = provider_of(
+        Settings(platform.data_dir), Store.open(platform.data_dir / "kapi.db")
+    )
     now = int(time.time())
     base = {
         "iss": provider.settings.identity.issuer,
@@ -100,7 +109,10 @@ def test_nothing_else_that_we_sign_is_an_access_token(
     scoped = {"clientId": CLIENT, "scope": "openid default apk:api_create"}
     others = {
         "logout token": ({**of_client, "events": {EVENT: {}}}, "logout+jwt"),
-        "logout token that says JWT": ({**of_client, **scoped, "events": {EVENT: {}}}, "JWT"),
+        "logout token that says JWT": (
+            {**of_client, **scoped, "events": {EVENT: {}}},
+            "JWT",
+        ),
         "ID token": ({**of_client, "auth_time": now, "nonce": "n"}, "JWT"),
         "ID token of a token exchange": (
             {**of_client, "azp": CLIENT, "auth_time": now, "groups": ["admins"]},
@@ -110,7 +122,10 @@ def test_nothing_else_that_we_sign_is_an_access_token(
             {**of_client, "azp": CLIENT, "client_id": CLIENT, "scope": "openid"},
             "at+jwt",
         ),
-        "ID token with scopes": ({**of_client, **scoped, "auth_time": now, "at_hash": "x"}, "JWT"),
+        "ID token with scopes": (
+            {**of_client, **scoped, "auth_time": now, "at_hash": "x"},
+            "JWT",
+        ),
         "signed UserInfo": (
             {"iss": base["iss"], "aud": CLIENT, "sub": "superAdmin", **scoped},
             "JWT",
@@ -130,13 +145,20 @@ def test_nothing_else_that_we_sign_is_an_access_token(
         gateway = platform.request(
             GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {token}"
         ).status
-        return {gateway, platform.api("/api/deployer/1.2.0/apis", token=token).status, told}
+        return {
+            gateway,
+            platform.api("/api/deployer/1.2.0/apis", token=token).status,
+            told,
+        }
 
     accepted = provider.sign({**base, **scoped}, "JWT")
     assert (
-        platform.request(GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {accepted}").status
+        platform.request(
+            GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {accepted}"
+        ).status
         == 200
     )
     assert {
-        name: opened_by(provider.sign(claims, kind)) for name, (claims, kind) in others.items()
+        name: opened_by(provider.sign(claims, kind))
+        for name, (claims, kind) in others.items()
     } == {key: {401} for key in others}

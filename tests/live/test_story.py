@@ -12,7 +12,9 @@ from token_parts import header_and_claims
 IDP, API, GW = "idp.am.wso2.com", "api.am.wso2.com", "default.gw.wso2.com"
 
 
-def test_the_token_request_of_the_guide_answers_exactly_as_it_says(platform: Platform) -> None:
+def test_the_token_request_of_the_guide_answers_exactly_as_it_says(
+    platform: Platform,
+) -> None:
     answer = platform.request(
         IDP,
         "/oauth2/token",
@@ -29,11 +31,24 @@ def test_the_token_request_of_the_guide_answers_exactly_as_it_says(platform: Pla
     assert answer.status == 200
     body = answer.json()
     assert list(body) == ["access_token", "token_type", "expires_in", "scope"]
-    assert (body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 3600, "default")
+    assert (body["token_type"], body["expires_in"], body["scope"]) == (
+        "Bearer",
+        3600,
+        "default",
+    )
     assert answer.headers["cache-control"] == "no-store"
     header, claims = header_and_claims(body["access_token"])
     assert header == {"alg": "RS256", "typ": "JWT", "kid": "gateway_certificate_alias"}
-    assert list(claims) == ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"]
+    assert list(claims) == [
+        "iss",
+        "sub",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "clientId",
+        "scope",
+    ]
     assert claims["iss"] == "https://idp.am.wso2.com/token"
     assert claims["sub"] == claims["clientId"] == "45f1c5c8-a92e-11ed-afa1-0242ac120002"
     assert claims["nbf"] == claims["iat"] == claims["exp"] - 3600
@@ -55,13 +70,18 @@ def test_localhost_with_that_host_header_and_a_scope(platform: Platform) -> None
         "scope=apk:api_create",
     )
     assert answer.json()["scope"] == "apk:api_create"
-    assert header_and_claims(answer.json()["access_token"])[1]["scope"] == "apk:api_create"
+    assert (
+        header_and_claims(answer.json()["access_token"])[1]["scope"] == "apk:api_create"
+    )
 
 
 def test_the_keys_are_public_and_sign_the_token(platform: Platform) -> None:
     for path in ("/oauth2/jwks", "/oauth2/keys", "/.well-known/jwks.json"):
         keys = platform.request(IDP, path).json()["keys"]
-        assert (keys[0]["kid"], keys[0]["alg"]) == ("gateway_certificate_alias", "RS256")
+        assert (keys[0]["kid"], keys[0]["alg"]) == (
+            "gateway_certificate_alias",
+            "RS256",
+        )
         assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & {
             member for key in keys for member in key
         }
@@ -71,14 +91,19 @@ def test_the_keys_are_public_and_sign_the_token(platform: Platform) -> None:
         "/.well-known/oauth-authorization-server/token",
         "/token/.well-known/openid-configuration",
     ):
-        assert platform.request(IDP, path).json()["issuer"] == "https://idp.am.wso2.com/token"
+        assert (
+            platform.request(IDP, path).json()["issuer"]
+            == "https://idp.am.wso2.com/token"
+        )
     assert platform.request(IDP, "/health?verbose=1").status == 200
 
 
 def test_deploy_call_undeploy(platform: Platform, echo: int, other_echo: int) -> None:
     plain, admin = platform.token(), platform.token("items:admin")
     text = conf(port=echo, extra="defaultVersion: true\n").replace(
-        "operations:", f'  sandbox:\n    endpoint: "http://127.0.0.1:{other_echo}"\noperations:', 1
+        "operations:",
+        f'  sandbox:\n    endpoint: "http://127.0.0.1:{other_echo}"\noperations:',
+        1,
     )
     deployed = platform.deploy(text, DEFINITION)
     assert deployed.status == 200, deployed.body
@@ -86,7 +111,10 @@ def test_deploy_call_undeploy(platform: Platform, echo: int, other_echo: int) ->
 
     def call(path: str, token: str = "", host: str = GW, *more: str):
         return platform.request(
-            host, path, *(["-H", f"Authorization: Bearer {token}"] if token else []), *more
+            host,
+            path,
+            *(["-H", f"Authorization: Bearer {token}"] if token else []),
+            *more,
         )
 
     first = call("/echo/1.0.0/items?a=b%20c", plain)
@@ -97,11 +125,15 @@ def test_deploy_call_undeploy(platform: Platform, echo: int, other_echo: int) ->
     assert call("/echo/1.0.0/items/", plain).json()["path"] == "/backend/items"
     assert call("/echo/1.0.0/items/42/", admin).json()["path"] == "/backend/items/42"
     assert (
-        call("/echo/1.0.0/items/4%202/parts/x", admin, GW, "-X", "DELETE").json()["path"]
+        call("/echo/1.0.0/items/4%202/parts/x", admin, GW, "-X", "DELETE").json()[
+            "path"
+        ]
         == "/backend/items/4%202/parts/x"
     )
     assert (
-        call("/echo/1.0.0/files/a/b.txt", plain, GW, "-X", "POST", "-d", "x").json()["path"]
+        call("/echo/1.0.0/files/a/b.txt", plain, GW, "-X", "POST", "-d", "x").json()[
+            "path"
+        ]
         == "/backend/files/a/b.txt"
     )
     assert call("/echo/1.0.0/open").status == 200
@@ -165,7 +197,9 @@ def test_all_path_versions_are_served(platform: Platform) -> None:
         )
 
 
-def test_a_conf_with_mistakes_gets_all_of_them_with_places(platform: Platform, echo: int) -> None:
+def test_a_conf_with_mistakes_gets_all_of_them_with_places(
+    platform: Platform, echo: int
+) -> None:
     text = conf(port=echo).replace(
         'type: "REST"',
         'type: "REST"\ndefaultVersion: "yes"\nrateLimit: {requestsPerUnit: 5, unit: Second}',
@@ -175,7 +209,9 @@ def test_a_conf_with_mistakes_gets_all_of_them_with_places(platform: Platform, e
     pointers = {item["pointer"] for item in answer.json()["diagnostics"]}
     assert any("defaultVersion" in pointer for pointer in pointers)
     assert any("rateLimit" in pointer for pointer in pointers)
-    assert all(item["line"] > 0 and item["hint"] for item in answer.json()["diagnostics"])
+    assert all(
+        item["line"] > 0 and item["hint"] for item in answer.json()["diagnostics"]
+    )
 
 
 def test_http_1_1_and_http_2_by_alpn(platform: Platform) -> None:
@@ -223,7 +259,9 @@ def test_the_development_ca_verifies_every_host(platform: Platform) -> None:
         assert done.returncode == 0, host
 
 
-def test_the_answer_to_a_deployment_contains_its_warnings(platform: Platform, echo: int) -> None:
+def test_the_answer_to_a_deployment_contains_its_warnings(
+    platform: Platform, echo: int
+) -> None:
     operations = (
         '- {target: "/{name}", verb: GET, secured: false}\n'
         '- {target: "/admin", verb: GET, scopes: ["admin"]}\n'
@@ -234,7 +272,11 @@ def test_the_answer_to_a_deployment_contains_its_warnings(platform: Platform, ec
     warnings = json.loads(answer.headers["kapi-warnings"])
     assert {item["severity"] for item in warnings} == {"warning"}
     lines = {item["line"] for item in warnings if item["code"] == "KAPI1305"}
-    assert lines <= {text[: text.index(target)].count("\n") + 1 for target in ("/{name}", "/admin")}
+    assert lines <= {
+        text[: text.index(target)].count("\n") + 1 for target in ("/{name}", "/admin")
+    }
     assert lines
-    plain = conf("Plain", "/plain", port=echo, operations='- {target: "/items", verb: GET}\n')
+    plain = conf(
+        "Plain", "/plain", port=echo, operations='- {target: "/items", verb: GET}\n'
+    )
     assert "kapi-warnings" not in platform.deploy(plain, DEFINITION).headers

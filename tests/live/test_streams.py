@@ -58,7 +58,11 @@ def backend() -> Iterator[Backend]:
 @pytest.fixture(scope="module")
 def streams(platform: Platform, backend: Backend) -> Platform:
     text = conf(
-        "Streams", "/streams", port=backend.port, extra=AUTHENTICATION, operations=OPERATIONS
+        "Streams",
+        "/streams",
+        port=backend.port,
+        extra=AUTHENTICATION,
+        operations=OPERATIONS,
     )
     answer = platform.deploy(text, DEFINITION)
     assert answer.status == 200, answer.body
@@ -90,11 +94,17 @@ def refused(platform: Platform, path: str, **more: object) -> tuple[int, bytes]:
     return response.status_code, bytes(response.body or b"")
 
 
-def test_a_token_in_the_header_opens_a_web_socket(streams: Platform, token: str) -> None:
-    assert echoed(streams, "/chat", token=token, protocols=["other", PROTOCOL]) == PROTOCOL
+def test_a_token_in_the_header_opens_a_web_socket(
+    streams: Platform, token: str
+) -> None:
+    assert (
+        echoed(streams, "/chat", token=token, protocols=["other", PROTOCOL]) == PROTOCOL
+    )
 
 
-def test_a_token_in_the_query_is_taken_out(streams: Platform, backend: Backend, token: str) -> None:
+def test_a_token_in_the_query_is_taken_out(
+    streams: Platform, backend: Backend, token: str
+) -> None:
     echoed(streams, f"/chat?a=1&access_token={token}&b=%26")
     path, headers = backend.handshakes[-1]
     assert path == "/backend/chat?a=1&b=%26"
@@ -117,7 +127,9 @@ def test_a_token_among_the_protocols_is_taken_out(
     seen: str | None,
     selected: str,
 ) -> None:
-    assert echoed(streams, "/chat", protocols=["kapi.token", token, *others]) == selected
+    assert (
+        echoed(streams, "/chat", protocols=["kapi.token", token, *others]) == selected
+    )
     _, headers = backend.handshakes[-1]
     assert headers.get("sec-websocket-protocol") == seen
     assert token not in str(headers)
@@ -140,7 +152,9 @@ def test_no_operation_passes_a_credential_on_to_the_backend(
 def test_the_handshake_is_refused_as_any_call(streams: Platform, token: str) -> None:
     status, body = refused(streams, "/chat")
     assert (status, b'"900902"' in body) == (401, True)
-    status, body = refused(streams, "/chat", protocols=["kapi.token", token[:-8] + "AAAAAAAA"])
+    status, body = refused(
+        streams, "/chat", protocols=["kapi.token", token[:-8] + "AAAAAAAA"]
+    )
     assert (status, b'"900901"' in body) == (401, True)
     assert refused(streams, "/chat", protocols=["kapi.token"])[0] == 401
     assert refused(streams, "/chat", protocols=[token, "kapi.token"])[0] == 401
@@ -180,16 +194,24 @@ def burst(socket: ClientConnection) -> None:
 
 
 def test_a_silent_web_socket_ends(streams: Platform) -> None:
-    with web_socket(streams.port, f"{BASE}/idle") as socket, pytest.raises(ConnectionClosed):
+    with (
+        web_socket(streams.port, f"{BASE}/idle") as socket,
+        pytest.raises(ConnectionClosed),
+    ):
         socket.recv(20)
 
 
 def test_a_web_socket_ends_after_its_longest_life(streams: Platform) -> None:
-    with web_socket(streams.port, f"{BASE}/short") as socket, pytest.raises(ConnectionClosed):
+    with (
+        web_socket(streams.port, f"{BASE}/short") as socket,
+        pytest.raises(ConnectionClosed),
+    ):
         chat(socket)
 
 
-def test_a_web_socket_ends_when_its_token_expires(streams: Platform, token: str) -> None:
+def test_a_web_socket_ends_when_its_token_expires(
+    streams: Platform, token: str
+) -> None:
     with (
         web_socket(streams.port, f"{BASE}/chat", token=token) as socket,
         pytest.raises(ConnectionClosed),
@@ -205,7 +227,10 @@ def test_a_web_socket_whose_frames_are_read_ends_with_a_close_frame(
         revoke(streams, revoked)
         with pytest.raises(ConnectionClosed):
             chat(socket)
-        assert (socket.close_code, socket.close_reason) == (1008, "the credential was revoked")
+        assert (socket.close_code, socket.close_reason) == (
+            1008,
+            "the credential was revoked",
+        )
     until(lambda: 1008 in backend.closed)
 
 
@@ -216,7 +241,9 @@ def test_a_web_socket_ends_when_others_may_call_or_the_api_is_removed(
     streaming = "- {target: /, verb: GET, secured: false, stream: {type: WebSocket}}\n"
 
     def deploy(port: int, more: str = "") -> str:
-        text = conf("Changing", "/changing", port=port, operations=operation % more + streaming)
+        text = conf(
+            "Changing", "/changing", port=port, operations=operation % more + streaming
+        )
         answer = streams.deploy(text, DEFINITION)
         assert answer.status == 200, answer.body
         return answer.body.decode().split('"')[1]
@@ -231,7 +258,10 @@ def test_a_web_socket_ends_when_others_may_call_or_the_api_is_removed(
         deploy(backend.port, ", scopes: [rooms]")
         with pytest.raises(ConnectionClosed):
             chat(socket)
-        assert (socket.close_code, socket.close_reason) == (1001, "the API was changed or removed")
+        assert (socket.close_code, socket.close_reason) == (
+            1001,
+            "the API was changed or removed",
+        )
     with web_socket(streams.port, "/changing/1.0.0/") as socket:
         streams.cli("undeploy", api)
         with pytest.raises(ConnectionClosed):
@@ -239,11 +269,19 @@ def test_a_web_socket_ends_when_others_may_call_or_the_api_is_removed(
 
 
 def revoke(platform: Platform, token: str) -> None:
-    fields = ("/oauth2/revoke", "-H", f"Authorization: Basic {BASIC}", "-d", f"token={token}")
+    fields = (
+        "/oauth2/revoke",
+        "-H",
+        f"Authorization: Basic {BASIC}",
+        "-d",
+        f"token={token}",
+    )
     assert platform.request("idp.am.wso2.com", *fields).status == 200
 
 
-def test_a_web_socket_ends_when_its_token_is_revoked(streams: Platform, token: str) -> None:
+def test_a_web_socket_ends_when_its_token_is_revoked(
+    streams: Platform, token: str
+) -> None:
     # Issued later than the other one, which would expire first.
     revoked = streams.token()
     with (
@@ -257,19 +295,29 @@ def test_a_web_socket_ends_when_its_token_is_revoked(streams: Platform, token: s
         assert other.recv(10) == "others go on"
 
 
-def test_a_web_socket_ends_when_its_api_key_is_revoked(streams: Platform, api_key: str) -> None:
+def test_a_web_socket_ends_when_its_api_key_is_revoked(
+    streams: Platform, api_key: str
+) -> None:
     with web_socket(streams.port, f"{BASE}/chat?apikey={api_key}") as socket:
         streams.cli("api-key", "revoke", api_key.split("_")[1])
         with pytest.raises(ConnectionClosed):
             socket.recv(20)
 
 
-def test_too_many_messages_close_a_web_socket(streams: Platform, backend: Backend) -> None:
+def test_too_many_messages_close_a_web_socket(
+    streams: Platform, backend: Backend
+) -> None:
     path = f"{BASE}/talkative"
-    with web_socket(streams.port, path) as socket, pytest.raises(ConnectionClosed) as caught:
+    with (
+        web_socket(streams.port, path) as socket,
+        pytest.raises(ConnectionClosed) as caught,
+    ):
         burst(socket)
     assert caught.value.rcvd is not None
-    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (1008, "too many messages")
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (
+        1008,
+        "too many messages",
+    )
     until(lambda: 1008 in backend.closed)
 
 

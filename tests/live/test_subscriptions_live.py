@@ -18,7 +18,17 @@ from waiting import until
 from ws_backend import web_socket, websocket_backend
 
 GW, SANDBOX = "default.gw.wso2.com", "default.sandbox.gw.wso2.com"
-CLIENTS = ("shop", "kiosk", "stranger", "gold", "bronze", "fixed", "alone", "twin-a", "twin-b")
+CLIENTS = (
+    "shop",
+    "kiosk",
+    "stranger",
+    "gold",
+    "bronze",
+    "fixed",
+    "alone",
+    "twin-a",
+    "twin-b",
+)
 SETTINGS = """
 [gateway]
 concurrency = 2
@@ -64,7 +74,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("kapi")
     (folder / "kapi.toml").write_text(SETTINGS)
     running = Platform(
-        free_port(), folder / "data", environment={"KAPI_CONFIG": str(folder / "kapi.toml")}
+        free_port(),
+        folder / "data",
+        environment={"KAPI_CONFIG": str(folder / "kapi.toml")},
     )
     running.start()
     yield running
@@ -76,9 +88,17 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 def token(platform: Platform, client: str, scope: str = "") -> str:
     basic = base64.b64encode(f"{client}:{client}-secret".encode()).decode()
-    fields = ["-d", "grant_type=client_credentials", *(["-d", f"scope={scope}"] if scope else [])]
+    fields = [
+        "-d",
+        "grant_type=client_credentials",
+        *(["-d", f"scope={scope}"] if scope else []),
+    ]
     return platform.request(
-        "idp.am.wso2.com", "/oauth2/token", "-H", f"Authorization: Basic {basic}", *fields
+        "idp.am.wso2.com",
+        "/oauth2/token",
+        "-H",
+        f"Authorization: Basic {basic}",
+        *fields,
     ).json()["access_token"]
 
 
@@ -114,7 +134,9 @@ def deployed(platform: Platform, name: str, version: str, port: int, more: str) 
         f'  sandbox:\n    endpoint: "http://127.0.0.1:{port}/sandbox"\noperations:',
         1,
     )
-    answer = platform.deploy(text, DEFINITION, token(platform, "shop", "apk:api_create"))
+    answer = platform.deploy(
+        text, DEFINITION, token(platform, "shop", "apk:api_create")
+    )
     assert answer.status == 200, answer.body
 
 
@@ -123,10 +145,12 @@ def calls(
 ) -> list[tuple[int, str]]:
     bearer = token(platform, client)
     answers = [
-        platform.request(host, path, "-H", f"Authorization: Bearer {bearer}") for _ in range(times)
+        platform.request(host, path, "-H", f"Authorization: Bearer {bearer}")
+        for _ in range(times)
     ]
     return [
-        (answer.status, "" if answer.status == 200 else answer.json()["code"]) for answer in answers
+        (answer.status, "" if answer.status == 200 else answer.json()["code"])
+        for answer in answers
     ]
 
 
@@ -139,7 +163,10 @@ def test_an_application_calls_what_it_has_a_subscription_to(
     assert calls(platform, "kiosk", path) == [(403, "900908")]
     made = system("POST", "/api/applications", {"name": "kiosk"})
     assert (made.status, made.json()["source"]) == (201, "stored")
-    assert system("POST", "/api/applications/kiosk/keys", {"consumerKey": "kiosk"}).status == 201
+    assert (
+        system("POST", "/api/applications/kiosk/keys", {"consumerKey": "kiosk"}).status
+        == 201
+    )
     assert calls(platform, "kiosk", path) == [(403, "900908")]
     wanted = {"application": "kiosk", "api": {"name": "Closed", "version": r"1\..*"}}
     subscription = system("POST", "/api/subscriptions", wanted).json()
@@ -157,9 +184,9 @@ def test_an_application_calls_what_it_has_a_subscription_to(
         ("ACTIVE", (200, "")),
     ):
         assert (
-            system("PATCH", f"/api/subscriptions/{subscription['id']}", {"status": status}).json()[
-                "status"
-            ]
+            system(
+                "PATCH", f"/api/subscriptions/{subscription['id']}", {"status": status}
+            ).json()["status"]
             == status
         )
         assert calls(platform, "kiosk", path) == [answer]
@@ -170,7 +197,9 @@ def test_an_application_calls_what_it_has_a_subscription_to(
     assert calls(platform, "kiosk", path) == [(403, "900908")]
 
 
-def test_an_open_web_socket_ends_with_the_subscription(platform: Platform, system: System) -> None:
+def test_an_open_web_socket_ends_with_the_subscription(
+    platform: Platform, system: System
+) -> None:
     system("POST", "/api/applications", {"name": "watching"})
     system("POST", "/api/applications/watching/keys", {"consumerKey": "bronze"})
     wanted = {"application": "watching", "api": {"name": "Watched", "version": "1.0.0"}}
@@ -248,7 +277,9 @@ def platform_cli(platform: Platform) -> Callable[..., str]:
     return lambda *arguments: platform.cli(*arguments, "--config", config).stdout
 
 
-def test_applications_of_one_name_with_ids_of_their_own(platform: Platform, echo: int) -> None:
+def test_applications_of_one_name_with_ids_of_their_own(
+    platform: Platform, echo: int
+) -> None:
     deployed(platform, "Twins", "1.0.0", echo, "subscriptionValidation: true\n")
     command = platform_cli(platform)
     for own, client in (("twin-a", "twin-a"), ("twin-b", "twin-b")):
@@ -258,9 +289,18 @@ def test_applications_of_one_name_with_ids_of_their_own(platform: Platform, echo
     assert calls(platform, "twin-a", "/twins/1.0.0/items") == [(403, "900908")]
     assert calls(platform, "twin-b", "/twins/1.0.0/items") == [(200, "")]
     refused = platform.cli(
-        "app", "add-key", "twin", "x", "--config", platform.environment["KAPI_CONFIG"], check=False
+        "app",
+        "add-key",
+        "twin",
+        "x",
+        "--config",
+        platform.environment["KAPI_CONFIG"],
+        check=False,
     )
-    assert (refused.returncode != 0, "2 applications are named twin" in refused.stderr) == (
+    assert (
+        refused.returncode != 0,
+        "2 applications are named twin" in refused.stderr,
+    ) == (
         True,
         True,
     )
@@ -272,8 +312,16 @@ def test_tiers_of_applications_and_subscriptions(
     deployed(platform, "Tiered", "1.0.0", echo, "subscriptionValidation: true\n")
     deployed(platform, "Other", "1.0.0", echo, "subscriptionValidation: true\n")
     for name, tier in (("gold", "Gold"), ("bronze", "")):
-        assert system("POST", "/api/applications", {"name": name, "tier": tier}).status == 201
-        assert system("POST", f"/api/applications/{name}/keys", {"consumerKey": name}).status == 201
+        assert (
+            system("POST", "/api/applications", {"name": name, "tier": tier}).status
+            == 201
+        )
+        assert (
+            system(
+                "POST", f"/api/applications/{name}/keys", {"consumerKey": name}
+            ).status
+            == 201
+        )
     for name, api, tier in (
         ("gold", "Tiered", "Bronze"),
         ("gold", "Other", ""),
@@ -294,7 +342,9 @@ def test_tiers_of_applications_and_subscriptions(
         (429, "900804"),
     ]
     # The refused call did not count against the application: 5 less 2 are left.
-    assert calls(platform, "gold", "/other/1.0.0/items", 4) == [(200, "")] * 3 + [(429, "900803")]
+    assert calls(platform, "gold", "/other/1.0.0/items", 4) == [(200, "")] * 3 + [
+        (429, "900803")
+    ]
     # A quota that does not stop; the burst does.
     assert calls(platform, "bronze", "/tiered/1.0.0/items", 5) == [(200, "")] * 4 + [
         (429, "900804")
@@ -322,7 +372,12 @@ def test_a_consumer_without_an_application_has_the_default_tier(
         ("POST", "/api/applications", [], 400),
         ("POST", "/api/applications", {"name": "fixed"}, 409),
         ("POST", "/api/applications/nobody/keys", {"consumerKey": "a"}, 404),
-        ("POST", "/api/subscriptions", {"application": "nobody", "api": {"name": "a"}}, 404),
+        (
+            "POST",
+            "/api/subscriptions",
+            {"application": "nobody", "api": {"name": "a"}},
+            404,
+        ),
         ("POST", "/api/subscriptions", {"application": "fixed", "api": "a"}, 400),
         ("PATCH", "/api/subscriptions/none", {"status": "BLOCKED"}, 404),
         ("DELETE", "/api/applications/nobody", None, 404),
@@ -332,10 +387,15 @@ def test_what_is_wrong_is_refused(
     system: System, method: str, path: str, body: Any, status: int
 ) -> None:
     answer = system(method, path, body)
-    assert (answer.status, set(answer.json()) >= {"code", "message", "hint"}) == (status, True)
+    assert (answer.status, set(answer.json()) >= {"code", "message", "hint"}) == (
+        status,
+        True,
+    )
 
 
-def test_a_pattern_must_be_one_and_cannot_run_away(platform: Platform, system: System) -> None:
+def test_a_pattern_must_be_one_and_cannot_run_away(
+    platform: Platform, system: System
+) -> None:
     system("POST", "/api/applications", {"name": "patterns"})
     for version, status in (("(", 400), ("", 400), ("a" * 129, 400), ("(a*)*b", 201)):
         assert (
@@ -378,9 +438,13 @@ def test_an_api_key_names_its_application(
         )
         return answer.status, "" if answer.status == 200 else answer.json()["code"]
 
-    until(lambda: call()[0] != 401)  # a new opaque key is known to the gateway within a second
+    until(
+        lambda: call()[0] != 401
+    )  # a new opaque key is known to the gateway within a second
     assert call() == (403, "900908")
-    assert system("POST", "/api/applications", {"name": f"with {kind} key"}).status == 201
+    assert (
+        system("POST", "/api/applications", {"name": f"with {kind} key"}).status == 201
+    )
     subscription = system(
         "POST",
         "/api/subscriptions",
@@ -390,7 +454,9 @@ def test_an_api_key_names_its_application(
     assert [call() for _ in range(3)] == [(200, ""), (200, ""), (429, "900804")]
     assert (
         system(
-            "PATCH", f"/api/subscriptions/{subscription.json()['id']}", {"status": "BLOCKED"}
+            "PATCH",
+            f"/api/subscriptions/{subscription.json()['id']}",
+            {"status": "BLOCKED"},
         ).status
         == 200
     )

@@ -34,7 +34,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, echo: int) -> Iterator[World
     platform = Platform(free_port(), folder / "data")
     platform.start()
     assert platform.deploy(conf(port=echo), DEFINITION).status == 200
-    platform.cli("issuer", "add", "oidc", standin.url, "--name", "main", "--ca", str(standin.ca))
+    platform.cli(
+        "issuer", "add", "oidc", standin.url, "--name", "main", "--ca", str(standin.ca)
+    )
     inbuilt_token = platform.token("apk:api_create kapi:issuers items:read")
     assert (
         platform.request(
@@ -64,9 +66,14 @@ def test_tokens_of_other_issuers_are_accepted_everywhere(world: World) -> None:
             f"Authorization: Bearer {world.token}",
         )
         assert answer.status == 200
-    assert world.platform.api("/api/deployer/1.2.0/apis", token=world.token).status == 200
     assert (
-        world.platform.api("/api/issuers", token=world.token).json()["issuers"][0]["name"] == "main"
+        world.platform.api("/api/deployer/1.2.0/apis", token=world.token).status == 200
+    )
+    assert (
+        world.platform.api("/api/issuers", token=world.token).json()["issuers"][0][
+            "name"
+        ]
+        == "main"
     )
 
 
@@ -87,9 +94,16 @@ def test_there_is_no_provider_and_no_process_for_one(world: World) -> None:
     state = world.platform.state()
     assert state is not None
     assert sorted(state["children"]) == ["control", "envoy"]
-    for path in ("/oauth2/token", "/oauth2/jwks", "/.well-known/openid-configuration", "/health"):
+    for path in (
+        "/oauth2/token",
+        "/oauth2/jwks",
+        "/.well-known/openid-configuration",
+        "/health",
+    ):
         assert world.platform.request("idp.am.wso2.com", path).status == 404
-    assert "NON-PRODUCTION" not in world.platform.output().rpartition("kapi is ready")[2]
+    assert (
+        "NON-PRODUCTION" not in world.platform.output().rpartition("kapi is ready")[2]
+    )
     assert "There is no inbuilt identity provider" in world.platform.output()
 
 

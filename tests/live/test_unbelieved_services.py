@@ -39,7 +39,9 @@ def authorization(url: str, secret: dict[str, str]) -> dict[str, Any]:
 
 
 def grpc_authorization(url: str, secret: dict[str, str]) -> dict[str, Any]:
-    return {"request": [item("ExternalAuthorization", url=url, protocol="GRPC", **secret)]}
+    return {
+        "request": [item("ExternalAuthorization", url=url, protocol="GRPC", **secret)]
+    }
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,9 @@ def call(platform: Platform, echo: int, name: str, policies: dict[str, Any]) -> 
         "basePath": f"/{name}",
         "version": "1.0.0",
         "type": "REST",
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://127.0.0.1:{echo}"}
+        },
         "operations": [operation | {"operationPolicies": policies}],
     }
     answer = platform.deploy(json.dumps(conf), DEFINITION)
@@ -87,14 +91,17 @@ def is_told(platform: Platform, ports: dict[str, int]) -> None:
     log = platform.data_dir / "logs/backends.log"
     until(
         lambda: (
-            log.exists() and all(f"127.0.0.1:{port}" in log.read_text() for port in ports.values())
+            log.exists()
+            and all(f"127.0.0.1:{port}" in log.read_text() for port in ports.values())
         )
     )
     assert "hidden" not in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
     done = platform.cli("doctor", "-o", "json", check=False)
     checks = json.loads(done.stdout)["checks"]
-    [detail] = [found["detail"] for found in checks if found["check"] == "https backends"]
+    [detail] = [
+        found["detail"] for found in checks if found["check"] == "https backends"
+    ]
     for fault, port in ports.items():
         assert f"127.0.0.1:{port} is not believed: " in detail
         assert REASONS[fault] in detail.partition(f":{port} ")[2].partition(";")[0]
@@ -121,6 +128,8 @@ def test_it_is_told_of_a_mirror_which_no_answer_shows(
     platform: Platform, echo: int, services: Callable[[str], int]
 ) -> None:
     port = services("unknown")
-    mirror = {"request": [item("RequestMirror", urls=[f"https://127.0.0.1:{port}/items"])]}
+    mirror = {
+        "request": [item("RequestMirror", urls=[f"https://127.0.0.1:{port}/items"])]
+    }
     assert call(platform, echo, "mirrored", mirror) == 200
     is_told(platform, {"unknown": port})

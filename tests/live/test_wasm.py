@@ -80,7 +80,9 @@ def token(host: Platform) -> str:
 
 
 def module(url: str = "file:own.wasm", **parameters: Any) -> dict[str, Any]:
-    return policy("WASMInterceptor", name="probe", rootId="probe", url=url, **parameters)
+    return policy(
+        "WASMInterceptor", name="probe", rootId="probe", url=url, **parameters
+    )
 
 
 def attempt(platform: Platform, echo: int, *modules: dict[str, Any]) -> Answer:
@@ -90,7 +92,9 @@ def attempt(platform: Platform, echo: int, *modules: dict[str, Any]) -> Answer:
         "version": "1",
         "type": "REST",
         "operations": [{"target": "/a", "verb": "GET"}],
-        "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{echo}"}},
+        "endpointConfigurations": {
+            "production": {"endpoint": f"http://127.0.0.1:{echo}"}
+        },
         "apiPolicies": {"request": list(modules)},
     }
     return platform.deploy(json.dumps(data), DEFINITION)
@@ -102,7 +106,10 @@ def test_a_module_changes_request_and_response(
 ) -> None:
     url = f"http://127.0.0.1:{int(shop['port'])}/probe.wasm"
     base = deploy(
-        host, f"wasm{http[-1]}", echo, apiPolicies={"request": [module(url, config="x-wasm: 1")]}
+        host,
+        f"wasm{http[-1]}",
+        echo,
+        apiPolicies={"request": [module(url, config="x-wasm: 1")]},
     )
     answer = caller(host, base, http)("/items/1", "-d", "hello", token=token)
     assert (answer.json()["headers"]["x-wasm"], answer.headers["x-wasm"]) == ("1", "1")
@@ -112,7 +119,13 @@ def test_a_module_changes_request_and_response(
 def test_modules_of_two_levels_run_both(host: Platform, echo: int, token: str) -> None:
     own = {
         "request": [
-            policy("WASMInterceptor", name="b", rootId="b", url="file:own.wasm", config="share")
+            policy(
+                "WASMInterceptor",
+                name="b",
+                rootId="b",
+                url="file:own.wasm",
+                config="share",
+            )
         ]
     }
     operations = [
@@ -137,7 +150,9 @@ def test_the_bytes_are_pinned(
     url = f"http://127.0.0.1:{int(shop['port'])}/pinned.wasm"
     shop["/pinned.wasm"] = PROBE
     policies = {
-        "request": [module(url, sha256=hashlib.sha256(PROBE).hexdigest(), config="x-wasm: 1")]
+        "request": [
+            module(url, sha256=hashlib.sha256(PROBE).hexdigest(), config="x-wasm: 1")
+        ]
     }
     base = deploy(host, "pinned", echo, apiPolicies=policies)
     shop["/pinned.wasm"] = b"\0asm\x01\0\0\0changed"
@@ -152,7 +167,10 @@ def test_the_bytes_are_pinned(
     assert state
     for _ in range(50):
         try:
-            assert caller(host, base)("/items/1", token=token).json()["headers"]["x-wasm"] == "1"
+            assert (
+                caller(host, base)("/items/1", token=token).json()["headers"]["x-wasm"]
+                == "1"
+            )
             break
         except (AssertionError, ValueError):
             threading.Event().wait(0.1)
@@ -186,9 +204,13 @@ def test_what_is_no_module_is_refused(
     assert b"#/apiPolicies/request/0" in answer.body
 
 
-def test_what_the_operator_has_not_allowed_is_refused(host: Platform, echo: int) -> None:
+def test_what_the_operator_has_not_allowed_is_refused(
+    host: Platform, echo: int
+) -> None:
     assert attempt(host, echo, module(hostKeys=["REGION"])).status == 200
-    answer = attempt(host, echo, module(hostKeys=["REGION", "HOME"]), module("file:none.wasm"))
+    answer = attempt(
+        host, echo, module(hostKeys=["REGION", "HOME"]), module("file:none.wasm")
+    )
     assert answer.status == 400
     assert b"hostKeys HOME is not open" in answer.body
     assert b"there is no module none.wasm" in answer.body
@@ -199,46 +221,66 @@ def test_a_module_that_envoy_cannot_start_is_refused(
 ) -> None:
     shop["/broken.wasm"] = PROBE[:200]
     assert (
-        attempt(host, echo, module(f"http://127.0.0.1:{int(shop['port'])}/broken.wasm")).status
+        attempt(
+            host, echo, module(f"http://127.0.0.1:{int(shop['port'])}/broken.wasm")
+        ).status
         == 400
     )
     assert attempt(host, echo, module(config="refuse")).status == 400
 
 
 def test_a_module_may_answer(host: Platform, echo: int, token: str) -> None:
-    base = deploy(host, "answer", echo, apiPolicies={"request": [module(config="answer")]})
+    base = deploy(
+        host, "answer", echo, apiPolicies={"request": [module(config="answer")]}
+    )
     answer = caller(host, base)("/items/1", token=token)
     assert (answer.status, answer.body) == (403, b"no")
     assert caller(host, base)("/items/1").json()["code"] == "900902"
     assert caller(host, base)("/nothing", token=token).json()["code"] == "404"
 
 
-def test_a_module_that_fails_closes_its_own_api_only(host: Platform, echo: int, token: str) -> None:
-    closed = deploy(host, "closed", echo, apiPolicies={"request": [module(config="trap")]})
-    opened = deploy(
-        host, "opened", echo, apiPolicies={"request": [module(config="trap", failOpen=True)]}
+def test_a_module_that_fails_closes_its_own_api_only(
+    host: Platform, echo: int, token: str
+) -> None:
+    closed = deploy(
+        host, "closed", echo, apiPolicies={"request": [module(config="trap")]}
     )
-    other = deploy(host, "other", echo, apiPolicies={"request": [module(config="x-wasm: 1")]})
+    opened = deploy(
+        host,
+        "opened",
+        echo,
+        apiPolicies={"request": [module(config="trap", failOpen=True)]},
+    )
+    other = deploy(
+        host, "other", echo, apiPolicies={"request": [module(config="x-wasm: 1")]}
+    )
     answer = caller(host, closed)("/items/1", token=token)
     assert (answer.status, answer.json()["code"]) == (503, "503")
     # The call on which it fails is lost, in each of Envoy's threads once; from then on calls go
     # without it.
     statuses = [caller(host, opened)("/items/1", token=token).status for _ in range(24)]
     assert statuses[-8:] == [200] * 8
-    assert caller(host, other)("/items/1", token=token).json()["headers"]["x-wasm"] == "1"
+    assert (
+        caller(host, other)("/items/1", token=token).json()["headers"]["x-wasm"] == "1"
+    )
 
 
 def test_a_module_calls_nobody(host: Platform, echo: int, token: str) -> None:
     base = deploy(host, "call", echo, apiPolicies={"request": [module(config="call")]})
-    assert caller(host, base)("/items/1", token=token).json()["headers"]["x-call"] == "refused"
+    assert (
+        caller(host, base)("/items/1", token=token).json()["headers"]["x-call"]
+        == "refused"
+    )
 
 
 def test_apis_share_no_data(host: Platform, echo: int, token: str) -> None:
     first = caller(
-        host, deploy(host, "share1", echo, apiPolicies={"request": [module(config="share")]})
+        host,
+        deploy(host, "share1", echo, apiPolicies={"request": [module(config="share")]}),
     )
     second = caller(
-        host, deploy(host, "share2", echo, apiPolicies={"request": [module(config="share")]})
+        host,
+        deploy(host, "share2", echo, apiPolicies={"request": [module(config="share")]}),
     )
     counts = [
         call("/items/1", token=token).json()["headers"]["x-count"]
@@ -261,7 +303,9 @@ def test_a_module_leads_no_call_to_another_api_or_operation(
         {"target": "/secret", "verb": "GET", "scopes": ["nobody"]},
     ]
     script = policy(
-        "LuaInterceptor", name="wait", sourceCode="function envoy_on_request(h) h:body() end"
+        "LuaInterceptor",
+        name="wait",
+        sourceCode="function envoy_on_request(h) h:body() end",
     )
     for number, (path, more) in enumerate(
         [
@@ -287,7 +331,9 @@ def test_a_module_leads_no_call_to_another_api_or_operation(
         operations=operations,
         apiPolicies={"request": [module(config="path /stay/1.0.0/items/9")]},
     )
-    assert caller(host, base)("/items/1", token=token).json()["path"] == "/backend/items/9"
+    assert (
+        caller(host, base)("/items/1", token=token).json()["path"] == "/backend/items/9"
+    )
 
 
 def test_files_go_with_the_last_api_that_uses_them(
@@ -296,7 +342,9 @@ def test_files_go_with_the_last_api_that_uses_them(
     content = PROBE + b"\0\x05\x04note"
     shop["/once.wasm"] = content
     file = host.data_dir / "modules" / f"{hashlib.sha256(content).hexdigest()}.wasm"
-    answer = attempt(host, echo, module(f"http://127.0.0.1:{int(shop['port'])}/once.wasm"))
+    answer = attempt(
+        host, echo, module(f"http://127.0.0.1:{int(shop['port'])}/once.wasm")
+    )
     assert answer.status == 200, answer.body
     assert file.exists()
     assert attempt(host, echo, module()).status == 200

@@ -55,7 +55,10 @@ def base(platform: Platform) -> Iterator[str]:
         "/to-json": {"request": policy("XMLToJSON")},
         "/answer-xml": {"response": policy("JSONToXML")},
         "/answer-json": {"response": policy("XMLToJSON")},
-        "/there-and-back": {"request": policy("JSONToXML"), "response": policy("XMLToJSON")},
+        "/there-and-back": {
+            "request": policy("JSONToXML"),
+            "response": policy("XMLToJSON"),
+        },
     }
     with mirror() as port:
         conf = {
@@ -63,9 +66,16 @@ def base(platform: Platform) -> Iterator[str]:
             "basePath": "/xml",
             "version": "1.0.0",
             "type": "REST",
-            "endpointConfigurations": {"production": {"endpoint": f"http://127.0.0.1:{port}"}},
+            "endpointConfigurations": {
+                "production": {"endpoint": f"http://127.0.0.1:{port}"}
+            },
             "operations": [
-                {"target": path, "verb": "POST", "secured": False, "operationPolicies": policies}
+                {
+                    "target": path,
+                    "verb": "POST",
+                    "secured": False,
+                    "operationPolicies": policies,
+                }
                 for path, policies in operations.items()
             ],
         }
@@ -82,7 +92,10 @@ def post(platform: Platform, path: str, body: str, kind: str, *more: str) -> Ans
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ('{"b": 1.50, "a": true, "n": null}', "<order><b>1.50</b><a>true</a><n/></order>"),
+        (
+            '{"b": 1.50, "a": true, "n": null}',
+            "<order><b>1.50</b><a>true</a><n/></order>",
+        ),
         (
             '{"i": [1, [2], {"x": "<&>"}], "@id": "7\\""}',
             '<order id="7&quot;"><i>1</i><i><item>2</item></i><i><x>&lt;&amp;&gt;</x></i></order>',
@@ -92,7 +105,9 @@ def post(platform: Platform, path: str, body: str, kind: str, *more: str) -> Ans
         ('"\\u0001x\\uffff"', "<order>\ufffdx\ufffd</order>"),
     ],
 )
-def test_json_becomes_xml(platform: Platform, base: str, given: str, expected: str) -> None:
+def test_json_becomes_xml(
+    platform: Platform, base: str, given: str, expected: str
+) -> None:
     answer = post(platform, f"{base}/to-xml", given, "application/json")
     assert (answer.status, answer.body.decode()) == (200, DECLARATION + expected)
     assert answer.headers["x-got-content-type"] == "application/xml; charset=utf-8"
@@ -117,8 +132,12 @@ def test_json_becomes_xml(platform: Platform, base: str, given: str, expected: s
         ),
     ],
 )
-def test_xml_becomes_json(platform: Platform, base: str, given: str, expected: Any) -> None:
-    answer = post(platform, f"{base}/to-json", given, "application/soap+xml; charset=utf-8")
+def test_xml_becomes_json(
+    platform: Platform, base: str, given: str, expected: Any
+) -> None:
+    answer = post(
+        platform, f"{base}/to-json", given, "application/soap+xml; charset=utf-8"
+    )
     assert (answer.status, answer.json()) == (200, expected)
 
 
@@ -165,7 +184,9 @@ def test_answers_are_transformed_and_asked_for_in_the_format_of_the_backend(
     platform: Platform, base: str
 ) -> None:
     asked = ("-H", "Accept: application/json", "-H", "Accept-Encoding: gzip")
-    answer = post(platform, f"{base}/answer-json", "<a>1</a>", "application/xml", *asked)
+    answer = post(
+        platform, f"{base}/answer-json", "<a>1</a>", "application/xml", *asked
+    )
     assert (answer.status, answer.json()) == (200, {"a": "1"})
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert answer.headers["x-got-accept"] == "application/xml"
@@ -183,7 +204,9 @@ def test_other_types_pass_as_they_are(platform: Platform, base: str) -> None:
     assert post(platform, f"{base}/answer-json", "{}", "application/json").body == b"{}"
 
 
-def test_an_answer_that_cannot_be_read_is_not_passed_on(platform: Platform, base: str) -> None:
+def test_an_answer_that_cannot_be_read_is_not_passed_on(
+    platform: Platform, base: str
+) -> None:
     answer = post(platform, f"{base}/answer-json", "<a>", "application/xml")
     assert (answer.status, answer.json()["code"]) == (500, "102500")
 

@@ -54,7 +54,9 @@ class Caller:
         return answer.status, content
 
     def _connect(self) -> http.client.HTTPSConnection:
-        context = ssl.create_default_context(cafile=str(self._platform.data_dir / "tls" / "ca.pem"))
+        context = ssl.create_default_context(
+            cafile=str(self._platform.data_dir / "tls" / "ca.pem")
+        )
         self._connection = http.client.HTTPSConnection(
             "127.0.0.1", self._platform.port, timeout=20, context=context
         )
@@ -93,10 +95,14 @@ def deployed(ask: Caller, token: str, text: str) -> str:
         "Authorization": f"Bearer {token}",
         "Content-Type": "multipart/form-data; boundary=b",
     }
-    status, answer = ask("POST", "/api/deployer/1.2.0/apis/deploy", body.encode(), headers)
+    status, answer = ask(
+        "POST", "/api/deployer/1.2.0/apis/deploy", body.encode(), headers
+    )
     assert status == 200, answer
     return next(
-        line.split('"')[1] for line in answer.decode().splitlines() if line.startswith("id:")
+        line.split('"')[1]
+        for line in answer.decode().splitlines()
+        if line.startswith("id:")
     )
 
 
@@ -159,8 +165,14 @@ def test_no_request_fails_while_other_apis_come_change_and_go(
         name = f"moving{number}"
         api_id = deployed(ask("api.am.wso2.com"), token, conf(name, backend, "GET"))
         assert ask(HOST)("GET", f"/{name}/1/x")[0] == 200
-        assert deployed(ask("api.am.wso2.com"), token, conf(name, backend, "DELETE")) == api_id
-        assert (ask(HOST)("DELETE", f"/{name}/1/x")[0], ask(HOST)("GET", f"/{name}/1/x")[0]) == (
+        assert (
+            deployed(ask("api.am.wso2.com"), token, conf(name, backend, "DELETE"))
+            == api_id
+        )
+        assert (
+            ask(HOST)("DELETE", f"/{name}/1/x")[0],
+            ask(HOST)("GET", f"/{name}/1/x")[0],
+        ) == (
             200,
             405,
         )

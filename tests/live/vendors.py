@@ -56,8 +56,12 @@ VENDORS = (
         mistakes={
             "the issuer of APK's documents": {"iss": "https://api.asgardeo.io/"},
             "the console's address": {"iss": "https://console.asgardeo.io/t/acme"},
-            "a slash at the end": {"iss": "https://api.asgardeo.io/t/acme/oauth2/token/"},
-            "another organization": {"iss": "https://api.asgardeo.io/t/evil/oauth2/token"},
+            "a slash at the end": {
+                "iss": "https://api.asgardeo.io/t/acme/oauth2/token/"
+            },
+            "another organization": {
+                "iss": "https://api.asgardeo.io/t/evil/oauth2/token"
+            },
         },
     ),
     Vendor(
@@ -175,7 +179,14 @@ VENDORS = (
     ),
     Vendor(
         "keycloak",
-        ("--url", "https://sso.acme.example", "--realm", "acme", "--audience", "orders"),
+        (
+            "--url",
+            "https://sso.acme.example",
+            "--realm",
+            "acme",
+            "--audience",
+            "orders",
+        ),
         "https://sso.acme.example/realms/acme",
         "https://sso.acme.example/realms/acme/protocol/openid-connect/certs",
         {
@@ -217,7 +228,11 @@ VENDORS = (
         "cognitoclient",
         {"typ": ...},
         mistakes={
-            "an ID token": {"token_use": "id", "aud": "cognitoclient", "client_id": ...},
+            "an ID token": {
+                "token_use": "id",
+                "aud": "cognitoclient",
+                "client_id": ...,
+            },
             "another pool": {
                 "iss": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Other1234"
             },
@@ -366,7 +381,13 @@ VENDORS = (
         ("--url", "https://mock.acme.example/default", "--audience", "orders"),
         "https://mock.acme.example/default",
         "https://mock.acme.example/default/jwks",
-        {"aud": "orders", "sub": "someone", "azp": "mockclient", "nonce": "n", "scope": BOTH},
+        {
+            "aud": "orders",
+            "sub": "someone",
+            "azp": "mockclient",
+            "nonce": "n",
+            "scope": BOTH,
+        },
         "mockclient",
         mistakes={
             "another API's audience": {"aud": "invoices"},

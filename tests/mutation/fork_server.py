@@ -76,7 +76,15 @@ def _become_pytest(tests: list[str], log: str) -> None:
         os.dup2(out, 2)
         import pytest
 
-        options = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        options = [
+            "-x",
+            "-q",
+            "--no-header",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+        ]
         code = int(pytest.main([*options, "-m", "not long", *tests]))
     finally:
         os._exit(code)

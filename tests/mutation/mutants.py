@@ -23,7 +23,15 @@ from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator
 
 REMOVE = "RemoveStatement"
-COMPARISONS = ("Eq_NotEq", "NotEq_Eq", "Is_IsNot", "IsNot_Is", "Lt_LtE", "LtE_Lt", "Gt_GtE")
+COMPARISONS = (
+    "Eq_NotEq",
+    "NotEq_Eq",
+    "Is_IsNot",
+    "IsNot_Is",
+    "Lt_LtE",
+    "LtE_Lt",
+    "Gt_GtE",
+)
 MORE_COMPARISONS = ("GtE_Gt", "Lt_GtE", "LtE_Gt", "Gt_LtE", "GtE_Lt")
 OPERATORS = (
     "AddNot",
@@ -37,7 +45,10 @@ OPERATORS = (
     "ReplaceTrueWithFalse",
     "ReplaceUnaryOperator_Delete_Not",
     "ZeroIterationForLoop",
-    *(f"ReplaceComparisonOperator_{pair}" for pair in (*COMPARISONS, *MORE_COMPARISONS)),
+    *(
+        f"ReplaceComparisonOperator_{pair}"
+        for pair in (*COMPARISONS, *MORE_COMPARISONS)
+    ),
     REMOVE,
 )
 NOT_DECISIONS = ("@", "_LOG.", "__all__")

@@ -39,7 +39,10 @@ ROOMS = (
         ("identity/test_client_authentication.py",),
     ),
     *(
-        Room((f"identity/grants/{module}.py",), tuple(f"identity/{name}.py" for name in tests))
+        Room(
+            (f"identity/grants/{module}.py",),
+            tuple(f"identity/{name}.py" for name in tests),
+        )
         for module, tests in (
             ("authorization_code", ("test_authorization_code",)),
             ("ciba", ("test_ciba",)),
@@ -64,7 +67,10 @@ ROOMS = (
         ),
     ),
     *(
-        Room((f"identity/tokens/{module}.py",), tuple(f"identity/{name}.py" for name in tests))
+        Room(
+            (f"identity/tokens/{module}.py",),
+            tuple(f"identity/{name}.py" for name in tests),
+        )
         for module, tests in (
             (
                 "exchanged_tokens",
@@ -84,9 +90,16 @@ ROOMS = (
             ("hashes", ("test_openid",)),
             (
                 "sender_constraint",
-                ("test_dpop", "test_introspection_revocation", "test_client_authentication"),
+                (
+                    "test_dpop",
+                    "test_introspection_revocation",
+                    "test_client_authentication",
+                ),
             ),
-            ("access_tokens", ("test_introspection_revocation", "test_openid", "test_accounts")),
+            (
+                "access_tokens",
+                ("test_introspection_revocation", "test_openid", "test_accounts"),
+            ),
             (
                 "*",
                 (
@@ -100,10 +113,17 @@ ROOMS = (
         )
     ),
     Room(("identity/issuers/verify.py",), ("identity/test_verify.py",)),
-    Room(("front/web/identity/repeated_requests.py",), ("identity/test_repeated_requests.py",)),
+    Room(
+        ("front/web/identity/repeated_requests.py",),
+        ("identity/test_repeated_requests.py",),
+    ),
     Room(("fetch.py",), ("test_fetch.py",)),
     Room(
-        ("policies/limits/*.py", "policies/admission.py", "policies/callers/subscriptions.py"),
+        (
+            "policies/limits/*.py",
+            "policies/admission.py",
+            "policies/callers/subscriptions.py",
+        ),
         (
             "policies/test_policies.py",
             "policies/test_policy_bounds.py",
@@ -152,7 +172,9 @@ ROOMS = (
         " or grpc or mcp or stream or models or validation or mock or compression or fault"
         " or rewrite or balancing or authorization or basic_auth or xml",
     ),
-    Room(("gateway/deployment/proto_compiler.py",), ("gateway/test_proto_compiler.py",)),
+    Room(
+        ("gateway/deployment/proto_compiler.py",), ("gateway/test_proto_compiler.py",)
+    ),
     Room(
         ("gateway/deployment/*.py",),
         (
@@ -163,7 +185,11 @@ ROOMS = (
     ),
     Room(
         ("gateway/envoy/stream/*.py",),
-        ("gateway/test_delta.py", "gateway/test_gateway_stream.py", "gateway/test_wire.py"),
+        (
+            "gateway/test_delta.py",
+            "gateway/test_gateway_stream.py",
+            "gateway/test_wire.py",
+        ),
     ),
     Room(
         ("gateway/shared_limits/wire.py", "gateway/shared_limits/counting.py"),

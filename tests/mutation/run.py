@@ -32,7 +32,16 @@ from rooms import ROOMS, SLOW, Room
 
 ROOT = Path(__file__).parents[2]
 MODULES = Path("src/kapi")
-COPIED = ("src", "tests", "wasm", "docs", "examples", "pyproject.toml", "README.md", "Makefile")
+COPIED = (
+    "src",
+    "tests",
+    "wasm",
+    "docs",
+    "examples",
+    "pyproject.toml",
+    "README.md",
+    "Makefile",
+)
 SAMPLE = 0.05
 """Part of the mutants that is taken."""
 SECONDS = 480
@@ -72,7 +81,9 @@ class Worker:
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "node_modules", "target")
+                ignored = shutil.ignore_patterns(
+                    "__pycache__", "node_modules", "target"
+                )
                 shutil.copytree(source, folder / name, ignore=ignored)
             else:
                 shutil.copy(source, folder / name)
@@ -198,7 +209,9 @@ class Judge:
                 return
         raise RuntimeError(f"The tests fail without a fault:\n{worker.log()}")
 
-    def _run(self, worker: Worker, module: str, source: str, room: Room, seconds: float) -> str:
+    def _run(
+        self, worker: Worker, module: str, source: str, room: Room, seconds: float
+    ) -> str:
         left = self._until - time.monotonic()
         if left <= 0:
             raise OutOfTimeError
@@ -209,7 +222,10 @@ class Judge:
 
 
 def work(
-    worker: Worker, judge: Judge, mutants: SimpleQueue[tuple[Mutant, Room]], report: Report
+    worker: Worker,
+    judge: Judge,
+    mutants: SimpleQueue[tuple[Mutant, Room]],
+    report: Report,
 ) -> None:
     """Take mutants until none is left."""
     while True:
@@ -240,7 +256,9 @@ def run(wanted: str = "", part: float = SAMPLE, seconds: float = SECONDS) -> Rep
         for each in sampled(workers[0].folder / MODULES, wanted, part):
             taken.put(each)
         with ThreadPoolExecutor(len(workers)) as threads:
-            ends = [threads.submit(work, worker, judge, taken, report) for worker in workers]
+            ends = [
+                threads.submit(work, worker, judge, taken, report) for worker in workers
+            ]
             for end in ends:
                 end.result()
     return report
@@ -248,10 +266,18 @@ def run(wanted: str = "", part: float = SAMPLE, seconds: float = SECONDS) -> Rep
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description="Plant faults and say which ones no test notices.")
-    parser.add_argument("modules", nargs="?", default="", help="a part of the modules' paths")
-    parser.add_argument("--part", type=float, default=SAMPLE, help="part of the mutants, to 1.0")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="the end of the run")
+    parser = argparse.ArgumentParser(
+        description="Plant faults and say which ones no test notices."
+    )
+    parser.add_argument(
+        "modules", nargs="?", default="", help="a part of the modules' paths"
+    )
+    parser.add_argument(
+        "--part", type=float, default=SAMPLE, help="part of the mutants, to 1.0"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="the end of the run"
+    )
     asked = parser.parse_args()
     print(run(asked.modules, asked.part, asked.seconds))
 

@@ -33,7 +33,9 @@ token_unit = "Day"
 
 
 @pytest.fixture(scope="module")
-def nodes(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def nodes(
+    postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
     folder, database = tmp_path_factory.mktemp("consumers"), postgres.database()
     config = folder / "kapi.toml"
     config.write_text(TIERS)
@@ -58,7 +60,14 @@ def chat(node: Platform, name: str, token: str, prompt: int, completion: int) ->
     Without a body: curl 7.88 takes an early answer to one over HTTP/2 for an error now and then.
     """
     asked = json.dumps({"say": [prompt, completion]})
-    sent = ("-H", f"Authorization: Bearer {token}", "-H", f"X-Ask: {asked}", "-X", "POST")
+    sent = (
+        "-H",
+        f"Authorization: Bearer {token}",
+        "-H",
+        f"X-Ask: {asked}",
+        "-X",
+        "POST",
+    )
     return node.request(GW, f"/{name}/1.0.0/chat", *sent)
 
 
@@ -81,7 +90,11 @@ def deploy_chat(nodes: Pair, name: str, port: int, **endpoint: Any) -> None:
     assert answer.status == 200, answer.body
     for node in nodes:
         path = f"/{name}/1.0.0/free"
-        until(lambda node=node, path=path: node.request(GW, path, "-X", "POST").status == 200)
+        until(
+            lambda node=node, path=path: (
+                node.request(GW, path, "-X", "POST").status == 200
+            )
+        )
 
 
 def passes_at_the_other(nodes: Pair, name: str, code: str) -> int:
@@ -100,14 +113,30 @@ def passes_at_the_other(nodes: Pair, name: str, code: str) -> int:
 
 
 def test_tokens_of_a_backend_are_counted_over_both(nodes: Pair, ai: int) -> None:
-    tokens = {"promptLimit": 5000, "completionLimit": 5000, "totalLimit": 1000, "unit": "Day"}
-    limits = {"token": tokens, "request": {"requestLimit": 5000, "unit": "Day"}, "enabled": True}
+    tokens = {
+        "promptLimit": 5000,
+        "completionLimit": 5000,
+        "totalLimit": 1000,
+        "unit": "Day",
+    }
+    limits = {
+        "token": tokens,
+        "request": {"requestLimit": 5000, "unit": "Day"},
+        "enabled": True,
+    }
     deploy_chat(nodes, "tokens", ai, aiRatelimit=limits)
     assert passes_at_the_other(nodes, "tokens", "900800") < 100
 
 
 def system(node: Platform, path: str, body: dict[str, Any]) -> Any:
-    sent = ("-X", "POST", "-H", "Content-Type: application/json", "-d", json.dumps(body))
+    sent = (
+        "-X",
+        "POST",
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        json.dumps(body),
+    )
     answer = node.api(path, *sent, token=node.token("apk:api_create"))
     assert answer.status == 201, answer.body
     return answer.json()

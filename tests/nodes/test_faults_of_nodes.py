@@ -23,14 +23,20 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def nodes(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def nodes(
+    postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
     url = postgres.database()
-    with node_pair(tmp_path_factory.mktemp("kapi"), (url, url), postgres.password) as pair:
+    with node_pair(
+        tmp_path_factory.mktemp("kapi"), (url, url), postgres.password
+    ) as pair:
         yield pair
 
 
 def ids(node: Platform) -> set[str]:
-    return {api["id"] for api in json.loads(node.cli("apis", "-o", "json").stdout)["apis"]}
+    return {
+        api["id"] for api in json.loads(node.cli("apis", "-o", "json").stdout)["apis"]
+    }
 
 
 def person_at(node: Platform) -> Person:
@@ -66,7 +72,9 @@ def is_reachable(node: Platform) -> bool:
     return False
 
 
-def test_a_node_that_is_killed_while_it_deploys_leaves_no_half_api(nodes: Pair, echo: int) -> None:
+def test_a_node_that_is_killed_while_it_deploys_leaves_no_half_api(
+    nodes: Pair, echo: int
+) -> None:
     a, b = nodes
     deployed(b, "Steady", echo)
     token, create = b.token(), b.token("apk:api_create")
@@ -98,7 +106,9 @@ def test_no_call_fails_and_nothing_answered_is_lost_while_the_database_is_killed
     token, create = a.token(), a.token("apk:api_create")
     until(lambda: call(b, "/calm", token).status == 200)
     answered: list[str] = []
-    refreshed = redeem(person_at(a), code_for(person_at(a), scope="openid default")).json()
+    refreshed = redeem(
+        person_at(a), code_for(person_at(a), scope="openid default")
+    ).json()
     newest, stopped = [refreshed["refresh_token"]], threading.Event()
 
     def deploy() -> None:
@@ -106,7 +116,9 @@ def test_no_call_fails_and_nothing_answered_is_lost_while_the_database_is_killed
             if stopped.is_set():
                 return
             name = f"d{number}"
-            answer = nodes[number % 2].deploy(conf(name, f"/{name}", port=echo), DEFINITION, create)
+            answer = nodes[number % 2].deploy(
+                conf(name, f"/{name}", port=echo), DEFINITION, create
+            )
             assert answer.status in {200, 503}, answer.body
             if answer.status == 200:
                 answered.append(name)
@@ -125,7 +137,10 @@ def test_no_call_fails_and_nothing_answered_is_lost_while_the_database_is_killed
                 newest.append(answer.json()["refresh_token"])
 
     works = [threading.Thread(target=work) for work in (deploy, renew)]
-    with Load(a, "/calm/1.0.0/items", token) as one, Load(b, "/calm/1.0.0/items", token) as other:
+    with (
+        Load(a, "/calm/1.0.0/items", token) as one,
+        Load(b, "/calm/1.0.0/items", token) as other,
+    ):
         for work in works:
             work.start()
         for how in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
@@ -152,7 +167,9 @@ def test_no_call_fails_and_nothing_answered_is_lost_while_the_database_is_killed
     assert set(one.statuses) == set(other.statuses) == {200}
     for node in nodes:
         for name in answered:
-            until(lambda node=node, name=name: call(node, f"/{name}", token).status == 200)
+            until(
+                lambda node=node, name=name: call(node, f"/{name}", token).status == 200
+            )
     assert awaited(lambda: ids(a), lambda found: found == ids(b))
     if newest:
         # The newest token that was answered is good, once.
@@ -169,16 +186,24 @@ def test_a_database_that_hangs_with_open_connections_is_noticed(
     token, doomed = a.token(), a.token()
     until(lambda: call(b, "/frozen", token).status == 200)
     form = ("-H", f"Authorization: Basic {BASIC}", "-d", f"token={doomed}")
-    with Load(a, "/frozen/1.0.0/items", token) as one, Load(b, "/frozen/1.0.0/items", token) as two:
+    with (
+        Load(a, "/frozen/1.0.0/items", token) as one,
+        Load(b, "/frozen/1.0.0/items", token) as two,
+    ):
         postgres.freeze()
         try:
             for node in nodes:
                 state = awaited(
                     lambda node=node: node.api("/readyz?verbose"),
-                    lambda answer: b"the database has not answered since" in answer.body,
+                    lambda answer: (
+                        b"the database has not answered since" in answer.body
+                    ),
                 )
                 assert state.status == 200
-                assert node.request("idp.am.wso2.com", "/oauth2/revoke", *form).status == 503
+                assert (
+                    node.request("idp.am.wso2.com", "/oauth2/revoke", *form).status
+                    == 503
+                )
                 assert node.token()
         finally:
             postgres.thaw()

@@ -36,12 +36,16 @@ def redis() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="module")
 def nodes(
-    postgres: PostgresServer, redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+    postgres: PostgresServer,
+    redis: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Pair]:
     database = postgres.database()
     environment = {"KAPI_LIMITS__REDIS": redis.url}
     folder = tmp_path_factory.mktemp("shared-limits")
-    with node_pair(folder, (database, database), PASSWORD, environment=environment) as pair:
+    with node_pair(
+        folder, (database, database), PASSWORD, environment=environment
+    ) as pair:
         yield pair
 
 
@@ -66,7 +70,9 @@ def opened(node: Platform, base: str) -> Answer:
 def statuses(nodes: Pair, base: str, calls: int) -> Counter[int]:
     """The answers of this number of calls, half of them at each node, eight at a time."""
     with ThreadPoolExecutor(8) as threads:
-        answers = threads.map(lambda number: opened(nodes[number % 2], base), range(calls))
+        answers = threads.map(
+            lambda number: opened(nodes[number % 2], base), range(calls)
+        )
         return Counter(answer.status for answer in answers)
 
 
@@ -78,7 +84,11 @@ def settle(nodes: Pair, redis: RedisServer) -> None:
     client = redis.client()
     until(lambda: client.zcard("kapi:limit-nodes") == 2)
     seen = dict(client.zrange("kapi:limit-nodes", 0, -1, withscores=True))
-    until(lambda: all(client.zscore("kapi:limit-nodes", name) > at for name, at in seen.items()))
+    until(
+        lambda: all(
+            client.zscore("kapi:limit-nodes", name) > at for name, at in seen.items()
+        )
+    )
     for node in nodes:
         until(lambda: b"does not answer" not in node.api("/readyz?verbose").body)  # noqa: B023
 
@@ -91,7 +101,9 @@ def test_few_calls_are_counted_exactly_over_both(nodes: Pair, echo: int) -> None
     assert refused.json()["code"] == "900802"
 
 
-def test_many_calls_are_at_most_the_limit_and_at_least_nine_tenths(nodes: Pair, echo: int) -> None:
+def test_many_calls_are_at_most_the_limit_and_at_least_nine_tenths(
+    nodes: Pair, echo: int
+) -> None:
     base = limited(nodes, "Many", echo, 120)
     first = opened(nodes[0], base)
     assert (first.status, first.headers["x-ratelimit-remaining"]) == (200, "119")
@@ -106,10 +118,15 @@ def test_without_redis_each_node_counts_its_share(
     base = limited(nodes, "Shared", echo, 11)
     redis.stop(signal.SIGKILL)
     try:
-        assert Counter(opened(nodes[0], base).status for _ in range(8)) == {200: 5, 429: 3}
+        assert Counter(opened(nodes[0], base).status for _ in range(8)) == {
+            200: 5,
+            429: 3,
+        }
         assert statuses(nodes, base, 20)[200] == 5
         said = b"Redis does not answer; limits.away = share holds"
-        until(lambda: said in nodes[0].api("/readyz?verbose").body)  # known for a second
+        until(
+            lambda: said in nodes[0].api("/readyz?verbose").body
+        )  # known for a second
         assert nodes[0].api("/readyz").status == 200
     finally:
         redis.start()
@@ -118,7 +135,9 @@ def test_without_redis_each_node_counts_its_share(
     assert statuses(nodes, again, 20) == {200: 10, 429: 10}
 
 
-def test_a_redis_that_hangs_is_noticed(nodes: Pair, redis: RedisServer, echo: int) -> None:
+def test_a_redis_that_hangs_is_noticed(
+    nodes: Pair, redis: RedisServer, echo: int
+) -> None:
     settle(nodes, redis)
     base = limited(nodes, "Hangs", echo, 12)
     assert redis.process is not None
@@ -141,7 +160,9 @@ def test_a_limit_twice_in_one_call_is_never_passed(redis: RedisServer) -> None:
     assert asyncio.run(taken()) == 25
 
 
-def test_keys_expire_and_say_what_they_count(nodes: Pair, redis: RedisServer, echo: int) -> None:
+def test_keys_expire_and_say_what_they_count(
+    nodes: Pair, redis: RedisServer, echo: int
+) -> None:
     settle(nodes, redis)
     extra = "rateLimit: {requestsPerUnit: 5, unit: Day}\n"
     deployed(nodes[0], "Keys", echo, extra=extra, operations=OPEN)
@@ -185,8 +206,25 @@ def test_tls_to_redis_is_checked_with_the_authority_of_the_url(
     subject = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
     subprocess.run(
         [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-keyout", str(names[0]), "-out", str(names[1]), *subject),
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ),
+            *(
+                "-nodes",
+                "-days",
+                "2",
+                "-keyout",
+                str(names[0]),
+                "-out",
+                str(names[1]),
+                *subject,
+            ),
         ],
         check=True,
         capture_output=True,

@@ -29,7 +29,9 @@ HELLO = {
 
 
 @pytest.fixture(scope="module")
-def nodes(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def nodes(
+    postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
     database = postgres.database()
     with node_pair(tmp_path_factory.mktemp("mcp"), (database, database)) as pair:
         yield pair
@@ -38,24 +40,37 @@ def nodes(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def url(nodes: Pair) -> Iterator[str]:
     with serving(changing("Weather")) as one, serving(changing("Tickets")) as two:
-        answer = nodes[0].deploy(CHANGING.format(name="changes", one=one, two=two), SHOWN)
+        answer = nodes[0].deploy(
+            CHANGING.format(name="changes", one=one, two=two), SHOWN
+        )
         assert answer.status == 200, answer.body
         until(lambda: nodes[1].request(GW, "/changes/1.0").status == 401)
         yield f"https://{GW}:{nodes[0].port}/changes/1.0"
 
 
-def send(node: Platform, bearer: str, session: str, method: str, **params: Any) -> Answer:
-    message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+def send(
+    node: Platform, bearer: str, session: str, method: str, **params: Any
+) -> Answer:
+    message = json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    )
     more = ("-H", "Content-Type: application/json", "-d", message)
     return node.request(GW, "/changes/1.0", *headers(bearer, session), *more)
 
 
 def headers(bearer: str, session: str) -> tuple[str, ...]:
-    sent = ("-H", f"Authorization: Bearer {bearer}", "-H", "MCP-Protocol-Version: 2025-11-25")
+    sent = (
+        "-H",
+        f"Authorization: Bearer {bearer}",
+        "-H",
+        "MCP-Protocol-Version: 2025-11-25",
+    )
     return (*sent, "-H", f"Mcp-Session-Id: {session}") if session else sent
 
 
-def test_a_session_is_known_at_each_node_until_it_ends_at_one(nodes: Pair, url: str) -> None:
+def test_a_session_is_known_at_each_node_until_it_ends_at_one(
+    nodes: Pair, url: str
+) -> None:
     one, other = nodes
     bearer = bound_token(one, url)
     session = send(one, bearer, "", "initialize", **HELLO).headers["mcp-session-id"]
@@ -97,7 +112,9 @@ def test_a_session_goes_on_over_both_nodes_and_when_one_is_killed(
     async def work() -> None:
         balancer = Loopback(nodes[0].port, [node.address for node in nodes])
         bearer = bound_token(nodes[0], url)
-        async with connected(url, balancer, bearer, "legacy", message_handler=told) as client:
+        async with connected(
+            url, balancer, bearer, "legacy", message_handler=told
+        ) as client:
             await client.subscribe_resource(NORTH)
             await client.subscribe_resource(SEVEN)
             await change(client)

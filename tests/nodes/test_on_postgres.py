@@ -44,7 +44,9 @@ def platform(
 
 
 def call(platform: Platform, token: str) -> int:
-    return platform.request(GW, "/kept/1.0.0/items", "-H", f"Authorization: Bearer {token}").status
+    return platform.request(
+        GW, "/kept/1.0.0/items", "-H", f"Authorization: Bearer {token}"
+    ).status
 
 
 def test_a_restart_keeps_apis_and_keys(platform: Platform, echo: int) -> None:
@@ -59,10 +61,14 @@ def test_a_restart_keeps_apis_and_keys(platform: Platform, echo: int) -> None:
 def test_the_password_is_shown_nowhere(
     platform: Platform, postgres: PostgresServer, url: str
 ) -> None:
-    shown = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
+    )
     assert str(platform.data_dir) in shown.stdout
     assert postgres.password not in shown.stdout
-    settings = platform.cli("config", "show", environment={"KAPI_STORE__DATABASE": url}).stdout
+    settings = platform.cli(
+        "config", "show", environment={"KAPI_STORE__DATABASE": url}
+    ).stdout
     assert url.replace(postgres.password, "***") in settings
     wrong = url.replace(postgres.password, "mistaken-secret")
     done = platform.cli(
@@ -80,7 +86,9 @@ def test_the_password_may_be_in_the_environment(
     bare = url.replace(f":{postgres.password}", "")
     target = f"{platform.data_dir}-3"
     environment = {"PGPASSWORD": postgres.password}
-    done = platform.cli("store", "copy", "--from", bare, "--to", target, environment=environment)
+    done = platform.cli(
+        "store", "copy", "--from", bare, "--to", target, environment=environment
+    )
     assert re.search(r"rows of \d+ tables", done.stderr)
     again = platform.cli(
         "store", "copy", "--from", target, "--to", postgres.database(), "-o", "json"
@@ -95,7 +103,14 @@ def test_the_password_may_be_in_a_file(
     file.write_text(f"127.0.0.1:{postgres.port}:*:*:{postgres.password}\n")
     file.chmod(0o600)
     bare = url.replace(f":{postgres.password}", "")
-    copy = ("store", "copy", "--from", f"{bare}?passfile={file}", "--to", f"{platform.data_dir}-4")
+    copy = (
+        "store",
+        "copy",
+        "--from",
+        f"{bare}?passfile={file}",
+        "--to",
+        f"{platform.data_dir}-4",
+    )
     assert re.search(r"rows of \d+ tables", platform.cli(*copy).stderr)
     copy = ("store", "copy", "--from", bare, "--to", f"{platform.data_dir}-5")
     done = platform.cli(*copy, environment={"PGPASSFILE": str(file)})
@@ -110,7 +125,9 @@ def test_while_the_server_is_away_what_needs_no_store_goes_on(
     try:
         assert call(platform, token) == 200
         assert call(platform, platform.token()) == 200
-        refused = platform.deploy(conf("Later", "/later", port=echo), DEFINITION, create)
+        refused = platform.deploy(
+            conf("Later", "/later", port=echo), DEFINITION, create
+        )
         assert (refused.status, refused.json()["code"]) == (503, 900943)
         assert "retry-after" in refused.headers
         assert postgres.password not in refused.body.decode()

@@ -40,7 +40,9 @@ def network(postgres: PostgresServer) -> Iterator[TcpProxy]:
 
 @pytest.fixture(scope="module")
 def nodes(
-    postgres: PostgresServer, network: TcpProxy, tmp_path_factory: pytest.TempPathFactory
+    postgres: PostgresServer,
+    network: TcpProxy,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Pair]:
     url = postgres.database()
     urls = (url, url.replace(f":{postgres.port}/", f":{network.port}/"))
@@ -110,7 +112,9 @@ def test_a_deployment_on_one_is_live_on_both(nodes: Pair, echo: int) -> None:
     assert call(a, "/second", token).status == 200
 
 
-def test_wait_all_says_which_nodes_have_it(nodes: Pair, echo: int, tmp_path: Any) -> None:
+def test_wait_all_says_which_nodes_have_it(
+    nodes: Pair, echo: int, tmp_path: Any
+) -> None:
     a, b = nodes
     (tmp_path / "api.apk-conf").write_text(conf("Waited", "/waited", port=echo))
     (tmp_path / "definition.yaml").write_text(DEFINITION)
@@ -128,7 +132,9 @@ def test_wait_all_says_which_nodes_have_it(nodes: Pair, echo: int, tmp_path: Any
     assert all(node["alive"] for node in listed["nodes"])
 
 
-def test_deployments_on_both_at_once_are_all_live_on_both(nodes: Pair, echo: int) -> None:
+def test_deployments_on_both_at_once_are_all_live_on_both(
+    nodes: Pair, echo: int
+) -> None:
     token, create = nodes[0].token(), nodes[0].token("apk:api_create")
     names = [f"Many{number}" for number in range(12)]
 
@@ -142,7 +148,9 @@ def test_deployments_on_both_at_once_are_all_live_on_both(nodes: Pair, echo: int
         for number in range(12):
             base = f"/many{number % 4}/{number}"
             until(lambda node=node, base=base: call(node, base, token).status == 200)
-    lists = [json.loads(node.cli("apis", "-o", "json").stdout)["apis"] for node in nodes]
+    lists = [
+        json.loads(node.cli("apis", "-o", "json").stdout)["apis"] for node in nodes
+    ]
     assert {api["id"] for api in lists[0]} == {api["id"] for api in lists[1]}
 
 
@@ -152,27 +160,33 @@ def test_a_code_and_a_refresh_token_are_used_once(nodes: Pair) -> None:
         person = person_at(a)
         code = code_for(person, scope="openid default")
         answers = both(
-            lambda c=code: redeem(person_at(a), c), lambda c=code: redeem(person_at(b), c)
+            lambda c=code: redeem(person_at(a), c),
+            lambda c=code: redeem(person_at(b), c),
         )
         assert sorted(answer.status for answer in answers) == [200, 400]
     tokens = redeem(person_at(b), code_for(person_at(a), scope="openid default")).json()
     for _ in range(8):
         used = tokens["refresh_token"]
         answers = both(
-            lambda t=used: refresh(person_at(a), t), lambda t=used: refresh(person_at(b), t)
+            lambda t=used: refresh(person_at(a), t),
+            lambda t=used: refresh(person_at(b), t),
         )
         good = [answer for answer in answers if answer.status == 200]
         assert len(good) == 1
         # The second use ended the family.
         assert refresh(person_at(a), good[0].json()["refresh_token"]).status == 400
-        tokens = redeem(person_at(b), code_for(person_at(a), scope="openid default")).json()
+        tokens = redeem(
+            person_at(b), code_for(person_at(a), scope="openid default")
+        ).json()
 
 
 def test_a_session_of_one_is_a_session_of_the_other(nodes: Pair) -> None:
     a, b = nodes
     person = person_at(a)
     code_for(person, scope="openid default")
-    again = at(person, b).open(authorize_path(WELL_KNOWN_CLIENT_ID, CALLBACK, None, prompt="none"))
+    again = at(person, b).open(
+        authorize_path(WELL_KNOWN_CLIENT_ID, CALLBACK, None, prompt="none")
+    )
     assert "code" in again.parameters, again.location
 
 
@@ -182,7 +196,9 @@ def test_wrong_passwords_count_on_both(nodes: Pair) -> None:
     def attempt(number: int) -> str:
         person = person_at(nodes[number % 2])
         page = person.open(path)
-        return person.submit(page, username="org2user", organization="org2", password="wrong").text
+        return person.submit(
+            page, username="org2user", organization="org2", password="wrong"
+        ).text
 
     texts = [attempt(number) for number in range(12)]
     assert any("Too many" in text for text in texts), texts[-1]
@@ -201,10 +217,19 @@ def test_a_token_revoked_on_one_is_refused_on_both(nodes: Pair, echo: int) -> No
         until(lambda node=node: call(node, "/revoked", token).status == 401)
     tokens = redeem(person_at(a), code_for(person_at(a), scope="openid default")).json()
     until(lambda: call(b, "/revoked", tokens["access_token"]).status == 200)
-    form = ("-H", f"Authorization: Basic {BASIC}", "-d", f"token={tokens['refresh_token']}")
+    form = (
+        "-H",
+        f"Authorization: Basic {BASIC}",
+        "-d",
+        f"token={tokens['refresh_token']}",
+    )
     assert b.request("idp.am.wso2.com", "/oauth2/revoke", *form).status == 200
     for node in nodes:
-        until(lambda node=node: call(node, "/revoked", tokens["access_token"]).status == 401)
+        until(
+            lambda node=node: (
+                call(node, "/revoked", tokens["access_token"]).status == 401
+            )
+        )
         assert refresh(person_at(node), tokens["refresh_token"]).status == 400
 
 
@@ -214,17 +239,31 @@ def shown_for(url: str, token: str = "", method: str = "GET") -> str:
 
 def test_a_proof_is_used_once(nodes: Pair, echo: int) -> None:
     a, b = nodes
-    deployed(a, "Proven", echo, extra="authentication:\n- {authType: OAuth2, dpop: mandatory}\n")
+    deployed(
+        a,
+        "Proven",
+        echo,
+        extra="authentication:\n- {authType: OAuth2, dpop: mandatory}\n",
+    )
     url = f"https://idp.am.wso2.com:{a.port}/oauth2/token"
 
     def token(node: Platform, made: str) -> Answer:
-        form = ("-H", f"Authorization: Basic {BASIC}", "-d", "grant_type=client_credentials")
-        return node.request("idp.am.wso2.com", "/oauth2/token", *form, "-H", f"DPoP: {made}")
+        form = (
+            "-H",
+            f"Authorization: Basic {BASIC}",
+            "-d",
+            "grant_type=client_credentials",
+        )
+        return node.request(
+            "idp.am.wso2.com", "/oauth2/token", *form, "-H", f"DPoP: {made}"
+        )
 
     made = shown_for(url, method="POST")
     answers = both(lambda: token(a, made), lambda: token(b, made))
     assert sorted(answer.status for answer in answers) == [200, 400]
-    bound = next(answer for answer in answers if answer.status == 200).json()["access_token"]
+    bound = next(answer for answer in answers if answer.status == 200).json()[
+        "access_token"
+    ]
 
     def use(node: Platform, shown: str) -> int:
         headers = ("-H", f"Authorization: DPoP {bound}", "-H", f"DPoP: {shown}")
@@ -236,7 +275,10 @@ def test_a_proof_is_used_once(nodes: Pair, echo: int) -> None:
     until(lambda: use(b, fresh()) == 200)
     for _ in range(5):
         shown = fresh()
-        assert sorted(both(lambda s=shown: use(a, s), lambda s=shown: use(b, s))) == [200, 401]
+        assert sorted(both(lambda s=shown: use(a, s), lambda s=shown: use(b, s))) == [
+            200,
+            401,
+        ]
 
 
 def test_keys_and_issuers_are_shared(nodes: Pair, echo: int, tmp_path: Any) -> None:
@@ -249,7 +291,8 @@ def test_keys_and_issuers_are_shared(nodes: Pair, echo: int, tmp_path: Any) -> N
     made = awaited(
         b.token,
         lambda token: (
-            json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "==="))["kid"] == kid
+            json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "==="))["kid"]
+            == kid
         ),
     )
     assert call(a, "/shared", made).status == 200
@@ -272,8 +315,12 @@ def test_a_secret_set_on_one_is_sent_by_both(nodes: Pair, echo: int) -> None:
     a, b = nodes
     a.cli("secret", "set", "backend", "value", stdin="first")
     text = conf("Secretive", "/secretive", port=echo)
-    kind = "{secretName: backend, in: Header, apiKeyNameKey: X-Key, apiKeyValueKey: value}"
-    security = f'/backend"\n    endpointSecurity: {{enabled: true, securityType: {kind}}}'
+    kind = (
+        "{secretName: backend, in: Header, apiKeyNameKey: X-Key, apiKeyValueKey: value}"
+    )
+    security = (
+        f'/backend"\n    endpointSecurity: {{enabled: true, securityType: {kind}}}'
+    )
     text = text.replace('/backend"', security, 1)
     assert b.deploy(text, DEFINITION).status == 200
     token = a.token()
@@ -301,11 +348,20 @@ def test_subscriptions_and_api_keys_hold_on_both(nodes: Pair, echo: int) -> None
     for node in nodes:
         until(lambda node=node: call(node, "/subscribed", token).status == 200)
     key = a.cli(
-        *("api-key", "create", "Subscribed:1.0.0", "--application", "caller", "--opaque")
+        *(
+            "api-key",
+            "create",
+            "Subscribed:1.0.0",
+            "--application",
+            "caller",
+            "--opaque",
+        )
     ).stdout.strip()
 
     def status(node: Platform) -> int:
-        return node.request(GW, "/subscribed/1.0.0/items", "-H", f"ApiKey: {key}").status
+        return node.request(
+            GW, "/subscribed/1.0.0/items", "-H", f"ApiKey: {key}"
+        ).status
 
     for node in nodes:
         until(lambda node=node: status(node) == 200)
@@ -318,7 +374,9 @@ def test_subscriptions_and_api_keys_hold_on_both(nodes: Pair, echo: int) -> None
 
 def changed_by_module(node: Platform, token: str) -> str:
     """The header that the backend got."""
-    answer = awaited(lambda: call(node, "/modular", token), lambda answer: answer.status == 200)
+    answer = awaited(
+        lambda: call(node, "/modular", token), lambda answer: answer.status == 200
+    )
     return str(answer.json()["headers"].get("x-wasm"))
 
 
@@ -326,8 +384,17 @@ def test_a_module_that_one_node_fetched_runs_on_both(nodes: Pair, echo: int) -> 
     a, b = nodes
     probe = Path(__file__).parents[1] / "wasm" / "probe.wasm"
     with file_server(probe.read_bytes()) as url:
-        parameters = {"name": "probe", "rootId": "probe", "url": url, "config": "x-wasm: 1"}
-        policy = {"policyName": "WASMInterceptor", "policyVersion": "v1", "parameters": parameters}
+        parameters = {
+            "name": "probe",
+            "rootId": "probe",
+            "url": url,
+            "config": "x-wasm: 1",
+        }
+        policy = {
+            "policyName": "WASMInterceptor",
+            "policyVersion": "v1",
+            "parameters": parameters,
+        }
         extra = f"apiPolicies: {json.dumps({'request': [policy]})}\n"
         deployed(a, "Modular", echo, extra=extra)
     # The server of the module is gone.
@@ -363,7 +430,8 @@ def test_a_node_that_was_cut_off_serves_what_it_knew_and_catches_up(
     until(
         lambda: (
             [
-                node["alive"] for node in json.loads(a.cli("nodes", "-o", "json").stdout)["nodes"]
+                node["alive"]
+                for node in json.loads(a.cli("nodes", "-o", "json").stdout)["nodes"]
             ].count(False)
             == 1
         )

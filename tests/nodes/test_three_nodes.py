@@ -39,11 +39,14 @@ def nodes(
         library = folder / "skewed_clock.so"
         source = Path(__file__).with_name("skewed_clock.c")
         subprocess.run(
-            ["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True
+            ["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"],
+            check=True,
         )
         wrong = [clock(library, seconds) for seconds in (-SECONDS, SECONDS)]
         environments = [shared, *(shared | item for item in wrong)]
-        with several_nodes(folder, [url] * 3, [postgres.password], environments) as made:
+        with several_nodes(
+            folder, [url] * 3, [postgres.password], environments
+        ) as made:
             yield made
 
 
@@ -59,7 +62,9 @@ def clock_of(node: Platform) -> str:
     return line
 
 
-def test_readiness_names_the_nodes_whose_clocks_are_wrong(nodes: list[Platform]) -> None:
+def test_readiness_names_the_nodes_whose_clocks_are_wrong(
+    nodes: list[Platform],
+) -> None:
     right, late, early = map(clock_of, nodes)
     assert right == "[+]clock ok"
     assert "s late" in late
@@ -78,7 +83,9 @@ def test_deployments_and_limits_hold_on_all_whatever_their_clocks(
         deployed(node, f"By{number}", echo, operations=operations)
     for number in range(3):
         for node in nodes:
-            until(lambda n=node, b=f"/by{number}": call(n, b, path="/free").status == 200)
+            until(
+                lambda n=node, b=f"/by{number}": call(n, b, path="/free").status == 200
+            )
     with ThreadPoolExecutor(6) as threads:
         answers = threads.map(
             lambda turn: call(nodes[turn % 3], "/by1", path="/open").status, range(60)
@@ -107,7 +114,9 @@ def test_a_code_is_used_once_and_a_revoked_token_refused_by_all(
         until(lambda node=node: call(node, "/revoked", token).status == 401)
 
 
-def test_all_nodes_are_alive_and_a_killed_one_is_shown_as_away(nodes: list[Platform]) -> None:
+def test_all_nodes_are_alive_and_a_killed_one_is_shown_as_away(
+    nodes: list[Platform],
+) -> None:
     def alive() -> list[bool]:
         shown = nodes[1].cli("nodes", "-o", "json").stdout
         return sorted(node["alive"] for node in json.loads(shown)["nodes"])

@@ -30,7 +30,9 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH."""
     folder = tmp_path_factory.mktemp("newer")
     source = Path(kapi.__file__).parent
-    shutil.copytree(source, folder / "kapi", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        source, folder / "kapi", ignore=shutil.ignore_patterns("__pycache__")
+    )
     start = folder / "kapi" / "__init__.py"
     assert kapi.__version__ in start.read_text()
     start.write_text(start.read_text().replace(kapi.__version__, VERSION))
@@ -43,9 +45,13 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def nodes(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def nodes(
+    postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
     url = postgres.database()
-    with node_pair(tmp_path_factory.mktemp("kapi"), (url, url), postgres.password) as pair:
+    with node_pair(
+        tmp_path_factory.mktemp("kapi"), (url, url), postgres.password
+    ) as pair:
         yield pair
 
 
@@ -57,11 +63,14 @@ def upgrade(node: Platform, newer: Path) -> None:
 
 def versions(node: Platform) -> list[str]:
     return sorted(
-        item["version"] for item in json.loads(node.cli("nodes", "-o", "json").stdout)["nodes"]
+        item["version"]
+        for item in json.loads(node.cli("nodes", "-o", "json").stdout)["nodes"]
     )
 
 
-def test_half_upgraded_both_versions_serve_and_deploy(nodes: Pair, newer: Path, echo: int) -> None:
+def test_half_upgraded_both_versions_serve_and_deploy(
+    nodes: Pair, newer: Path, echo: int
+) -> None:
     a, b = nodes
     deployed(a, "Before", echo)
     token = a.token()
@@ -74,7 +83,9 @@ def test_half_upgraded_both_versions_serve_and_deploy(nodes: Pair, newer: Path, 
         deployed(b, "ByNewer", echo)
         for node in nodes:
             for base in ("/before", "/byolder", "/bynewer"):
-                until(lambda node=node, base=base: call(node, base, token).status == 200)
+                until(
+                    lambda node=node, base=base: call(node, base, token).status == 200
+                )
         at_newer = Person(over_https(b.port, address=b.address))
         renewed = refresh(at_newer, tokens["refresh_token"])
         assert renewed.status == 200

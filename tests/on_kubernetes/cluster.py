@@ -51,7 +51,9 @@ def program(name: str) -> str:
     """A program that `make kubernetes-tools` builds or installs."""
     built = BIN / name
     found = str(built) if built.exists() else shutil.which(name)
-    assert found, f"no {name}: `make kubernetes-tools` builds it (ten processor minutes, once)"
+    assert found, (
+        f"no {name}: `make kubernetes-tools` builds it (ten processor minutes, once)"
+    )
     return found
 
 
@@ -82,15 +84,26 @@ class Cluster:
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
 
-    def ask(self, path: str, method: str = "GET", body: Any = None, kind: str = "json") -> Any:
+    def ask(
+        self, path: str, method: str = "GET", body: Any = None, kind: str = "json"
+    ) -> Any:
         """A request to the API server; raises HTTPError."""
-        context = ssl.create_default_context(cafile=str(self.folder / "api" / "apiserver.crt"))
+        context = ssl.create_default_context(
+            cafile=str(self.folder / "api" / "apiserver.crt")
+        )
         content = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": f"application/{kind}"}
+        headers = {
+            "Authorization": f"Bearer {TOKEN}",
+            "Content-Type": f"application/{kind}",
+        }
         url = f"https://127.0.0.1:{self.port}{path}"
         request = urllib.request.Request(url, content, headers, method=method)
         with urllib.request.urlopen(request, timeout=30, context=context) as answer:
-            return json.load(answer) if path.startswith(("/api", "/apis")) else answer.read()
+            return (
+                json.load(answer)
+                if path.startswith(("/api", "/apis"))
+                else answer.read()
+            )
 
     def apply(self, item: Manifest, *, dry_run: bool = False) -> Manifest:
         """Server-side apply of any object; raises AssertionError with the server's reason."""
@@ -148,7 +161,13 @@ def _start_etcd_and_api_server(cluster: Cluster) -> None:
     cluster.run(
         "etcd",
         [
-            *(program("etcd"), "--data-dir", str(folder / "etcd"), "--log-level", "error"),
+            *(
+                program("etcd"),
+                "--data-dir",
+                str(folder / "etcd"),
+                "--log-level",
+                "error",
+            ),
             *("--listen-client-urls", store, "--advertise-client-urls", store),
             *("--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers),
             *("--initial-cluster", f"default={peers}"),
@@ -188,7 +207,9 @@ def _kubeconfig(cluster: Cluster) -> Manifest:
         "kind": "Config",
         "clusters": [{"name": "tests", "cluster": server}],
         "users": [{"name": "tests", "user": {"token": TOKEN}}],
-        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
+        "contexts": [
+            {"name": "tests", "context": {"cluster": "tests", "user": "tests"}}
+        ],
         "current-context": "tests",
     }
 
@@ -200,10 +221,12 @@ def _crds(cluster: Cluster) -> None:
 
     def established() -> bool:
         found = [
-            item.get("status", {}).get("conditions", ()) for item in cluster.ask(path)["items"]
+            item.get("status", {}).get("conditions", ())
+            for item in cluster.ask(path)["items"]
         ]
         return all(
-            {"Established"} & {c["type"] for c in made if c["status"] == "True"} for made in found
+            {"Established"} & {c["type"] for c in made if c["status"] == "True"}
+            for made in found
         )
 
     until(established)
@@ -213,7 +236,9 @@ def _crds(cluster: Cluster) -> None:
 def envoy_gateway() -> Iterator[Cluster]:
     """The API server with Envoy Gateway, and a GatewayClass `eg`."""
     with api_server() as cluster:
-        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
+        cluster.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}}
+        )
         made_here = not CERTS.exists()
         CERTS.mkdir(exist_ok=True)
         try:
@@ -248,7 +273,10 @@ def _start_rate_limits(cluster: Cluster, redis: int, hosts: Path) -> None:
     environment = {
         **os.environ,
         **{f"GRPC_SERVER_TLS_{name}": str(certs / file) for name, file in pair.items()},
-        **{f"CONFIG_GRPC_XDS_CLIENT_TLS_{name}": str(certs / file) for name, file in pair.items()},
+        **{
+            f"CONFIG_GRPC_XDS_CLIENT_TLS_{name}": str(certs / file)
+            for name, file in pair.items()
+        },
         "GRPC_SERVER_TLS_CA_CERT": str(certs / "ca.crt"),
         "GRPC_SERVER_USE_TLS": "true",
         "CONFIG_GRPC_XDS_SERVER_TLS_CACERT": str(certs / "ca.crt"),
@@ -277,7 +305,9 @@ def _rate_limit_service(cluster: Cluster) -> None:
     name = {"name": "envoy-ratelimit", "namespace": SYSTEM}
     port = {"name": "http", "port": LIMITS_PORT, "protocol": "TCP"}
     spec = {"ports": [port]}
-    cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": name, "spec": spec})
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Service", "metadata": name, "spec": spec}
+    )
     labelled = {**name, "labels": {"kubernetes.io/service-name": "envoy-ratelimit"}}
     ready = {"addresses": [LIMITS_ADDRESS], "conditions": {"ready": True}}
     cluster.apply(
@@ -293,7 +323,9 @@ def _rate_limit_service(cluster: Cluster) -> None:
 
 
 def _start_gateway(cluster: Cluster, redis: int) -> None:
-    homes = {name: str(cluster.folder / name) for name in ("config", "data", "state", "run")}
+    homes = {
+        name: str(cluster.folder / name) for name in ("config", "data", "state", "run")
+    }
     config = cluster.folder / "gateway.yaml"
     settings = _gateway_settings(homes)
     backend = {"type": "Redis", "redis": {"url": f"redis://127.0.0.1:{redis}"}}
@@ -356,7 +388,10 @@ def _gateway_settings(homes: dict[str, str]) -> Manifest:
         "stateHome": homes["state"],
         "runtimeDir": homes["run"],
     }
-    resource = {"type": "Kubernetes", "kubernetes": {"leaderElection": {"disable": True}}}
+    resource = {
+        "type": "Kubernetes",
+        "kubernetes": {"leaderElection": {"disable": True}},
+    }
     custom = {"resource": resource, "infrastructure": {"type": "Host", "host": host}}
     return {
         "apiVersion": "gateway.envoyproxy.io/v1alpha1",
@@ -368,7 +403,9 @@ def _gateway_settings(homes: dict[str, str]) -> Manifest:
     }
 
 
-def secret_of(name: str, namespace: str, data: dict[str, bytes], kind: str = "Opaque") -> Manifest:
+def secret_of(
+    name: str, namespace: str, data: dict[str, bytes], kind: str = "Opaque"
+) -> Manifest:
     import base64
 
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
@@ -396,7 +433,8 @@ def certificate(*hosts: str) -> tuple[bytes, bytes]:
         .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + dt.timedelta(days=2))
         .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(h) for h in hosts]), critical=False
+            x509.SubjectAlternativeName([x509.DNSName(h) for h in hosts]),
+            critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

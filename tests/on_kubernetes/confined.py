@@ -41,7 +41,8 @@ class Confined:
             "exec sleep 600",
         ]
         keeper = subprocess.Popen(
-            ["unshare", "--mount", "--net", "sh", "-ec", "\n".join(steps)], stdout=subprocess.PIPE
+            ["unshare", "--mount", "--net", "sh", "-ec", "\n".join(steps)],
+            stdout=subprocess.PIPE,
         )
         made = cls(files, keeper)
         assert keeper.stdout is not None
@@ -55,7 +56,9 @@ class Confined:
         enter = ["nsenter", f"--target={self.keeper.pid}", "--mount", "--net"]
         return [*enter, *(who if user else ()), *words]
 
-    def run(self, *words: str, user: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, user: bool = True, **more: Any
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(*words, user=user),
             capture_output=True, text=True, timeout=60, check=False, cwd="/", **more,
@@ -68,11 +71,16 @@ class Confined:
 
 def _hidden_but_for(*shown: Path) -> list[str]:
     """Root's home is closed to others and /tmp is empty, but for what runs."""
-    held = {f"/opt/{number}": path for number, path in enumerate(shown) if _is_hidden(path)}
+    held = {
+        f"/opt/{number}": path for number, path in enumerate(shown) if _is_hidden(path)
+    }
     steps = ["mount -t tmpfs -o mode=0755 tmpfs /opt"]
     for place, path in held.items():
         steps.append(f"mkdir {place} && mount --bind {shlex.quote(str(path))} {place}")
-    steps += [f"mount -t tmpfs -o mode={mode} tmpfs {folder}" for folder, mode in HIDDEN.items()]
+    steps += [
+        f"mount -t tmpfs -o mode={mode} tmpfs {folder}"
+        for folder, mode in HIDDEN.items()
+    ]
     for place, path in held.items():
         name = shlex.quote(str(path))
         steps.append(f"mkdir -p {name} && mount --bind {place} {name}")

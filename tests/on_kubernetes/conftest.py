@@ -36,6 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     there may be one at a time, and that of `platform` lives until the end.
     """
     places = [number for number, item in enumerate(items) if item.path.parent == HERE]
-    ordered = sorted((items[number] for number in places), key=lambda item: item.path.name != FIRST)
+    ordered = sorted(
+        (items[number] for number in places), key=lambda item: item.path.name != FIRST
+    )
     for number, item in zip(places, ordered, strict=True):
         items[number] = item

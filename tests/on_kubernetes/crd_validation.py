@@ -56,7 +56,9 @@ def _closed(schema: dict[str, Any], *, top: bool = False) -> dict[str, Any]:
         made["type"] = ["integer", "string"]
         made.pop("anyOf", None)
     if "properties" in schema:
-        made["properties"] = {name: _closed(item) for name, item in schema["properties"].items()}
+        made["properties"] = {
+            name: _closed(item) for name, item in schema["properties"].items()
+        }
         if (
             not schema.get("x-kubernetes-preserve-unknown-fields")
             and "additionalProperties" not in schema
@@ -128,10 +130,14 @@ def _broken_rules(schema: dict[str, Any], value: Any, path: str) -> Iterator[str
         yield from _broken_rules(below, item, f"{path}{step}")
 
 
-def _inside(schema: dict[str, Any], value: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+def _inside(
+    schema: dict[str, Any], value: Any
+) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     if isinstance(value, dict):
         for name, item in value.items():
-            below = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
+            below = schema.get("properties", {}).get(name) or schema.get(
+                "additionalProperties"
+            )
             if isinstance(below, dict):
                 yield f".{name}", item, below
     elif isinstance(value, list) and "items" in schema:
@@ -159,7 +165,10 @@ def _repeated(schema: dict[str, Any], value: Any, path: str) -> Iterator[str]:
             schema.get("x-kubernetes-list-type"),
             schema.get("x-kubernetes-list-map-keys", ()),
         )
-        names = [json.dumps([item.get(key) for key in keys] if keys else item) for item in value]
+        names = [
+            json.dumps([item.get(key) for key in keys] if keys else item)
+            for item in value
+        ]
         if kind in {"map", "set"} and len(set(names)) < len(names):
             yield f"{path}: an item is there twice"
     for step, item, below in _inside(schema, value):

@@ -34,7 +34,9 @@ class FakeApiServer:
     def applied(self, path: str, item: Manifest, *, dry: bool) -> Manifest:
         before = self.objects.get(path)
         same = before is not None and before["spec_of"] == item
-        generation = 1 if before is None else before["metadata"]["generation"] + (not same)
+        generation = (
+            1 if before is None else before["metadata"]["generation"] + (not same)
+        )
         metadata = {**item["metadata"], "generation": generation, "uid": path}
         made = {**item, "metadata": metadata, "status": self.status(item["kind"])}
         if not dry:
@@ -73,7 +75,9 @@ def _handler(state: FakeApiServer) -> type[BaseHTTPRequestHandler]:
             url = urlsplit(self.path)
             query = {key: values[0] for key, values in parse_qs(url.query).items()}
             content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            state.requests.append(f"{self.command} {url.path}{' dry' if 'dryRun' in query else ''}")
+            state.requests.append(
+                f"{self.command} {url.path}{' dry' if 'dryRun' in query else ''}"
+            )
             status, value = self.decide(url.path, query, content)
             body = json.dumps(value).encode()
             self.send_response(status)
@@ -82,13 +86,19 @@ def _handler(state: FakeApiServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def decide(self, path: str, query: dict[str, str], content: bytes) -> tuple[int, Manifest]:
+        def decide(
+            self, path: str, query: dict[str, str], content: bytes
+        ) -> tuple[int, Manifest]:
             if self.command == "PATCH" and state.refuses:
                 return state.refuses[0], failure(*state.refuses)
             if self.command == "PATCH":
-                return 200, state.applied(path, json.loads(content), dry="dryRun" in query)
+                return 200, state.applied(
+                    path, json.loads(content), dry="dryRun" in query
+                )
             if "labelSelector" in query:
-                labels = dict(one.split("=") for one in query["labelSelector"].split(","))
+                labels = dict(
+                    one.split("=") for one in query["labelSelector"].split(",")
+                )
                 return 200, {"metadata": {}, "items": state.under(path, labels)}
             if path not in state.objects:
                 return 404, failure(404, f"{path} not found")
@@ -127,7 +137,9 @@ def kubeconfig(port: int) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "fake", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "clusters": [
+            {"name": "fake", "cluster": {"server": f"http://127.0.0.1:{port}"}}
+        ],
         "users": [{"name": "fake", "user": {"token": "a-token"}}],
         "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
         "current-context": "fake",

@@ -57,7 +57,9 @@ class OnEnvoyGateway(Platform):
             self.not_possible[name.partition(":")[2].strip(' "')] = error.detail
             return Answer(200, {}, b"{}")
         except Problem as error:
-            return Answer(error.status, {}, json.dumps({"description": error.detail}).encode())
+            return Answer(
+                error.status, {}, json.dumps({"description": error.detail}).encode()
+            )
         changes = deployed(self.target, made.id, manifests)
         said = awaited(self.target, manifests, 60)
         assert all(item.state == "ready" for item in said), [item.line for item in said]
@@ -74,7 +76,9 @@ class OnEnvoyGateway(Platform):
 
 
 @contextlib.contextmanager
-def on_envoy_gateway(cluster: Cluster, folder: Path, **changes: Any) -> Iterator[OnEnvoyGateway]:
+def on_envoy_gateway(
+    cluster: Cluster, folder: Path, **changes: Any
+) -> Iterator[OnEnvoyGateway]:
     """A running kapi, and a namespace whose Gateway trusts its tokens."""
     kapi = Platform(free_port(), folder / "data")
     kapi.start()
@@ -102,8 +106,12 @@ def _settings(made: OnEnvoyGateway, changes: dict[str, Any]) -> Settings:
 
 def _prepare(cluster: Cluster, made: OnEnvoyGateway) -> None:
     tls = made.data_dir / "tls"
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
-    head, mark, key = (tls / "edge.pem").read_bytes().partition(b"-----BEGIN PRIVATE KEY-----")
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}
+    )
+    head, mark, key = (
+        (tls / "edge.pem").read_bytes().partition(b"-----BEGIN PRIVATE KEY-----")
+    )
     pair = {"tls.crt": head, "tls.key": mark + key}
     cluster.apply(secret_of("kapi-tls", SPACE, pair, "kubernetes.io/tls"))
     cluster.apply(secret_of("kapi-api-keys", SPACE, {"shop": b"the-key-of-shop"}))

@@ -26,7 +26,11 @@ HOSTS = ("idp.am.wso2.com", "api.am.wso2.com", "localhost")
 def put(folder: Path, names: tuple[str, ...] = HOSTS) -> bytes:
     """The files of the volumes, readable by all."""
     made, key = certificate(*names)
-    for name, content in (("kapi.toml", SETTINGS.encode()), ("tls.crt", made), ("tls.key", key)):
+    for name, content in (
+        ("kapi.toml", SETTINGS.encode()),
+        ("tls.crt", made),
+        ("tls.key", key),
+    ):
         (folder / name).write_bytes(content)
         (folder / name).chmod(0o644)
     return made
@@ -73,7 +77,15 @@ def running(space: Confined) -> Iterator[subprocess.Popen[bytes]]:
 
 def probe(space: Confined, path: str) -> str:
     """What the kubelet sees: no certificate is checked, the Host is localhost."""
-    asked = ("curl", "-sk", "-m", "5", "-w", " %{http_code}", f"https://127.0.0.1:9095/{path}")
+    asked = (
+        "curl",
+        "-sk",
+        "-m",
+        "5",
+        "-w",
+        " %{http_code}",
+        f"https://127.0.0.1:9095/{path}",
+    )
     return space.run(*asked, "-H", "Host: localhost").stdout
 
 
@@ -93,7 +105,9 @@ def test_nothing_but_data_and_tmp_can_be_written(
 ) -> None:
     for place in ("/etc/x", str(Path(KAPI).parent / "x"), "/mnt/x"):
         assert space.run("touch", place).returncode != 0, place
-    held = space.run("grep", "-h", "^\\(Uid\\|CapEff\\|NoNewPrivs\\)", "/proc/self/status").stdout
+    held = space.run(
+        "grep", "-h", "^\\(Uid\\|CapEff\\|NoNewPrivs\\)", "/proc/self/status"
+    ).stdout
     assert re.search(r"Uid:\s+10001\s", held)
     assert re.search(r"CapEff:\s+0+\s", held)
     assert re.search(r"NoNewPrivs:\s+1", held)
@@ -103,9 +117,20 @@ def test_a_renewed_certificate_is_served_without_a_restart(
     space: Confined, running: subprocess.Popen[bytes]
 ) -> None:
     renewed = put(space.files).decode().strip()
-    copied = space.run("cp", "-r", f"/proc/{os.getpid()}/root{space.files}/.", "/mnt/", user=False)
+    copied = space.run(
+        "cp", "-r", f"/proc/{os.getpid()}/root{space.files}/.", "/mnt/", user=False
+    )
     assert copied.returncode == 0, copied.stderr
-    asked = (*["openssl", "s_client", "-connect", "127.0.0.1:9095", "-servername", "localhost"],)
+    asked = (
+        *[
+            "openssl",
+            "s_client",
+            "-connect",
+            "127.0.0.1:9095",
+            "-servername",
+            "localhost",
+        ],
+    )
 
     def served() -> str:
         return space.run(*asked, input="").stdout

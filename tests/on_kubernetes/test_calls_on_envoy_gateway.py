@@ -57,7 +57,12 @@ def test_tokens_and_scopes(platform: OnEnvoyGateway, echo: int) -> None:
     seen = get(platform, "/tokens/1.0.0/items?a=b", *bearer(platform.token()))
     assert (seen.status, seen.json()["path"]) == (200, "/backend/items?a=b")
     assert "authorization" not in seen.json()["headers"]
-    for scope, status in (("items:read", 200), ("items:admin", 200), ("other", 403), ("", 403)):
+    for scope, status in (
+        ("items:read", 200),
+        ("items:admin", 200),
+        ("other", 403),
+        ("", 403),
+    ):
         answer = get(platform, "/tokens/1.0.0/items/7", *bearer(platform.token(scope)))
         assert answer.status == status, scope
     deleted = ("-X", "DELETE", *bearer(platform.token("items:admin")))
@@ -65,12 +70,20 @@ def test_tokens_and_scopes(platform: OnEnvoyGateway, echo: int) -> None:
 
 
 def test_a_wrong_audience_is_403(platform: OnEnvoyGateway, echo: int) -> None:
-    asked = ("-d", "grant_type=client_credentials", "-d", "resource=https://orders.example")
+    asked = (
+        "-d",
+        "grant_type=client_credentials",
+        "-d",
+        "resource=https://orders.example",
+    )
     authorized = ("-H", f"Authorization: Basic {BASIC}")
     token = platform.request(OWN_HOSTS[0], "/oauth2/token", *authorized, *asked).json()[
         "access_token"
     ]
-    audiences = (("Right", "https://orders.example", 200), ("Wrong", "https://other.example", 403))
+    audiences = (
+        ("Right", "https://orders.example", 200),
+        ("Wrong", "https://other.example", 403),
+    )
     for name, audience, status in audiences:
         extra = f'authentication:\n- {{authType: OAuth2, audience: ["{audience}"]}}\n'
         deployed(platform, conf(name, f"/{name.lower()}", port=echo, extra=extra))
@@ -79,7 +92,9 @@ def test_a_wrong_audience_is_403(platform: OnEnvoyGateway, echo: int) -> None:
         assert answer.status == status, answer
 
 
-def test_a_token_in_another_header_and_in_the_query(platform: OnEnvoyGateway, echo: int) -> None:
+def test_a_token_in_another_header_and_in_the_query(
+    platform: OnEnvoyGateway, echo: int
+) -> None:
     extra = (
         "authentication:\n- {authType: OAuth2, headerName: X-Token, queryParamName: t,"
         " queryParamEnable: true}\n"
@@ -101,13 +116,19 @@ def test_api_keys_are_those_of_the_secret(platform: OnEnvoyGateway, echo: int) -
         "- {authType: APIKey, required: mandatory}\n"
     )
     operations = '- {target: "/items", verb: GET}\n- {target: "/open", verb: GET, secured: false}\n'
-    deployed(platform, conf("Keys", "/keys", port=echo, extra=extra, operations=operations))
+    deployed(
+        platform, conf("Keys", "/keys", port=echo, extra=extra, operations=operations)
+    )
     serves(platform, "/keys/1.0.0/open")
     assert get(platform, "/keys/1.0.0/items").status == 401
     assert get(platform, "/keys/1.0.0/items", "-H", "ApiKey: another").status == 401
     seen = get(platform, "/keys/1.0.0/items", "-H", "ApiKey: the-key-of-shop")
     headers = seen.json()["headers"]
-    assert (seen.status, headers["x-api-client"], "apikey" in headers) == (200, "shop", False)
+    assert (seen.status, headers["x-api-client"], "apikey" in headers) == (
+        200,
+        "shop",
+        False,
+    )
 
 
 def test_a_limit_of_an_operation(platform: OnEnvoyGateway, echo: int) -> None:
@@ -116,7 +137,9 @@ def test_a_limit_of_an_operation(platform: OnEnvoyGateway, echo: int) -> None:
         "Hour}}\n"
     )
     free = '- {target: "/free", verb: GET, secured: false}\n'
-    deployed(platform, conf("Limited", "/limited", port=echo, operations=limited + free))
+    deployed(
+        platform, conf("Limited", "/limited", port=echo, operations=limited + free)
+    )
     serves(platform, "/limited/1.0.0/free")
     answers = [get(platform, "/limited/1.0.0/items") for _ in range(5)]
     assert [item.status for item in answers] == [200, 200, 200, 429, 429]
@@ -147,7 +170,9 @@ def used_up(platform: OnEnvoyGateway, *paths: str, limit: int) -> None:
     assert [answer.status for answer in answers] == [200] * left + [429] * 3
 
 
-def test_global_limits_are_one_count_of_redis(counted_by_all: OnEnvoyGateway, echo: int) -> None:
+def test_global_limits_are_one_count_of_redis(
+    counted_by_all: OnEnvoyGateway, echo: int
+) -> None:
     platform, limit = counted_by_all, "{requestsPerUnit: 40, unit: Day}"
     operations = (
         f'- {{target: "/items", verb: GET, secured: false, rateLimit: {limit}}}\n'
@@ -163,7 +188,10 @@ def test_global_limits_are_one_count_of_redis(counted_by_all: OnEnvoyGateway, ec
         '- {target: "/others", verb: GET, secured: false}\n'
     )
     extra = f"rateLimit: {limit}\n"
-    deployed(platform, conf("OfAll", "/of-all", port=echo, extra=extra, operations=operations))
+    deployed(
+        platform,
+        conf("OfAll", "/of-all", port=echo, extra=extra, operations=operations),
+    )
     serves(platform, "/of-all/1.0.0/others")
     used_up(platform, "/of-all/1.0.0/items", "/of-all/1.0.0/others", limit=40)
 
@@ -231,24 +259,38 @@ apiPolicies:
 
 
 def test_scripts_run_in_their_sandbox(platform: OnEnvoyGateway, echo: int) -> None:
-    deployed(platform, conf("Script", "/script", port=echo, extra=SCRIPT, operations=OPEN))
+    deployed(
+        platform, conf("Script", "/script", port=echo, extra=SCRIPT, operations=OPEN)
+    )
     serves(platform, "/script/1.0.0/items")
     seen = get(platform, "/script/1.0.0/items")
-    assert (seen.json()["headers"]["x-script"], seen.headers["x-answer"]) == ("seen", "changed")
+    assert (seen.json()["headers"]["x-script"], seen.headers["x-answer"]) == (
+        "seen",
+        "changed",
+    )
     failed = get(platform, "/script/1.0.0/items", "-H", "x-fail: 1")
     assert (failed.status, failed.json()["code"]) == (500, "901100")
     broken = SCRIPT.replace("envoy_on_request(handle)", "envoy_on_request(", 1)
-    deployed(platform, conf("Broken", "/script2", port=echo, extra=broken, operations=OPEN))
+    deployed(
+        platform, conf("Broken", "/script2", port=echo, extra=broken, operations=OPEN)
+    )
     serves(platform, "/script2/1.0.0/items", 500)
     # A broken script does not stop the changes of other APIs.
     deployed(platform, conf("Later", "/later", port=echo, operations=OPEN))
     serves(platform, "/later/1.0.0/items")
 
 
-def test_headers_about_the_caller_are_removed(platform: OnEnvoyGateway, echo: int) -> None:
+def test_headers_about_the_caller_are_removed(
+    platform: OnEnvoyGateway, echo: int
+) -> None:
     deployed(platform, conf("Edge", "/edge", port=echo, operations=OPEN))
     serves(platform, "/edge/1.0.0/items")
-    forged = ("X-Forwarded-Host: evil", "X-JWT-Assertion: a", "x_under: 1", "Forwarded: for=1")
+    forged = (
+        "X-Forwarded-Host: evil",
+        "X-JWT-Assertion: a",
+        "x_under: 1",
+        "Forwarded: for=1",
+    )
     given = [word for line in forged for word in ("-H", line)]
     headers = get(platform, "/edge/1.0.0/items", *given).json()["headers"]
     assert "x-jwt-assertion" not in headers
@@ -274,7 +316,9 @@ def test_grpc_calls_of_all_kinds_with_scopes(
         + operation("SendStudentStream")
         + operation("SendAndGetStudentStream")
     )
-    deployed(platform, grpc_conf("students", backend.port, operations=operations), PROTO)
+    deployed(
+        platform, grpc_conf("students", backend.port, operations=operations), PROTO
+    )
     caller = Caller(platform)
     try:
         assert caller(path_of("students")) == "Ada"
@@ -291,12 +335,16 @@ def test_grpc_calls_of_all_kinds_with_scopes(
         many = iter([student("Ada"), student("Bob")])
         up = caller.method(path_of("students", "SendStudentStream"), "stream_unary")
         assert name_of(up(many, metadata=sent(""))) == "Ada, Bob"
-        both = caller.method(path_of("students", "SendAndGetStudentStream"), "stream_stream")
+        both = caller.method(
+            path_of("students", "SendAndGetStudentStream"), "stream_stream"
+        )
         answers = both(iter([student("Ada")]), metadata=sent(""))
         assert list(map(name_of, answers)) == ["hello Ada"]
         missing = caller.code(path_of("students", "SendAndGetStudentStream"))
         assert missing is grpc.StatusCode.UNAUTHENTICATED
-        assert caller.code(path_of("students", "Nothing")) is grpc.StatusCode.UNIMPLEMENTED
+        assert (
+            caller.code(path_of("students", "Nothing")) is grpc.StatusCode.UNIMPLEMENTED
+        )
     finally:
         caller.close()
 
@@ -321,7 +369,9 @@ def test_a_web_socket_with_a_token(platform: OnEnvoyGateway) -> None:
 
         until(opens)
         token = platform.token()
-        with web_socket(platform.port, path, token=token, protocols=[PROTOCOL]) as socket:
+        with web_socket(
+            platform.port, path, token=token, protocols=[PROTOCOL]
+        ) as socket:
             socket.send("hello")
             assert (socket.recv(10), socket.subprotocol) == ("hello", PROTOCOL)
         assert chat.handshakes[-1][0] == "/backend/chat?a=1"
@@ -330,14 +380,18 @@ def test_a_web_socket_with_a_token(platform: OnEnvoyGateway) -> None:
         assert refused.value.response.status_code == 401
 
 
-def test_a_module_that_envoy_gateway_fetches(platform: OnEnvoyGateway, echo: int) -> None:
+def test_a_module_that_envoy_gateway_fetches(
+    platform: OnEnvoyGateway, echo: int
+) -> None:
     content = (Path(__file__).parents[1] / "wasm" / "probe.wasm").read_bytes()
     with shop_of(content) as url:
         extra = (
             "apiPolicies:\n  request:\n  - policyName: WASMInterceptor\n"
             f'    parameters: {{name: probe, rootId: probe, url: "{url}"}}\n'
         )
-        deployed(platform, conf("Module", "/module", port=echo, extra=extra, operations=OPEN))
+        deployed(
+            platform, conf("Module", "/module", port=echo, extra=extra, operations=OPEN)
+        )
         serves(platform, "/module/1.0.0/items")
 
 

@@ -25,7 +25,10 @@ SPACE = "restricted"
 EVERYTHING = {
     "replicas": 2,
     "image": {"repository": "registry.example/kapi", "pullSecrets": ["registry"]},
-    "tls": {"secret": "kapi-tls", "certManager": {"enabled": True, "issuer": {"name": "main"}}},
+    "tls": {
+        "secret": "kapi-tls",
+        "certManager": {"enabled": True, "issuer": {"name": "main"}},
+    },
     "environment": [{"name": "KAPI_GATEWAY__CONCURRENCY", "value": "2"}],
     "secretFiles": ["clients"],
     "gatewayRoute": {"enabled": True, "namespace": "edge", "listener": "passthrough"},
@@ -41,7 +44,9 @@ EVERYTHING = {
 Manifest = dict[str, Any]
 
 
-def helm(*arguments: str, values: Manifest | None = None) -> subprocess.CompletedProcess[str]:
+def helm(
+    *arguments: str, values: Manifest | None = None
+) -> subprocess.CompletedProcess[str]:
     given = ("--values", "-") if values is not None else ()
     return subprocess.run(
         [program("helm"), *arguments, *VERSION, *given],
@@ -85,7 +90,9 @@ def test_it_is_linted(values: Manifest) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize(("release", "values"), [("defaults", {}), ("everything", EVERYTHING)])
+@pytest.mark.parametrize(
+    ("release", "values"), [("defaults", {}), ("everything", EVERYTHING)]
+)
 def test_the_api_server_admits_every_object(
     server: Cluster, release: str, values: Manifest
 ) -> None:
@@ -118,7 +125,12 @@ def test_the_profile_refuses_a_pod_with_more_rights(server: Cluster) -> None:
         ({"hosts": {"identity": "Not A Host"}}, "/hosts/identity"),
         ({"tls": {"certManager": {"enabled": True}}}, "name"),
         (
-            {"tls": {"secret": "", "certManager": {"enabled": True, "issuer": {"name": "x"}}}},
+            {
+                "tls": {
+                    "secret": "",
+                    "certManager": {"enabled": True, "issuer": {"name": "x"}},
+                }
+            },
             "secret",
         ),
         ({"service": {"type": "Anything"}}, "/service/type"),
@@ -150,7 +162,10 @@ def undescribed(values: Manifest, schema: Manifest, place: str = "") -> list[str
 
 def test_two_pods_are_replaced_one_after_the_other() -> None:
     two = of_kind(rendered({}), "Deployment")["spec"]
-    assert (two["replicas"], two["strategy"]["rollingUpdate"]["maxUnavailable"]) == (2, 0)
+    assert (two["replicas"], two["strategy"]["rollingUpdate"]["maxUnavailable"]) == (
+        2,
+        0,
+    )
     scaled = rendered(EVERYTHING)
     assert "replicas" not in of_kind(scaled, "Deployment")["spec"]
     assert of_kind(scaled, "HorizontalPodAutoscaler")["spec"]["minReplicas"] == 2
@@ -161,13 +176,23 @@ def test_the_settings_are_those_of_kapi(tmp_path: Path) -> None:
     from kapi.identity.settings import read_settings
 
     items = rendered({"publicPort": 8443})
-    (container,) = of_kind(items, "Deployment")["spec"]["template"]["spec"]["containers"]
-    environ = {item["name"]: item.get("value", "postgresql://db/kapi") for item in container["env"]}
+    (container,) = of_kind(items, "Deployment")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    environ = {
+        item["name"]: item.get("value", "postgresql://db/kapi")
+        for item in container["env"]
+    }
     file = tmp_path / "kapi.toml"
     file.write_text(of_kind(items, "ConfigMap")["data"]["kapi.toml"], "utf-8")
     given = {"gateway.listen": "0.0.0.0", "gateway.port": 9095}
-    settings = read_settings(given, {**environ, "KAPI_CONFIG": str(file)}, tmp_path, None)
-    assert (settings.gateway.public_port, settings.gateway.domain) == (8443, "gw.wso2.com")
+    settings = read_settings(
+        given, {**environ, "KAPI_CONFIG": str(file)}, tmp_path, None
+    )
+    assert (settings.gateway.public_port, settings.gateway.domain) == (
+        8443,
+        "gw.wso2.com",
+    )
     assert settings.gateway.certificate_file == "/etc/kapi/tls/tls.crt"
     assert settings.store.database == "postgresql://db/kapi"
     assert not settings.identity.well_known_client

@@ -34,7 +34,9 @@ def echo() -> Iterator[int]:
 def port(cluster: Cluster) -> Iterator[int]:
     """The Gateway's, in a namespace of its own."""
     for name in (APIS, EDGE):
-        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        cluster.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        )
     made, key = certificate("*.gw.wso2.com")
     pair = {"tls.crt": made, "tls.key": key}
     cluster.apply(secret_of("kapi-tls", EDGE, pair, "kubernetes.io/tls"))
@@ -47,7 +49,9 @@ def port(cluster: Cluster) -> Iterator[int]:
 def kapi(cluster: Cluster, port: int, tmp_path: Path) -> Kapi:
     (tmp_path / "openapi.yaml").write_text(DEFINITION)
 
-    def run(*arguments: str, text: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, text: str = "", **more: str
+    ) -> subprocess.CompletedProcess[str]:
         (tmp_path / "api.apk-conf").write_text(text)
         own = {
             "KAPI_DATA_DIR": str(tmp_path / "data"),
@@ -57,7 +61,11 @@ def kapi(cluster: Cluster, port: int, tmp_path: Path) -> Kapi:
             "KUBECONFIG": str(cluster.kubeconfig),
             "NO_COLOR": "1",
         }
-        files = (str(tmp_path / "api.apk-conf"), str(tmp_path / "openapi.yaml")) if text else ()
+        files = (
+            (str(tmp_path / "api.apk-conf"), str(tmp_path / "openapi.yaml"))
+            if text
+            else ()
+        )
         command = (arguments[0], *files, *arguments[1:], "--target", "kubernetes")
         return commands.run(command, {**os.environ, **own, **more})
 
@@ -80,10 +88,15 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_an_api_comes_changes_and_goes(kapi: Kapi, port: int, echo: int, cluster: Cluster) -> None:
+def test_an_api_comes_changes_and_goes(
+    kapi: Kapi, port: int, echo: int, cluster: Cluster
+) -> None:
     text = conf("Whole", "/whole", port=echo, operations=OPEN)
     dry = kapi("deploy", "--dry-run", text=text)
-    assert (dry.returncode, "create HTTPRoute apis/whole-1-0-0-" in dry.stdout) == (0, True)
+    assert (dry.returncode, "create HTTPRoute apis/whole-1-0-0-" in dry.stdout) == (
+        0,
+        True,
+    )
     made = kapi("deploy", text=text)
     assert made.returncode == 0, made.stderr
     assert "Envoy Gateway serves Whole 1.0.0" in made.stderr
@@ -117,10 +130,19 @@ def test_what_envoy_gateway_does_not_accept_is_told(kapi: Kapi, echo: int) -> No
         "authentication:\n- {authType: OAuth2, enabled: false}\n"
         "- {authType: APIKey, required: mandatory}\n"
     )
-    text = conf("Keys", "/keys", port=echo, extra=extra, operations="- {target: /x, verb: GET}\n")
+    text = conf(
+        "Keys",
+        "/keys",
+        port=echo,
+        extra=extra,
+        operations="- {target: /x, verb: GET}\n",
+    )
     told = kapi("deploy", text=text)
     assert told.returncode == 6
-    assert "is not accepted: APIKeyAuth: secret apis/kapi-api-keys does not exist" in told.stderr
+    assert (
+        "is not accepted: APIKeyAuth: secret apis/kapi-api-keys does not exist"
+        in told.stderr
+    )
     assert "does not serve all of them" in told.stderr
 
 

@@ -52,19 +52,31 @@ def kapi(tmp_path: Path) -> Kapi:
             "NO_COLOR": "1",
         }
         files = [str(tmp_path / "pets.apk-conf"), str(tmp_path / "openapi.json")]
-        given = [*arguments[:1], *(files if arguments[0] == "deploy" else ()), *arguments[1:]]
+        given = [
+            *arguments[:1],
+            *(files if arguments[0] == "deploy" else ()),
+            *arguments[1:],
+        ]
         return commands.run((*given, "--target", "kubernetes"), environment)
 
     return run
 
 
-def test_objects_are_applied_awaited_pruned_and_removed(server: FakeApiServer, kapi: Kapi) -> None:
+def test_objects_are_applied_awaited_pruned_and_removed(
+    server: FakeApiServer, kapi: Kapi
+) -> None:
     first = kapi("deploy", conf=LIMITED)
     assert first.returncode == 0, first.stderr
     assert "Envoy Gateway serves Pets 1.0.0" in first.stderr
     (limit,) = [path for path in server.objects if "/backendtrafficpolicies/" in path]
-    applied = [line for line in server.requests if line.startswith("PATCH") and "dry" not in line]
-    assert applied.index(f"PATCH {limit}") < len(applied) - 1, "a policy comes before its route"
+    applied = [
+        line
+        for line in server.requests
+        if line.startswith("PATCH") and "dry" not in line
+    ]
+    assert applied.index(f"PATCH {limit}") < len(applied) - 1, (
+        "a policy comes before its route"
+    )
     again = kapi("deploy", conf=CONF)
     assert again.returncode == 0, again.stderr
     assert limit not in server.objects
@@ -91,7 +103,9 @@ def test_a_dry_run_and_a_diff_change_nothing(server: FakeApiServer, kapi: Kapi) 
     assert (same.stdout, "to keep" in same.stderr) == ("", True)
 
 
-def test_what_envoy_gateway_says_is_told_in_plain_words(server: FakeApiServer, kapi: Kapi) -> None:
+def test_what_envoy_gateway_says_is_told_in_plain_words(
+    server: FakeApiServer, kapi: Kapi
+) -> None:
     server.says["HTTPRoute"] = {
         "type": "ResolvedRefs",
         "status": "False",
@@ -113,10 +127,15 @@ def test_a_gateway_without_an_address_is_mentioned_and_no_failure(
         "message": "",
     }
     told = kapi("deploy")
-    assert (told.returncode, "Gateway kapi has no address yet" in told.stderr) == (0, True)
+    assert (told.returncode, "Gateway kapi has no address yet" in told.stderr) == (
+        0,
+        True,
+    )
 
 
-def test_an_object_of_another_owner_is_not_taken_over(server: FakeApiServer, kapi: Kapi) -> None:
+def test_an_object_of_another_owner_is_not_taken_over(
+    server: FakeApiServer, kapi: Kapi
+) -> None:
     kapi("deploy")
     for item in server.objects.values():
         if item["kind"] == "Gateway":
@@ -132,7 +151,10 @@ def test_an_object_of_another_owner_is_not_taken_over(server: FakeApiServer, kap
         ((409, 'conflict with "argocd": .spec.rules'), "--force"),
         ((403, "tests cannot patch"), "Use a kubeconfig whose user may"),
         ((404, 'namespaces "default" not found'), "Create the namespace"),
-        ((404, "the server could not find the requested resource"), "Install Envoy Gateway"),
+        (
+            (404, "the server could not find the requested resource"),
+            "Install Envoy Gateway",
+        ),
     ],
 )
 def test_what_the_api_server_refuses_has_a_hint(
@@ -153,7 +175,9 @@ def test_a_kubeconfig_that_is_not_there(kapi: Kapi, tmp_path: Path) -> None:
     assert "No cluster by this kubeconfig" in kapi("deploy").stderr
 
 
-def test_an_api_that_cannot_be_expressed_changes_nothing(server: FakeApiServer, kapi: Kapi) -> None:
+def test_an_api_that_cannot_be_expressed_changes_nothing(
+    server: FakeApiServer, kapi: Kapi
+) -> None:
     refused = kapi("deploy", conf=f"{SECURED}subscriptionValidation: true\n")
     assert refused.returncode == 3
     assert "subscriptions" in refused.stderr
@@ -163,13 +187,21 @@ def test_an_api_that_cannot_be_expressed_changes_nothing(server: FakeApiServer, 
 def test_a_diff_hides_secrets_and_says_that_they_differ() -> None:
     def secret(value: str) -> dict[str, Any]:
         metadata = {"name": "keys", "namespace": "apis"}
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"key": value}}
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": metadata,
+            "data": {"key": value},
+        }
 
     diff = Change(secret("aHVudGVyMg=="), secret("aHVudGVyMw==")).diff()
-    before, after = (line.split()[-1] for line in diff.splitlines() if "  key: " in line)
+    before, after = (
+        line.split()[-1] for line in diff.splitlines() if "  key: " in line
+    )
     assert before != after, diff
     digests = {
-        hashlib.sha256(text.encode()).hexdigest()[:8] for text in ("aHVudGVyMg==", "hunter2")
+        hashlib.sha256(text.encode()).hexdigest()[:8]
+        for text in ("aHVudGVyMg==", "hunter2")
     }
     assert "aHVudGVy" not in diff
     assert not digests & {before.rpartition(":")[2], before}

@@ -25,12 +25,16 @@ type: REST
 defaultVersion: true
 endpointConfigurations: {production: {endpoint: "http://backend:8080"}}
 """
-DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+DEFINITION = (
+    b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+)
 Manifest = dict[str, Any]
 
 
 def exported(conf: str, **changes: Any) -> tuple[Manifest, ...]:
-    compiled = compile_api(conf.encode(), DEFINITION, organization="default", policies=POLICIES)
+    compiled = compile_api(
+        conf.encode(), DEFINITION, organization="default", policies=POLICIES
+    )
     target = changes.pop("target", KubernetesSettings())
     settings = Settings(Path("/data"), kubernetes=target)
     return export_api(compiled.api, export_context(settings, **changes))
@@ -61,7 +65,11 @@ def taken_by(objects: tuple[Manifest, ...], method: str, path: str) -> str:
         ("GET", "/pets/1.0.0/pets/7", "get-pets-id"),
         ("POST", "/pets/1.0.0/pets/7", "nothing-else-pets-1-0-0"),
         ("HEAD", "/pets/pets/7", "get-pets-id"),
-        ("GET", "/pets/1.0.0/pets/toys/x", "get-pets-toys-a-rather-long-name-of-a-parameter"),
+        (
+            "GET",
+            "/pets/1.0.0/pets/toys/x",
+            "get-pets-toys-a-rather-long-name-of-a-parameter",
+        ),
         ("GET", "/pets/1.0.0/pets/7/toys", "get-pets-id-toys"),
         ("GET", "/pets/1.0.0/pets/7/anything", "get-pets"),
         ("DELETE", "/pets/1.0.0/a/b", "delete-a-x"),
@@ -77,7 +85,9 @@ def test_a_call_is_for_the_operation_that_it_is_for_in_envoy(
     targets += ("/pets/toys/{a_rather_long_name_of_a_parameter}",)
     listed = "".join(f'- {{target: "{item}", verb: GET}}\n' for item in targets)
     more = '- {target: "/{x}/b", verb: DELETE}\n- {target: "/a/{x}", verb: DELETE}\n'
-    assert taken_by(exported(f"{HEAD}operations:\n{listed}{more}"), method, path) == rule
+    assert (
+        taken_by(exported(f"{HEAD}operations:\n{listed}{more}"), method, path) == rule
+    )
 
 
 def test_a_path_that_passes_for_a_secured_one_gets_404() -> None:
@@ -104,7 +114,9 @@ def test_all_that_is_not_possible_is_said_at_once() -> None:
 def test_without_a_trusted_issuer_a_secured_operation_is_not_exported() -> None:
     conf = f'{HEAD}operations:\n- {{target: "/x", verb: GET}}\n'
     other = KeyAddress("other", "https://other.example", "", organizations=("acme",))
-    compiled = compile_api(conf.encode(), DEFINITION, organization="default", policies=POLICIES)
+    compiled = compile_api(
+        conf.encode(), DEFINITION, organization="default", policies=POLICIES
+    )
     settings = Settings(Path("/data"))
     for issuers, fault in (((), "no issuer"), ((other,), "no issuer")):
         context = export_context(settings, issuers)
@@ -113,7 +125,9 @@ def test_without_a_trusted_issuer_a_secured_operation_is_not_exported() -> None:
             export_api(compiled.api, alone)
 
 
-SECRETS = Secrets({("default", "backend", "user"): "me", ("default", "backend", "password"): "pw"})
+SECRETS = Secrets(
+    {("default", "backend", "user"): "me", ("default", "backend", "password"): "pw"}
+)
 WITH_PASSWORD = HEAD.replace(
     '"http://backend:8080"}',
     '"http://backend:8080", endpointSecurity: {enabled: true, securityType: '
@@ -146,7 +160,10 @@ def test_a_gateway_in_another_namespace_is_named_and_granted() -> None:
     assert gateway["metadata"]["namespace"] == "edge"
     (grant,) = of_kind(made, "ReferenceGrant")
     assert grant["spec"]["from"][0]["namespace"] == "apis"
-    parents = {item["spec"]["parentRefs"][0]["namespace"] for item in of_kind(made, "HTTPRoute")}
+    parents = {
+        item["spec"]["parentRefs"][0]["namespace"]
+        for item in of_kind(made, "HTTPRoute")
+    }
     assert parents == {"edge"}
 
 

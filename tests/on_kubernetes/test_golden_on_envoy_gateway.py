@@ -11,7 +11,12 @@ import yaml
 
 from harness import free_port
 from kapi.gateway.kubernetes.cluster.client import connect
-from kapi.gateway.kubernetes.cluster.deployment import Target, awaited, deployed, removed
+from kapi.gateway.kubernetes.cluster.deployment import (
+    Target,
+    awaited,
+    deployed,
+    removed,
+)
 from kapi.gateway.kubernetes.names import API_LABEL
 from on_kubernetes.cluster import Cluster, certificate, secret_of
 from waiting import until
@@ -27,7 +32,9 @@ Manifest = dict[str, Any]
 @pytest.fixture(scope="module")
 def target(cluster: Cluster) -> Iterator[Target]:
     """A namespace with what an installation has: the certificate of its hosts, and API keys."""
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}
+    )
     made, key = certificate("*.gw.wso2.com")
     tls = {"tls.crt": made, "tls.key": key}
     cluster.apply(secret_of("kapi-tls", SPACE, tls, "kubernetes.io/tls"))

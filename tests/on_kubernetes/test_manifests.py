@@ -28,7 +28,9 @@ def manifests(case: str) -> list[Manifest]:
 @pytest.mark.parametrize("case", CASES)
 def test_the_published_crds_accept_each_object(case: str) -> None:
     assert {
-        item["metadata"]["name"]: faults(item) for item in manifests(case) if faults(item)
+        item["metadata"]["name"]: faults(item)
+        for item in manifests(case)
+        if faults(item)
     } == {}
 
 
@@ -37,7 +39,9 @@ def test_each_object_has_a_name_of_its_own_and_an_owner(case: str) -> None:
     objects = manifests(case)
     names = [item["metadata"]["name"] for item in objects]
     assert len(set(names)) == len(names)
-    owners = [item["metadata"]["labels"]["app.kubernetes.io/managed-by"] for item in objects]
+    owners = [
+        item["metadata"]["labels"]["app.kubernetes.io/managed-by"] for item in objects
+    ]
     assert set(owners) == {"kapi"}
 
 
@@ -106,10 +110,20 @@ WRONG = {
         "Backend",
         put("spec", "endpoints", 0, "ip", {"address": "1.2.3.4", "port": 1}),
     ),
-    "another target": ("SecurityPolicy", put("spec", "targetRefs", 0, "kind", "Service")),
+    "another target": (
+        "SecurityPolicy",
+        put("spec", "targetRefs", 0, "kind", "Service"),
+    ),
     "two kinds of keys": (
         "SecurityPolicy",
-        put("spec", "jwt", "providers", 0, "localJWKS", {"type": "Inline", "inline": "{}"}),
+        put(
+            "spec",
+            "jwt",
+            "providers",
+            0,
+            "localJWKS",
+            {"type": "Inline", "inline": "{}"},
+        ),
     ),
     "a limit without a kind": (
         "BackendTrafficPolicy",
@@ -121,7 +135,9 @@ WRONG = {
     ),
     "a path with two slashes": (
         "HTTPRoute",
-        put("spec", "rules", 0, "matches", 0, "path", {"type": "Exact", "value": "//x"}),
+        put(
+            "spec", "rules", 0, "matches", 0, "path", {"type": "Exact", "value": "//x"}
+        ),
     ),
     "a method that is none": (
         "HTTPRoute",
@@ -133,12 +149,18 @@ WRONG = {
         "HTTPRoute",
         put("spec", "rules", 0, "filters", 0, {"type": "RequestMirror"}),
     ),
-    "a listener without TLS": ("Gateway", put("spec", "listeners", 0, "protocol", "HTTP")),
+    "a listener without TLS": (
+        "Gateway",
+        put("spec", "listeners", 0, "protocol", "HTTP"),
+    ),
     "a duration that is none": (
         "HTTPRoute",
         put("spec", "rules", -1, "timeouts", {"request": "soon"}),
     ),
-    "no authorities": ("BackendTLSPolicy", put("spec", "validation", {"hostname": "x"})),
+    "no authorities": (
+        "BackendTLSPolicy",
+        put("spec", "validation", {"hostname": "x"}),
+    ),
     "a regex rewrite without one": (
         "HTTPRouteFilter",
         put("spec", "urlRewrite", {"path": {"type": "ReplaceRegexMatch"}}),

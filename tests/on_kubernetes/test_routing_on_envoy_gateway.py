@@ -57,7 +57,9 @@ def test_a_slow_backend_and_a_silent_one_are_504(call: own.Call) -> None:
 
 def test_a_circuit_breaker_refuses_with_503(call: own.Call) -> None:
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: call("/breaker/1.0.0/wait/1").status, range(6)))
+        answers = list(
+            pool.map(lambda _: call("/breaker/1.0.0/wait/1").status, range(6))
+        )
     assert set(answers) == {200, 503}
     assert call("/breaker/1.0.0/x").status == 200
 
@@ -70,7 +72,10 @@ def test_a_mirror_has_the_host_of_the_request(
     assert (seen["backend"], seen["path"]) == ("first", f"/base/copied/{name}?q=1")
     until(lambda: any(name in item["path"] for item in second.seen))
     (copy,) = [item for item in second.seen if name in item["path"]]
-    assert (copy["body"], copy["headers"]["host"]) == ("body", f"127.0.0.1:{first.port}")
+    assert (copy["body"], copy["headers"]["host"]) == (
+        "body",
+        f"127.0.0.1:{first.port}",
+    )
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://app.example"])
@@ -78,7 +83,10 @@ def test_another_origin_gets_no_permission(call: own.Call, origin: str) -> None:
     plain = call("/cors/1.0.0/open", "-H", f"Origin: {origin}")
     assert [name for name in plain.headers if name.startswith("access-control-")] == []
     asked = call("/cors/1.0.0/open", *own.preflight(origin))
-    assert (asked.status, "access-control-allow-origin" in asked.headers) == (200, False)
+    assert (asked.status, "access-control-allow-origin" in asked.headers) == (
+        200,
+        False,
+    )
 
 
 def test_an_allowed_origin_may_read_answers_and_refusals(call: own.Call) -> None:
@@ -86,7 +94,11 @@ def test_an_allowed_origin_may_read_answers_and_refusals(call: own.Call) -> None
     for path, status in (("/cors/1.0.0/open", 200), ("/cors/1.0.0/closed", 401)):
         answer = call(path, "-H", f"Origin: {origin}")
         permitted = answer.headers["access-control-allow-origin"]
-        assert (answer.status, permitted, "vary" in answer.headers) == (status, origin, False)
+        assert (answer.status, permitted, "vary" in answer.headers) == (
+            status,
+            origin,
+            False,
+        )
 
 
 def test_what_is_not_there_is_404_and_what_does_not_answer_503(

@@ -64,7 +64,9 @@ class Reply:
 def unpacked(packed: bytes) -> dict[str, str]:
     """Headers as the ABI passes them."""
     count = struct.unpack_from("<I", packed)[0]
-    texts = [text.decode() for text in packed[4 + 8 * count :].split(b"\0")[: 2 * count]]
+    texts = [
+        text.decode() for text in packed[4 + 8 * count :].split(b"\0")[: 2 * count]
+    ]
     return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
@@ -151,7 +153,9 @@ class Thread:
         del self.asked[number]
         self.headers[6] = {":status": str(status)} if status else {}
         self.buffers[4] = body
-        self.call("proxy_on_http_call_response", ROOTS["admit"], number, 1, len(body), 0)
+        self.call(
+            "proxy_on_http_call_response", ROOTS["admit"], number, 1, len(body), 0
+        )
 
     def opened(self, **properties: bytes) -> int:
         """The number of a call that is open from now on, at a route whose calls last."""
@@ -190,7 +194,9 @@ class Thread:
         return OK
 
     def proxy_get_current_time_nanoseconds(self, out: int) -> int:
-        self.memory.write(self.store, struct.pack("<Q", int(self.shared.now * 10**9)), out)
+        self.memory.write(
+            self.store, struct.pack("<Q", int(self.shared.now * 10**9)), out
+        )
         return OK
 
     def random_get(self, out: int, size: int) -> int:
@@ -212,13 +218,21 @@ class Thread:
         """What a route says in one text (`planned` of `kapi.policies.admission`)."""
         names = ("kind", "limits", "place", "usage", "models", "prices")
         said = filter(self.properties.__contains__, names)
-        return b"\n".join(name.encode() + b"\t" + self.properties[name] for name in said)
+        return b"\n".join(
+            name.encode() + b"\t" + self.properties[name] for name in said
+        )
 
-    def proxy_set_property(self, path: int, size: int, value: int, value_size: int) -> int:
-        self.said[self.read(path, size).decode()] = self.read(value, value_size).decode()
+    def proxy_set_property(
+        self, path: int, size: int, value: int, value_size: int
+    ) -> int:
+        self.said[self.read(path, size).decode()] = self.read(
+            value, value_size
+        ).decode()
         return OK
 
-    def proxy_get_shared_data(self, key: int, size: int, out: int, out_size: int, cas: int) -> int:
+    def proxy_get_shared_data(
+        self, key: int, size: int, out: int, out_size: int, cas: int
+    ) -> int:
         found = self.shared.data.get(self.read(key, size))
         if found is None:
             return NOT_FOUND
@@ -229,7 +243,9 @@ class Thread:
         self, key: int, size: int, value: int, value_size: int, cas: int
     ) -> int:
         self.before_set()
-        return self.shared.set(self.read(key, size), self.read(value, value_size), cas % 2**32)
+        return self.shared.set(
+            self.read(key, size), self.read(value, value_size), cas % 2**32
+        )
 
     def proxy_get_buffer_bytes(
         self, kind: int, start: int, length: int, out: int, out_size: int
@@ -285,15 +301,22 @@ class Thread:
         )
 
     def proxy_get_header_map_pairs(self, kind: int, out: int, out_size: int) -> int:
-        pairs = [(name.encode(), value.encode()) for name, value in self.headers[kind].items()]
-        sizes = b"".join(struct.pack("<II", len(name), len(value)) for name, value in pairs)
+        pairs = [
+            (name.encode(), value.encode())
+            for name, value in self.headers[kind].items()
+        ]
+        sizes = b"".join(
+            struct.pack("<II", len(name), len(value)) for name, value in pairs
+        )
         texts = b"".join(name + b"\0" + value + b"\0" for name, value in pairs)
         return self.give(struct.pack("<I", len(pairs)) + sizes + texts, out, out_size)
 
     def proxy_replace_header_map_value(
         self, kind: int, key: int, size: int, value: int, value_size: int
     ) -> int:
-        self.headers[kind][self.read(key, size).decode()] = self.read(value, value_size).decode()
+        self.headers[kind][self.read(key, size).decode()] = self.read(
+            value, value_size
+        ).decode()
         return OK
 
     def proxy_remove_header_map_value(self, kind: int, key: int, size: int) -> int:
@@ -304,7 +327,9 @@ class Thread:
         self, kind: int, start: int, length: int, data: int, size: int
     ) -> int:
         kept = self.buffers[kind]
-        self.buffers[kind] = kept[:start] + self.read(data, size) + kept[start + length :]
+        self.buffers[kind] = (
+            kept[:start] + self.read(data, size) + kept[start + length :]
+        )
         return OK
 
     def proxy_call_foreign_function(

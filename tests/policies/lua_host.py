@@ -20,7 +20,10 @@ def said_by(source: str, folder: Path) -> str:
                 "default_source_code": {"inline_string": source},
             },
         },
-        {"name": "router", "typed_config": {"@type": f"{extensions}http.router.v3.Router"}},
+        {
+            "name": "router",
+            "typed_config": {"@type": f"{extensions}http.router.v3.Router"},
+        },
     ]
     manager = {
         "@type": f"{extensions}network.http_connection_manager.v3.HttpConnectionManager",
@@ -33,5 +36,15 @@ def said_by(source: str, folder: Path) -> str:
     }
     file = folder / "envoy.json"
     file.write_text(json.dumps({"static_resources": {"listeners": [listener]}}))
-    command = [str(find_envoy("")), "--mode", "validate", "-c", str(file), "--log-level", "error"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stderr
+    command = [
+        str(find_envoy("")),
+        "--mode",
+        "validate",
+        "-c",
+        str(file),
+        "--log-level",
+        "error",
+    ]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False
+    ).stderr

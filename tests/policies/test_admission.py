@@ -28,7 +28,9 @@ API = Api("id", "default", "pets", "1.0.0", "", "/pets/1.0.0", None, (OPERATION,
 
 
 def place(sandbox: bool = False) -> Place:
-    return Place(API, OPERATION, ENDPOINT, "default.gw.wso2.com", "/pets/1.0.0", sandbox=sandbox)
+    return Place(
+        API, OPERATION, ENDPOINT, "default.gw.wso2.com", "/pets/1.0.0", sandbox=sandbox
+    )
 
 
 def test_the_built_modules_were_made_from_the_sources_beside_them() -> None:
@@ -41,8 +43,12 @@ def test_the_built_modules_were_made_from_the_sources_beside_them() -> None:
     }
 
 
-def limits(conf: Fields | None, operation: Fields | None, *, sandbox: bool = False) -> str:
-    api = ApiConf("pets", "/pets", "1.0.0", "REST", (), fields=Fields((("rateLimit", conf),)))
+def limits(
+    conf: Fields | None, operation: Fields | None, *, sandbox: bool = False
+) -> str:
+    api = ApiConf(
+        "pets", "/pets", "1.0.0", "REST", (), fields=Fields((("rateLimit", conf),))
+    )
     own = Fields((("rateLimit", operation),))
     node = rate_limit.compile(api, OperationConf("/a", "GET", fields=own))
     assert node is not None
@@ -51,17 +57,28 @@ def limits(conf: Fields | None, operation: Fields | None, *, sandbox: bool = Fal
 
 def test_an_api_is_counted_alike_on_both_hosts_and_an_operation_apart() -> None:
     minute = Fields((("requestsPerUnit", 5), ("unit", "Minute")))
-    assert limits(minute, None) == limits(minute, None, sandbox=True) == "r\tapi/id\t5\t60\t900800"
+    assert (
+        limits(minute, None)
+        == limits(minute, None, sandbox=True)
+        == "r\tapi/id\t5\t60\t900800"
+    )
     assert limits(None, minute) == "r\toperation/id/GET/a\t5\t60\t900802"
-    assert limits(None, minute, sandbox=True) == "r\toperation/id/GET/a#sandbox\t5\t60\t900802"
+    assert (
+        limits(None, minute, sandbox=True)
+        == "r\toperation/id/GET/a#sandbox\t5\t60\t900802"
+    )
 
 
 AI_LIMITS = AiLimits(requests=9, request_unit="Hour", total_tokens=7)
 AI_CONF = EndpointConf("http://backend", ai_rate_limit=AiRateLimitConf(request_limit=9))
 
 
-def ai_route(endpoint: Endpoint, *, own: bool = False, sandbox: bool = False) -> dict[str, str]:
-    conf = ApiConf("pets", "/pets", "1.0.0", "REST", (), production=() if own else (AI_CONF,))
+def ai_route(
+    endpoint: Endpoint, *, own: bool = False, sandbox: bool = False
+) -> dict[str, str]:
+    conf = ApiConf(
+        "pets", "/pets", "1.0.0", "REST", (), production=() if own else (AI_CONF,)
+    )
     node = ai_rate_limit.compile(
         conf, OperationConf("/a", "GET", production=(AI_CONF,) if own else ())
     )
@@ -80,16 +97,18 @@ def test_each_ai_endpoint_has_counts_of_its_own() -> None:
     assert (requests[0], *requests[2:]) == ("r", "9", "3600", "900800")
     assert (tokens[0], *tokens[2:]) == ("t", "7", "60", "900800")
     assert requests[1] != tokens[1]
-    again = ai_route(replace(ENDPOINT, ai_limits=replace(AI_LIMITS, requests=10), weight=5))[
-        "limits"
-    ].split("\t")[:5]
+    again = ai_route(
+        replace(ENDPOINT, ai_limits=replace(AI_LIMITS, requests=10), weight=5)
+    )["limits"].split("\t")[:5]
     assert again == ["r", requests[1], "10", "3600", "900800"]
     others = [
         ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS), sandbox=True),
         ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS), own=True),
         ai_route(replace(ENDPOINT, ai_limits=AI_LIMITS, base_path="/b")),
     ]
-    assert len({requests[1], *(other["limits"].split("\t")[1] for other in others)}) == 4
+    assert (
+        len({requests[1], *(other["limits"].split("\t")[1] for other in others)}) == 4
+    )
     assert others[1]["limits"].endswith("900802")
 
 
@@ -126,7 +145,9 @@ def test_keys_count_only_where_an_interceptor_answers() -> None:
     plain = ApiConf("pets", "/pets", "1.0.0", "REST", ())
     assert limit_keys.compile(plain, OperationConf("/a", "GET")) is None
     assert (
-        limit_keys.compile(replace(plain, policies=interceptor), OperationConf("/a", "GET"))
+        limit_keys.compile(
+            replace(plain, policies=interceptor), OperationConf("/a", "GET")
+        )
         is not None
     )
     node = limit_keys.compile(plain, OperationConf("/a", "GET", policies=interceptor))

@@ -60,14 +60,18 @@ def test_an_answer_says_how_the_limit_with_the_least_room_stands() -> None:
         max_size=60,
     )
 )
-def test_two_limits_count_like_a_table_of_windows(calls: list[tuple[int, str, str]]) -> None:
+def test_two_limits_count_like_a_table_of_windows(
+    calls: list[tuple[int, str, str]],
+) -> None:
     """Each call names one key of a limit by minute and one of a limit by hour."""
     shared, seen = Shared(START), Counter[tuple[str, int]]()
     threads = (Thread(shared), Thread(shared))
     for number, (pause, first, second) in enumerate(calls):
         shared.now += pause
         limits = ((first, 2, 60), (second, 5, 3600))
-        full = any(seen[key, shared.now // unit] >= allowed for key, allowed, unit in limits)
+        full = any(
+            seen[key, shared.now // unit] >= allowed for key, allowed, unit in limits
+        )
         assert limited(threads[number % 2], *limits) is not full
         if not full:
             seen.update((key, shared.now // unit) for key, _, unit in limits)
@@ -89,7 +93,9 @@ def test_threads_that_race_for_the_last_ones_let_exactly_the_limit_through() -> 
     assert passed.count(True) == 50
 
 
-def test_a_limit_that_was_taken_meanwhile_gives_back_what_was_counted_elsewhere() -> None:
+def test_a_limit_that_was_taken_meanwhile_gives_back_what_was_counted_elsewhere() -> (
+    None
+):
     shared = Shared(START)
     first, second = Thread(shared), Thread(shared)
     limits = (("wide", 9, 60), ("narrow", 1, 60))
@@ -170,7 +176,16 @@ TEXTS = st.text(max_size=40) | st.sampled_from(
     st.fixed_dictionaries(
         {},
         optional=dict.fromkeys(
-            ("limits", "usage", "place", "organization", "iss", "azp", "application_name"), TEXTS
+            (
+                "limits",
+                "usage",
+                "place",
+                "organization",
+                "iss",
+                "azp",
+                "application_name",
+            ),
+            TEXTS,
         ),
     ),
     TEXTS,
@@ -205,13 +220,18 @@ def test_nonsense_is_answered_and_never_stops_the_module(
     assert ledger(thread, keys).status in {200, 404, 409}
 
 
-def test_before_the_directory_is_there_nobody_with_a_subscription_is_let_through() -> None:
+def test_before_the_directory_is_there_nobody_with_a_subscription_is_let_through() -> (
+    None
+):
     thread = Thread(Shared(START))
     thread.properties = {"place": b"api\torg\t\tv", "iss": b"https://a", "azp": b"me"}
     answer = thread.request()
     assert isinstance(answer, Reply)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    records = ("i\thttps://a\n1\nazp", "k\torg\tme\n1\nshop\torg\tPRODUCTION\t\napi\tACTIVE")
+    records = (
+        "i\thttps://a\n1\nazp",
+        "k\torg\tme\n1\nshop\torg\tPRODUCTION\t\napi\tACTIVE",
+    )
     ledger(thread, "/directory", "\f".join(records))
     assert isinstance(thread.request(), Reply)
     ledger(thread, "/directory", "g\n1")
@@ -225,10 +245,20 @@ def test_before_the_directory_is_there_nobody_with_a_subscription_is_let_through
 
 def test_a_second_name_of_an_issuer_does_not_start_a_limit_anew() -> None:
     thread = Thread(Shared(START))
-    records = ("i\thttps://a\n1\nazp", "i\thttps://b\n1\nazp\nhttps://a", "t\n1\nr\t2\t3600\ts")
+    records = (
+        "i\thttps://a\n1\nazp",
+        "i\thttps://b\n1\nazp\nhttps://a",
+        "t\n1\nr\t2\t3600\ts",
+    )
     ledger(thread, "/directory", "\f".join((*records, "g\n1")))
     refused = []
-    for issuer in (b"https://a", b"https://b", b"https://a", b"https://b", b"https://c"):
+    for issuer in (
+        b"https://a",
+        b"https://b",
+        b"https://a",
+        b"https://b",
+        b"https://c",
+    ):
         thread.properties = {"place": b"api\torg\t\tt", "iss": issuer, "azp": b"me"}
         refused.append(isinstance(thread.request(), Reply))
     assert refused == [False, False, True, True, False]

@@ -68,10 +68,18 @@ class Cached(Thread):
         self.properties["code_details"] = details.encode()
         self.reply, self.contexts = None, self.contexts + 1
         context = self.contexts
-        self.headers[0] = {":method": method, ":path": path, ":authority": "h", **(request or {})}
+        self.headers[0] = {
+            ":method": method,
+            ":path": path,
+            ":authority": "h",
+            **(request or {}),
+        }
         self.call("proxy_on_request_headers", context, 1, int(bare))
         if self.reply is not None:
-            self.headers[2] = {":status": str(self.reply.status), "content-type": "text/plain"}
+            self.headers[2] = {
+                ":status": str(self.reply.status),
+                "content-type": "text/plain",
+            }
             self.call("proxy_on_response_headers", context, 1, 0)
             self.call("proxy_on_delete", context)
             return f"{self.reply.status} {self.headers[2].get('age', '')} {self.reply.body}".strip()
@@ -97,7 +105,9 @@ def test_organizations_have_answers_of_their_own() -> None:
     conf = b"id: news\n" + Path("tests/golden/response_cache/api.apk-conf").read_bytes()
     owners = set()
     for organization in ("blue", "green"):
-        api = compile_api(conf, OPENAPI, organization=organization, policies=POLICIES).api
+        api = compile_api(
+            conf, OPENAPI, organization=organization, policies=POLICIES
+        ).api
         rendered = json.dumps(render_api(api, render_context(Settings(Path("/data")))))
         owners |= set(re.findall(r'"config": "(\w{32})\\t', rendered))
     assert len(owners) == 2
@@ -140,7 +150,9 @@ TOKEN = {"authorization": "Bearer a"}
         (FRESH, {"request": {"range": "bytes=0-1"}}),
     ],
 )
-def test_what_is_not_stored(module: Cached, answer: dict[str, str], more: dict[str, Any]) -> None:
+def test_what_is_not_stored(
+    module: Cached, answer: dict[str, str], more: dict[str, Any]
+) -> None:
     assert module.call_with(answer=answer, **more) == "backend"
     assert module.call_with() == "backend"
 
@@ -158,7 +170,9 @@ def test_what_is_not_stored(module: Cached, answer: dict[str, str], more: dict[s
         (FRESH, {"body": b"x" * 100}),
     ],
 )
-def test_what_is_stored(module: Cached, answer: dict[str, str], more: dict[str, Any]) -> None:
+def test_what_is_stored(
+    module: Cached, answer: dict[str, str], more: dict[str, Any]
+) -> None:
     assert module.call_with(answer=answer, **more) == "backend"
     module.shared.now += 20
     body = more.get("body", b"body").decode()
@@ -213,13 +227,19 @@ def test_headers_that_an_answer_varies_by(module: Cached) -> None:
     module.call_with(given, answer)
     assert module.call_with(given) == "200 0 body"
     for more in ({"accept-language": "fr"}, {"x-kind": ""}, {"accept-encoding": "br"}):
-        assert module.call_with({**given, **more}, {"cache-control": "no-store"}) == "backend"
+        assert (
+            module.call_with({**given, **more}, {"cache-control": "no-store"})
+            == "backend"
+        )
 
 
 @pytest.mark.parametrize(
-    "more", [{"path": "/a?x=1"}, {"mark": "other"}, {"request": {":authority": "other"}}]
+    "more",
+    [{"path": "/a?x=1"}, {"mark": "other"}, {"request": {":authority": "other"}}],
 )
-def test_an_answer_is_of_one_url_and_one_deployment(module: Cached, more: dict[str, Any]) -> None:
+def test_an_answer_is_of_one_url_and_one_deployment(
+    module: Cached, more: dict[str, Any]
+) -> None:
     module.call_with(answer=FRESH)
     assert module.call_with(**more) == "backend"
 
@@ -249,9 +269,19 @@ def test_threads_share_a_bounded_number_of_answers() -> None:
     assert kept.count("200 0 body") > 80
 
 
-@pytest.mark.parametrize("value", ["\x80", "x" * 70_000, '"', f"max-age={2**64 - 1}", ",,=,="])
+@pytest.mark.parametrize(
+    "value", ["\x80", "x" * 70_000, '"', f"max-age={2**64 - 1}", ",,=,="]
+)
 def test_no_header_stops_it(module: Cached, value: str) -> None:
-    for name in ("cache-control", "vary", "expires", "etag", "age", "connection", "date"):
+    for name in (
+        "cache-control",
+        "vary",
+        "expires",
+        "etag",
+        "age",
+        "connection",
+        "date",
+    ):
         module.call_with({name: value}, {**FRESH, name: value})
         module.call_with({"if-none-match": value, "if-modified-since": value})
     assert module.call_with(path="/b") == "backend"

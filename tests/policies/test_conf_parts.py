@@ -23,7 +23,9 @@ from kapi.apis.ir import Operation
 from kapi.errors import Invalid
 from kapi.policies import POLICIES, contract
 
-DEFINITION = b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+DEFINITION = (
+    b'{"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {}}'
+)
 LISTED = conf_format(POLICIES).listed
 PLACES = list(itertools.product(LISTED.values(), FIELDS, FLOWS))
 
@@ -95,7 +97,9 @@ def name_of(place: tuple[ListedPolicy, str, str]) -> str:
 
 
 @pytest.mark.parametrize("place", PLACES, ids=name_of)
-def test_a_policy_is_enforced_where_it_is_accepted_and_refused_elsewhere(place: Any) -> None:
+def test_a_policy_is_enforced_where_it_is_accepted_and_refused_elsewhere(
+    place: Any,
+) -> None:
     listed, level, flow = place
     if level in listed.levels and flow in listed.flows:
         secured = listed.name not in OPEN
@@ -151,7 +155,11 @@ def undescribed(schema: Any, path: str = "") -> Iterator[str]:
         if "const" not in value and not value.get("description"):
             yield f"{path}{name}"
     for key, value in schema.items():
-        inner = f"{path}{key}." if key not in ("properties", "allOf", "items", "anyOf") else path
+        inner = (
+            f"{path}{key}."
+            if key not in ("properties", "allOf", "items", "anyOf")
+            else path
+        )
         yield from undescribed(value, inner)
 
 

@@ -48,10 +48,16 @@ def asks(
 ) -> Reply | None:
     """The refusal of a request at a route that says this of its operations; None when it passes."""
     texts = {"kind": f"graphql\t{credentials}\t{options}", **rules}
-    thread.properties = {name: text.encode() for name, text in texts.items()} | (facts or {})
+    thread.properties = {name: text.encode() for name, text in texts.items()} | (
+        facts or {}
+    )
     thread.headers[0] = {**JSON, **(headers or {})}
     raw = (
-        body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
+        body
+        if isinstance(body, bytes)
+        else json.dumps(body).encode()
+        if body is not None
+        else b""
     )
     answer = thread.request(body=raw)
     return answer if isinstance(answer, Reply) else None
@@ -61,7 +67,9 @@ def code(reply: Reply | None) -> str:
     return "" if reply is None else json.loads(reply.body)["code"]
 
 
-def executed(text: str, name: str | None, schema: graphql.GraphQLSchema = SCHEMA) -> Counter[str]:
+def executed(
+    text: str, name: str | None, schema: graphql.GraphQLSchema = SCHEMA
+) -> Counter[str]:
     """What graphql-core calls of the root fields."""
     called: Counter[str] = Counter()
 
@@ -70,7 +78,11 @@ def executed(text: str, name: str | None, schema: graphql.GraphQLSchema = SCHEMA
             called[f"{info.operation.operation.value} {info.field_name}"] += 1
         if graphql.is_list_type(graphql.get_nullable_type(info.return_type)):
             return []
-        return {} if graphql.is_composite_type(graphql.get_named_type(info.return_type)) else None
+        return (
+            {}
+            if graphql.is_composite_type(graphql.get_named_type(info.return_type))
+            else None
+        )
 
     roots = (schema.query_type, schema.mutation_type, schema.subscription_type)
     document = graphql.parse(text)
@@ -123,17 +135,23 @@ VALUE = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=2).map(lambda items: f"[{' '.join(items)}]")
         | st.lists(inner, max_size=2).map(
-            lambda items: "{{{}}}".format(" ".join(f"k{n}:{item}" for n, item in enumerate(items)))
+            lambda items: "{{{}}}".format(
+                " ".join(f"k{n}:{item}" for n, item in enumerate(items))
+            )
         )
     ),
     max_leaves=4,
 )
 ARGUMENTS = st.lists(VALUE, max_size=2).map(
     lambda values: (
-        f"({','.join(f'x{n}: {item}' for n, item in enumerate(values))})" if values else ""
+        f"({','.join(f'x{n}: {item}' for n, item in enumerate(values))})"
+        if values
+        else ""
     )
 )
-DIRECTIVE = st.sampled_from(["", "", "", "@skip(if: true)", "@include(if: $v)", "@x @y(z: {})"])
+DIRECTIVE = st.sampled_from(
+    ["", "", "", "@skip(if: true)", "@include(if: $v)", "@x @y(z: {})"]
+)
 
 
 def selection(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -142,31 +160,42 @@ def selection(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
             f"{key}{name}{arguments}{directive}{inside}"
         ),
         st.sampled_from(["", "", "x:", "a : "]),
-        st.sampled_from(["a", "b", "c", "m", "n", "s", "t", "__typename", "__schema", "fields"]),
+        st.sampled_from(
+            ["a", "b", "c", "m", "n", "s", "t", "__typename", "__schema", "fields"]
+        ),
         ARGUMENTS,
         DIRECTIVE,
         st.just("") | inner,
     )
-    spread = st.builds(lambda name, directive: f"...{name}{directive}", NAMES, DIRECTIVE)
+    spread = st.builds(
+        lambda name, directive: f"...{name}{directive}", NAMES, DIRECTIVE
+    )
     condition = st.sampled_from(["", "on Query", "on Node", "on T", "on Mutation"])
     inline = st.builds(
-        lambda on, directive, inside: f"...{on}{directive}{inside}", condition, DIRECTIVE, inner
+        lambda on, directive, inside: f"...{on}{directive}{inside}",
+        condition,
+        DIRECTIVE,
+        inner,
     )
     return field | spread | inline
 
 
 SETS = st.recursive(
     st.sampled_from(["{a}", "{b c}", "{m}", "{...A}"]),
-    lambda inner: st.lists(st.tuples(selection(inner), BLANK), min_size=1, max_size=3).map(
-        lambda items: "{{{}}}".format("".join(map("".join, items)))
-    ),
+    lambda inner: st.lists(
+        st.tuples(selection(inner), BLANK), min_size=1, max_size=3
+    ).map(lambda items: "{{{}}}".format("".join(map("".join, items)))),
     max_leaves=8,
 )
 OPERATION = st.builds(
-    lambda kind, name, variables, directive, inside: f"{kind} {name}{variables}{directive}{inside}",
+    lambda kind, name, variables, directive, inside: (
+        f"{kind} {name}{variables}{directive}{inside}"
+    ),
     st.sampled_from(["query", "query", "mutation", "subscription"]),
     st.sampled_from(["", "A", "B"]),
-    st.sampled_from(["", "($v: Boolean = true)", '($v: [In!]! = [{x: 1}] @d, $w: ID = "$")']),
+    st.sampled_from(
+        ["", "($v: Boolean = true)", '($v: [In!]! = [{x: 1}] @d, $w: ID = "$")']
+    ),
     DIRECTIVE,
     SETS,
 )
@@ -200,7 +229,9 @@ THREAD = Thread(Shared(START))
     st.none() | NAMES,
     st.sets(st.sampled_from(FIELDS), max_size=8),
 )
-def test_what_is_executed_was_declared(text: str, name: str | None, declared: set[str]) -> None:
+def test_what_is_executed_was_declared(
+    text: str, name: str | None, declared: set[str]
+) -> None:
     rules = dict.fromkeys(declared, OPEN)
     refused = asks(THREAD, {"query": text, "operationName": name}, rules)
     try:
@@ -214,7 +245,10 @@ def test_what_is_executed_was_declared(text: str, name: str | None, declared: se
     valid = not graphql.validate(SCHEMA, document) and (
         name in {getattr(item.name, "value", None) for item in document.definitions}
         if name
-        else sum(isinstance(i, graphql.OperationDefinitionNode) for i in document.definitions) == 1
+        else sum(
+            isinstance(i, graphql.OperationDefinitionNode) for i in document.definitions
+        )
+        == 1
     )
     if valid and mentioned(text) <= declared:
         introspection = any("__" in item for item in mentioned(text))
@@ -235,14 +269,20 @@ def schemas(draw: st.DrawFn) -> graphql.GraphQLSchema:
     parts = [
         f"type {name} implements Node {{ id: ID "
         + " ".join(
-            f"{field}: {draw(st.sampled_from(types))}" for field in draw(fields) if field != "id"
+            f"{field}: {draw(st.sampled_from(types))}"
+            for field in draw(fields)
+            if field != "id"
         )
         + " }"
         for name in names
     ]
-    roots = f"schema {{ query: {names[0]} mutation: {names[1]} subscription: {names[2]} }}"
+    roots = (
+        f"schema {{ query: {names[0]} mutation: {names[1]} subscription: {names[2]} }}"
+    )
     union = f"union U = {' | '.join(names)}"
-    return graphql.build_schema(f"interface Node {{ id: ID }} {roots} {union} {' '.join(parts)}")
+    return graphql.build_schema(
+        f"interface Node {{ id: ID }} {roots} {union} {' '.join(parts)}"
+    )
 
 
 @pytest.mark.long
@@ -252,19 +292,30 @@ def schemas(draw: st.DrawFn) -> graphql.GraphQLSchema:
     st.builds(edited, DOCUMENTS, st.just([]) | EDITS),
     st.none() | NAMES,
     st.sets(
-        st.sampled_from([*FIELDS, "query m", "query s", "query t", "mutation a", "mutation c"])
+        st.sampled_from(
+            [*FIELDS, "query m", "query s", "query t", "mutation a", "mutation c"]
+        )
     ),
 )
 def test_what_is_executed_was_declared_whatever_the_schema(
     schema: graphql.GraphQLSchema, text: str, name: str | None, declared: set[str]
 ) -> None:
-    if asks(THREAD, {"query": text, "operationName": name}, dict.fromkeys(declared, OPEN)) is None:
+    if (
+        asks(
+            THREAD,
+            {"query": text, "operationName": name},
+            dict.fromkeys(declared, OPEN),
+        )
+        is None
+    ):
         assert set(executed(text, name, schema)) <= declared
 
 
 @settings(max_examples=60, deadline=None)
 @given(from_schema(SDL), st.sets(st.sampled_from(FIELDS)))
-def test_valid_documents_pass_if_all_they_name_is_declared(text: str, declared: set[str]) -> None:
+def test_valid_documents_pass_if_all_they_name_is_declared(
+    text: str, declared: set[str]
+) -> None:
     named = mentioned(text)
     assert asks(THREAD, {"query": text}, dict.fromkeys(named, OPEN)) is None
     passed = asks(THREAD, {"query": text}, dict.fromkeys(declared, OPEN)) is None
@@ -300,18 +351,27 @@ def test_aliases_count_apart_and_repeated_fields_once() -> None:
 
 def test_only_the_operation_that_is_executed_is_counted_but_all_are_checked() -> None:
     thread = Thread(Shared(START))
-    limited = {"query a": "o\t\tr\tk\t1\t60\t900802", "query b": OPEN, "mutation m": "\t\t"}
+    limited = {
+        "query a": "o\t\tr\tk\t1\t60\t900802",
+        "query b": OPEN,
+        "mutation m": "\t\t",
+    }
     query = "query A { a { id } } query B { b { id } }"
     for _ in range(3):
         assert asks(thread, {"query": query, "operationName": "B"}, limited) is None
-    both = {"query": "query B { b { id } } mutation M { m { id } }", "operationName": "B"}
+    both = {
+        "query": "query B { b { id } } mutation M { m { id } }",
+        "operationName": "B",
+    }
     assert code(asks(thread, both, limited)) == "900902"
 
 
 def token(scope: str | list[str]) -> dict[str, bytes]:
     if isinstance(scope, str):
         return {"iss": b"https://issuer", "scope": scope.encode()}
-    return {"iss": b"https://issuer"} | {f"scp/{n}": item.encode() for n, item in enumerate(scope)}
+    return {"iss": b"https://issuer"} | {
+        f"scp/{n}": item.encode() for n, item in enumerate(scope)
+    }
 
 
 def test_a_token_needs_all_scopes_of_one_alternative() -> None:
@@ -350,7 +410,11 @@ def test_the_credentials_of_a_route_are_what_the_caller_must_come_with() -> None
     for letters, good in cases.items():
         for facts in ({}, token(""), key, certificate, token("") | certificate):
             passed = not asks(
-                THREAD, {"query": "{a}"}, {"query a": "\t\t"}, credentials=letters, facts=facts
+                THREAD,
+                {"query": "{a}"},
+                {"query a": "\t\t"},
+                credentials=letters,
+                facts=facts,
             )
             assert passed == any(item.items() <= facts.items() for item in good)
 
@@ -360,7 +424,11 @@ def test_the_credentials_of_a_route_are_what_the_caller_must_come_with() -> None
     [
         ("{a{t{t{id}}}}", "depth=4", ""),
         ("{a{t{t{t{id}}}}}", "depth=4", "900820"),
-        ("{...F} fragment F on Query{a{...G}} fragment G on T{t{t{t{id}}}}", "depth=4", "900820"),
+        (
+            "{...F} fragment F on Query{a{...G}} fragment G on T{t{t{t{id}}}}",
+            "depth=4",
+            "900820",
+        ),
         ("{a{id t{id}} b{id}}", "complexity=6", ""),
         ("{a{id t{id}} b{id} c}", "complexity=6", "900821"),
         ("{a{...F ...F ...F}} fragment F on T{x:id y:id}", "complexity=6", "900821"),
@@ -382,15 +450,21 @@ def test_the_credentials_of_a_route_are_what_the_caller_must_come_with() -> None
         ("{" + "a " * 20_001 + "}", "", "900422"),
     ],
 )
-def test_documents_over_a_limit_are_refused(query: str, options: str, expected: str) -> None:
+def test_documents_over_a_limit_are_refused(
+    query: str, options: str, expected: str
+) -> None:
     rules = dict.fromkeys(FIELDS, OPEN)
     assert code(asks(THREAD, {"query": query}, rules, options=options)) == expected
 
 
 def test_fragments_that_double_each_other_cost_no_time() -> None:
-    chain = " ".join(f"fragment F{n} on T{{...F{n + 1} ...F{n + 1}}}" for n in range(150))
+    chain = " ".join(
+        f"fragment F{n} on T{{...F{n + 1} ...F{n + 1}}}" for n in range(150)
+    )
     query = f"{{a{{...F0}}}} {chain} fragment F150 on T{{id}}"
-    answer = asks(THREAD, {"query": query}, dict.fromkeys(FIELDS, OPEN), options="complexity=1000")
+    answer = asks(
+        THREAD, {"query": query}, dict.fromkeys(FIELDS, OPEN), options="complexity=1000"
+    )
     assert code(answer) == "900821"
 
 
@@ -445,7 +519,9 @@ def test_bodies_that_servers_may_read_otherwise_are_refused(body: bytes) -> None
 def test_a_post_has_json_in_its_body_and_no_request_elsewhere(
     headers: dict[str, str], status: int
 ) -> None:
-    reply = asks(THREAD, {"query": "{a}"}, {"query a": OPEN, "query b": OPEN}, headers=headers)
+    reply = asks(
+        THREAD, {"query": "{a}"}, {"query a": OPEN, "query b": OPEN}, headers=headers
+    )
     assert (reply.status if reply else 0) == status
 
 
@@ -456,7 +532,10 @@ def test_queries_come_by_get_and_nothing_else_does() -> None:
         headers = {":method": "GET", ":path": f"/api/1.0?{parameters}"}
         return asks(THREAD, None, rules, headers=headers)
 
-    assert get(urlencode({"query": "{ a b }", "variables": '{"x": 1}', "other": "1"})) is None
+    assert (
+        get(urlencode({"query": "{ a b }", "variables": '{"x": 1}', "other": "1"}))
+        is None
+    )
     assert get("query=query+A{a}+query+B{b}&operationName=B") is None
     refused = get("query=mutation{m}")
     assert refused is not None
@@ -496,14 +575,19 @@ def test_a_persisted_query_is_checked_by_the_text_that_came_before() -> None:
         "PersistedQueryNotFound",
         "PERSISTED_QUERY_NOT_FOUND",
     )
-    assert asks(first, {"query": "{a}", **persisted("{a}")}, rules, facts=token("r")) is None
+    assert (
+        asks(first, {"query": "{a}", **persisted("{a}")}, rules, facts=token("r"))
+        is None
+    )
     assert asks(second, persisted("{a}"), rules, facts=token("r")) is None
     assert code(asks(second, persisted("{a}"), rules, facts=token("x"))) == "900910"
     by_get = urlencode({"extensions": json.dumps(persisted("{a}")["extensions"])})
     headers = {":method": "GET", ":path": f"/api/1.0?{by_get}"}
     assert asks(second, None, rules, facts=token("r"), headers=headers) is None
     # What was refused is not kept.
-    assert asks(first, {"query": "{a b}", **persisted("{a b}")}, rules, facts=token("r"))
+    assert asks(
+        first, {"query": "{a b}", **persisted("{a b}")}, rules, facts=token("r")
+    )
     again = asks(first, persisted("{a b}"), rules, facts=token("r"))
     assert again is not None
     assert again.details == "kapi_not_persisted"
@@ -514,7 +598,10 @@ def test_many_persisted_queries_take_a_bounded_number_of_slots() -> None:
     thread = Thread(shared)
     for number in range(1100):
         query = f"query Q{number} {{a}}"
-        assert asks(thread, {"query": query, **persisted(query)}, {"query a": OPEN}) is None
+        assert (
+            asks(thread, {"query": query, **persisted(query)}, {"query a": OPEN})
+            is None
+        )
     assert len(shared.data) <= 1024
     assert asks(thread, persisted("query Q1099 {a}"), {"query a": OPEN}) is None
 
@@ -542,14 +629,17 @@ def test_an_error_has_the_form_that_the_caller_speaks() -> None:
         | st.floats(allow_nan=False)
         | st.text(max_size=5),
         lambda inner: (
-            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.text(max_size=3), inner, max_size=3)
         ),
         max_leaves=8,
     ).map(lambda value: json.dumps(value, ensure_ascii=False)),
     st.booleans(),
     EDITS,
 )
-def test_json_is_read_as_python_reads_it(text: str, ascii_only: bool, edits: list[Any]) -> None:
+def test_json_is_read_as_python_reads_it(
+    text: str, ascii_only: bool, edits: list[Any]
+) -> None:
     """A document behind any JSON value passes exactly when the value is JSON without a member
     twice.
     """
@@ -563,7 +653,9 @@ def test_json_is_read_as_python_reads_it(text: str, ascii_only: bool, edits: lis
 
     body = f'{{"variables":{{"v":{variables}}},"query":"{{a}}"}}'
     try:
-        read = json.loads(body, object_pairs_hook=strict, parse_constant=lambda _: {}["NaN"])
+        read = json.loads(
+            body, object_pairs_hook=strict, parse_constant=lambda _: {}["NaN"]
+        )
         json.dumps(read, ensure_ascii=False).encode()
         good = read.keys() == {"variables", "query"} and read["query"] == "{a}"
     except (ValueError, KeyError, RecursionError):

@@ -30,7 +30,11 @@ class Socket:
 
     def __init__(self, thread: Thread) -> None:
         self.thread = thread
-        thread.properties, thread.headers[0], thread.reply = dict(PROPERTIES), dict(HEADERS), None
+        thread.properties, thread.headers[0], thread.reply = (
+            dict(PROPERTIES),
+            dict(HEADERS),
+            None,
+        )
         thread.contexts += 1
         self.context = thread.contexts
         thread.call("proxy_on_context_create", self.context, 1)
@@ -68,7 +72,9 @@ def subscribe(field: str, size: int = 0) -> bytes:
 
 MESSAGES = st.lists(
     st.tuples(
-        st.sampled_from(["a", "b", "ping", "control"]), st.integers(0, 1000), st.integers(1, 3)
+        st.sampled_from(["a", "b", "ping", "control"]),
+        st.integers(0, 1000),
+        st.integers(1, 3),
     ),
     max_size=6,
 )
@@ -107,7 +113,9 @@ def test_refused_messages_are_taken_out_and_the_others_pass_as_they_are(
     # The answers come before the next message of the backend, and never within one.
     first, pong = frame(b"one", 0x01, masked=False), frame(b"pong", masked=False)
     rest = frame(b"two", 0x80, masked=False)
-    told = b"".join(socket.backend(piece) for piece in pieces(first + rest + pong, cuts))
+    told = b"".join(
+        socket.backend(piece) for piece in pieces(first + rest + pong, cuts)
+    )
     assert told.endswith(first + rest + pong if refused else pong)
     assert told.count(b'"type":"error"') == refused
 
@@ -125,7 +133,9 @@ def test_the_backend_is_offered_one_protocol_and_no_compression() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
-def test_nonsense_passes_nothing_but_control_frames(data: bytes, cuts: list[int]) -> None:
+def test_nonsense_passes_nothing_but_control_frames(
+    data: bytes, cuts: list[int]
+) -> None:
     """What is passed begins with a control frame, or ends the connection."""
     socket = Socket(Thread(Shared(START)))
     passed = b"".join(socket.client(piece) for piece in pieces(data, cuts))

@@ -56,7 +56,9 @@ class Guard(Thread):
 
 
 def takes(guard: Guard, pattern: str) -> bool:
-    guard.guards(request=[{"kind": "REGEX_GUARDRAIL", "regex": pattern, "invert": True}])
+    guard.guards(
+        request=[{"kind": "REGEX_GUARDRAIL", "regex": pattern, "invert": True}]
+    )
     reply = guard.asked(b'{"content": "\xc3\xa9"}')
     return reply is None or reply.status == 422
 
@@ -134,7 +136,10 @@ def test_what_a_deployment_accepts_the_module_takes(guard: Guard, pattern: str) 
 def test_no_body_stops_the_module(guard: Guard, body: bytes) -> None:
     guard.guards(
         request=[
-            {"kind": "PII_MASKING_GUARDRAIL", "entities": [{"name": "D", "regex": "[0-9]"}]},
+            {
+                "kind": "PII_MASKING_GUARDRAIL",
+                "entities": [{"name": "D", "regex": "[0-9]"}],
+            },
             {"kind": "WORD_COUNT_GUARDRAIL", "max": 3},
             {"kind": "JSON_SCHEMA_GUARDRAIL", "schema": {"type": "object"}},
         ]
@@ -171,11 +176,20 @@ def conversed(text: str) -> bytes:
 
 @pytest.mark.parametrize("written", [invoked, conversed])
 def test_binary_streams_are_read_across_messages(guard: Guard, written: Any) -> None:
-    guard.guards(response=[{"name": "g", "kind": "REGEX_GUARDRAIL", "regex": "pass: [a-z]+"}])
+    guard.guards(
+        response=[{"name": "g", "kind": "REGEX_GUARDRAIL", "regex": "pass: [a-z]+"}]
+    )
     good = written("pa") + message(b"{}") + written("ss: word")
     assert answered(guard, good) == good
     guard.guards(
-        response=[{"name": "g", "kind": "REGEX_GUARDRAIL", "regex": "pass: [a-z]+", "invert": True}]
+        response=[
+            {
+                "name": "g",
+                "kind": "REGEX_GUARDRAIL",
+                "regex": "pass: [a-z]+",
+                "invert": True,
+            }
+        ]
     )
     refused = answered(guard, good)
     assert isinstance(refused, Reply)
@@ -183,11 +197,20 @@ def test_binary_streams_are_read_across_messages(guard: Guard, written: Any) -> 
 
 
 @pytest.mark.parametrize("written", [invoked, conversed])
-def test_changed_messages_have_new_lengths_and_checksums(guard: Guard, written: Any) -> None:
+def test_changed_messages_have_new_lengths_and_checksums(
+    guard: Guard, written: Any
+) -> None:
     entities = [{"name": "EMAIL", "regex": "[a-z]+@[a-z.]+"}]
-    masking = {"name": "g", "kind": "PII_MASKING_GUARDRAIL", "entities": entities, "redact": True}
+    masking = {
+        "name": "g",
+        "kind": "PII_MASKING_GUARDRAIL",
+        "entities": entities,
+        "redact": True,
+    }
     guard.guards(response=[masking])
-    made = answered(guard, written("to é ann@exa") + message(b"{}") + written("mple.org, bye"))
+    made = answered(
+        guard, written("to é ann@exa") + message(b"{}") + written("mple.org, bye")
+    )
     assert isinstance(made, bytes)
     assert read(made) == [piece("to é *****, bye"), {}, piece("")]
 

@@ -33,7 +33,9 @@ def asks(
     texts = {"kind": f"mcp\tt\t{options}", **rules}
     THREAD.properties = {name: text.encode() for name, text in texts.items()}
     THREAD.headers[0] = {**HEAD, **(headers or {})}
-    answer = THREAD.request(body=body if isinstance(body, bytes) else json.dumps(body).encode())
+    answer = THREAD.request(
+        body=body if isinstance(body, bytes) else json.dumps(body).encode()
+    )
     return answer if isinstance(answer, Reply) else None
 
 
@@ -52,12 +54,27 @@ def modern_headers(method: str, name: str = "") -> dict[str, str]:
 
 
 NAMES = st.sampled_from(["a", "b", "c", "A", "a ", "weather://x", "ä"])
-METHODS = st.sampled_from([*NAMED, "tools/list", "ping", "server/discover", "tools/Call"])
+METHODS = st.sampled_from(
+    [*NAMED, "tools/list", "ping", "server/discover", "tools/Call"]
+)
 MEMBERS = st.sampled_from(
-    ["name", "uri", "Name", "NAME", "na\\u006de", "method", "params", "_meta", "arguments", "id"]
+    [
+        "name",
+        "uri",
+        "Name",
+        "NAME",
+        "na\\u006de",
+        "method",
+        "params",
+        "_meta",
+        "arguments",
+        "id",
+    ]
 )
 EDITS = st.lists(
-    st.tuples(st.integers(0, 400), st.sampled_from([*'{}[]",:\\ ', "name", "a", "\\u0061"])),
+    st.tuples(
+        st.integers(0, 400), st.sampled_from([*'{}[]",:\\ ', "name", "a", "\\u0061"])
+    ),
     max_size=2,
 )
 
@@ -74,7 +91,8 @@ def bodies(draw: st.DrawFn) -> bytes:
     """Messages, some with a member twice or in other letters, some broken."""
     method, name = draw(METHODS), draw(NAMES)
     extra = "".join(
-        f',"{draw(MEMBERS)}":{json.dumps(draw(NAMES))}' for _ in range(draw(st.integers(0, 2)))
+        f',"{draw(MEMBERS)}":{json.dumps(draw(NAMES))}'
+        for _ in range(draw(st.integers(0, 2)))
     )
     meta = f',"_meta":{json.dumps(META)}' if draw(st.booleans()) else ""
     member = draw(st.sampled_from(["name", "uri"]))
@@ -101,7 +119,11 @@ def any_case(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     st.none() | NAMES,
 )
 def test_what_a_server_reads_was_declared_and_agrees_with_the_headers(
-    body: bytes, declared: set[str], version: str | None, method: str | None, name: str | None
+    body: bytes,
+    declared: set[str],
+    version: str | None,
+    method: str | None,
+    name: str | None,
 ) -> None:
     sent = {"mcp-protocol-version": version, "mcp-method": method, "mcp-name": name}
     headers = {key: value for key, value in sent.items() if value is not None}
@@ -113,13 +135,20 @@ def test_what_a_server_reads_was_declared_and_agrees_with_the_headers(
         if read["method"] in NAMED:
             assert read["params"][NAMED[read["method"]]] in declared
     read = json.loads(body)
-    if isinstance(read.get("params", {}).get("_meta"), dict) and VERSION in read["params"]["_meta"]:
-        assert isinstance(classify_inbound_request(read, headers=headers), InboundModernRoute)
+    if (
+        isinstance(read.get("params", {}).get("_meta"), dict)
+        and VERSION in read["params"]["_meta"]
+    ):
+        assert isinstance(
+            classify_inbound_request(read, headers=headers), InboundModernRoute
+        )
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(list(NAMED)), NAMES, st.booleans())
-def test_what_a_client_of_the_sdk_sends_passes(method: str, name: str, modern: bool) -> None:
+def test_what_a_client_of_the_sdk_sends_passes(
+    method: str, name: str, modern: bool
+) -> None:
     from mcp.shared.inbound import encode_header_value
 
     sent = message(method, modern, **{NAMED[method]: name})
@@ -142,7 +171,9 @@ def test_what_a_client_of_the_sdk_sends_passes(method: str, name: str, modern: b
         ("db://{t}/{c}", "db://people/", False),
     ],
 )
-def test_a_pattern_is_for_the_resources_that_it_says(target: str, uri: str, passes: bool) -> None:
+def test_a_pattern_is_for_the_resources_that_it_says(
+    target: str, uri: str, passes: bool
+) -> None:
     rules = {f"resource {target}": OPEN}
     options = f"o\tresource\t{target}"
     refused = asks(message("resources/read", uri=uri), rules, options=options)
@@ -178,14 +209,20 @@ def test_methods_belong_to_revisions() -> None:
     assert code(asks(message("tasks/get", taskId="x"), {})) == -32601
 
 
-def test_a_message_without_an_operation_needs_a_token_where_every_operation_does() -> None:
+def test_a_message_without_an_operation_needs_a_token_where_every_operation_does() -> (
+    None
+):
     rules = {"mcp handshake": "\t\t", "tool a": "\t\t"}
     assert code(asks(message("tools/list"), rules, options="")) == -32010
     assert asks(message("tools/list"), rules, options="o") is None
 
 
 def test_deep_and_long_messages_are_refused_at_bounded_cost() -> None:
-    deep = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":' + b'{"a":' * 5000 + b"1"
+    deep = (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
+        + b'{"a":' * 5000
+        + b"1"
+    )
     assert code(asks(deep + b"}" * 5001, {})) == -32700
     many = ",".join(f'"{index}":1' for index in range(20_000)).encode()
     body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{' + many + b"}}"
@@ -220,7 +257,9 @@ def call(
     headers = modern_headers("tools/call", tool) if modern else {}
     THREAD.headers = {0: {**HEAD, **headers}, 2: {}}
     THREAD.reply = None
-    body = json.dumps(message("tools/call", modern, name=tool, arguments=arguments)).encode()
+    body = json.dumps(
+        message("tools/call", modern, name=tool, arguments=arguments)
+    ).encode()
     THREAD.call("proxy_on_context_create", context, 1)
     THREAD.call("proxy_on_request_headers", context, 1, 0)
     THREAD.buffers[0] = body
@@ -245,7 +284,11 @@ OK = (200, "application/json", b'{"id":7}')
 
 def test_a_call_becomes_a_request() -> None:
     sent, body, result = call("getPet", {"id": "a b?", "trace": "x"}, OK)
-    assert (sent[":method"], sent[":path"], body) == ("GET", "/pets/1.0/pets/a%20b%3F", b"")
+    assert (sent[":method"], sent[":path"], body) == (
+        "GET",
+        "/pets/1.0/pets/a%20b%3F",
+        b"",
+    )
     assert sent["x-trace"] == "x"
     assert not {name for name in sent if name.startswith("mcp-")}
     assert result == {
@@ -256,7 +299,10 @@ def test_a_call_becomes_a_request() -> None:
     sent, _, _ = call("find", {"tag": ["a&b", "c"], "fields": [1, True]}, OK)
     assert sent[":path"] == "/pets/1.0/pets?tag=a%26b&tag=c&fields=1%2Ctrue"
     sent, body, _ = call("addPet", {"body": {"name": "x"}}, OK)
-    assert (sent["content-type"], json.loads(body)) == ("application/json", {"name": "x"})
+    assert (sent["content-type"], json.loads(body)) == (
+        "application/json",
+        {"name": "x"},
+    )
     assert sent["content-length"] == str(len(body))
 
 
@@ -268,11 +314,16 @@ def test_an_argument_stays_in_its_segment(value: Any) -> None:
 
 
 def test_faults_of_the_api_are_errors_of_the_tool() -> None:
-    _, _, result = call("getPet", {"id": 1}, (404, "application/json", b'{"error":"no"}'))
+    _, _, result = call(
+        "getPet", {"id": 1}, (404, "application/json", b'{"error":"no"}')
+    )
     assert result["isError"]
     assert "404" in result["content"][0]["text"]
     assert '"no"' in result["content"][0]["text"]
-    for arguments, part in (({}, "id is missing"), ({"id": 1, "x": 2}, "no argument x")):
+    for arguments, part in (
+        ({}, "id is missing"),
+        ({"id": 1, "x": 2}, "no argument x"),
+    ):
         _, _, result = call("getPet", arguments, OK)
         assert part in result["content"][0]["text"]
     _, _, result = call("getPet", {"id": 1}, (204, "", b""))

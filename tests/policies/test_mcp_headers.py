@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mcp.shared.inbound import mcp_param_headers, validate_mcp_param_headers, x_mcp_header_map
+from mcp.shared.inbound import (
+    mcp_param_headers,
+    validate_mcp_param_headers,
+    x_mcp_header_map,
+)
 from test_mcp_checks import HEAD, OPEN, THREAD, asks, code, message, modern_headers
 
 from kapi.apis.ir import Api
@@ -39,7 +43,9 @@ def texts(schema: Any) -> dict[str, str]:
 
 TEXTS = st.sampled_from(["eu", " eu", "ä", "", "=?base64?eA==?=", "42", "a\tb", "true"])
 VALUES = TEXTS | st.sampled_from([42, 42.0, True, None, ["x"], {}])
-SENT = st.none() | st.sampled_from(["eu", "42", "42.0", "=?base64?w6Q=?=", "=?base64?*?=", "true"])
+SENT = st.none() | st.sampled_from(
+    ["eu", "42", "42.0", "=?base64?w6Q=?=", "=?base64?*?=", "true"]
+)
 
 
 @settings(max_examples=80, deadline=None)
@@ -53,7 +59,9 @@ def test_headers_agree_with_arguments_where_the_sdk_says_so(
         sent = mcp_param_headers(x_mcp_header_map(SCHEMA), arguments)
     else:
         given_headers = {"Mcp-Param-Region": header, "Mcp-Param-Size": other}
-        sent = {name: value for name, value in given_headers.items() if value is not None}
+        sent = {
+            name: value for name, value in given_headers.items() if value is not None
+        }
     body = message("tools/call", modern=True, name="find", arguments=arguments)
     lowered = {name.lower(): value for name, value in sent.items()}
     headers = {**modern_headers("tools/call", "find"), **lowered}
@@ -71,7 +79,9 @@ def test_headers_agree_with_arguments_where_the_sdk_says_so(
         {"a": {"type": "string", "x-mcp-header": "A b"}},
     ],
 )
-def test_a_schema_with_a_wrong_annotation_repeats_nothing(change: dict[str, Any]) -> None:
+def test_a_schema_with_a_wrong_annotation_repeats_nothing(
+    change: dict[str, Any],
+) -> None:
     properties = {"region": {"type": "string", "x-mcp-header": "Region"}, **change}
     assert texts({"type": "object", "properties": properties}) == {}
 
@@ -98,8 +108,13 @@ ORIGINS = "o https://gw.example:9095 https://*.shop.example null"
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_pages_of_other_origins_are_refused(origin: str, method: str, passes: bool) -> None:
-    THREAD.properties = {"kind": f"mcp\tt\t{ORIGINS}".encode(), "tool find": OPEN.encode()}
+def test_pages_of_other_origins_are_refused(
+    origin: str, method: str, passes: bool
+) -> None:
+    THREAD.properties = {
+        "kind": f"mcp\tt\t{ORIGINS}".encode(),
+        "tool find": OPEN.encode(),
+    }
     THREAD.headers[0] = {**HEAD, ":method": method, "origin": origin}
     body = json.dumps(message("tools/call", name="find")).encode()
     answer = THREAD.request(body=body if method == "POST" else b"")

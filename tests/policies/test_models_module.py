@@ -32,7 +32,9 @@ def at_route(thread: Thread, *weights: int, selection: str = "w") -> list[int] |
     return order
 
 
-def model(thread: Thread, number: int, before: str = "", after: str = "", seconds: int = 60) -> int:
+def model(
+    thread: Thread, number: int, before: str = "", after: str = "", seconds: int = 60
+) -> int:
     """The context of the filter in a cluster of the model `m<number>`."""
     own = (str(number), json.dumps(f'm"{number}'), f"m{number}%3A", f"host{number}")
     pairs = (f"{key}\t{base}" for key, base in zip(KEYS, BASES, strict=True))
@@ -58,8 +60,13 @@ def attempt(thread: Thread, number: int, body: bytes, **answer: str) -> Reply | 
     if thread.reply is None:
         assert passed == 0
         if answer:
-            names = {name.replace("status", ":status"): value for name, value in answer.items()}
-            thread.headers[2] = {name.replace("_", "-"): value for name, value in names.items()}
+            names = {
+                name.replace("status", ":status"): value
+                for name, value in answer.items()
+            }
+            thread.headers[2] = {
+                name.replace("_", "-"): value for name, value in names.items()
+            }
             thread.call("proxy_on_response_headers", context, 1, 1)
     thread.call("proxy_on_delete", context)
     return thread.reply
@@ -67,7 +74,12 @@ def attempt(thread: Thread, number: int, body: bytes, **answer: str) -> Reply | 
 
 def sent(path: str = "/chat", order: str = "0,1,2", **more: str) -> dict[str, str]:
     first = order.split(",", maxsplit=1)[0]
-    own = {":path": path, ":authority": "x", "x-kapi-models": order, "x-kapi-model": first}
+    own = {
+        ":path": path,
+        ":authority": "x",
+        "x-kapi-models": order,
+        "x-kapi-model": first,
+    }
     return {**own, "content-type": JSON, **more}
 
 
@@ -77,7 +89,9 @@ def test_shares_are_exact_over_the_sum_of_the_weights() -> None:
     assert firsts == {0: 5, 1: 3, 2: 2}
 
 
-def test_suspended_models_are_left_out_for_all_threads_until_their_time_is_over() -> None:
+def test_suspended_models_are_left_out_for_all_threads_until_their_time_is_over() -> (
+    None
+):
     shared = Shared()
     thread, other = Thread(shared), Thread(shared)
     model(thread, 0)
@@ -186,7 +200,9 @@ def test_a_body_that_is_not_json_passes_as_it_is() -> None:
         assert thread.buffers[0] == b"\x00model"
 
 
-@pytest.mark.parametrize("body", [b"[]", b"1", b"{", b'{"model": 1, "model": 2}', b'{"a": "\xff"}'])
+@pytest.mark.parametrize(
+    "body", [b"[]", b"1", b"{", b'{"model": 1, "model": 2}', b'{"a": "\xff"}']
+)
 def test_json_that_is_not_one_object_is_refused(body: bytes) -> None:
     thread = Thread(Shared())
     model(thread, 0)
@@ -198,7 +214,9 @@ def test_json_that_is_not_one_object_is_refused(body: bytes) -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

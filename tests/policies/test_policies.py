@@ -8,7 +8,13 @@ import pytest
 
 from kapi.apis.ir import Api, Endpoint
 from kapi.apis.kinds.rest import RestOperation
-from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PoliciesConf, PolicyConf
+from kapi.apis.model.conf import (
+    ApiConf,
+    Fields,
+    OperationConf,
+    PoliciesConf,
+    PolicyConf,
+)
 from kapi.apis.model.rules import Fault
 from kapi.jose.token_kinds import AccessTokenRule
 from kapi.policies import POLICIES, Place, authentication, headers
@@ -23,15 +29,21 @@ from kapi.policies.traffic import redirect
 ENDPOINT = Endpoint("http", "backend", 80)
 OPERATION = RestOperation("GET", "/a", (ENDPOINT,))
 API = Api("id", "default", "pets", "1.0.0", "", "/pets/1.0.0", None, (OPERATION,))
-PLACE = Place(API, OPERATION, (ENDPOINT,), "default.gw.wso2.com", "/pets/1.0.0", sandbox=False)
+PLACE = Place(
+    API, OPERATION, (ENDPOINT,), "default.gw.wso2.com", "/pets/1.0.0", sandbox=False
+)
 
 
 def conf(*auth: AuthenticationConf) -> ApiConf:
-    return ApiConf("pets", "/pets", "1.0.0", "REST", (), fields=Fields((("authentication", auth),)))
+    return ApiConf(
+        "pets", "/pets", "1.0.0", "REST", (), fields=Fields((("authentication", auth),))
+    )
 
 
 def test_policies_stand_in_the_order_of_their_phases() -> None:
-    assert [policy.phase for policy in POLICIES] == sorted(policy.phase for policy in POLICIES)
+    assert [policy.phase for policy in POLICIES] == sorted(
+        policy.phase for policy in POLICIES
+    )
     assert len({policy.name for policy in POLICIES}) == len(POLICIES)
 
 
@@ -97,7 +109,9 @@ def described(item: HttpFilter) -> str:
         "discovered": bool(item.discovered),
         "placeholder": item.placeholder,
     }
-    return " ".join([f"{item.phase:d}", item.name, *(word for word in words if words[word])])
+    return " ".join(
+        [f"{item.phase:d}", item.name, *(word for word in words if words[word])]
+    )
 
 
 def test_a_filter_does_nothing_at_routes_that_do_not_ask_for_it() -> None:
@@ -119,7 +133,9 @@ def test_a_filter_does_nothing_at_routes_that_do_not_ask_for_it() -> None:
         (Credential(kind="APIKey", header="Authorization"), False),
     ],
 )
-def test_which_credential_is_a_plain_access_token(credential: Credential, *, plain: bool) -> None:
+def test_which_credential_is_a_plain_access_token(
+    credential: Credential, *, plain: bool
+) -> None:
     assert credential.is_plain is plain
 
 
@@ -136,7 +152,9 @@ def test_an_operation_needs_a_token_unless_it_says_otherwise() -> None:
     node = authentication.compile(conf(), OperationConf("/a", "GET"))
     assert node.required
     assert (
-        authentication.envoy(node, PLACE).per_route[authentication.FILTER]["requirement_name"]
+        authentication.envoy(node, PLACE).per_route[authentication.FILTER][
+            "requirement_name"
+        ]
         == "kapi:b:default:;"
     )
 
@@ -144,7 +162,9 @@ def test_an_operation_needs_a_token_unless_it_says_otherwise() -> None:
 def test_secured_false_opens_the_route() -> None:
     node = authentication.compile(conf(), OperationConf("/a", "GET", secured=False))
     assert (
-        authentication.envoy(node, PLACE).per_route["envoy.filters.http.jwt_authn"]["disabled"]
+        authentication.envoy(node, PLACE).per_route["envoy.filters.http.jwt_authn"][
+            "disabled"
+        ]
         is True
     )
 
@@ -152,15 +172,21 @@ def test_secured_false_opens_the_route() -> None:
 def test_the_token_is_hidden_from_the_backend_unless_asked_for() -> None:
     hidden = authentication.compile(conf(), OperationConf("/a", "GET"))
     shown = authentication.compile(
-        conf(AuthenticationConf(send_token_to_upstream=True)), OperationConf("/a", "GET")
+        conf(AuthenticationConf(send_token_to_upstream=True)),
+        OperationConf("/a", "GET"),
     )
-    assert authentication.envoy(hidden, PLACE).remove_request_headers == ("authorization",)
+    assert authentication.envoy(hidden, PLACE).remove_request_headers == (
+        "authorization",
+    )
     assert authentication.envoy(shown, PLACE).remove_request_headers == ()
 
 
 def test_scopes_need_a_token_and_are_independent_of_their_order() -> None:
     assert scopes.compile(conf(), OperationConf("/a", "GET")) is None
-    assert scopes.compile(conf(), OperationConf("/a", "GET", secured=False, scopes=("a",))) is None
+    assert (
+        scopes.compile(conf(), OperationConf("/a", "GET", secured=False, scopes=("a",)))
+        is None
+    )
     one = scopes.compile(conf(), OperationConf("/a", "GET", scopes=("b", "a")))
     other = scopes.compile(conf(), OperationConf("/a", "GET", scopes=("a", "b", "a")))
     assert one == other
@@ -229,7 +255,9 @@ def test_a_required_claim_names_the_kind_by_its_name_and_value(
         ("https://a.example:80/", 80),
     ],
 )
-def test_a_redirect_names_the_port_unless_it_is_the_usual_one(url: str, port: int | None) -> None:
+def test_a_redirect_names_the_port_unless_it_is_the_usual_one(
+    url: str, port: int | None
+) -> None:
     made = redirect.envoy(redirect.Redirect(url), PLACE).redirect
     assert made is not None
     assert made.get("port_redirect") == port
@@ -240,7 +268,9 @@ def test_other_policies_among_those_of_headers_change_nothing() -> None:
         "SetHeader", parameters=Fields((("headerName", "X-A"), ("headerValue", "1")))
     )
     request = (PolicyConf("Interceptor"), change, PolicyConf("Interceptor"))
-    node = headers.compile(conf(), OperationConf("/a", "GET", policies=PoliciesConf(request)))
+    node = headers.compile(
+        conf(), OperationConf("/a", "GET", policies=PoliciesConf(request))
+    )
     assert node is not None
     assert [(item.header, item.value) for item in node.request] == [("x-a", "1")]
 
@@ -257,8 +287,13 @@ def test_other_policies_among_those_of_headers_change_nothing() -> None:
         ("1970-01-01T00:01:00Z", "date", 60),
     ],
 )
-def test_a_custom_claim_has_the_type_that_is_named(written: str, kind: str, value: object) -> None:
-    assert (claim_value(written, kind), type(claim_value(written, kind))) == (value, type(value))
+def test_a_custom_claim_has_the_type_that_is_named(
+    written: str, kind: str, value: object
+) -> None:
+    assert (claim_value(written, kind), type(claim_value(written, kind))) == (
+        value,
+        type(value),
+    )
 
 
 @pytest.mark.parametrize(

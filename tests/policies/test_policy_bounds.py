@@ -205,7 +205,11 @@ apiPolicies.request[].BrowserSignIn.parameters.tlsSecretKey 1 253
 """Path, least and most; a text has its lengths, a list its length. `-` where there is no bound."""
 
 SCHEMA = json_schema(POLICIES)
-KEYWORDS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
+KEYWORDS = (
+    ("minimum", "maximum"),
+    ("minLength", "maxLength"),
+    ("minItems", "maxItems"),
+)
 
 
 def bounded(schema: dict[str, Any], path: str = "") -> Iterator[str]:

@@ -14,7 +14,21 @@ from kapi.gateway.envoy.resources.lua_values import lua
 from kapi.policies.lua import script
 
 CASES = 600
-PARTS = ("a", "b", ".", "%a", "%s", "[ab]", "[^a]", "[a-c]", "%d", "[]]", "%.", "-", " ")
+PARTS = (
+    "a",
+    "b",
+    ".",
+    "%a",
+    "%s",
+    "[ab]",
+    "[^a]",
+    "[a-c]",
+    "%d",
+    "[]]",
+    "%.",
+    "-",
+    " ",
+)
 COMPARE = """
 local function shown(...)
   local out = {}
@@ -51,7 +65,9 @@ error("all the same", 0)
 def a_pattern(chance: random.Random) -> str:
     out, depth = ["^"] if chance.random() < 0.2 else [], 0
     for _ in range(chance.randint(1, 6)):
-        kind = chance.choice(["open", "close", "()", "%b()", "%f[%w]", "%1", *["part"] * 9])
+        kind = chance.choice(
+            ["open", "close", "()", "%b()", "%f[%w]", "%1", *["part"] * 9]
+        )
         if kind == "open":
             depth += 1
         elif kind == "close" and not depth:
@@ -73,14 +89,21 @@ def cases() -> list[list[str | int]]:
         "".join(chance.choice("aab b().1-") for _ in range(chance.randint(0, 12)))
         for _ in range(CASES)
     )
-    return [[text, a_pattern(chance), chance.choice([1, 1, 1, 2, -3, 0, 20])] for text in texts]
+    return [
+        [text, a_pattern(chance), chance.choice([1, 1, 1, 2, -3, 0, 20])]
+        for text in texts
+    ]
 
 
-@pytest.mark.parametrize("cheap", ["-1", "1e9"], ids=["ours", "the library's where that is cheap"])
+@pytest.mark.parametrize(
+    "cheap", ["-1", "1e9"], ids=["ours", "the library's where that is cheap"]
+)
 def test_patterns_mean_what_they_mean_in_lua(tmp_path: Path, cheap: str) -> None:
     sandbox = script("sandbox_limits", "sandbox_patterns", "sandbox_text")
     assert "local CHEAP = 1000000\n" in sandbox
     sandbox = sandbox.replace("local CHEAP = 1000000\n", f"local CHEAP = {cheap}\n")
-    source = f"local LONGEST = 100000\nlocal CASES = {lua(cases())}\n{sandbox}\n{COMPARE}"
+    source = (
+        f"local LONGEST = 100000\nlocal CASES = {lua(cases())}\n{sandbox}\n{COMPARE}"
+    )
     said = said_by(source, tmp_path)
     assert said.rstrip().endswith("all the same"), said[-600:]

@@ -25,7 +25,9 @@ class Common:
     nodes: int = 2
     ahead: float = 0.1
     now: float = START
-    used: dict[tuple[bytes, int, int], int] = field(default_factory=lambda: defaultdict(int))
+    used: dict[tuple[bytes, int, int], int] = field(
+        default_factory=lambda: defaultdict(int)
+    )
 
     def answer(self, body: bytes) -> bytes:
         asked = questions(body)
@@ -36,7 +38,8 @@ class Common:
             for item in asked
         )
         counts = [
-            self.take(item) if passes else (0, self.used[self.window(item)]) for item in asked
+            self.take(item) if passes else (0, self.used[self.window(item)])
+            for item in asked
         ]
         return answer(Ruling(passes, counts), int(self.now * 1000), self.nodes)
 
@@ -90,10 +93,14 @@ def test_a_question_has_all_limits_and_the_answer_lets_the_call_go_on() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=150), st.integers(1, 120))
-def test_never_more_than_the_limit_and_not_much_less(calls: list[int], allowed: int) -> None:
+def test_never_more_than_the_limit_and_not_much_less(
+    calls: list[int], allowed: int
+) -> None:
     """Two nodes of two threads each. A node holds at most its part of what may be taken ahead."""
     common = Common()
-    threads = [Thread(shared, SHARE) for shared in (Shared(START), Shared(START)) for _ in "ab"]
+    threads = [
+        Thread(shared, SHARE) for shared in (Shared(START), Shared(START)) for _ in "ab"
+    ]
     for thread in threads:
         limit(thread, ("k", allowed, 60))
     passed = [passes(threads[number], common) for number in calls]
@@ -141,7 +148,9 @@ def test_a_node_whose_clock_is_wrong_counts_in_the_same_windows() -> None:
     right, late = Thread(Shared(START + 10), SHARE), Thread(Shared(START - 35), SHARE)
     for thread in (right, late):
         limit(thread, ("k", 4, 60))
-    assert [passes(thread, common) for thread in (right, late, right, late)] == [True] * 4
+    assert [passes(thread, common) for thread in (right, late, right, late)] == [
+        True
+    ] * 4
     assert not passes(late, common)
     assert late.reply is not None
     assert late.reply.headers["retry-after"] == "50"
@@ -153,7 +162,9 @@ def test_a_node_whose_clock_is_wrong_counts_in_the_same_windows() -> None:
     assert [passes(thread, common) for thread in (late, right)] == [True, True]
 
 
-@pytest.mark.parametrize(("away", "passed"), [("share", 3), ("allow", 9), ("refuse", 0)])
+@pytest.mark.parametrize(
+    ("away", "passed"), [("share", 3), ("allow", 9), ("refuse", 0)]
+)
 def test_without_an_answer_the_setting_decides(away: str, passed: int) -> None:
     """The share is that of the nodes that were last known; permits that are held are used first."""
     thread = Thread(Shared(START), f"\n{away}\t350")
@@ -181,7 +192,9 @@ def test_an_answer_that_comes_after_the_call_has_ended_is_kept_for_others() -> N
     assert not passes(thread, common)
 
 
-@pytest.mark.parametrize("text", [b"", b"x", b"1\t2\t1", b"1\t2\t1\n1", b"1\t2\t1\n1\t1\n1\t1"])
+@pytest.mark.parametrize(
+    "text", [b"", b"x", b"1\t2\t1", b"1\t2\t1\n1", b"1\t2\t1\n1\t1\n1\t1"]
+)
 def test_an_answer_that_is_nonsense_is_none(text: bytes) -> None:
     thread = Thread(Shared(START), "\nrefuse\t350")
     limit(thread, ("k", 5, 60))

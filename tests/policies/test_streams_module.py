@@ -18,7 +18,9 @@ ISSUER = b"https://issuer.example"
 CLOSE = b"\x88\x93\0\0\0\0" + struct.pack(">H", 1008) + b"too many messages"
 
 
-def token(jti: bytes, expires: float = NOW + 3600, issuer: bytes = ISSUER) -> dict[str, bytes]:
+def token(
+    jti: bytes, expires: float = NOW + 3600, issuer: bytes = ISSUER
+) -> dict[str, bytes]:
     return {"iss": issuer, "jti": jti, "exp": struct.pack("<d", expires)}
 
 
@@ -138,14 +140,22 @@ def test_a_call_that_has_ended_is_forgotten() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_the_messages_of_a_second_pass_however_they_are_cut(data: st.DataObject) -> None:
+def test_the_messages_of_a_second_pass_however_they_are_cut(
+    data: st.DataObject,
+) -> None:
     thread = Thread(Shared(NOW))
     allowed = data.draw(st.integers(1, 6))
-    sizes = data.draw(st.lists(st.sampled_from((0, 1, 125, 126, 300, 65536)), max_size=9))
-    opcodes = data.draw(
-        st.lists(st.sampled_from((0x81, 0x82, 0x01, 0x80, 0x89)), min_size=9, max_size=9)
+    sizes = data.draw(
+        st.lists(st.sampled_from((0, 1, 125, 126, 300, 65536)), max_size=9)
     )
-    frames = [frame(b"x" * size, first) for size, first in zip(sizes, opcodes, strict=False)]
+    opcodes = data.draw(
+        st.lists(
+            st.sampled_from((0x81, 0x82, 0x01, 0x80, 0x89)), min_size=9, max_size=9
+        )
+    )
+    frames = [
+        frame(b"x" * size, first) for size, first in zip(sizes, opcodes, strict=False)
+    ]
     whole = b"".join(frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
@@ -168,7 +178,10 @@ def close(code: int, reason: bytes, *, masked: bool) -> bytes:
 
 
 EXPIRED, REVOKED = b"the credential has expired", b"the credential was revoked"
-ENDED, CHANGED = b"the subscription to the API has ended", b"the API was changed or removed"
+ENDED, CHANGED = (
+    b"the subscription to the API has ended",
+    b"the API was changed or removed",
+)
 
 
 def socket(thread: Thread, **properties: bytes) -> int:
@@ -191,10 +204,14 @@ def test_a_socket_whose_token_has_expired_is_closed_from_both_sides(
     assert thread.tick() == []
     # What began is completed, and nothing follows.
     rest = frame(b"hello")[4:]
-    assert thread.sent(context, rest + frame(b"more")) == rest + close(code, EXPIRED, masked=True)
+    assert thread.sent(context, rest + frame(b"more")) == rest + close(
+        code, EXPIRED, masked=True
+    )
     assert thread.sent(context, frame(b"more")) == b""
     rest = shown(b"hello")[3:]
-    assert thread.came(context, rest + shown(b"m")) == rest + close(code, EXPIRED, masked=False)
+    assert thread.came(context, rest + shown(b"m")) == rest + close(
+        code, EXPIRED, masked=False
+    )
     assert thread.came(context, shown(b"more")) == b""
     assert thread.tick() == [context]
 
@@ -247,7 +264,10 @@ def test_calls_end_with_the_subscription_of_their_application() -> None:
     direct(thread, "i\tISSUER\n1\nazp", consumer, "g\n1")
     caller = {"iss": b"ISSUER", "azp": b"shop", "jti": b"1", "place": b"A\torg\t\tv"}
     assert thread.tick() == other.tick() == []
-    plain, unasked = thread.opened(**caller), thread.opened(**{**caller, "place": b"A\torg\t\tt"})
+    plain, unasked = (
+        thread.opened(**caller),
+        thread.opened(**{**caller, "place": b"A\torg\t\tt"}),
+    )
     graphql = socket(other, protocol=b"graphql", **caller)
     direct(thread, "k\torg\tother\n1\nid\torg\t\t\n")
     assert thread.tick() == other.tick() == thread.tick() == other.tick() == []

@@ -29,7 +29,20 @@ def is_json(body: bytes) -> bool:
 
 @pytest.mark.parametrize(
     "within",
-    ["", '"', "\\", "\\n", "\\u00e9", "\\ud83d\\ude00", "\x00", "\x1f", " ", "é", "\x7f", "😀"],
+    [
+        "",
+        '"',
+        "\\",
+        "\\n",
+        "\\u00e9",
+        "\\ud83d\\ude00",
+        "\x00",
+        "\x1f",
+        " ",
+        "é",
+        "\x7f",
+        "😀",
+    ],
 )
 def test_a_text_ends_where_json_says_so(within: str) -> None:
     for before in range(18):
@@ -39,7 +52,9 @@ def test_a_text_ends_where_json_says_so(within: str) -> None:
             assert refused(body) is not is_json(body), body
 
 
-@pytest.mark.parametrize("escaped", ["\\u0061", "a\\u0062", "\\u0061\\u0061", "_\\u0031_"])
+@pytest.mark.parametrize(
+    "escaped", ["\\u0061", "a\\u0062", "\\u0061\\u0061", "_\\u0031_"]
+)
 def test_escapes_mean_what_they_say_at_each_place(escaped: str) -> None:
     for before in range(18):
         name = json.loads(f'"{"a" * before}{escaped}c"')
@@ -58,6 +73,10 @@ def test_a_document_is_not_taken_for_one_of_the_same_length() -> None:
 
 
 def test_what_a_route_says_is_one_text() -> None:
-    made = planned({"kapi.admission": {"usage": "u", "limits": "r\tk", "organization": "o"}})
-    assert made == {"kapi.admission": {"organization": "o", "plan": "limits\tr\tk\nusage\tu"}}
+    made = planned(
+        {"kapi.admission": {"usage": "u", "limits": "r\tk", "organization": "o"}}
+    )
+    assert made == {
+        "kapi.admission": {"organization": "o", "plan": "limits\tr\tk\nusage\tu"}
+    }
     assert planned({"kapi.scopes": {"scope": "a"}}) == {"kapi.scopes": {"scope": "a"}}

@@ -32,7 +32,9 @@ def limited(thread: Thread, usage: str = PLACES, **allowed: int) -> None:
     """The next calls go to a route with these limits; `r`, `p`, `c` and `t` as in the route's
     metadata.
     """
-    text = "\t".join(f"{kind}\tai/{kind}\t{count}\t3600\t900800" for kind, count in allowed.items())
+    text = "\t".join(
+        f"{kind}\tai/{kind}\t{count}\t3600\t900800" for kind, count in allowed.items()
+    )
     thread.properties = {"limits": text.encode(), "usage": usage.encode()}
 
 
@@ -54,7 +56,12 @@ def answer(prompt: int, completion: int, **more: Any) -> bytes:
         "total_tokens": prompt + completion,
     }
     return json.dumps(
-        {"model": "m", "choices": [{"text": 'a "b" \\ {}', "index": 0}], "usage": usage, **more}
+        {
+            "model": "m",
+            "choices": [{"text": 'a "b" \\ {}', "index": 0}],
+            "usage": usage,
+            **more,
+        }
     ).encode()
 
 
@@ -68,7 +75,11 @@ def test_a_window_is_open_until_its_tokens_are_used_up_and_the_answer_that_goes_
     assert thread.answered(JSON, [answer(90, 1)]) is None
     refused = thread.answered(JSON, [answer(1, 1)])
     assert refused is not None
-    assert (refused.status, json.loads(refused.body)["code"], refused.headers["retry-after"]) == (
+    assert (
+        refused.status,
+        json.loads(refused.body)["code"],
+        refused.headers["retry-after"],
+    ) == (
         429,
         "900800",
         "3590",
@@ -90,13 +101,18 @@ def test_a_refused_call_counts_nowhere() -> None:
     assert [thread.answered(JSON, []) is None for _ in range(3)] == [True, False, False]
 
 
-def test_an_answer_says_how_the_limit_with_the_least_room_stands_before_the_answer() -> None:
+def test_an_answer_says_how_the_limit_with_the_least_room_stands_before_the_answer() -> (
+    None
+):
     thread = Thread(Shared(START))
     limited(thread, r=100, t=50)
     assert thread.answered(JSON, [answer(20, 1)]) is None
     assert thread.headers[2]["x-ratelimit-remaining"] == "49"
     assert thread.answered(JSON, [answer(1, 1)]) is None
-    assert (thread.headers[2]["x-ratelimit-limit"], thread.headers[2]["x-ratelimit-remaining"]) == (
+    assert (
+        thread.headers[2]["x-ratelimit-limit"],
+        thread.headers[2]["x-ratelimit-remaining"],
+    ) == (
         "50, 50;w=3600",
         "28",
     )
@@ -116,11 +132,18 @@ def test_a_call_counts_one_when_it_is_let_in_and_the_rest_with_its_answer() -> N
 def test_answers_without_usage_are_not_free() -> None:
     thread = Thread(Shared(START))
     limited(thread, p=4, t=3)
-    assert [thread.answered(JSON, [b"{}"]) is None for _ in range(4)] == [True, True, True, False]
+    assert [thread.answered(JSON, [b"{}"]) is None for _ in range(4)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
     assert counted(thread) == {"p": 3, "t": 3}
 
 
-def test_tokens_of_consumers_are_limited_by_their_tiers_where_answers_are_read() -> None:
+def test_tokens_of_consumers_are_limited_by_their_tiers_where_answers_are_read() -> (
+    None
+):
     thread = Thread(Shared(START))
     tier = "r\t100\t3600\ts\tp\t30\t3600\ts\tc\t1000\t3600\tc\tt\t5000\t3600\ts"
     consumer = (
@@ -141,7 +164,11 @@ def test_tokens_of_consumers_are_limited_by_their_tiers_where_answers_are_read()
         refused = thread.answered(JSON, [answer(prompt, completion)])
         return json.loads(refused.body)["code"] if refused else ""
 
-    assert [ask("api", 20, 10), ask("api", 20, 10), ask("api", 1, 1)] == ["", "", "900804"]
+    assert [ask("api", 20, 10), ask("api", 20, 10), ask("api", 1, 1)] == [
+        "",
+        "",
+        "900804",
+    ]
     # The other API has counts of its own; the application's tokens are used up by both.
     assert [ask("other", 5, 35), ask("other", 1, 1)] == ["", "900803"]
     assert counted(thread) == {
@@ -171,7 +198,13 @@ EVENT_STREAMS = {
     ),
     "each event says how much it is by now": (
         [
-            {"usage": {"prompt_tokens": 7, "completion_tokens": n, "total_tokens": 7 + n}}
+            {
+                "usage": {
+                    "prompt_tokens": 7,
+                    "completion_tokens": n,
+                    "total_tokens": 7 + n,
+                }
+            }
             for n in range(1, 6)
         ],
         {"p": 7, "c": 5, "t": 12},
@@ -194,7 +227,9 @@ EVENT_STREAMS = {
 @pytest.mark.parametrize("name", EVENT_STREAMS)
 @pytest.mark.parametrize("ends", ["\n\n", "\r\n\r\n", "\r\r"])
 @pytest.mark.parametrize("size", [1, 7, 100_000])
-def test_events_count_once_by_their_greatest_number(name: str, ends: str, size: int) -> None:
+def test_events_count_once_by_their_greatest_number(
+    name: str, ends: str, size: int
+) -> None:
     events, expected = EVENT_STREAMS[name]
     line = ends[: len(ends) // 2]
     text = (
@@ -213,7 +248,8 @@ def test_what_was_said_before_an_answer_breaks_off_counts() -> None:
     first = json.dumps({"message": {"usage": {"input_tokens": 9, "output_tokens": 1}}})
     assert (
         thread.answered(
-            EVENTS, [f'data: {first}\n\ndata: {{"usage": {{"output_tokens": 40'.encode()]
+            EVENTS,
+            [f'data: {first}\n\ndata: {{"usage": {{"output_tokens": 40'.encode()],
         )
         is None
     )
@@ -244,21 +280,37 @@ def test_what_was_said_before_an_answer_breaks_off_counts() -> None:
             b'{"a\\"usage": 1, "usage": {"total_tokens": 3, "deep": {"total_tokens": 99}}}',
             {"t": 3},
         ),
-        (JSON, b'{"usage": {"total_tokens": 99999999999999999999999999}}', {"t": 2**32 - 1}),
+        (
+            JSON,
+            b'{"usage": {"total_tokens": 99999999999999999999999999}}',
+            {"t": 2**32 - 1},
+        ),
         (JSON, b'{"usage": {"total_tokens": 12}', {}),
-        (JSON, b'{"usage": {"total_tokens": 1}}\n{"usage": {"total_tokens": 2}}', {"t": 2}),
+        (
+            JSON,
+            b'{"usage": {"total_tokens": 1}}\n{"usage": {"total_tokens": 2}}',
+            {"t": 2},
+        ),
         (JSON, b'{"usage": {"total_tokens": 12}} <html>', {"t": 12}),
         (JSON, b"<html>", {}),
         (JSON, b"[" * 5000, {}),
         ({"content-type": "image/png"}, answer(1, 2), {}),
         (JSON | {"content-encoding": "br"}, answer(1, 2), {}),
-        (JSON | {"content-encoding": "identity"}, answer(1, 2), {"p": 1, "c": 2, "t": 3}),
+        (
+            JSON | {"content-encoding": "identity"},
+            answer(1, 2),
+            {"p": 1, "c": 2, "t": 3},
+        ),
         (
             JSON | {"content-encoding": "gzip"},
             gzip.compress(answer(1, 2), mtime=0),
             {"p": 1, "c": 2, "t": 3},
         ),
-        (JSON | {"content-encoding": "GZIP"}, gzip.compress(answer(1, 2), mtime=0)[:-40], {}),
+        (
+            JSON | {"content-encoding": "GZIP"},
+            gzip.compress(answer(1, 2), mtime=0)[:-40],
+            {},
+        ),
         (JSON | {"content-encoding": "gzip"}, answer(1, 2), {}),
     ],
 )
@@ -304,7 +356,9 @@ def test_numbers_may_stand_in_headers() -> None:
         ("gzip; q=0.0, br", "identity"),
     ],
 )
-def test_the_backend_is_asked_for_what_can_be_read(asked: str | None, sent: str) -> None:
+def test_the_backend_is_asked_for_what_can_be_read(
+    asked: str | None, sent: str
+) -> None:
     thread = Thread(Shared(START))
     thread.headers[0] = {"accept-encoding": asked} if asked else {}
     limited(thread, r=5)
@@ -343,7 +397,9 @@ VALUES = st.recursive(
     | st.integers(0, 2**31)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4)
+    ),
     max_leaves=12,
 )
 USAGES = st.dictionaries(
@@ -359,9 +415,15 @@ ANSWERS = st.dictionaries(NAMES, VALUES, max_size=5).flatmap(
 def said(document: dict[str, Any]) -> dict[str, int]:
     """What a whole reader of JSON finds; the request itself counts one."""
     usage = document["usage"]
-    prompt, completion = (usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens"))
+    prompt, completion = (
+        usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")
+    )
     total = usage.get("total_tokens")
-    found = {"p": prompt, "c": completion, "t": prompt + completion if total is None else total}
+    found = {
+        "p": prompt,
+        "c": completion,
+        "t": prompt + completion if total is None else total,
+    }
     return {kind: max(1, number) for kind, number in found.items()}
 
 
@@ -374,7 +436,11 @@ def said(document: dict[str, Any]) -> dict[str, int]:
     st.lists(st.integers(0, 10**6), max_size=8),
 )
 def test_any_answer_in_any_pieces_counts_what_it_says(
-    document: dict[str, Any], indent: int | None, ascii_only: bool, packed: str, cuts: list[int]
+    document: dict[str, Any],
+    indent: int | None,
+    ascii_only: bool,
+    packed: str,
+    cuts: list[int],
 ) -> None:
     document = {name: value for name, value in document.items() if name != "message"}
     body = json.dumps(document, indent=indent, ensure_ascii=ascii_only).encode(
@@ -416,7 +482,9 @@ EXTRA, NAME, COMMENT, CHECKSUM = b"\x03\x00\x00ab", b"name\0", b"comment\0", b"\
     ],
 )
 @pytest.mark.parametrize("size", [1, 10_000])
-def test_each_member_of_a_packed_answer_is_read(fields: bytes, flags: int, size: int) -> None:
+def test_each_member_of_a_packed_answer_is_read(
+    fields: bytes, flags: int, size: int
+) -> None:
     is_read_to_its_end(fields, flags, size)
 
 
@@ -426,16 +494,24 @@ def test_each_member_of_a_packed_answer_is_read(fields: bytes, flags: int, size:
     ids=["extra", "name"],
 )
 @pytest.mark.parametrize("size", [97, 10_000])
-def test_long_fields_of_a_member_are_passed_over(fields: bytes, flags: int, size: int) -> None:
+def test_long_fields_of_a_member_are_passed_over(
+    fields: bytes, flags: int, size: int
+) -> None:
     is_read_to_its_end(fields, flags, size)
 
 
 def is_read_to_its_end(fields: bytes, flags: int, size: int) -> None:
     body = answer(5, 6)
-    packed = member(body[:20], fields, flags) + member(body[20:50]) + member(body[50:], CHECKSUM, 2)
+    packed = (
+        member(body[:20], fields, flags)
+        + member(body[20:50])
+        + member(body[50:], CHECKSUM, 2)
+    )
     thread = Thread(Shared(START))
     limited(thread, p=MANY, c=MANY)
-    assert thread.answered(JSON | {"content-encoding": "gzip"}, cut(packed, size)) is None
+    assert (
+        thread.answered(JSON | {"content-encoding": "gzip"}, cut(packed, size)) is None
+    )
     assert counted(thread) == {"p": 5, "c": 6}
 
 
@@ -447,7 +523,14 @@ def test_a_repetition_from_before_the_first_byte_ends_the_reading() -> None:
     data = packer.compress(answer(5, 6)) + packer.flush()
     thread = Thread(Shared(START))
     limited(thread, p=MANY, c=MANY)
-    packed = member(b" ") + b"\x1f\x8b\x08" + bytes(7) + data + bytes(8) + member(answer(7, 8))
+    packed = (
+        member(b" ")
+        + b"\x1f\x8b\x08"
+        + bytes(7)
+        + data
+        + bytes(8)
+        + member(answer(7, 8))
+    )
     assert thread.answered(JSON | {"content-encoding": "gzip"}, [packed]) is None
     assert counted(thread) == {"p": 1, "c": 1}
 
@@ -458,14 +541,18 @@ def test_a_long_packed_answer_is_read_to_its_end() -> None:
     thread = Thread(Shared(START))
     limited(thread, p=MANY)
     assert (
-        thread.answered(JSON | {"content-encoding": "gzip"}, cut(gzip.compress(body), 16_384))
+        thread.answered(
+            JSON | {"content-encoding": "gzip"}, cut(gzip.compress(body), 16_384)
+        )
         is None
     )
     usage_last = json.dumps(
         {"data": numbers, "text": "a" * 200_000, "usage": {"prompt_tokens": 5}}
     ).encode()
     assert (
-        thread.answered(JSON | {"content-encoding": "gzip"}, cut(gzip.compress(usage_last), 10_000))
+        thread.answered(
+            JSON | {"content-encoding": "gzip"}, cut(gzip.compress(usage_last), 10_000)
+        )
         is None
     )
     assert counted(thread) == {"p": 16}
@@ -483,7 +570,9 @@ def test_a_long_packed_answer_is_read_to_its_end() -> None:
         ]
     ),
     st.binary(max_size=200)
-    | st.text('{}[]":,\\0123456789.eE+-truefalsn usage\n\r', max_size=80).map(str.encode),
+    | st.text('{}[]":,\\0123456789.eE+-truefalsn usage\n\r', max_size=80).map(
+        str.encode
+    ),
     st.booleans(),
     st.text("\t .header:usage_tokens", max_size=40),
 )
@@ -504,7 +593,9 @@ def test_nonsense_in_answers_never_stops_the_module(
     assert thread.answered(JSON, []) is None
 
 
-def streamed(thread: Thread, body: bytes, answer: list[bytes], *, cut: bool = False) -> None:
+def streamed(
+    thread: Thread, body: bytes, answer: list[bytes], *, cut: bool = False
+) -> None:
     """One call whose request and answer pass in pieces; `cut` ends it before the last piece."""
     thread.headers[0] = {"content-type": "application/json"}
     thread.headers[2] = {":status": "200", **EVENTS}
@@ -527,7 +618,11 @@ def streamed(thread: Thread, body: bytes, answer: list[bytes], *, cut: bool = Fa
 
 
 PROMPT = json.dumps(
-    {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "é" * 20}]}
+    {
+        "model": "gpt-4o",
+        "stream": True,
+        "messages": [{"role": "user", "content": "é" * 20}],
+    }
 ).encode()
 
 
@@ -563,9 +658,17 @@ def test_what_a_stream_says_counts_and_not_the_estimate() -> None:
 def test_a_stream_that_is_cut_after_its_first_number_counts_what_was_received() -> None:
     thread = Thread(Shared(START))
     limited(thread, p=1000, c=1000, t=1000)
-    start = {"type": "message_start", "message": {"usage": {"input_tokens": 9, "output_tokens": 1}}}
-    delta = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "abcd" * 10}}
-    events = [b"data: " + json.dumps(item).encode() + b"\n\n" for item in (start, delta)]
+    start = {
+        "type": "message_start",
+        "message": {"usage": {"input_tokens": 9, "output_tokens": 1}},
+    }
+    delta = {
+        "type": "content_block_delta",
+        "delta": {"type": "text_delta", "text": "abcd" * 10},
+    }
+    events = [
+        b"data: " + json.dumps(item).encode() + b"\n\n" for item in (start, delta)
+    ]
     streamed(thread, PROMPT, events, cut=True)
     assert counted(thread) == {"p": 9, "c": 10, "t": 19}
 
@@ -583,17 +686,25 @@ def test_all_tokens_of_an_api_are_counted_without_a_limit() -> None:
     limited(thread, usage=f"{PLACES}\tai-use/api")
     for _ in range(2):
         assert thread.answered(JSON, [answer(7, 3)]) is None
-    assert {name.rpartition("/")[2]: count for name, count in counted(thread).items()} == {
+    assert {
+        name.rpartition("/")[2]: count for name, count in counted(thread).items()
+    } == {
         "p": 14,
         "c": 6,
     }
 
 
-PRICES = "EUR\t/model/\t/\tgpt-4o\t2500000\t10000000\tgpt-4o-mini\t150000\t600000\t*\t1\t0"
+PRICES = (
+    "EUR\t/model/\t/\tgpt-4o\t2500000\t10000000\tgpt-4o-mini\t150000\t600000\t*\t1\t0"
+)
 
 
 def cost(
-    thread: Thread, body: bytes, request: bytes = b"", path: str = "/v1/chat", **headers: str
+    thread: Thread,
+    body: bytes,
+    request: bytes = b"",
+    path: str = "/v1/chat",
+    **headers: str,
 ) -> tuple[str, str]:
     """Model and cost of a call, as the access log gets them."""
     limited(thread)
@@ -635,7 +746,9 @@ def test_a_call_costs_the_prices_of_its_model(
 
 def test_the_model_is_the_one_that_the_answer_names_or_else_the_request() -> None:
     thread = Thread(Shared(START))
-    asked = b'{"messages": [{"model": "gpt-4o-mini"}], "model": "gpt-4o", "stream": true}'
+    asked = (
+        b'{"messages": [{"model": "gpt-4o-mini"}], "model": "gpt-4o", "stream": true}'
+    )
     silent = b'{"usage": {"prompt_tokens": 1, "completion_tokens": 1}}'
     assert cost(thread, silent, asked) == ("gpt-4o", "0.0000125 EUR")
     assert cost(thread, answer(1, 0, model="gpt-4o-mini"), asked)[1] == "0.00000015 EUR"
@@ -649,7 +762,9 @@ def test_a_body_does_not_make_the_model_of_the_path_cheaper() -> None:
     """Bedrock reads the model in the path only, and its answers name none."""
     silent = b'{"usage": {"prompt_tokens": 1, "completion_tokens": 1}}'
     cheap = b'{"model": "gpt-4o-mini"}'
-    found = cost(Thread(Shared(START)), silent, cheap, path="/v1/model/gpt-4o/converse?x")
+    found = cost(
+        Thread(Shared(START)), silent, cheap, path="/v1/model/gpt-4o/converse?x"
+    )
     assert found == ("gpt-4o", "0.0000125 EUR")
 
 
@@ -672,7 +787,9 @@ def test_the_model_of_a_path_is_decoded(written: str, model: str) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_the_binary_stream_of_bedrock_is_counted_however_it_is_cut(data: st.DataObject) -> None:
+def test_the_binary_stream_of_bedrock_is_counted_however_it_is_cut(
+    data: st.DataObject,
+) -> None:
     thread = Thread(Shared(START))
     places = "usage.inputTokens\tusage.outputTokens\tusage.totalTokens"
     limited(thread, usage=places, p=1000, c=1000, t=1000)
@@ -687,7 +804,8 @@ def test_the_binary_stream_of_bedrock_is_counted_however_it_is_cut(data: st.Data
 
 
 @pytest.mark.parametrize(
-    "broken", [b"\0" * 40, b"\xff" * 40, struct.pack(">III", 20, 2**31, 0) + b"x" * 30, b"\0"]
+    "broken",
+    [b"\0" * 40, b"\xff" * 40, struct.pack(">III", 20, 2**31, 0) + b"x" * 30, b"\0"],
 )
 def test_what_is_no_binary_stream_is_not_read(broken: bytes) -> None:
     thread = Thread(Shared(START))
@@ -700,7 +818,9 @@ def test_what_is_no_binary_stream_is_not_read(broken: bytes) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_the_stream_of_an_invoked_model_is_counted_however_it_is_cut(data: st.DataObject) -> None:
+def test_the_stream_of_an_invoked_model_is_counted_however_it_is_cut(
+    data: st.DataObject,
+) -> None:
     thread = Thread(Shared(START))
     (bedrock, *_) = aws_bedrock.VERSIONS
     read = (bedrock.prompt_tokens, bedrock.completion_tokens, bedrock.total_tokens)
@@ -709,7 +829,9 @@ def test_the_stream_of_an_invoked_model_is_counted_however_it_is_cut(data: st.Da
     metrics = {"inputTokenCount": 12, "outputTokenCount": 34, "invocationLatency": 999}
     last = {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}
     events = [wrapped(item) for item in (started, {"delta": {"text": "h\u00e9"}}, last)]
-    whole = b"".join(map(message, (*events[:2], b'{"bytes":"!"}', b'{"byte": 1}', events[2])))
+    whole = b"".join(
+        map(message, (*events[:2], b'{"bytes":"!"}', b'{"byte": 1}', events[2]))
+    )
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=9)))
     pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
     kind = {"content-type": "application/vnd.amazon.eventstream", ":status": "200"}
@@ -723,6 +845,9 @@ def test_an_invoked_model_says_its_tokens_in_headers() -> None:
     read = (bedrock.prompt_tokens, bedrock.completion_tokens, bedrock.total_tokens)
     limited(thread, usage="\t".join(map(" ".join, read)), p=1000, c=1000, t=1000)
     kind = {"content-type": "application/json", ":status": "200"}
-    kind |= {"x-amzn-bedrock-input-token-count": "5", "x-amzn-bedrock-output-token-count": "7"}
+    kind |= {
+        "x-amzn-bedrock-input-token-count": "5",
+        "x-amzn-bedrock-output-token-count": "7",
+    }
     assert thread.answered(kind, [b'{"completion": "hi"}']) is None
     assert counted(thread) == {"p": 5, "c": 7, "t": 12}

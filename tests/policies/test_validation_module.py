@@ -30,12 +30,20 @@ PET = {
     "additionalProperties": False,
 }
 PARAMETERS: list[dict[str, Any]] = [
-    {"in": "path", "name": "id", "required": True, "schema": {"type": "integer", "minimum": 1}},
+    {
+        "in": "path",
+        "name": "id",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
     {"in": "query", "name": "limit", "required": True, "schema": {"type": "integer"}},
     {
         "in": "query",
         "name": "tags",
-        "schema": {"type": "array", "items": {"type": "string", "enum": ["a", "b", "1"]}},
+        "schema": {
+            "type": "array",
+            "items": {"type": "string", "enum": ["a", "b", "1"]},
+        },
     },
     {
         "in": "query",
@@ -43,8 +51,17 @@ PARAMETERS: list[dict[str, Any]] = [
         "explode": False,
         "schema": {"type": "array", "items": {"type": "integer"}, "maxItems": 2},
     },
-    {"in": "query", "name": "code", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
-    {"in": "query", "name": "deep", "style": "deepObject", "schema": {"type": "object"}},
+    {
+        "in": "query",
+        "name": "code",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    {
+        "in": "query",
+        "name": "deep",
+        "style": "deepObject",
+        "schema": {"type": "object"},
+    },
     {"in": "header", "name": "X-Kind", "schema": {"type": "boolean"}},
     {"in": "cookie", "name": "theme", "schema": {"type": "string", "enum": ["dark"]}},
 ]
@@ -58,7 +75,9 @@ DEFINITION = {
                 "requestBody": {
                     "required": True,
                     "content": {
-                        "application/json": {"schema": {"$ref": "#/components/schemas/Pet"}},
+                        "application/json": {
+                            "schema": {"$ref": "#/components/schemas/Pet"}
+                        },
                         "image/*": {},
                     },
                 },
@@ -66,7 +85,9 @@ DEFINITION = {
                     "200": {
                         "description": "ok",
                         "content": {
-                            "application/json": {"schema": {"$ref": "#/components/schemas/Pet"}},
+                            "application/json": {
+                                "schema": {"$ref": "#/components/schemas/Pet"}
+                            },
                             "image/*": {},
                         },
                     },
@@ -82,7 +103,9 @@ DEFINITION = {
 class Validated(Thread):
     """One thread of Envoy with the validation module, at a route of this definition."""
 
-    def __init__(self, schemas: Mapping[str, Any] = MappingProxyType({}), **wishes: bool) -> None:
+    def __init__(
+        self, schemas: Mapping[str, Any] = MappingProxyType({}), **wishes: bool
+    ) -> None:
         """`schemas` are others than those of the definition; the body is a Pet."""
         self.shared = Shared()
         self.headers: dict[int, dict[str, str]] = {0: {}, 2: {}}
@@ -102,7 +125,9 @@ class Validated(Thread):
             "version": "1",
             "type": "REST",
             "endpointConfigurations": {"production": {"endpoint": "http://b:80"}},
-            "apiPolicies": {"request": [{"policyName": "RequestValidation", "parameters": wishes}]},
+            "apiPolicies": {
+                "request": [{"policyName": "RequestValidation", "parameters": wishes}]
+            },
             "authentication": [{"authType": "APIKey", "queryParamName": "key"}],
             "operations": [{"target": "/pets/{id}", "verb": "PUT"}],
         }
@@ -110,13 +135,25 @@ class Validated(Thread):
         texts = json.dumps(conf).encode(), json.dumps(definition).encode()
         api = compile_api(*texts, organization="default", policies=POLICIES).api
         operation = api.operations[0]
-        node = next(item for item in operation.policies if item.policy == request_validation.name)
-        place = Place(api, operation, operation.production, "h", api.base_path, sandbox=False)
-        metadata = request_validation.envoy(node, place).metadata[request_validation.FILTER]
+        node = next(
+            item
+            for item in operation.policies
+            if item.policy == request_validation.name
+        )
+        place = Place(
+            api, operation, operation.production, "h", api.base_path, sandbox=False
+        )
+        metadata = request_validation.envoy(node, place).metadata[
+            request_validation.FILTER
+        ]
         return {name: value.encode() for name, value in metadata.items()}
 
     def asked(
-        self, path: str, body: bytes | None = b'{"name": "x"}', pieces: int = 1, **headers: str
+        self,
+        path: str,
+        body: bytes | None = b'{"name": "x"}',
+        pieces: int = 1,
+        **headers: str,
     ) -> Reply | None:
         """A refusal, or None after the request has passed."""
         self.reply, self.contexts = None, self.contexts + 1
@@ -133,16 +170,26 @@ class Validated(Thread):
         self.call("proxy_on_delete", self.contexts)
         return self.reply
 
-    def answered(self, status: int, body: bytes | None, pieces: int = 1, **headers: str) -> str:
+    def answered(
+        self, status: int, body: bytes | None, pieces: int = 1, **headers: str
+    ) -> str:
         """What the access log has of an answer; it is never held."""
         self.said, self.contexts = {}, self.contexts + 1
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.headers[2] = {":status": str(status), "content-type": "application/json", **given}
+        self.headers[2] = {
+            ":status": str(status),
+            "content-type": "application/json",
+            **given,
+        }
         self.call("proxy_on_context_create", self.contexts, 1)
-        held = self.call("proxy_on_response_headers", self.contexts, 1, int(body is None))
+        held = self.call(
+            "proxy_on_response_headers", self.contexts, 1, int(body is None)
+        )
         for number in range(pieces if body is not None else 0):
             assert body is not None
-            start, stop = (len(body) * count // pieces for count in (number, number + 1))
+            start, stop = (
+                len(body) * count // pieces for count in (number, number + 1)
+            )
             part = self.buffers[1] = body[start:stop]
             last = int(number == pieces - 1)
             held += self.call("proxy_on_response_body", self.contexts, len(part), last)
@@ -189,14 +236,19 @@ GOOD = "/v/1/pets/7?limit=3"
         ("/v/1/pets/%FF?limit=3", ["path id is not of type integer"]),
     ],
 )
-def test_parameters_fit_the_definition(module: Validated, path: str, found: list[str]) -> None:
+def test_parameters_fit_the_definition(
+    module: Validated, path: str, found: list[str]
+) -> None:
     assert faults(module.asked(path)) == found
 
 
 def test_headers_and_cookies_are_parameters_too(module: Validated) -> None:
     assert faults(module.asked(GOOD, x_kind="true", cookie="a=b; theme=dark")) == []
     said = faults(module.asked(GOOD, x_kind="yes", cookie="a=b; theme=light"))
-    assert said == ["header x-kind is not of type boolean", "cookie theme is not one of the values"]
+    assert said == [
+        "header x-kind is not of type boolean",
+        "cookie theme is not one of the values",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -209,11 +261,16 @@ def test_headers_and_cookies_are_parameters_too(module: Validated) -> None:
         (b"[]", ["body  $ is not of type object"]),
         (b'{"tag": "t"}', ["body  $ lacks the member name"]),
         (b'{"name": ""}', ["body  $.name violates minLength 1"]),
-        (b'{"name": "x", "kids": [{"name": 1}]}', ["body  $.kids[0].name is not of type string"]),
+        (
+            b'{"name": "x", "kids": [{"name": 1}]}',
+            ["body  $.kids[0].name is not of type string"],
+        ),
         (b'{"name": "x", "more": 1}', ["body  $.more is not allowed"]),
     ],
 )
-def test_a_json_body_fits_its_schema(module: Validated, body: bytes, found: list[str]) -> None:
+def test_a_json_body_fits_its_schema(
+    module: Validated, body: bytes, found: list[str]
+) -> None:
     assert faults(module.asked(GOOD, body)) == found
     assert faults(module.asked(GOOD, body, pieces=3)) == found
 
@@ -288,7 +345,11 @@ WRONG = "the answer does not match the definition: "
     ],
 )
 def test_an_answer_is_compared_while_it_passes(
-    warned: Validated, status: int, body: bytes | None, headers: dict[str, str], said: str
+    warned: Validated,
+    status: int,
+    body: bytes | None,
+    headers: dict[str, str],
+    said: str,
 ) -> None:
     assert warned.answered(status, body, **headers) == said
     if body is not None:
@@ -327,7 +388,11 @@ def combined(word: str) -> dict[str, Any]:
     for number in range(30):
         following = {"$ref": f"#/components/schemas/S{number + 1}"}
         made[f"S{number}"] = {word: [following, {"anyOf": [following]}]}
-    return {**made, "S30": {"type": "string"}, "Pet": {"$ref": "#/components/schemas/S0"}}
+    return {
+        **made,
+        "S30": {"type": "string"},
+        "Pet": {"$ref": "#/components/schemas/S0"},
+    }
 
 
 @pytest.mark.parametrize("schemas", [combined("oneOf"), combined("anyOf")])
@@ -344,8 +409,13 @@ def test_not_makes_no_pass_of_what_took_too_long() -> None:
 
 
 def test_levels_that_ask_twice_about_their_members_are_limited_too() -> None:
-    inner = {"type": "object", "properties": {"a": {"$ref": "#/components/schemas/Pet"}}}
-    schemas = {"Pet": {"oneOf": [inner, {**inner, "maxProperties": 1}, {"type": "string"}]}}
+    inner = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/components/schemas/Pet"}},
+    }
+    schemas = {
+        "Pet": {"oneOf": [inner, {**inner, "maxProperties": 1}, {"type": "string"}]}
+    }
     module = Validated(schemas)
     assert faults(module.asked(GOOD, b'"a"')) == []
     assert faults(module.asked(GOOD, b'{"a": ' * 50 + b"1" + b"}" * 50)) == TOO_LONG
@@ -354,7 +424,10 @@ def test_levels_that_ask_twice_about_their_members_are_limited_too() -> None:
 def test_large_bodies_are_compared_whole() -> None:
     module = Validated()
     kids = [{"name": f"n{number}", "tag": "t" * 10} for number in range(9000)]
-    assert faults(module.asked(GOOD, json.dumps({"name": "x", "kids": kids}).encode())) == []
+    assert (
+        faults(module.asked(GOOD, json.dumps({"name": "x", "kids": kids}).encode()))
+        == []
+    )
     kids[-1]["name"] = ""
     said = faults(module.asked(GOOD, json.dumps({"name": "x", "kids": kids}).encode()))
     assert said == ["body  $.kids[8999].name violates minLength 1"]

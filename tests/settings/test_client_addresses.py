@@ -53,7 +53,9 @@ def test_may_be_registered(uri: str) -> None:
 @pytest.mark.parametrize("uri", WRONG)
 def test_may_not_be_registered(uri: str) -> None:
     assert uri_mistake(uri)
-    client = ClientSettings("c", "s", redirect_uris=(uri,), post_logout_redirect_uris=(uri,))
+    client = ClientSettings(
+        "c", "s", redirect_uris=(uri,), post_logout_redirect_uris=(uri,)
+    )
     found = " ".join(client_mistakes(client))
     assert "redirect_uris: " in found
     assert "post_logout_redirect_uris: " in found
@@ -63,7 +65,9 @@ def test_addresses_for_logout() -> None:
     def mistakes(**more: str) -> str:
         return " ".join(
             client_mistakes(
-                ClientSettings("c", "s", redirect_uris=("https://shop.example/cb",), **more)
+                ClientSettings(
+                    "c", "s", redirect_uris=("https://shop.example/cb",), **more
+                )
             )
         )
 
@@ -74,8 +78,12 @@ def test_addresses_for_logout() -> None:
         )
         == ""
     )
-    assert "must be a web address" in mistakes(backchannel_logout_uri="com.example.app:/out")
-    assert "redirect URI" in mistakes(frontchannel_logout_uri="https://elsewhere.example/out")
+    assert "must be a web address" in mistakes(
+        backchannel_logout_uri="com.example.app:/out"
+    )
+    assert "redirect URI" in mistakes(
+        frontchannel_logout_uri="https://elsewhere.example/out"
+    )
     assert "redirect URI" in mistakes(
         frontchannel_logout_uri="https://shop.example.evil.example/out"
     )

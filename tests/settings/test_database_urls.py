@@ -29,7 +29,9 @@ def refused(tmp_path: Path, url: str) -> str:
     ],
 )
 def test_urls_of_libpq_are_taken(tmp_path: Path, url: str) -> None:
-    settings = read_settings({"data_dir": tmp_path, "store.database": url}, {}, tmp_path, None)
+    settings = read_settings(
+        {"data_dir": tmp_path, "store.database": url}, {}, tmp_path, None
+    )
     assert settings.store.database == url
 
 

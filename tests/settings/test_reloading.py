@@ -47,7 +47,9 @@ def test_all_is_taken_up_but_what_needs_a_restart() -> None:
 def test_items_are_named_and_secrets_are_hidden() -> None:
     def settings(*clients: ClientSettings, redis: str = "") -> Settings:
         return replace(
-            BASE, identity=IdentitySettings(clients=clients), limits=LimitsSettings(redis=redis)
+            BASE,
+            identity=IdentitySettings(clients=clients),
+            limits=LimitsSettings(redis=redis),
         )
 
     shop = ClientSettings("shop", "first-secret")
@@ -65,14 +67,19 @@ def test_items_are_named_and_secrets_are_hidden() -> None:
         "identity.clients[new]": (None, "added"),
     }
     assert [item.name for item in found.left] == ["limits.redis"]
-    assert not re.search(r"hunter|first-|second-|new-", str((found.taken_up, found.left)))
+    assert not re.search(
+        r"hunter|first-|second-|new-", str((found.taken_up, found.left))
+    )
 
 
 def test_each_value_of_a_secret_counts_and_so_does_the_order() -> None:
     def settings(*values: SecretSettings) -> Settings:
         return replace(BASE, secrets=SecretsSettings(values))
 
-    user, password = SecretSettings("shop", "user", "u1"), SecretSettings("shop", "password", "p1")
+    user, password = (
+        SecretSettings("shop", "user", "u1"),
+        SecretSettings("shop", "password", "p1"),
+    )
     other = SecretSettings("other", "key", "k1")
     before = settings(user, password, other)
     for changed in (

@@ -37,7 +37,11 @@ def test_flag_beats_variable_beats_file_beats_default(tmp_path: Path) -> None:
         below,
     )
     assert settings.limits.ahead == 0.25
-    assert (settings.gateway.port, settings.identity.workers, settings.gateway.drain_seconds) == (
+    assert (
+        settings.gateway.port,
+        settings.identity.workers,
+        settings.gateway.drain_seconds,
+    ) == (
         1003,
         3,
         1,
@@ -82,7 +86,9 @@ def test_broken_toml_is_explained(tmp_path: Path, content: str) -> None:
 
 def test_ai_providers_are_read_and_their_mistakes_told(tmp_path: Path) -> None:
     one = '[[gateway.ai_providers]]\nname = "mine"\napi_version = "v2"\n'
-    (tmp_path / "kapi.toml").write_text(one + 'total_tokens = ["$.usage.all", "header:x_total"]\n')
+    (tmp_path / "kapi.toml").write_text(
+        one + 'total_tokens = ["$.usage.all", "header:x_total"]\n'
+    )
     settings = read_settings({}, HOME, tmp_path)
     known = with_own(settings.gateway.ai_providers)
     assert known["mine", "v2"].prompt_tokens == ("usage.prompt_tokens",)
@@ -106,7 +112,9 @@ def test_ai_providers_are_read_and_their_mistakes_told(tmp_path: Path) -> None:
         assert part in messages(error)
 
 
-def test_a_secret_file_is_relative_to_the_settings_and_never_shown(tmp_path: Path) -> None:
+def test_a_secret_file_is_relative_to_the_settings_and_never_shown(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "ci.secret").write_text("very-secret\n")
     (tmp_path / "kapi.toml").write_text(
         '[[identity.clients]]\nid = "ci"\nsecret_file = "ci.secret"\nscopes = ["a"]\n'
@@ -148,12 +156,19 @@ colour = 1
 
 def test_every_mistake_of_the_file_has_its_line(tmp_path: Path) -> None:
     (tmp_path / "kapi.toml").write_text(
-        MISTAKEN.replace('hosts = {\n  a = "nowhere",\n}', 'hosts = { a = "nowhere" }\n\n')
+        MISTAKEN.replace(
+            'hosts = {\n  a = "nowhere",\n}', 'hosts = { a = "nowhere" }\n\n'
+        )
     )
     with pytest.raises(SettingsError) as error:
-        read_settings({"identity.workers": 0}, {"KAPI_GATEWAY__CONCURRENCY": "x", **HOME}, tmp_path)
+        read_settings(
+            {"identity.workers": 0},
+            {"KAPI_GATEWAY__CONCURRENCY": "x", **HOME},
+            tmp_path,
+        )
     places = {
-        (item.message.partition(":")[0], item.line, item.source) for item in error.value.diagnostics
+        (item.message.partition(":")[0], item.line, item.source)
+        for item in error.value.diagnostics
     }
     assert places >= {
         ("data_dir", 2, "kapi.toml"),
@@ -170,9 +185,15 @@ def test_every_mistake_of_the_file_has_its_line(tmp_path: Path) -> None:
     (tmp_path / "kapi.toml").write_text("[gateway]\nport = = 1\n")
     with pytest.raises(SettingsError) as error:
         read_settings({}, HOME, tmp_path)
-    assert [(item.line, item.source) for item in error.value.diagnostics] == [(2, "kapi.toml")]
+    assert [(item.line, item.source) for item in error.value.diagnostics] == [
+        (2, "kapi.toml")
+    ]
     (tmp_path / "kapi.toml").write_text(
-        MISTAKEN[MISTAKEN.index('[[identity.clients]]\nid = "c"') : MISTAKEN.index("[apis]\nfetch")]
+        MISTAKEN[
+            MISTAKEN.index('[[identity.clients]]\nid = "c"') : MISTAKEN.index(
+                "[apis]\nfetch"
+            )
+        ]
     )
     with pytest.raises(SettingsError) as error:
         read_settings({}, HOME, tmp_path)
@@ -181,7 +202,9 @@ def test_every_mistake_of_the_file_has_its_line(tmp_path: Path) -> None:
 
 def test_the_well_known_client_stays_on_loopback(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
-        check_non_production(read_settings({"gateway.listen": "0.0.0.0"}, HOME, tmp_path))
+        check_non_production(
+            read_settings({"gateway.listen": "0.0.0.0"}, HOME, tmp_path)
+        )
     check_non_production(
         read_settings(
             {"gateway.listen": "0.0.0.0", "identity.non_production_on_network": True},
@@ -233,7 +256,9 @@ def test_the_well_known_client_and_users_are_kept_beside_others_until_they_are_s
         ('id = "a"\nsecret = "s"\ntoken_endpoint_auth_method = "none"', False),
     ],
 )
-def test_a_client_has_a_secret_or_is_public(tmp_path: Path, text: str, fine: bool) -> None:
+def test_a_client_has_a_secret_or_is_public(
+    tmp_path: Path, text: str, fine: bool
+) -> None:
     (tmp_path / "kapi.toml").write_text(f"[[identity.clients]]\n{text}\n")
     if fine:
         assert read_settings({}, HOME, tmp_path).identity.clients[0].id == "a"
@@ -276,7 +301,9 @@ def test_interceptors_of_the_settings_are_checked(tmp_path: Path) -> None:
         'tls_secret_key = "b"\n'
     )
     settings = read_settings({}, {}, tmp_path, config)
-    assert [(item.flows, item.headers, item.body) for item in settings.gateway.interceptors] == [
+    assert [
+        (item.flows, item.headers, item.body) for item in settings.gateway.interceptors
+    ] == [
         (("request",), True, False),
         (("request", "response"), True, False),
     ]
@@ -314,7 +341,11 @@ def test_authorities_of_clients_are_certificates(tmp_path: Path) -> None:
 
 
 def test_the_powers_of_a_test_are_for_loopback_and_one_worker(tmp_path: Path) -> None:
-    given = {"gateway.listen": "0.0.0.0", "identity.testing": True, "identity.workers": 2}
+    given = {
+        "gateway.listen": "0.0.0.0",
+        "identity.testing": True,
+        "identity.workers": 2,
+    }
     with pytest.raises(SettingsError) as caught:
         check_testing(read_settings(given, HOME, tmp_path))
     assert len(caught.value.diagnostics) == 2

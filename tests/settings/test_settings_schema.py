@@ -47,7 +47,10 @@ def of_types(content: dict[str, Any]) -> bool:
         if section not in SECTIONS or not isinstance(values, dict):
             return False
         types = field_types(SECTIONS[section])
-        facts = {field.name: field.metadata for field in dataclasses.fields(SECTIONS[section])}
+        facts = {
+            field.name: field.metadata
+            for field in dataclasses.fields(SECTIONS[section])
+        }
         for name, value in values.items():
             if name not in types:
                 return False
@@ -66,11 +69,15 @@ def test_a_documented_example_is_valid_for_both(tmp_path: Path, block: str) -> N
         read_settings({}, {}, tmp_path, outer_checks={})
     except SettingsError as error:
         # Files elsewhere, which the example only names, and keys that are none.
-        unread = [item.message for item in error.diagnostics if "_file" not in item.message]
+        unread = [
+            item.message for item in error.diagnostics if "_file" not in item.message
+        ]
         assert unread == []
 
 
-def spoiled(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+def spoiled(
+    content: Any, place: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Each value with one of another type, and each table with a name that nothing has."""
     if isinstance(content, dict):
         if len(place) != 0:

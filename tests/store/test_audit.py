@@ -37,7 +37,9 @@ def test_failures_do_not_push_out_changes(where: Path | str) -> None:
     assert [item["id"] for item in events] == [1, 17, 18, 19, 20, 21]
 
 
-def test_more_than_the_most_are_kept_until_some_are_deleted_together(where: Path | str) -> None:
+def test_more_than_the_most_are_kept_until_some_are_deleted_together(
+    where: Path | str,
+) -> None:
     store = AuditStore(Database.open(where), 300)
     for _ in range(302):
         store.append(Event("api.deploy"))

@@ -11,7 +11,12 @@ import pytest
 from kapi.errors import KapiError
 from kapi.store.engine.database import Database
 from kapi.store.families import Families, Issue
-from kapi.store.gateway.applications import Application, ApplicationStore, ConsumerKey, Subscription
+from kapi.store.gateway.applications import (
+    Application,
+    ApplicationStore,
+    ConsumerKey,
+    Subscription,
+)
 from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Record, Records
 from kapi.store.whole.copying import COMPUTED, TABLES, copy
@@ -23,7 +28,9 @@ def filled(tmp_path: Path) -> Iterator[Database]:
     database = Database.open(tmp_path / "filled.db")
     records = Records(database)
     for number in range(1200):
-        records.put("pushed", Record(f"k{number:05}", "ä\0\ue0001", {"n": "\0"}, 10**10, None))
+        records.put(
+            "pushed", Record(f"k{number:05}", "ä\0\ue0001", {"n": "\0"}, 10**10, None)
+        )
     session = Record("f", "s", {"user": "ada"}, 10**10)
     Families(database).start(session, Issue("jti", 10**10, "refresh", 10**10), 1)
     PlatformKeys(database).get_or_make("nonces", lambda: bytes(range(256)))
@@ -38,7 +45,10 @@ def filled(tmp_path: Path) -> Iterator[Database]:
 
 def test_every_table_and_column_is_copied(filled: Database, tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "filled.db")
-    tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    tables = [
+        row[0]
+        for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    ]
     assert sorted({*TABLES, "migrations", "compatible_migrations"}) == sorted(tables)
     # 2 and 3 are generated columns.
     hidden = [
@@ -50,7 +60,9 @@ def test_every_table_and_column_is_copied(filled: Database, tmp_path: Path) -> N
     assert frozenset(hidden) == COMPUTED
     for table, key in TABLES.items():
         own = sorted(
-            (row[5], row[1]) for row in db.execute(f"PRAGMA table_info({table})") if row[5]
+            (row[5], row[1])
+            for row in db.execute(f"PRAGMA table_info({table})")
+            if row[5]
         )
         assert tuple(name for _, name in own) == key
     db.close()
@@ -61,7 +73,9 @@ def test_everything_arrives_and_comes_back(
 ) -> None:
     there = copy(filled, database)
     assert {
-        item.name: item.rows for item in there if item.name in {"records", "subscriptions"}
+        item.name: item.rows
+        for item in there
+        if item.name in {"records", "subscriptions"}
     } == {
         "records": 1203,
         "subscriptions": 1,

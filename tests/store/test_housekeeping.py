@@ -33,7 +33,10 @@ def fill(database: Database, rows: int = ROWS, expires_at: int = 10) -> None:
                 "'', "
                 "?, ?)"
             ),
-            ((f"{expires_at} {number}", "x" * 3000, expires_at) for number in range(rows)),
+            (
+                (f"{expires_at} {number}", "x" * 3000, expires_at)
+                for number in range(rows)
+            ),
         )
 
 
@@ -52,7 +55,9 @@ def test_it_goes_in_small_pieces_between_which_others_write(
     def pause(_: float) -> None:
         left.append(count(database))
         with other.transaction() as db:
-            db.execute("INSERT INTO duties (name, done) VALUES (?, 0)", (str(len(left)),))
+            db.execute(
+                "INSERT INTO duties (name, done) VALUES (?, 0)", (str(len(left)),)
+            )
 
     keep_house(database, 10, pause)
     other.close()
@@ -70,7 +75,9 @@ def test_the_space_comes_back(file: Database, tmp_path: Path) -> None:
     assert (tmp_path / "kapi.db-wal").stat().st_size <= 4 * 1024**2
 
 
-def test_the_space_comes_back_while_others_write(file: Database, tmp_path: Path) -> None:
+def test_the_space_comes_back_while_others_write(
+    file: Database, tmp_path: Path
+) -> None:
     fill(file)
     size = (tmp_path / "kapi.db").stat().st_size
     other = sqlite3.connect(tmp_path / "kapi.db", isolation_level=None)
@@ -111,11 +118,19 @@ def test_a_file_of_an_older_version_is_shortened_too(tmp_path: Path) -> None:
 def test_every_table_that_grows(database: Database) -> None:
     now = 10**9
     with database.transaction() as db:
-        db.execute("INSERT INTO revocations VALUES ('', 'old', 5, ''), ('', 'live', ?, '')", (now,))
+        db.execute(
+            "INSERT INTO revocations VALUES ('', 'old', 5, ''), ('', 'live', ?, '')",
+            (now,),
+        )
         db.execute("INSERT INTO tries VALUES ('old', 5, 1), ('live', ?, 1)", (now,))
-        for name, expires_at in (("old", now - API_KEYS_KEPT), ("late", now - 5), ("endless", 0)):
+        for name, expires_at in (
+            ("old", now - API_KEYS_KEPT),
+            ("late", now - 5),
+            ("endless", 0),
+        ):
             db.execute(
-                "INSERT INTO api_keys VALUES (?, '', 'jwt', '', '{}', 0, ?, 0)", (name, expires_at)
+                "INSERT INTO api_keys VALUES (?, '', 'jwt', '', '{}', 0, ?, 0)",
+                (name, expires_at),
             )
         for number in range(1, REMOVED_KEPT + 3):
             db.execute(
@@ -125,7 +140,10 @@ def test_every_table_that_grows(database: Database) -> None:
     keep_house(database, now, lambda _: None)
     assert database.rows("SELECT jti FROM revocations") == [("live",)]
     assert database.rows("SELECT name FROM tries") == [("live",)]
-    assert database.rows("SELECT id FROM api_keys ORDER BY id") == [("endless",), ("late",)]
+    assert database.rows("SELECT id FROM api_keys ORDER BY id") == [
+        ("endless",),
+        ("late",),
+    ]
     assert database.rows("SELECT min(revision), count(*) FROM registered_clients") == [
         (2, REMOVED_KEPT + 1)
     ]
@@ -138,7 +156,9 @@ def test_a_read_never_waits_for_a_writer(database: Database, where: Path | str) 
         db.execute("DELETE FROM records")
         assert count(database) == 0  # as the transaction sees it
         seen: list[int] = []
-        reading = threading.Thread(target=lambda: seen.extend((count(database), count(other))))
+        reading = threading.Thread(
+            target=lambda: seen.extend((count(database), count(other)))
+        )
         reading.start()
         reading.join(60)
         assert seen == [1, 1]
@@ -199,6 +219,8 @@ def test_a_newer_data_directory_is_refused_and_not_changed(tmp_path: Path) -> No
         db.execute("INSERT INTO migrations (name) VALUES ('9999_of_later.sql')")
     database.close()
     before = path.read_bytes()
-    with pytest.raises(StorageNewer, match=r"9999_of_later\.sql, which this version does not have"):
+    with pytest.raises(
+        StorageNewer, match=r"9999_of_later\.sql, which this version does not have"
+    ):
         Database.open(path)
     assert path.read_bytes() == before

@@ -14,8 +14,15 @@ MOST = {"name alice": 3, "address 203.0.113.7": 5}
 
 def test_processes_share_a_count_that_outlives_them(where: Path | str) -> None:
     one, two = (LoginAttempts(Database.open(where)) for _ in range(2))
-    assert [one.count(MOST, NOW), two.count(MOST, NOW + 1), one.count(MOST, NOW + 2)] == [0, 0, 0]
-    assert (one.count(MOST, NOW + 10), two.wait(MOST, NOW + 10)) == (WINDOW - 10, WINDOW - 10)
+    assert [
+        one.count(MOST, NOW),
+        two.count(MOST, NOW + 1),
+        one.count(MOST, NOW + 2),
+    ] == [0, 0, 0]
+    assert (one.count(MOST, NOW + 10), two.wait(MOST, NOW + 10)) == (
+        WINDOW - 10,
+        WINDOW - 10,
+    )
     later = LoginAttempts(Database.open(where))
     assert later.wait(MOST, NOW + 20) == WINDOW - 20
     assert later.wait({"name bob": 3}, NOW + 20) == 0
@@ -26,7 +33,9 @@ def test_of_parallel_tries_no_more_than_allowed_are_counted(where: Path | str) -
     with ThreadPoolExecutor(16) as pool:
         waits = list(
             pool.map(
-                lambda number: LoginAttempts(databases[number % 4]).count({"name alice": 7}, NOW),
+                lambda number: LoginAttempts(databases[number % 4]).count(
+                    {"name alice": 7}, NOW
+                ),
                 range(40),
             )
         )
@@ -63,7 +72,9 @@ def test_a_right_try_does_not_count(where: Path | str) -> None:
     assert [attempts.count(MOST, NOW) for _ in range(4)] == [0, 0, 0, WINDOW]
 
 
-def test_the_table_is_bounded_and_keeps_what_was_counted_last(where: Path | str) -> None:
+def test_the_table_is_bounded_and_keeps_what_was_counted_last(
+    where: Path | str,
+) -> None:
     database = Database.open(where)
     attempts = LoginAttempts(database, most_counted=50)
     for number in range(200):

@@ -21,9 +21,16 @@ from kapi.store.revocations import TOPIC
 NOW = 1_800_000_000
 
 
-def sign_in(database: Database, *sids: str, clients: tuple[str, ...] = ("shop",)) -> None:
+def sign_in(
+    database: Database, *sids: str, clients: tuple[str, ...] = ("shop",)
+) -> None:
     for sid in sids:
-        payload = {"sid": sid, "user": "ada", "clients": clients, "issuer": "https://i.example"}
+        payload = {
+            "sid": sid,
+            "user": "ada",
+            "clients": clients,
+            "issuer": "https://i.example",
+        }
         Records(database).put(SESSION, Record(f"key of {sid}", sid, payload, NOW + 900))
 
 
@@ -40,9 +47,12 @@ def sids(notices: tuple[LogoutNotice, ...]) -> list[str]:
 def test_each_client_of_a_session_is_told_who_ended_where(database: Database) -> None:
     sign_in(database, "s1", clients=("shop", "bank"))
     end(database)
-    taken = sorted(LogoutNotices(database).take(NOW, 10), key=lambda item: item.client_id)
+    taken = sorted(
+        LogoutNotices(database).take(NOW, 10), key=lambda item: item.client_id
+    )
     assert taken == [
-        LogoutNotice("s1", client, "ada", "https://i.example", 1) for client in ("bank", "shop")
+        LogoutNotice("s1", client, "ada", "https://i.example", 1)
+        for client in ("bank", "shop")
     ]
 
 
@@ -78,11 +88,15 @@ def test_of_parallel_processes_one_takes_each(where: Path | str) -> None:
     sign_in(databases[0], *made)
     end(databases[0])
     with ThreadPoolExecutor(8) as pool:
-        taken = pool.map(lambda turn: LogoutNotices(databases[turn % 4]).take(NOW, 3), range(40))
+        taken = pool.map(
+            lambda turn: LogoutNotices(databases[turn % 4]).take(NOW, 3), range(40)
+        )
         assert sorted(sid for some in taken for sid in sids(some)) == made
 
 
-def test_a_client_that_does_not_answer_is_asked_less_and_less(database: Database) -> None:
+def test_a_client_that_does_not_answer_is_asked_less_and_less(
+    database: Database,
+) -> None:
     notices, now, pauses = LogoutNotices(database), NOW, []
     sign_in(database, "s1")
     end(database)
@@ -98,7 +112,9 @@ def test_a_client_that_does_not_answer_is_asked_less_and_less(database: Database
     assert notices.next_due() is None
 
 
-def test_its_other_notices_wait_too_and_those_of_others_do_not(database: Database) -> None:
+def test_its_other_notices_wait_too_and_those_of_others_do_not(
+    database: Database,
+) -> None:
     notices = LogoutNotices(database)
     sign_in(database, "s1", "s2", "s3", clients=("slow",))
     sign_in(database, "s4")

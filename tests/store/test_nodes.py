@@ -41,7 +41,9 @@ def test_a_node_reports_what_it_has(database: Database) -> None:
     assert [node.id for node in nodes.all()] == ["b"]
 
 
-def test_a_node_that_was_not_seen_for_long_is_away_and_later_forgotten(database: Database) -> None:
+def test_a_node_that_was_not_seen_for_long_is_away_and_later_forgotten(
+    database: Database,
+) -> None:
     nodes = Nodes(database)
     nodes.report(A, Confirmed(1, 0))
     nodes.report(B, Confirmed(1, 0))
@@ -90,7 +92,10 @@ def test_nodes_with_other_settings_keep_their_resources_but_for_what_has_changed
         store.add_rendered(both, fingerprint)
     assert {item.fingerprint for item in store.rendered()} == {"fa", "fb", "gone"}
     store.save_api(API, "", b"", [Rendered("scope", "x", "fa", b"new")])
-    assert {item.name: item.body for item in store.rendered("fa")} == {"x": b"new", "y": b"old"}
+    assert {item.name: item.body for item in store.rendered("fa")} == {
+        "x": b"new",
+        "y": b"old",
+    }
     assert {item.name: item.body for item in store.rendered("fb")} == {"y": b"old"}
     store.add_rendered([Rendered("scope", "x", "fb", b"b")], "fb")
     assert {item.fingerprint for item in store.rendered()} == {"fa", "fb"}
@@ -147,7 +152,9 @@ def test_a_lease_of_a_dead_node_ends(where: Path | str) -> None:
 def test_who_sees_an_api_sees_its_modules(store: Store) -> None:
     """Another node reads both as soon as it hears of the change."""
     pinned = PinnedModules(store.database)
-    store.save_api(API, "conf", b"", (), modules={"file:a.wasm": "a1", "file:b.wasm": "b1"})
+    store.save_api(
+        API, "conf", b"", (), modules={"file:a.wasm": "a1", "file:b.wasm": "b1"}
+    )
     assert pinned.of(API.id) == {"file:a.wasm": "a1", "file:b.wasm": "b1"}
     with pytest.raises(StoreMoved):
         store.save_api(API, "conf", b"", (), modules={"file:a.wasm": "a2"}, after=0)

@@ -55,7 +55,9 @@ def test_adding_again_is_a_replay_until_the_first_has_expired(records: Records) 
 
 def test_an_update_sees_and_replaces_the_payload(records: Records) -> None:
     records.put("session", record())
-    updated = records.update("session", "k", 5, lambda found: {"n": found.payload["n"] + 1})
+    updated = records.update(
+        "session", "k", 5, lambda found: {"n": found.payload["n"] + 1}
+    )
     assert updated is not None
     assert records.get("session", "k", 5) == updated
     assert updated.payload == {"n": 2}
@@ -95,7 +97,12 @@ def admitted(
     of_all: int = 100,
 ) -> int:
     return records.admit(
-        "pushed", record(key, expires_at=expires_at), now, holder=holder, most=3, of_all=of_all
+        "pushed",
+        record(key, expires_at=expires_at),
+        now,
+        holder=holder,
+        most=3,
+        of_all=of_all,
     )
 
 
@@ -108,7 +115,9 @@ def test_a_holder_has_only_so_many_waiting_records(records: Records) -> None:
     # Others are not concerned; neither are other kinds, and records that nobody is held to account
     # for.
     assert admitted(records, "e", "other") == 0
-    assert records.admit("device", record("f"), 5, holder="shop", most=3, of_all=100) == 0
+    assert (
+        records.admit("device", record("f"), 5, holder="shop", most=3, of_all=100) == 0
+    )
     # One that was used, taken out or is over makes room.
     records.take("pushed", "a", 5)
     assert admitted(records, "g") == 0
@@ -118,13 +127,23 @@ def test_a_holder_has_only_so_many_waiting_records(records: Records) -> None:
     assert admitted(records, "j", now=100, expires_at=200) == 0
 
 
-def test_of_too_many_in_all_the_oldest_go_and_none_that_was_used(records: Records) -> None:
+def test_of_too_many_in_all_the_oldest_go_and_none_that_was_used(
+    records: Records,
+) -> None:
     records.put("pushed", record("kept", expires_at=10))
     for number in range(40):
-        admitted(records, f"k{number}", f"holder {number}", expires_at=100 + number, of_all=10)
+        admitted(
+            records,
+            f"k{number}",
+            f"holder {number}",
+            expires_at=100 + number,
+            of_all=10,
+        )
         if number == 0:
             records.take("pushed", "k0", 5)
-    assert [number for number in range(40) if records.get("pushed", f"k{number}", 5)] == [
+    assert [
+        number for number in range(40) if records.get("pushed", f"k{number}", 5)
+    ] == [
         0,
         *range(30, 40),
     ]
@@ -153,7 +172,9 @@ def test_opened_records_are_few_too(records: Records) -> None:
 
 def test_parallel_requests_share_one_limit(records: Records) -> None:
     with ThreadPoolExecutor(8) as pool:
-        waits = list(pool.map(lambda number: admitted(records, f"k{number}"), range(24)))
+        waits = list(
+            pool.map(lambda number: admitted(records, f"k{number}"), range(24))
+        )
     assert waits.count(0) == 3
 
 
@@ -162,5 +183,9 @@ def test_the_newest_of_a_family_stay(records: Records) -> None:
         records.put_newest("browser", record(f"k{number}", "alice", 100 + number), 3)
     records.put_newest("browser", record("k2", "alice", 200), 3)
     records.put_newest("browser", record("other", "bob"), 3)
-    assert [item.key for item in records.family("browser", "alice", 5)] == ["k2", "k3", "k4"]
+    assert [item.key for item in records.family("browser", "alice", 5)] == [
+        "k2",
+        "k3",
+        "k4",
+    ]
     assert records.get("browser", "other", 5)

@@ -17,12 +17,15 @@ from postgres import PostgresServer
 
 NEWEST = max(migrations.scripts())
 ADDED = (
-    f"-- compatible from {NEWEST}\nALTER TABLE users ADD COLUMN motto TEXT NOT NULL DEFAULT '';\n"
+    f"-- compatible from {NEWEST}\n"
+    "ALTER TABLE users ADD COLUMN motto TEXT NOT NULL DEFAULT '';\n"
 )
 CHANGED = "DROP TABLE tries;\n"
 
 
-def upgraded(monkeypatch: pytest.MonkeyPatch, where: Path | str, more: Mapping[str, str]) -> None:
+def upgraded(
+    monkeypatch: pytest.MonkeyPatch, where: Path | str, more: Mapping[str, str]
+) -> None:
     """Open a database with a later version, which has more migrations."""
     known = migrations.scripts()
     with monkeypatch.context() as patch:
@@ -35,7 +38,9 @@ def test_an_older_program_works_with_what_was_only_added(
 ) -> None:
     before = Database.open(where)
     upgraded(
-        monkeypatch, where, {"9001_added.sql": ADDED, "9002_added.sql": ADDED.replace("motto", "x")}
+        monkeypatch,
+        where,
+        {"9001_added.sql": ADDED, "9002_added.sql": ADDED.replace("motto", "x")},
     )
     again = Database.open(where)
     refuse_newer(where)
@@ -70,7 +75,9 @@ def test_what_needs_a_version_in_between_is_refused(
         Database.open(where)
 
 
-def test_a_migration_without_a_name_of_this_version_is_refused(where: Path | str) -> None:
+def test_a_migration_without_a_name_of_this_version_is_refused(
+    where: Path | str,
+) -> None:
     database = Database.open(where)
     with database.transaction() as db:
         db.execute("INSERT INTO migrations (name) VALUES ('0000_unknown.sql')")
@@ -87,8 +94,12 @@ def test_tables_that_running_nodes_use_are_not_changed(
     database = Database.open(url)
     Nodes(database).report(Node("a", "host a:9095", "1.0", "f"), Confirmed(0, 0))
     upgraded(monkeypatch, url, {"9001_added.sql": ADDED})
-    with pytest.raises(KapiError, match=r"needs the migration 9002_changed\.sql") as raised:
-        upgraded(monkeypatch, url, {"9001_added.sql": ADDED, "9002_changed.sql": CHANGED})
+    with pytest.raises(
+        KapiError, match=r"needs the migration 9002_changed\.sql"
+    ) as raised:
+        upgraded(
+            monkeypatch, url, {"9001_added.sql": ADDED, "9002_changed.sql": CHANGED}
+        )
     assert "host a:9095" in raised.value.detail
     Nodes(database).remove("a")
     upgraded(monkeypatch, url, {"9001_added.sql": ADDED, "9002_changed.sql": CHANGED})

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from kapi.store.engine.database import Database
-from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
+from kapi.store.gateway.startup_requirements import (
+    CERTIFICATE_BOUND,
+    StartupRequirements,
+)
 from postgres import PostgresServer
 from waiting import LIMIT, until
 

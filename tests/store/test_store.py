@@ -61,7 +61,9 @@ def test_the_files_of_a_store_are_private(tmp_path: Path) -> None:
     store = Store.open(path)
     store.save_api(API, "conf", b"definition", ())
     # The write-ahead log and its index hold the same secrets.
-    files = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    files = {
+        file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()
+    }
     assert files == dict.fromkeys(("kapi.db", "kapi.db-wal", "kapi.db-shm"), 0o600)
     store.close()
 
@@ -76,7 +78,9 @@ def test_writes_reach_the_disk_before_the_call_returns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "definition", [b"", b"\0\xff\xfe", "openapi: ä".encode(), b"x" * 1_000_000]
 )
-def test_the_texts_of_an_api_come_back_byte_for_byte(store: Store, definition: bytes) -> None:
+def test_the_texts_of_an_api_come_back_byte_for_byte(
+    store: Store, definition: bytes
+) -> None:
     store.save_api(API, "näme: 'x'\r\n", definition, ())
     assert store.api_source("id-1") == ("näme: 'x'\r\n", definition)
     assert store.api_source("id-2") is None
@@ -123,7 +127,9 @@ def test_a_watch_tells_of_changes_by_this_and_other_connections(
     assert told == []
 
 
-def test_a_watch_tells_of_changes_between_its_beginning_and_its_start(store: Store) -> None:
+def test_a_watch_tells_of_changes_between_its_beginning_and_its_start(
+    store: Store,
+) -> None:
     told: list[str] = []
     watch = store.database.watch(poll=0.01)
     watch.begin()
@@ -159,7 +165,9 @@ def test_deleting_an_api_leaves_the_others(store: Store) -> None:
     store.save_api(API, "1", b"1", [resource("a"), resource("shared", b"both")])
     store.save_api(dataclasses.replace(API, id="id-2"), "2", b"2", [resource("b")])
     store.delete_api(
-        "id-1", [resource("shared", b"one")], [("cluster", "a"), ("cluster", "never was")]
+        "id-1",
+        [resource("shared", b"one")],
+        [("cluster", "a"), ("cluster", "never was")],
     )
     assert [api.id for api in store.apis()] == ["id-2"]
     assert store.api_source("id-1") is None
@@ -168,9 +176,13 @@ def test_deleting_an_api_leaves_the_others(store: Store) -> None:
     assert [api.id for api in store.apis()] == ["id-2"]
 
 
-def test_adding_what_was_rendered_keeps_the_rest_but_that_of_other_settings(store: Store) -> None:
+def test_adding_what_was_rendered_keeps_the_rest_but_that_of_other_settings(
+    store: Store,
+) -> None:
     store.add_rendered([resource("a"), resource("b")], "f")
-    store.add_rendered([resource("b", b"new"), Rendered("route", "b", "f", b"other kind")], "f")
+    store.add_rendered(
+        [resource("b", b"new"), Rendered("route", "b", "f", b"other kind")], "f"
+    )
     assert {(item.kind, item.name): item.body for item in store.rendered()} == {
         ("cluster", "a"): b"body",
         ("cluster", "b"): b"new",
@@ -180,7 +192,9 @@ def test_adding_what_was_rendered_keeps_the_rest_but_that_of_other_settings(stor
     assert {item.fingerprint for item in store.rendered()} == {"g"}
 
 
-def test_nothing_is_added_to_what_was_rendered_if_another_node_has_deployed(store: Store) -> None:
+def test_nothing_is_added_to_what_was_rendered_if_another_node_has_deployed(
+    store: Store,
+) -> None:
     store.add_rendered([resource("a")], "f", after=0)
     store.save_api(API, "", b"", [resource("b")])
     store.add_rendered([resource("a", b"late"), resource("b", b"late")], "f", after=0)
@@ -279,7 +293,9 @@ store.close()
 
 
 @pytest.mark.parametrize("processes", [2, 6])
-def test_processes_may_open_a_new_store_at_once(where: Path | str, processes: int) -> None:
+def test_processes_may_open_a_new_store_at_once(
+    where: Path | str, processes: int
+) -> None:
     """Every one finds all tables and the same first key, whichever process made them."""
     started = [
         subprocess.Popen(
@@ -296,9 +312,13 @@ def test_processes_may_open_a_new_store_at_once(where: Path | str, processes: in
         assert process.stdin is not None
         process.stdin.write(b"go\n")
         process.stdin.flush()
-    answers = [process.communicate(timeout=30)[0].decode().split() for process in started]
+    answers = [
+        process.communicate(timeout=30)[0].decode().split() for process in started
+    ]
     assert [process.returncode for process in started] == [0] * processes
-    assert sorted(first for first, _ in answers) == ["False"] * (processes - 1) + ["True"]
+    assert sorted(first for first, _ in answers) == ["False"] * (processes - 1) + [
+        "True"
+    ]
     assert {kid for _, kid in answers} == {
         f"p{next(n for n, (first, _) in enumerate(answers) if first == 'True')}"
     }

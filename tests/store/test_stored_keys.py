@@ -27,12 +27,20 @@ def test_only_the_first_key_of_an_algorithm_is_kept(keys: Keys) -> None:
     assert keys.add_first(FIRST) is True
     assert keys.add_first(FIRST) is False
     assert keys.add_first(dataclasses.replace(FIRST, kid="second")) is False
-    assert keys.add_first(dataclasses.replace(FIRST, kid="other", algorithm="ES256")) is True
-    assert keys.all() == (FIRST, dataclasses.replace(FIRST, kid="other", algorithm="ES256"))
+    assert (
+        keys.add_first(dataclasses.replace(FIRST, kid="other", algorithm="ES256"))
+        is True
+    )
+    assert keys.all() == (
+        FIRST,
+        dataclasses.replace(FIRST, kid="other", algorithm="ES256"),
+    )
     assert "PRIVATE" not in repr(keys.all())
 
 
-def test_activating_retires_the_active_key_of_the_same_algorithm_only(keys: Keys) -> None:
+def test_activating_retires_the_active_key_of_the_same_algorithm_only(
+    keys: Keys,
+) -> None:
     keys.add_first(FIRST)
     keys.add_first(dataclasses.replace(FIRST, kid="elliptic", algorithm="ES256"))
     keys.add(dataclasses.replace(FIRST, kid="next", state="staged", created_at=20))

@@ -31,7 +31,9 @@ class Counted:
             db.execute("CREATE TABLE rows (number INT PRIMARY KEY)")
         self.connection.set_trace_callback(self.ran.append)
 
-    def add(self, number: int, *topics: str, then: Callable[[], None] = lambda: None) -> None:
+    def add(
+        self, number: int, *topics: str, then: Callable[[], None] = lambda: None
+    ) -> None:
         with self.engine.transaction(topics, parallel=True) as db:
             db.execute("INSERT INTO rows VALUES (?)", (number,))
             then()
@@ -58,7 +60,9 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield made
 
 
-def test_parallel_transactions_share_commits(counted: Counted, pool: ThreadPoolExecutor) -> None:
+def test_parallel_transactions_share_commits(
+    counted: Counted, pool: ThreadPoolExecutor
+) -> None:
     done = 0
     for _ in range(100):
         start = threading.Barrier(THREADS)
@@ -77,7 +81,9 @@ def test_parallel_transactions_share_commits(counted: Counted, pool: ThreadPoolE
     assert counted.numbers == set(range(done))
 
 
-def test_a_turn_that_fails_is_undone_alone(counted: Counted, pool: ThreadPoolExecutor) -> None:
+def test_a_turn_that_fails_is_undone_alone(
+    counted: Counted, pool: ThreadPoolExecutor
+) -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
@@ -95,10 +101,14 @@ def test_a_turn_that_fails_is_undone_alone(counted: Counted, pool: ThreadPoolExe
     found = list(pool.map(add, range(30 * 8)))
     assert found.count("failed") == 80
     assert found.count("twice") == 79
-    assert counted.numbers == {number for number in range(240) if number % 3 == 1} | {10_000}
+    assert counted.numbers == {number for number in range(240) if number % 3 == 1} | {
+        10_000
+    }
 
 
-def test_a_commit_that_fails_fails_every_turn(counted: Counted, pool: ThreadPoolExecutor) -> None:
+def test_a_commit_that_fails_fails_every_turn(
+    counted: Counted, pool: ThreadPoolExecutor
+) -> None:
     def refuse(action: int, argument: str | None, *_: object) -> int:
         if action == sqlite3.SQLITE_TRANSACTION and argument == "COMMIT":
             return sqlite3.SQLITE_DENY
@@ -118,7 +128,9 @@ def test_a_commit_that_fails_fails_every_turn(counted: Counted, pool: ThreadPool
     assert counted.numbers == {100}
 
 
-def test_a_transaction_that_cannot_be_undone_holds_up_no_other(counted: Counted) -> None:
+def test_a_transaction_that_cannot_be_undone_holds_up_no_other(
+    counted: Counted,
+) -> None:
     def refuse(action: int, argument: str | None, *_: object) -> int:
         if action == sqlite3.SQLITE_TRANSACTION and argument != "BEGIN":
             return sqlite3.SQLITE_DENY
@@ -184,10 +196,14 @@ def test_a_full_disk_fails_turns_and_the_next_ones_go_on(
     assert 5000 in counted.numbers
 
 
-def test_what_is_watched_is_committed_alone(counted: Counted, pool: ThreadPoolExecutor) -> None:
+def test_what_is_watched_is_committed_alone(
+    counted: Counted, pool: ThreadPoolExecutor
+) -> None:
     list(pool.map(lambda number: counted.add(number, "a"), range(40)))
     assert counted.commits == 40
-    assert counted.engine.row("SELECT version FROM changes WHERE topic = 'a'", ()) == (40,)
+    assert counted.engine.row("SELECT version FROM changes WHERE topic = 'a'", ()) == (
+        40,
+    )
 
 
 def test_housekeeping_and_closing_wait_for_what_is_open(

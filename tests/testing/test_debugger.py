@@ -22,7 +22,9 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def person(server: Server) -> Person:
-    return Person(over_asgi(server.app), headers={"host": "idp.kapi.test", **SAME_ORIGIN})
+    return Person(
+        over_asgi(server.app), headers={"host": "idp.kapi.test", **SAME_ORIGIN}
+    )
 
 
 def step(person: Person, name: str, **fields: str) -> Page:
@@ -39,10 +41,24 @@ def test_grants_of_a_client_for_itself(person: Person) -> None:
     assert "grant_type=client_credentials" in text
     assert "&#34;access_token&#34;" in text
     assert "an access token" in text
-    for name in ("introspect", "exchange", "revoke", "userinfo", "jwt_bearer", "password"):
+    for name in (
+        "introspect",
+        "exchange",
+        "revoke",
+        "userinfo",
+        "jwt_bearer",
+        "password",
+    ):
         step(person, name)
     text = shown(person)
-    titles = ("Introspection", "Token exchange", "Revocation", "UserInfo", "JWT bearer", "Password")
+    titles = (
+        "Introspection",
+        "Token exchange",
+        "Revocation",
+        "UserInfo",
+        "JWT bearer",
+        "Password",
+    )
     assert [title for title in titles if title not in text] == []
     step(person, "clear")
     assert "None yet" in shown(person)
@@ -63,7 +79,11 @@ def test_the_code_grant_passes_the_sign_in_page(person: Person) -> None:
     assert page.location.startswith("https://idp.kapi.test/testing/debugger/callback")
     person.open(page.location.removeprefix("https://idp.kapi.test"))
     text = shown(person)
-    for title in ("Authorization request", "Authorization response", "Token request with the code"):
+    for title in (
+        "Authorization request",
+        "Authorization response",
+        "Token request with the code",
+    ):
         assert title in text
     assert "code_verifier=" in text
     step(person, "userinfo")

@@ -57,7 +57,9 @@ def why(store: Store, path: Path, *fixed: ApplicationSettings) -> str:
     settings = Settings(path, subscriptions=SubscriptionsSettings(applications=fixed))
     answer = call(identity_app(settings, store, time.time), authorization=basic())
     provider = provider_of(settings, store)
-    issuers = [IssuerKeys.inbuilt(provider.issuer, provider.keyring.keys, provider.issuers)]
+    issuers = [
+        IssuerKeys.inbuilt(provider.issuer, provider.keyring.keys, provider.issuers)
+    ]
     judge = DeployedJudge(store, settings, lambda: issuers)
     (api,) = judge(answer.json()["access_token"])
     (operation,) = api["operations"]
@@ -80,7 +82,9 @@ def subscribe(
     applications.subscribe("app", Subscription("1", "Orders", version, status))
 
 
-def test_a_client_without_a_subscription_is_refused(store: Store, tmp_path: Path) -> None:
+def test_a_client_without_a_subscription_is_refused(
+    store: Store, tmp_path: Path
+) -> None:
     assert NOT_SUBSCRIBED in why(store, tmp_path)
 
 
@@ -89,12 +93,16 @@ def test_a_subscription_to_the_version_lets_in(store: Store, tmp_path: Path) -> 
     assert not why(store, tmp_path)
 
 
-def test_a_subscription_to_another_version_is_none(store: Store, tmp_path: Path) -> None:
+def test_a_subscription_to_another_version_is_none(
+    store: Store, tmp_path: Path
+) -> None:
     subscribe(store, r"2\..*")
     assert NOT_SUBSCRIBED in why(store, tmp_path)
 
 
-def test_an_application_of_another_organization_is_none(store: Store, tmp_path: Path) -> None:
+def test_an_application_of_another_organization_is_none(
+    store: Store, tmp_path: Path
+) -> None:
     subscribe(store, organization="acme")
     assert NOT_SUBSCRIBED in why(store, tmp_path)
 
@@ -110,7 +118,11 @@ def test_a_key_of_another_environment_is_none(store: Store, tmp_path: Path) -> N
         ("BLOCKED", "SANDBOX", BLOCKED),
         ("PROD_ONLY_BLOCKED", "PRODUCTION", BLOCKED),
         ("PROD_ONLY_BLOCKED", "SANDBOX", ""),
-        ("ON_HOLD", "SANDBOX", "the subscription to the API is ON_HOLD, not ACTIVE (900909)"),
+        (
+            "ON_HOLD",
+            "SANDBOX",
+            "the subscription to the API is ON_HOLD, not ACTIVE (900909)",
+        ),
     ],
 )
 def test_the_status_of_a_subscription_counts(

@@ -53,16 +53,24 @@ def ask(issuer: Issuer, **form: str) -> Reply:
 
 
 def introspected(issuer: Issuer, token: str) -> dict[str, Any]:
-    answer = issuer.request("POST", "/oauth2/introspect", form={"token": token}, auth=issuer.client)
+    answer = issuer.request(
+        "POST", "/oauth2/introspect", form={"token": token}, auth=issuer.client
+    )
     return answer.json()
 
 
 def test_a_right_token_is_accepted_and_says_what_was_asked(issuer: Issuer) -> None:
-    token = issuer.token(user="carol", scope="read", claims={"tier": "gold"}, audience="orders")
+    token = issuer.token(
+        user="carol", scope="read", claims={"tier": "gold"}, audience="orders"
+    )
     claims = parse_jwt(token).claims
     assert claims["iss"] == issuer.url
     assert (claims["sub"], claims["organization"]) == ("carol", "acme")
-    assert (claims["scope"], claims["tier"], claims["aud"]) == ("read", "gold", "orders")
+    assert (claims["scope"], claims["tier"], claims["aud"]) == (
+        "read",
+        "gold",
+        "orders",
+    )
     assert issuer.explain(token)["accepted"]
     assert introspected(issuer, issuer.token())["active"]
 
@@ -83,7 +91,9 @@ LIVE = {
 """Recipes whose token this issuer's verifier accepts: it demands no audience, subject or jti."""
 
 
-@pytest.mark.parametrize("name", [recipe.name for recipe in RECIPES if recipe.name not in LIVE])
+@pytest.mark.parametrize(
+    "name", [recipe.name for recipe in RECIPES if recipe.name not in LIVE]
+)
 def test_a_wrong_token_of_each_recipe_is_refused(issuer: Issuer, name: str) -> None:
     token = issuer.mint(name)
     assert not issuer.explain(token)["accepted"]
@@ -92,7 +102,9 @@ def test_a_wrong_token_of_each_recipe_is_refused(issuer: Issuer, name: str) -> N
 
 def test_free_header_claims_and_key(issuer: Issuer) -> None:
     token = issuer.mint(
-        header={"typ": "at+jwt", "kid": None}, claims={"exp": None, "n": 1}, key="hs256:k"
+        header={"typ": "at+jwt", "kid": None},
+        claims={"exp": None, "n": 1},
+        key="hs256:k",
     )
     jwt = parse_jwt(token)
     assert jwt.header == {"alg": "HS256", "typ": "at+jwt"}
@@ -105,7 +117,9 @@ def test_raw_payloads_and_headers(issuer: Issuer) -> None:
     for payload in ("no JSON", "[1]", '{"a":1,"a":2}', "", '{"exp": 1e999}'):
         token = issuer.mint(payload=payload)
         part = token.split(".")[1]
-        assert base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode() == payload
+        assert (
+            base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode() == payload
+        )
         assert not issuer.explain(token)["accepted"]
     token = issuer.mint(raw_header='{"alg":"RS256",')
     assert not issuer.explain(token)["accepted"]
@@ -122,7 +136,9 @@ def test_raw_payloads_and_headers(issuer: Issuer) -> None:
         {"algorithm": "RS999"},
     ],
 )
-def test_a_wish_that_cannot_be_met_says_why(issuer: Issuer, wish: dict[str, Any]) -> None:
+def test_a_wish_that_cannot_be_met_says_why(
+    issuer: Issuer, wish: dict[str, Any]
+) -> None:
     with pytest.raises(ValueError, match=r"\w+"):
         issuer.mint(**wish)
 
@@ -140,7 +156,9 @@ def test_one_clock_for_issuing_introspection_and_key_rotation(issuer: Issuer) ->
     issuer.clock.travel(hours=1)
     assert introspected(issuer, token) == {"active": False}
     issuer.clock.travel(hours=1)
-    assert [key["state"] for key in issuer.keys.all() if key["algorithm"] == "RS256"] == ["active"]
+    assert [
+        key["state"] for key in issuer.keys.all() if key["algorithm"] == "RS256"
+    ] == ["active"]
     issuer.clock.skew(-300)
     assert -302 <= issuer.clock.state()["offset"] <= -299
 
@@ -159,7 +177,11 @@ def test_a_late_answer_may_be_another_fault_too(issuer: Issuer) -> None:
     issuer.faults.add("status", 429)
     issuer.faults.add("delay", 0.01)
     answer = ask(issuer)
-    assert (answer.status, answer.late, answer.faults) == (429, 0.01, ("status", "delay"))
+    assert (answer.status, answer.late, answer.faults) == (
+        429,
+        0.01,
+        ("status", "delay"),
+    )
     issuer.faults.clear()
     assert ask(issuer).late == 0
 
@@ -174,7 +196,9 @@ def _asked(issuer: Issuer, endpoint: str) -> Reply:
     if endpoint in paths:
         return issuer.request(*paths[endpoint])
     if endpoint == "introspect":
-        return issuer.request("POST", "/oauth2/introspect", form={"token": "x"}, auth=issuer.client)
+        return issuer.request(
+            "POST", "/oauth2/introspect", form={"token": "x"}, auth=issuer.client
+        )
     return ask(issuer)
 
 
@@ -205,7 +229,9 @@ def test_faults_of_tokens_and_keys_are_real(issuer: Issuer) -> None:
     assert signs.isdisjoint(
         key["kid"] for key in issuer.request("GET", "/oauth2/jwks").json()["keys"]
     )
-    assert signs <= {key["kid"] for key in issuer.request("GET", "/oauth2/jwks").json()["keys"]}
+    assert signs <= {
+        key["kid"] for key in issuer.request("GET", "/oauth2/jwks").json()["keys"]
+    }
     issuer.faults.add("issuer-slash")
     document = issuer.request("GET", "/.well-known/openid-configuration").json()
     assert document["issuer"] == f"{issuer.url}/"
@@ -215,7 +241,9 @@ def test_the_journal_knows_every_call_and_no_secret(issuer: Issuer) -> None:
     token = ask(issuer, client_secret="").json()["access_token"]
     ask(issuer, scope="read")
     introspected(issuer, token)
-    issuer.journal.assert_called("token", times=2, auth_method="client_secret_basic", client="shop")
+    issuer.journal.assert_called(
+        "token", times=2, auth_method="client_secret_basic", client="shop"
+    )
     issuer.journal.assert_called("introspect", times=1, answer={"active": True})
     issuer.journal.assert_called("token", parameters={"scope": "read"}, times=1)
     issuer.journal.assert_not_called("authorize")
@@ -260,7 +288,9 @@ def test_each_refusal_names_the_clause_and_the_likely_mistake(issuer: Issuer) ->
     assert answer["clause"] == "RFC 6749 §5.2"
     assert "misspelt" in answer["likely_mistake"]
     assert answer["error_uri"] == "https://www.rfc-editor.org/rfc/rfc6749#section-5.2"
-    wrong = issuer.request("POST", "/oauth2/token", form=CLIENT_CREDENTIALS, auth=("shop", "wrong"))
+    wrong = issuer.request(
+        "POST", "/oauth2/token", form=CLIENT_CREDENTIALS, auth=("shop", "wrong")
+    )
     assert "form-encoded" in wrong.json()["likely_mistake"]
     assert "%2B" not in wrong.json()["likely_mistake"]
     blank = issuer.request(
@@ -283,24 +313,34 @@ def test_the_strictness_decides_what_a_client_may_do(issuer: Issuer) -> None:
         "/oauth2/authorize?client_id={}&response_type=code&scope=openid&state=s"
         "&redirect_uri=https%3A%2F%2F{}%2Fcb"
     )
-    assert "error=" in issuer.request("GET", request.format("shop", "shop.example")).header(
-        "location"
-    )
+    assert "error=" in issuer.request(
+        "GET", request.format("shop", "shop.example")
+    ).header("location")
     issuer.level = "certified"
-    assert "error=" not in issuer.request("GET", request.format("shop", "shop.example")).header(
-        "location"
-    )
+    assert "error=" not in issuer.request(
+        "GET", request.format("shop", "shop.example")
+    ).header("location")
     assert issuer.request("GET", request.format("shop", "evil.example")).status == 400
     issuer.level = "lenient"
-    assert issuer.request("GET", request.format("anybody", "evil.example")).status in {200, 303}
+    assert issuer.request("GET", request.format("anybody", "evil.example")).status in {
+        200,
+        303,
+    }
     form = CLIENT_CREDENTIALS
     for secret in ("one", "two"):
         assert (
-            issuer.request("POST", "/oauth2/token", form=form, auth=("anybody", secret)).status
+            issuer.request(
+                "POST", "/oauth2/token", form=form, auth=("anybody", secret)
+            ).status
             == 200
         )
     issuer.level = "strict"
-    assert issuer.request("POST", "/oauth2/token", form=form, auth=("anybody", "two")).status == 401
+    assert (
+        issuer.request(
+            "POST", "/oauth2/token", form=form, auth=("anybody", "two")
+        ).status
+        == 401
+    )
     with pytest.raises(ValueError, match="not a level"):
         issuer.level = "nonsense"
 

@@ -44,7 +44,9 @@ def test_a_file_is_loaded_exported_and_loaded_again(tmp_path: Path) -> None:
         assert claims["exp"] - claims["iat"] == 60
 
 
-def test_files_of_kapi_apply_are_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_kapi_apply_are_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "seed.yaml"
     path.write_text(
         "kind: Client\nid: shop\nsecret: {env: SEED_SECRET}\nowner: me\n---\n"
@@ -52,7 +54,9 @@ def test_files_of_kapi_apply_are_seeds(tmp_path: Path, monkeypatch: pytest.Monke
         "kind: API\nconf: a.apk-conf\ndefinition: a.yaml\n"
     )
     with Server() as server:
-        with pytest.raises(ValueError, match="document 1: secret: the variable SEED_SECRET") as no:
+        with pytest.raises(
+            ValueError, match="document 1: secret: the variable SEED_SECRET"
+        ) as no:
             server.issuer("shop", seed=path)
         assert "document 2: password: cannot read" in str(no.value)
         monkeypatch.setenv("SEED_SECRET", "s")
@@ -80,8 +84,14 @@ def test_a_file_over_http() -> None:
 def test_every_mistake_of_a_file_is_told() -> None:
     with Server() as server:
         for text, words in (
-            ("kind: Nonsense\n---\nid: shop", ("'Nonsense' is not a kind", "kind is missing")),
-            ("kind: Provider\na: 1\n---\nkind: Provider\na: 2", ("a is there already",)),
+            (
+                "kind: Nonsense\n---\nid: shop",
+                ("'Nonsense' is not a kind", "kind is missing"),
+            ),
+            (
+                "kind: Provider\na: 1\n---\nkind: Provider\na: 2",
+                ("a is there already",),
+            ),
             ("kind: [", ("not YAML",)),
         ):
             with pytest.raises(ValueError, match=r"document|YAML") as caught:

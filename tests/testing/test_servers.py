@@ -24,14 +24,24 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def test_an_issuer_is_made_by_its_first_request_by_path_and_by_host(server: Server) -> None:
-    document = server.request("GET", "/issuers/acme/.well-known/openid-configuration").json()
+def test_an_issuer_is_made_by_its_first_request_by_path_and_by_host(
+    server: Server,
+) -> None:
+    document = server.request(
+        "GET", "/issuers/acme/.well-known/openid-configuration"
+    ).json()
     assert document["issuer"] == "https://idp.kapi.test/issuers/acme"
-    assert document["token_endpoint"] == "https://idp.kapi.test/issuers/acme/oauth2/token"
-    inserted = server.request("GET", "/.well-known/oauth-authorization-server/issuers/acme").json()
+    assert (
+        document["token_endpoint"] == "https://idp.kapi.test/issuers/acme/oauth2/token"
+    )
+    inserted = server.request(
+        "GET", "/.well-known/oauth-authorization-server/issuers/acme"
+    ).json()
     assert inserted["issuer"] == document["issuer"]
     by_host = server.request(
-        "GET", "/.well-known/openid-configuration", headers={"host": "globex.idp.kapi.test"}
+        "GET",
+        "/.well-known/openid-configuration",
+        headers={"host": "globex.idp.kapi.test"},
     ).json()
     assert by_host["issuer"] == "https://globex.idp.kapi.test"
     assert {"acme", "globex"} <= {issuer.name for issuer in server.issuers()}
@@ -43,8 +53,12 @@ def test_issuers_do_not_know_each_other(server: Server) -> None:
     assert not two.explain(one.token())["accepted"]
     one.clock.travel(hours=1)
     one.faults.add("status")
-    assert two.request("POST", "/oauth2/token", form=FORM, auth=two.client).status == 200
-    assert one.request("POST", "/oauth2/token", form=FORM, auth=one.client).status == 503
+    assert (
+        two.request("POST", "/oauth2/token", form=FORM, auth=two.client).status == 200
+    )
+    assert (
+        one.request("POST", "/oauth2/token", form=FORM, auth=one.client).status == 503
+    )
     assert len(two.journal.entries()) == 1
 
 
@@ -62,20 +76,29 @@ def test_every_power_over_http(server: Server) -> None:
         assert answer.status == 200, answer.text
         return answer.json()
 
-    made = server.request("POST", "/testing/issuers", json={"name": "http", "level": "certified"})
+    made = server.request(
+        "POST", "/testing/issuers", json={"name": "http", "level": "certified"}
+    )
     assert made.json()["strictness"] == "certified"
     token = power("POST", "mint", {"recipe": "expired", "claims": {"a": 1}})["token"]
     assert power("POST", "explain", {"token": token})["accepted"] is False
     assert power("PUT", "clock", {"freeze": 1_800_000_000})["now"] == 1_800_000_000
     assert power("GET", "clock")["frozen"]
     assert power("DELETE", "clock")["offset"] == 0
-    assert power("POST", "faults", [{"kind": "status", "times": 1}, {"kind": "drop"}])[1]["id"] == 2
+    assert (
+        power("POST", "faults", [{"kind": "status", "times": 1}, {"kind": "drop"}])[1][
+            "id"
+        ]
+        == 2
+    )
     power("DELETE", "faults/2")
     assert server.request("GET", "/issuers/http/oauth2/jwks").status == 503
     assert power("GET", "faults")[0]["done"] == 1
     power("DELETE", "faults")
     assert power("GET", "journal?endpoint=jwks&status=503")[0]["fault"] == "status"
-    assert power("POST", "journal/verify", {"endpoint": "jwks", "times": 1}) == {"ok": True}
+    assert power("POST", "journal/verify", {"endpoint": "jwks", "times": 1}) == {
+        "ok": True
+    }
     power("DELETE", "journal")
     kid = power("POST", "keys", {"action": "rotate", "algorithm": "ES256"})["kid"]
     assert kid in [key["kid"] for key in power("GET", "keys")]
@@ -93,7 +116,12 @@ def test_every_power_over_http(server: Server) -> None:
     [
         ("POST", "mint", {"json": {"recipe": "?"}}, 400),
         ("POST", "mint", {"form": {"recipe": "expired"}}, 400),
-        ("POST", "mint", {"json": {}, "headers": {"origin": "https://evil.example"}}, 400),
+        (
+            "POST",
+            "mint",
+            {"json": {}, "headers": {"origin": "https://evil.example"}},
+            400,
+        ),
         ("PUT", "seed", {"json": {"nonsense": 1}}, 400),
         ("POST", "journal/verify", {"json": {"endpoint": "token", "times": 7}}, 400),
         ("POST", "keys", {"json": {"action": "retire", "kid": "x"}}, 404),
@@ -135,7 +163,9 @@ def test_a_client_signs_a_person_in_below_a_path(server: Server) -> None:
 
 
 def _cookies(reply: Any) -> dict[str, str]:
-    pairs = [value.partition(";")[0] for name, value in reply.headers if name == "set-cookie"]
+    pairs = [
+        value.partition(";")[0] for name, value in reply.headers if name == "set-cookie"
+    ]
     return {"cookie": "; ".join(pairs)} if pairs else {}
 
 
@@ -182,11 +212,19 @@ def test_the_plugin_imports_nothing_before_it_is_used() -> None:
         "import sys, kapi.testing.pytest_plugin;"
         " print([name for name in sys.modules if name.startswith('kapi')])"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(eval(found.stdout)) == {"kapi", "kapi.testing", "kapi.testing.pytest_plugin"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert set(eval(found.stdout)) == {
+        "kapi",
+        "kapi.testing",
+        "kapi.testing.pytest_plugin",
+    }
 
 
-def test_one_issuer_has_several_addresses_and_a_check_tells_where_they_disagree() -> None:
+def test_one_issuer_has_several_addresses_and_a_check_tells_where_they_disagree() -> (
+    None
+):
     with serve() as server:
         port = server.base_url.rpartition(":")[2]
         browser, container = server.base_url, f"http://127.0.0.1:{port}"
@@ -199,7 +237,9 @@ def test_one_issuer_has_several_addresses_and_a_check_tells_where_they_disagree(
             front_url=f"{browser}{path}",
         )
         inside = issuer.request(
-            "GET", "/.well-known/openid-configuration", headers={"host": f"127.0.0.1:{port}"}
+            "GET",
+            "/.well-known/openid-configuration",
+            headers={"host": f"127.0.0.1:{port}"},
         ).json()
         assert inside["issuer"] == f"{browser}{path}"
         assert inside["jwks_uri"].startswith(container)

@@ -32,7 +32,8 @@ def test_a_block_runs(text: str, request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "names"), [("mint", [r.name for r in RECIPES]), ("faults", [k.name for k in KINDS])]
+    ("page", "names"),
+    [("mint", [r.name for r in RECIPES]), ("faults", [k.name for k in KINDS])],
 )
 def test_every_name_has_a_row(page: str, names: list[str]) -> None:
     text = (PAGES / f"{page}.md").read_text("utf-8")

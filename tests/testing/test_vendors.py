@@ -82,7 +82,13 @@ def test_its_tokens_are_accepted_and_wrong_ones_refused(
     told = issuer.explain(issuer.token(user=user, scope="read"))
     assert told["accepted"], told["checks"]
     assert told["claims"]["iss"] == issuer.url
-    for recipe in ("expired", "alg-none", "wrong-key", "issuer-slash", "hs256-public-key"):
+    for recipe in (
+        "expired",
+        "alg-none",
+        "wrong-key",
+        "issuer-slash",
+        "hs256-public-key",
+    ):
         assert not issuer.explain(issuer.mint(recipe, user=user))["accepted"], recipe
 
 
@@ -94,7 +100,9 @@ def test_its_documents_are_at_its_paths(server: Server, name: str) -> None:
     assert document["issuer"] == issuer.url
     keys = server.request("GET", urlsplit(document["jwks_uri"]).path)
     assert document["jwks_uri"].startswith(issuer.base_url)
-    assert parse_jwt(issuer.token()).header["kid"] in {key["kid"] for key in keys.json()["keys"]}
+    assert parse_jwt(issuer.token()).header["kid"] in {
+        key["kid"] for key in keys.json()["keys"]
+    }
     # Under its own host it says its own addresses.
     there = urlsplit(issuer.vendor.trusted.discovery)
     own = server.request("GET", there.path, headers={"host": there.netloc}).json()
@@ -112,7 +120,9 @@ def test_its_errors_have_its_form(server: Server, name: str) -> None:
 
 def test_access_tokens_are_opaque_where_the_vendors_are(server: Server) -> None:
     opaque = {
-        name for name in PARAMETERS if "." not in asked(server.issuer(name)).json()["access_token"]
+        name
+        for name in PARAMETERS
+        if "." not in asked(server.issuer(name)).json()["access_token"]
     }
     assert opaque == {"auth0", "firebase", "zitadel"}
     google = asked(server.issuer("google")).json()["access_token"]
@@ -121,7 +131,9 @@ def test_access_tokens_are_opaque_where_the_vendors_are(server: Server) -> None:
     token = asked(issuer, audience="https://orders.example").json()["access_token"]
     assert parse_jwt(token).claims["aud"] == "https://orders.example"
     jwt = server.emulate("zitadel", "z2", opaque=False, **PARAMETERS["zitadel"])
-    answer = jwt.request("POST", "/oauth/v2/token", form={"grant_type": "client_credentials"})
+    answer = jwt.request(
+        "POST", "/oauth/v2/token", form={"grant_type": "client_credentials"}
+    )
     assert answer.status == 401
     form = {"grant_type": "client_credentials"}
     answer = jwt.request("POST", "/oauth/v2/token", form=form, auth=jwt.client)
@@ -133,11 +145,15 @@ def test_the_provider_knows_its_tokens_again(server: Server) -> None:
         issuer = server.issuer(name)
         token = asked(issuer, scope="read").json()["access_token"]
         path = path_of(issuer, "introspection_endpoint")
-        told = issuer.request("POST", path, form={"token": token}, auth=("shop", "s")).json()
+        told = issuer.request(
+            "POST", path, form={"token": token}, auth=("shop", "s")
+        ).json()
         assert (told["active"], told["scope"]) == (True, "read")
         revoke = path_of(issuer, "revocation_endpoint")
         issuer.request("POST", revoke, form={"token": token}, auth=("shop", "s"))
-        told = issuer.request("POST", path, form={"token": token}, auth=("shop", "s")).json()
+        told = issuer.request(
+            "POST", path, form={"token": token}, auth=("shop", "s")
+        ).json()
         assert told == {"active": False}
 
 
@@ -152,9 +168,9 @@ def test_entra_takes_the_api_from_the_scope(server: Server) -> None:
 def test_keys_are_published_as_the_vendor_does(server: Server) -> None:
     def keys(name: str) -> list[dict[str, Any]]:
         issuer = server.issuer(name)
-        answer: list[dict[str, Any]] = issuer.request("GET", path_of(issuer, "jwks_uri")).json()[
-            "keys"
-        ]
+        answer: list[dict[str, Any]] = issuer.request(
+            "GET", path_of(issuer, "jwks_uri")
+        ).json()["keys"]
         return answer
 
     assert len(keys("auth0")) == 2
@@ -208,7 +224,9 @@ def test_a_person_signs_in_at_its_paths(server: Server, name: str) -> None:
         "code_challenge": pkce.challenge,
         "code_challenge_method": "S256",
     }
-    start = f"/issuers/{name}{path_of(issuer, 'authorization_endpoint')}?{urlencode(query)}"
+    start = (
+        f"/issuers/{name}{path_of(issuer, 'authorization_endpoint')}?{urlencode(query)}"
+    )
     code = person.sign_in(person.open(start)).parameters["code"]
     form = {
         "grant_type": "authorization_code",
@@ -220,7 +238,9 @@ def test_a_person_signs_in_at_its_paths(server: Server, name: str) -> None:
     claims = parse_jwt(tokens["id_token"]).claims
     assert (claims["iss"], claims["aud"], claims["nonce"]) == (issuer.url, "shop", "n")
     headers = {"authorization": f"Bearer {tokens['access_token']}"}
-    info = issuer.request("GET", path_of(issuer, "userinfo_endpoint"), headers=headers).json()
+    info = issuer.request(
+        "GET", path_of(issuer, "userinfo_endpoint"), headers=headers
+    ).json()
     assert info["sub"] == claims["sub"]
 
 
@@ -236,7 +256,10 @@ def test_mistakes_of_parameters_are_told_at_once(server: Server) -> None:
     assert answer.status == 400
     wish = {"emulate": "okta", "name": "o2", "parameters": {"domain": "b.okta.com"}}
     made = server.request("POST", "/testing/issuers", json=wish).json()
-    assert (made["vendor"], made["issuer"]) == ("okta", "https://b.okta.com/oauth2/default")
+    assert (made["vendor"], made["issuer"]) == (
+        "okta",
+        "https://b.okta.com/oauth2/default",
+    )
 
 
 def test_the_page_has_the_facts_of_each_vendor() -> None:
@@ -245,4 +268,6 @@ def test_the_page_has_the_facts_of_each_vendor() -> None:
         if preset.emulation is None:
             continue
         facts = (preset.title, preset.emulation.keys.habit, preset.emulation.verifier)
-        assert [fact for fact in (*facts, *preset.emulation.unchecked) if fact not in text] == []
+        assert [
+            fact for fact in (*facts, *preset.emulation.unchecked) if fact not in text
+        ] == []

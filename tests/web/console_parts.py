@@ -69,7 +69,9 @@ def token_endpoint(settings: Settings) -> Iterator[TokenEndpoint]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"])).decode()
             headers = {name.lower(): value for name, value in self.headers.items()}
-            endpoint.asked.append(({":path": self.path, **headers}, dict(parse_qsl(body))))
+            endpoint.asked.append(
+                ({":path": self.path, **headers}, dict(parse_qsl(body)))
+            )
             self.send_response(200)
             self.end_headers()
             self.wfile.write(endpoint.answer)
@@ -80,7 +82,9 @@ def token_endpoint(settings: Settings) -> Iterator[TokenEndpoint]:
     path = identity_socket(settings, 0)
     path.parent.mkdir(parents=True, exist_ok=True)
     with socketserver.UnixStreamServer(str(path), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}
+        )
         thread.start()
         try:
             yield endpoint
@@ -94,13 +98,17 @@ def token_endpoint(settings: Settings) -> Iterator[TokenEndpoint]:
 class NotedApis:
     """System APIs with set answers. A change without one succeeds; nothing else is there."""
 
-    answers: dict[tuple[str, str], tuple[int, Any, dict[str, str]]] = field(default_factory=dict)
+    answers: dict[tuple[str, str], tuple[int, Any, dict[str, str]]] = field(
+        default_factory=dict
+    )
     calls: list[tuple[str, str, bytes]] = field(default_factory=list)
     """Method, path with query, body."""
     headers: list[dict[str, str]] = field(default_factory=list)
     """Of these calls."""
 
-    def answer(self, method: str, path: str, value: Any, status: int = 200, **headers: str) -> None:
+    def answer(
+        self, method: str, path: str, value: Any, status: int = 200, **headers: str
+    ) -> None:
         self.answers[method, path] = (status, value, headers)
 
     @property
@@ -113,8 +121,14 @@ class NotedApis:
         query = scope["query_string"].decode()
         body = (await receive())["body"]
         self.calls.append((method, f"{path}?{query}".rstrip("?"), body))
-        self.headers.append({name.decode(): text.decode() for name, text in scope["headers"]})
-        usual = (404, {"code": 1, "message": "It is not there"}) if method == "GET" else (200, {})
+        self.headers.append(
+            {name.decode(): text.decode() for name, text in scope["headers"]}
+        )
+        usual = (
+            (404, {"code": 1, "message": "It is not there"})
+            if method == "GET"
+            else (200, {})
+        )
         status, value, *more = self.answers.get((method, path), usual)
         content = value if isinstance(value, bytes) else json.dumps(value).encode()
         headers = {"content-type": "application/json", **(more[0] if more else {})}
@@ -188,6 +202,8 @@ def console_world(folder: Path, *clients: ClientSettings) -> Iterator[World]:
     routes = Console(sessions, sign_in, lambda: apis, origin, rows).routes()
     try:
         with token_endpoint(settings) as tokens:
-            yield World(settings, tokens, Starlette(routes=routes), apis, history, sources)
+            yield World(
+                settings, tokens, Starlette(routes=routes), apis, history, sources
+            )
     finally:
         database.close()

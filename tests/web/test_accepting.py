@@ -56,7 +56,9 @@ async def one_answer(reader: asyncio.StreamReader) -> None:
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
 
 
-def test_the_last_of_many_new_connections_does_not_wait_for_the_first_again_and_again(tmp_path):
+def test_the_last_of_many_new_connections_does_not_wait_for_the_first_again_and_again(
+    tmp_path,
+):
     path = tmp_path / "s.sock"
     by_first = []
     """How many answers the first caller had when each of the others got its own."""

@@ -84,7 +84,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     store = Store.open(tmp_path / "kapi.db")
     log: list[str] = []
     first, second = Things("First", log), Things("Second", log)
-    yield Bench(Applying((first, second), DeclaredObjects(store.database)), log, first, second)
+    yield Bench(
+        Applying((first, second), DeclaredObjects(store.database)), log, first, second
+    )
     store.close()
 
 

@@ -48,15 +48,21 @@ ROUTES = [
 
 
 def recorded(
-    method: str, path: str, status: int = 200, forwarded: str = "192.0.2.9, 198.51.100.4"
+    method: str,
+    path: str,
+    status: int = 200,
+    forwarded: str = "192.0.2.9, 198.51.100.4",
 ) -> list[dict[str, Any]]:
     found: list[Event] = []
     app = Auditing(found.append, "default", ROUTES).around(Starlette(routes=ROUTES))
     headers = {"x-status": str(status), "x-forwarded-for": forwarded}
-    TestClient(app).request(method, path, headers=headers, content=b'{"password": "top secret"}')
+    TestClient(app).request(
+        method, path, headers=headers, content=b'{"password": "top secret"}'
+    )
     assert all("top secret" not in repr(item) for item in found)
     return [
-        {name: value for name, value in item.shown().items() if name != "time"} for item in found
+        {name: value for name, value in item.shown().items() if name != "time"}
+        for item in found
     ]
 
 
@@ -100,7 +106,11 @@ def test_a_caller_without_a_token() -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/api/users/bob/password"), ("POST", "/nothing"), ("POST", "/api/nothing")],
+    [
+        ("GET", "/api/users/bob/password"),
+        ("POST", "/nothing"),
+        ("POST", "/api/nothing"),
+    ],
 )
 def test_what_changes_nothing_is_not_recorded(method: str, path: str) -> None:
     assert recorded(method, path) == []
@@ -118,12 +128,22 @@ def test_strangers_cannot_fill_it(database: Database, tmp_path: Path) -> None:
     audit = Audit(store, tmp_path / "audit.log")
     for number in range(200):
         audit.record(
-            Event("sign_in", FAILURE, address=f"192.0.2.{number % 4}", at=5 * MINUTE + number)
+            Event(
+                "sign_in",
+                FAILURE,
+                address=f"192.0.2.{number % 4}",
+                at=5 * MINUTE + number,
+            )
         )
     assert len(store.newest(Sought(), 1000)) == 4 * MOST_OF_ONE
     for number in range(200):
         audit.record(
-            Event("sign_in", FAILURE, address=f"198.51.100.{number}", at=6 * MINUTE + number)
+            Event(
+                "sign_in",
+                FAILURE,
+                address=f"198.51.100.{number}",
+                at=6 * MINUTE + number,
+            )
         )
     audit.record(Event("api.deploy", at=6 * MINUTE + 300))
     events = store.newest(Sought(), 1000)
@@ -135,7 +155,9 @@ def test_strangers_cannot_fill_it(database: Database, tmp_path: Path) -> None:
     assert events[-1]["event"] == "api.deploy"
 
 
-def test_failures_of_one_address_leave_room_for_others(database: Database, tmp_path: Path) -> None:
+def test_failures_of_one_address_leave_room_for_others(
+    database: Database, tmp_path: Path
+) -> None:
     store = AuditStore(database, 1000)
     audit = Audit(store, tmp_path / "audit.log")
     for number in range(2 * MOST_FAILURES):
@@ -154,7 +176,10 @@ def test_the_file_has_what_the_store_has_and_is_its_owners(
     path.rename(tmp_path / "audit.log.1")
     audit.record(Event("secret.set", target="a/b"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    lines = [*(tmp_path / "audit.log.1").read_text().splitlines(), *path.read_text().splitlines()]
+    lines = [
+        *(tmp_path / "audit.log.1").read_text().splitlines(),
+        *path.read_text().splitlines(),
+    ]
     assert list(map(json.loads, lines)) == store.newest(Sought(), 10)
 
 
@@ -166,7 +191,11 @@ def test_the_file_has_what_the_store_has_and_is_its_owners(
     ],
 )
 def test_work_writes_its_entry_in_its_own_transaction(
-    database: Database, tmp_path: Path, status: int, breaks: bool, expected: list[tuple[str, str]]
+    database: Database,
+    tmp_path: Path,
+    status: int,
+    breaks: bool,
+    expected: list[tuple[str, str]],
 ) -> None:
     """Both or neither; then the answer of the request is what is recorded, as of any other."""
     path, store = tmp_path / "audit.log", AuditStore(database, 1000)
@@ -189,7 +218,9 @@ def test_work_writes_its_entry_in_its_own_transaction(
 
     routes = [Route("/api/deployer/apis/deploy", work, methods=["POST"])]
     around = Auditing(audit.record, "default", routes, audit.record_within)
-    TestClient(around.around(Starlette(routes=routes))).post("/api/deployer/apis/deploy")
+    TestClient(around.around(Starlette(routes=routes))).post(
+        "/api/deployer/apis/deploy"
+    )
     found = store.newest(Sought(), 10)
     assert [(item["outcome"], item["target"]) for item in found] == expected
     assert list(map(json.loads, path.read_text().splitlines())) == found

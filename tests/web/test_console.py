@@ -15,13 +15,25 @@ from starlette.requests import Request
 import asgi
 from kapi.front.web.console.calling import Refused, SystemApis
 from kapi.front.web.console.pages import content_of
-from kapi.front.web.console.sessions import OPERATOR, READER, Session, Sessions, is_own_form
+from kapi.front.web.console.sessions import (
+    OPERATOR,
+    READER,
+    Session,
+    Sessions,
+    is_own_form,
+)
 from kapi.front.web.console.summary import figures_of
 from kapi.front.web.http.access import CALLER
 from kapi.front.web.system.protected_resources import SYSTEM_SCOPES
 from kapi.identity.accounts.users import Users
 from kapi.identity.issuers.verify import Principal
-from kapi.settings import ConsoleSettings, GatewaySettings, IdentitySettings, Settings, UserSettings
+from kapi.settings import (
+    ConsoleSettings,
+    GatewaySettings,
+    IdentitySettings,
+    Settings,
+    UserSettings,
+)
 from kapi.store.accounts import Ending, end_account
 from kapi.store.engine.database import Database
 from kapi.store.revocations import TOPIC as REVOCATIONS
@@ -60,17 +72,23 @@ def sessions_of(database: Database, clock: Clock, *people: UserSettings) -> Sess
     settings = Settings(Path("/nowhere"))
     users = Users(people, UserStore(database))
     numbers = itertools.count()
-    return Sessions(settings, database, lambda size: b"%0*d" % (size, next(numbers)), clock, users)
+    return Sessions(
+        settings, database, lambda size: b"%0*d" % (size, next(numbers)), clock, users
+    )
 
 
 def browser(cookie: str = "", **headers: str) -> Request:
     sent = [(b"cookie", cookie.partition(";")[0].encode())]
-    sent += [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    sent += [
+        (name.replace("_", "-").encode(), value.encode())
+        for name, value in headers.items()
+    ]
     return Request({"type": "http", "method": "GET", "path": "/", "headers": sent})
 
 
 @pytest.mark.parametrize(
-    ("person", "role"), [("olivia", OPERATOR), ("rita", READER), ("nora", ""), ("root", OPERATOR)]
+    ("person", "role"),
+    [("olivia", OPERATOR), ("rita", READER), ("nora", ""), ("root", OPERATOR)],
 )
 def test_the_role_is_that_of_the_groups(
     database: Database, clock: Clock, person: str, role: str
@@ -92,12 +110,18 @@ def test_a_cookie_has_all_protections(database: Database, clock: Clock) -> None:
     assert cookie.endswith("; Path=/; Max-Age=28800; Secure; HttpOnly; SameSite=Lax")
 
 
-def test_a_session_ends_with_its_time_and_with_the_group(database: Database, clock: Clock) -> None:
+def test_a_session_ends_with_its_time_and_with_the_group(
+    database: Database, clock: Clock
+) -> None:
     sessions = sessions_of(database, clock, *PEOPLE)
     cookie, _ = sessions.start(Principal("rita", "kapi-console", frozenset(), "acme"))
     session = sessions.of(browser(cookie))
     assert session is not None
-    assert (session.username, session.organization, session.of_platform) == ("rita", "acme", False)
+    assert (session.username, session.organization, session.of_platform) == (
+        "rita",
+        "acme",
+        False,
+    )
     moved = UserSettings("rita", "x", ("acme",), groups=("sales",))
     assert sessions_of(database, clock, moved).of(browser(cookie)) is None
     assert sessions_of(database, clock).of(browser(cookie)) is None
@@ -153,7 +177,9 @@ def test_a_session_ends_with_its_organization(
     stays: bool,
 ) -> None:
     olivia = replace(PEOPLE[0], organizations=before)
-    principal = Principal("olivia", "kapi-console", frozenset(), "default" if before else "")
+    principal = Principal(
+        "olivia", "kapi-console", frozenset(), "default" if before else ""
+    )
     cookie, _ = sessions_of(database, clock, olivia).start(principal)
     moved = replace(olivia, organizations=after)
     session = sessions_of(database, clock, moved).of(browser(cookie))
@@ -161,12 +187,18 @@ def test_a_session_ends_with_its_organization(
 
 
 def test_a_form_needs_the_token_of_its_session() -> None:
-    session = Session("olivia", "olivia", "acme", of_platform=False, role=OPERATOR, secret="s")
-    other = Session("olivia", "olivia", "acme", of_platform=False, role=OPERATOR, secret="t")
+    session = Session(
+        "olivia", "olivia", "acme", of_platform=False, role=OPERATOR, secret="s"
+    )
+    other = Session(
+        "olivia", "olivia", "acme", of_platform=False, role=OPERATOR, secret="t"
+    )
     assert is_own_form(browser(), session, session.form_token)
     assert not is_own_form(browser(), session, other.form_token)
     assert not is_own_form(browser(), session, "")
-    assert not is_own_form(browser(sec_fetch_site="cross-site"), session, session.form_token)
+    assert not is_own_form(
+        browser(sec_fetch_site="cross-site"), session, session.form_token
+    )
     assert "'s'" not in repr(session)
 
 
@@ -180,7 +212,9 @@ def test_system_apis_are_called_as_the_person(*, of_platform: bool) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
 
-    session = Session("rita", "rita", "acme", of_platform=of_platform, role=READER, secret="s")
+    session = Session(
+        "rita", "rita", "acme", of_platform=of_platform, role=READER, secret="s"
+    )
     apis = SystemApis(lambda: app, session, browser(x_forwarded_for="192.0.2.1"))
     asgi.run(apis.get("/api/logs", limit="1", api=""))
     (scope,) = seen
@@ -219,9 +253,18 @@ def test_figures() -> None:
 @pytest.mark.parametrize(
     ("name", "digest"),
     [
-        ("htmx.min.js", "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"),
-        ("uPlot.iife.min.js", "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f"),
-        ("uPlot.min.css", "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04"),
+        (
+            "htmx.min.js",
+            "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
+        ),
+        (
+            "uPlot.iife.min.js",
+            "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+        ),
+        (
+            "uPlot.min.css",
+            "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+        ),
     ],
 )
 def test_libraries_are_those_of_their_packages(name: str, digest: str) -> None:
@@ -230,11 +273,16 @@ def test_libraries_are_those_of_their_packages(name: str, digest: str) -> None:
 
 
 def test_without_the_provider_or_switched_off_there_is_no_console() -> None:
-    assert Settings(Path("/n")).console_hosts == ("console.am.wso2.com", "console.localhost")
+    assert Settings(Path("/n")).console_hosts == (
+        "console.am.wso2.com",
+        "console.localhost",
+    )
     plain = GatewaySettings(localhost_names=False)
     assert Settings(Path("/n"), gateway=plain).console_hosts == ("console.am.wso2.com",)
     assert Settings(Path("/n"), IdentitySettings(enabled=False)).console_hosts == ()
-    assert Settings(Path("/n"), console=ConsoleSettings(enabled=False)).console_hosts == ()
+    assert (
+        Settings(Path("/n"), console=ConsoleSettings(enabled=False)).console_hosts == ()
+    )
 
 
 def test_the_console_needs_a_host_of_its_own() -> None:

@@ -22,7 +22,9 @@ SHELF: dict[str, Any] = {
     "tier": "",
     "source": "store",
     "keys": [{"consumerKey": "k/1", "type": "SANDBOX", "environment": ""}],
-    "subscriptions": [{"api": {"name": "Pets", "version": "1"}, "status": "BLOCKED", "tier": ""}],
+    "subscriptions": [
+        {"api": {"name": "Pets", "version": "1"}, "status": "BLOCKED", "tier": ""}
+    ],
 }
 REVOKED = ("DELETE", f"{KEYS}/k%2F1")
 
@@ -54,7 +56,9 @@ def sent(browser: Browser, path: str, **fields: str) -> Page:
 
 def bodies(world: World) -> list[Any]:
     """What the changes contained."""
-    return [json.loads(body) for method, _, body in world.apis.calls if method == "POST"]
+    return [
+        json.loads(body) for method, _, body in world.apis.calls if method == "POST"
+    ]
 
 
 def test_an_application_with_its_keys_and_subscriptions(operator: Browser) -> None:
@@ -93,7 +97,9 @@ def test_a_key_is_revoked_and_its_client_stays(world: World, operator: Browser) 
     assert world.apis.changes == [REVOKED]
 
 
-def test_a_key_is_revoked_and_its_client_is_removed(world: World, operator: Browser) -> None:
+def test_a_key_is_revoked_and_its_client_is_removed(
+    world: World, operator: Browser
+) -> None:
     page = sent(operator, "revoke", key="k1", client="yes")
     assert (page.status, page.location) == (303, PAGE)
     assert world.apis.changes == [("DELETE", f"{KEYS}/k1"), ("DELETE", f"{CLIENTS}/k1")]
@@ -117,8 +123,12 @@ def test_nothing_is_revoked_without_a_key(
     assert world.apis.changes == []
 
 
-def test_a_client_stays_if_its_key_cannot_be_revoked(world: World, operator: Browser) -> None:
-    world.apis.answer("DELETE", f"{KEYS}/k1", {"code": 1, "message": "No such key"}, 404)
+def test_a_client_stays_if_its_key_cannot_be_revoked(
+    world: World, operator: Browser
+) -> None:
+    world.apis.answer(
+        "DELETE", f"{KEYS}/k1", {"code": 1, "message": "No such key"}, 404
+    )
     page = sent(operator, "revoke", key="k1", client="yes")
     assert page.status == 404
     assert "No such key" in page.text
@@ -156,7 +166,9 @@ def test_a_key_of_an_existing_client_is_added(world: World, operator: Browser) -
     assert bodies(world) == [{"consumerKey": "k2", "type": "SANDBOX"}]
 
 
-def test_a_key_that_is_refused_stays_in_the_form(world: World, operator: Browser) -> None:
+def test_a_key_that_is_refused_stays_in_the_form(
+    world: World, operator: Browser
+) -> None:
     world.apis.answer("POST", KEYS, {"code": 1, "message": "It is a key already"}, 409)
     page = sent(operator, "keys", consumerKey="k2")
     assert page.status == 409
@@ -195,8 +207,12 @@ def test_a_new_key_without_a_secret(world: World, of_platform: Browser) -> None:
     assert re.findall(r"<dd><code>(.*?)</code>", page.text) == ["c1"]
 
 
-def test_no_client_is_left_if_its_key_is_refused(world: World, of_platform: Browser) -> None:
-    world.apis.answer("POST", CLIENTS, {"client_id": "c 1", "client_secret": "the-secret"})
+def test_no_client_is_left_if_its_key_is_refused(
+    world: World, of_platform: Browser
+) -> None:
+    world.apis.answer(
+        "POST", CLIENTS, {"client_id": "c 1", "client_secret": "the-secret"}
+    )
     world.apis.answer("POST", KEYS, {"code": 1, "message": "Too many keys"}, 409)
     page = sent(of_platform, "new-key", **MADE)
     assert page.status == 409

@@ -42,7 +42,12 @@ def kind(name: str) -> Kind:
         ),
         (
             "subscriptions",
-            {"application": "shelf", "api.name": "Pets", "api.version": "1", "admin": "yes"},
+            {
+                "application": "shelf",
+                "api.name": "Pets",
+                "api.version": "1",
+                "admin": "yes",
+            },
             {"application": "shelf", "api": {"name": "Pets", "version": "1"}},
         ),
         ("clients", {"scope": "a b", "token": "x"}, {"scope": "a b"}),
@@ -50,7 +55,10 @@ def kind(name: str) -> Kind:
             "api-keys",
             {"apis": "Pets 1.0.0\n\n* \n", "lifetime": "60", "permittedIP": ""},
             {
-                "apis": [{"name": "Pets", "version": "1.0.0"}, {"name": "*", "version": "*"}],
+                "apis": [
+                    {"name": "Pets", "version": "1.0.0"},
+                    {"name": "*", "version": "*"},
+                ],
                 "lifetime": 60,
             },
         ),
@@ -63,7 +71,9 @@ def test_fields_become_members(name: str, given: dict[str, str], body: object) -
 
 def test_actions_are_those_that_apply() -> None:
     users, subscriptions = kind("users"), kind("subscriptions")
-    names = [item.name for item in users.actions_of({"username": "ada", "source": "store"})]
+    names = [
+        item.name for item in users.actions_of({"username": "ada", "source": "store"})
+    ]
     assert names == ["password", "disable", "remove"]
     assert users.actions_of({"username": "ada", "source": "settings"}) == ()
     assert [item.name for item in users.actions_of({"disabled": True})] == [
@@ -103,7 +113,14 @@ FIELDS = (
 def test_only_what_was_changed_is_sent() -> None:
     shown = {field.name: text_of(field, ROW) for field in FIELDS}
     assert changes_of(FIELDS, shown, ROW) == {}
-    typed = {**shown, "lines": "a b\n\nc \nd", "on": "", "off": "yes", "number": "7", "gone": ""}
+    typed = {
+        **shown,
+        "lines": "a b\n\nc \nd",
+        "on": "",
+        "off": "yes",
+        "number": "7",
+        "gone": "",
+    }
     typed |= {"pairs": "a=1 c=3", "value": '{"z": 3}'}
     assert changes_of(FIELDS, typed, ROW) == {
         "lines": ["a b", "c", "d"],

@@ -18,7 +18,12 @@ HOUR, HOURS, DAY = SPANS
 def call(before: int, **members: Any) -> dict[str, Any]:
     """A call some minutes before now."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW - 60 * before))
-    known = {"time": moment, "status": 200, "microseconds": 1000, "organization": "acme"}
+    known = {
+        "time": moment,
+        "status": 200,
+        "microseconds": 1000,
+        "organization": "acme",
+    }
     return {**known, "api": "Pets", "version": "1", "operation": "GET /a", **members}
 
 
@@ -71,12 +76,19 @@ def test_points_are_averages_of_their_steps() -> None:
     history = history_of(*[call(30)] * 3, refused(29, "no token"), call(12))
     points = overview(history, "acme", HOUR, NOW).whole.minutes
     assert [point.at for point in points] == list(range(NOW - 30 * 60, NOW + 1, 60))
-    assert [(point.calls, point.refused) for point in points[:3]] == [(3, 0), (1, 1), (0, 0)]
+    assert [(point.calls, point.refused) for point in points[:3]] == [
+        (3, 0),
+        (1, 1),
+        (0, 0),
+    ]
     assert points[2].median is None
     assert points[0].median == pytest.approx(1, rel=0.5)
     points = overview(history, "acme", HOURS, NOW).whole.minutes
     assert [point.at for point in points] == list(range(NOW - 30 * 60, NOW + 1, 300))
-    assert [(point.calls, point.refused) for point in points[:2]] == [(0.8, 0.2), (0, 0)]
+    assert [(point.calls, point.refused) for point in points[:2]] == [
+        (0.8, 0.2),
+        (0, 0),
+    ]
 
 
 def test_points_begin_with_the_span() -> None:
@@ -86,7 +98,10 @@ def test_points_begin_with_the_span() -> None:
 
 
 def test_since_when_calls_are_known() -> None:
-    assert overview(history_of(call(600)), "acme", HOUR, NOW).known_since == "2027-01-14 22:00 UTC"
+    assert (
+        overview(history_of(call(600)), "acme", HOUR, NOW).known_since
+        == "2027-01-14 22:00 UTC"
+    )
     nothing = overview(history_of(), "acme", HOUR, NOW)
     assert (nothing.known_since, nothing.whole.minutes) == ("", ())
 

@@ -21,7 +21,12 @@ ADA: dict[str, Any] = {
     "super_admin": False,
     "claims": {"email": "ada@example.com"},
 }
-SHOWN = {"organizations": "acme", "groups": "staff", "super_admin": "", "token_claims": ""}
+SHOWN = {
+    "organizations": "acme",
+    "groups": "staff",
+    "super_admin": "",
+    "token_claims": "",
+}
 SHOWN |= {"claims": '{\n  "email": "ada@example.com"\n}'}
 USER = "/api/users/ada"
 
@@ -84,21 +89,32 @@ def test_which_pages_there_are(world: World, path: str, status: int) -> None:
 
 def test_a_reader_changes_nothing(world: World) -> None:
     reader = world.signed_in("rita")
-    for path in ("add/users", "change/users", "edit/users/disable", "edit/users/remove"):
+    for path in (
+        "add/users",
+        "change/users",
+        "edit/users/disable",
+        "edit/users/remove",
+    ):
         assert sent(reader, path, id="ada", sure="yes", username="ada").status == 403
     assert world.apis.changes == []
 
 
 def test_an_object_is_added(world: World, operator: Browser) -> None:
-    page = sent(operator, "add/users", username="bob", groups="a b", password="long enough")
+    page = sent(
+        operator, "add/users", username="bob", groups="a b", password="long enough"
+    )
     assert (page.status, page.location) == (303, "/console/platform#users")
     body = {"username": "bob", "groups": ["a", "b"], "password": "long enough"}
     assert last(world) == ("POST", "/api/users", body)
     assert world.apis.headers[-1]["content-type"] == "application/json"
 
 
-def test_a_form_that_is_refused_keeps_all_but_secrets(world: World, operator: Browser) -> None:
-    world.apis.answer("POST", "/api/users", {"code": 1, "message": "The name is taken"}, 409)
+def test_a_form_that_is_refused_keeps_all_but_secrets(
+    world: World, operator: Browser
+) -> None:
+    world.apis.answer(
+        "POST", "/api/users", {"code": 1, "message": "The name is taken"}, 409
+    )
     page = sent(operator, "add/users", username="bob", password="long enough")
     assert page.status == 409
     assert "The name is taken" in page.text
@@ -106,10 +122,14 @@ def test_a_form_that_is_refused_keeps_all_but_secrets(world: World, operator: Br
     assert "long enough" not in page.text
 
 
-def test_a_secret_is_shown_after_a_client_is_added(world: World, operator: Browser) -> None:
+def test_a_secret_is_shown_after_a_client_is_added(
+    world: World, operator: Browser
+) -> None:
     made = {"client_id": "c1", "client_secret": "s1", "client_name": "Shop"}
     world.apis.answer("POST", "/api/clients", made)
-    page = sent(operator, "add/clients", client_name="Shop", grant_types="client_credentials")
+    page = sent(
+        operator, "add/clients", client_name="Shop", grant_types="client_credentials"
+    )
     assert page.status == 200
     assert re.findall(r"<dt>(.*?)</dt><dd><code>(.*?)</code>", page.text) == [
         ("client_id", "c1"),
@@ -125,7 +145,11 @@ def test_only_what_was_changed_is_sent(world: World, operator: Browser) -> None:
     assert world.apis.changes == []
     typed = {**fields, "groups": "staff\r\nboard", "super_admin": "yes"}
     assert sent(operator, "change/users", **typed).status == 303
-    assert last(world) == ("PATCH", USER, {"groups": ["staff", "board"], "super_admin": True})
+    assert last(world) == (
+        "PATCH",
+        USER,
+        {"groups": ["staff", "board"], "super_admin": True},
+    )
     assert world.apis.headers[-1]["if-match"] == '"1"'
     more = {"member": "given_name", "content": '"Ada"'}
     assert sent(operator, "change/users", **fields, **more).status == 303
@@ -163,7 +187,9 @@ def test_a_value_that_is_no_json_changes_nothing(
     assert world.apis.changes == []
 
 
-def test_a_change_that_is_refused_stays_in_the_form(world: World, operator: Browser) -> None:
+def test_a_change_that_is_refused_stays_in_the_form(
+    world: World, operator: Browser
+) -> None:
     world.apis.answer("PATCH", USER, {"code": 1, "message": "No such group"}, 412)
     fields = {**SHOWN, "id": "ada", "seen": seen(operator), "groups": "board"}
     page = sent(operator, "change/users", **fields)
@@ -186,7 +212,9 @@ def test_what_cannot_be_undone_is_confirmed(world: World, operator: Browser) -> 
     assert "content-type" not in world.apis.headers[-1]
 
 
-def test_what_can_be_undone_needs_no_confirmation(world: World, operator: Browser) -> None:
+def test_what_can_be_undone_needs_no_confirmation(
+    world: World, operator: Browser
+) -> None:
     assert 'name="sure"' not in operator.open("/console/edit/users/disable?id=ada").text
     assert sent(operator, "edit/users/disable", id="ada").status == 303
     assert last(world) == ("PUT", f"{USER}/disabled", {"disabled": True})
@@ -202,7 +230,9 @@ def test_an_action_without_its_object(world: World, operator: Browser) -> None:
 
 
 def test_a_refusal_of_an_action(world: World, operator: Browser) -> None:
-    world.apis.answer("PUT", f"{USER}/password", {"code": 1, "message": "Too short"}, 400)
+    world.apis.answer(
+        "PUT", f"{USER}/password", {"code": 1, "message": "Too short"}, 400
+    )
     fields = {"id": "ada", "sure": "yes", "password": "a secret"}
     page = sent(operator, "edit/users/password", **fields)
     assert page.status == 400
@@ -229,7 +259,9 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("given", "limit"), [("50", 50), ("500", 500), ("7", 100), ("", 100)])
+@pytest.mark.parametrize(
+    ("given", "limit"), [("50", 50), ("500", 500), ("7", 100), ("", 100)]
+)
 def test_calls_are_shown_the_newest_first(world: World, given: str, limit: int) -> None:
     world.apis.answer("GET", "/api/logs", {"calls": CALLS})
     reader = world.signed_in("rita")
@@ -242,7 +274,9 @@ def test_calls_are_shown_the_newest_first(world: World, given: str, limit: int) 
 
 
 def test_one_call_is_explained(world: World) -> None:
-    world.apis.answer("GET", "/api/logs/r1", {**CALLS[0], "explanation": ["It was <allowed>."]})
+    world.apis.answer(
+        "GET", "/api/logs/r1", {**CALLS[0], "explanation": ["It was <allowed>."]}
+    )
     reader = world.signed_in("rita")
     page = reader.open("/console/calls?request=+r1+&api=x")
     assert "<li>It was &lt;allowed&gt;.</li>" in page.text
@@ -251,14 +285,19 @@ def test_one_call_is_explained(world: World) -> None:
 
 
 def test_entries_of_the_audit_log_the_newest_first(world: World) -> None:
-    events = [{"event": "user.add", "outcome": "success"}, {"event": "key.rotate", "outcome": "x"}]
+    events = [
+        {"event": "user.add", "outcome": "success"},
+        {"event": "key.rotate", "outcome": "x"},
+    ]
     world.apis.answer("GET", "/api/audit", {"events": events})
     page = world.signed_in("rita").open("/console/audit?event=+user+&by=&failed=true")
     assert page.text.index("key.rotate") < page.text.index("user.add")
     assert world.apis.calls[-1][1] == "/api/audit?limit=100&event=user&failed=true"
 
 
-def test_settings_are_for_people_of_the_platform(world: World, operator: Browser) -> None:
+def test_settings_are_for_people_of_the_platform(
+    world: World, operator: Browser
+) -> None:
     page = operator.open("/console/settings")
     assert page.status == 403
     assert "The settings are those of the whole platform." in page.text
@@ -277,31 +316,50 @@ STORED = {**ADA, "username": "a/b", "disabled": True, "source": "store"}
 
 def links(page: Page) -> list[str]:
     """The addresses of the pages that change an object."""
-    return re.findall(r'href="/console/(?:change|edit|applications)/(\w+[^"]*id=[^"]*)"', page.text)
+    return re.findall(
+        r'href="/console/(?:change|edit|applications)/(\w+[^"]*id=[^"]*)"', page.text
+    )
 
 
 def test_each_list_with_what_can_be_done(world: World, operator: Browser) -> None:
     world.apis.answer("GET", "/api/users", {"users": [DECLARED, STORED]})
-    key = {"id": "k1", "apis": [{"name": "Pets", "version": "*"}], "createdAt": 0, "revoked": False}
+    key = {
+        "id": "k1",
+        "apis": [{"name": "Pets", "version": "*"}],
+        "createdAt": 0,
+        "revoked": False,
+    }
     world.apis.answer("GET", "/api/api-keys", {"apiKeys": [key]})
     refusal = {"code": 1, "message": "The scope is missing"}
     world.apis.answer("GET", "/api/clients", refusal, 403)
     page = operator.open("/console/platform")
     assert page.status == 200
-    assert re.findall(r"<h2 id=.*?>(.*?)</h2>", page.text) == ["Users (2)", "API keys (1)"]
-    assert "<td>root</td><td></td><td></td><td></td><td>yes</td><td>settings</td>" in page.text
+    assert re.findall(r"<h2 id=.*?>(.*?)</h2>", page.text) == [
+        "Users (2)",
+        "API keys (1)",
+    ]
+    assert (
+        "<td>root</td><td></td><td></td><td></td><td>yes</td><td>settings</td>"
+        in page.text
+    )
     assert "<td>a/b</td><td>acme</td><td>staff</td><td>yes</td><td>no</td>" in page.text
     assert "<td>Pets *</td>" in page.text
     assert "<td>1970-01-01 00:00 UTC</td>" in page.text
     of_users = [link for link in links(page) if link.startswith("users")]
-    assert of_users == [f"users{item}?id=a%2Fb" for item in ("", "/password", "/enable", "/remove")]
+    assert of_users == [
+        f"users{item}?id=a%2Fb" for item in ("", "/password", "/enable", "/remove")
+    ]
     shown = world.signed_in("rita").open("/console/platform")
     assert links(shown) == []
     assert "/console/add/" not in shown.text
 
 
-def test_a_list_that_cannot_be_read_is_no_empty_list(world: World, operator: Browser) -> None:
-    world.apis.answer("GET", "/api/users", {"code": 1, "message": "The store is away"}, 503)
+def test_a_list_that_cannot_be_read_is_no_empty_list(
+    world: World, operator: Browser
+) -> None:
+    world.apis.answer(
+        "GET", "/api/users", {"code": 1, "message": "The store is away"}, 503
+    )
     page = operator.open("/console/platform")
     assert page.status == 503
     assert "The store is away" in page.text

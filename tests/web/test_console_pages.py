@@ -68,17 +68,27 @@ def cells(page: Page) -> list[list[str]]:
     """The texts of the rows of all tables."""
     rows = []
     for row in re.findall(r"<tr>(<th scope=\"row\".*?)</tr>", page.text, re.S):
-        texts = [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)]
+        texts = [
+            re.sub(r"<[^>]*>", "", cell)
+            for cell in re.findall(r"<t[hd].*?</t[hd]>", row)
+        ]
         rows.append([html.unescape(text) for text in texts])
     return rows
 
 
 def test_all_apis_with_their_figures(world: World, reader: Browser) -> None:
     call = {"time": "2027-01-15T07:59:30Z", "status": 200, "microseconds": 1000}
-    call |= {"organization": "acme", "api": "Pets", "version": "1.0", "operation": "GET /pets"}
+    call |= {
+        "organization": "acme",
+        "api": "Pets",
+        "version": "1.0",
+        "operation": "GET /pets",
+    }
     world.history.count(call)
     world.history.count({**call, "organization": "other"})
-    world.history.count({**call, "status": 401, "decision": "refused", "reason": "no token"})
+    world.history.count(
+        {**call, "status": 401, "decision": "refused", "reason": "no token"}
+    )
     page = reader.open("/console/")
     ((name, version, url, calls, refused, *_),) = cells(page)
     assert (name, version, url) == ("Pets", "1.0", PETS["urls"][0])
@@ -94,7 +104,9 @@ def test_a_span_that_is_not_offered_is_the_first(reader: Browser) -> None:
     first = chosen.findall(reader.open("/console/").text)
     assert chosen.findall(reader.open("/console/?span=a+year").text) == first
     other = re.findall(r"<option>(.*?)<", reader.open("/console/").text)[0]
-    assert chosen.findall(reader.open(f"/console/?span={other.replace(' ', '+')}").text) == [other]
+    assert chosen.findall(
+        reader.open(f"/console/?span={other.replace(' ', '+')}").text
+    ) == [other]
 
 
 def test_an_api_with_its_operations_and_policies(operator: Browser) -> None:
@@ -116,13 +128,17 @@ def test_a_reader_is_offered_no_change(reader: Browser) -> None:
     assert "/try" not in page.text
 
 
-def test_an_api_is_removed_after_its_name_is_typed(world: World, operator: Browser) -> None:
+def test_an_api_is_removed_after_its_name_is_typed(
+    world: World, operator: Browser
+) -> None:
     page = sent(operator, "/console/apis/p1/undeploy", name=" Pets ")
     assert (page.status, page.location) == (303, "/console/")
     assert world.apis.changes == [("POST", f"{UNDEPLOY}?apiId=p1")]
 
 
-@pytest.mark.parametrize("fields", [{}, {"name": ""}, {"name": "pets"}, {"name": "Pets 1.0"}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"name": ""}, {"name": "pets"}, {"name": "Pets 1.0"}]
+)
 def test_an_api_stays_if_another_name_is_typed(
     world: World, operator: Browser, fields: dict[str, str]
 ) -> None:
@@ -133,7 +149,9 @@ def test_an_api_stays_if_another_name_is_typed(
     assert world.apis.changes == []
 
 
-def test_who_may_not_remove_an_api(world: World, operator: Browser, reader: Browser) -> None:
+def test_who_may_not_remove_an_api(
+    world: World, operator: Browser, reader: Browser
+) -> None:
     assert sent(reader, "/console/apis/p1/undeploy", name="Pets").status == 403
     foreign = {"token": form_token(reader), "name": "Pets"}
     assert operator.send("/console/apis/p1/undeploy", foreign).status == 403
@@ -163,18 +181,27 @@ def test_an_operator_has_the_form_to_deploy(operator: Browser) -> None:
 
 
 def planned(before: Any, after: Any) -> dict[str, Any]:
-    return {"objects": [{"name": "Pets", "status": "changed", "before": before, "after": after}]}
+    return {
+        "objects": [
+            {"name": "Pets", "status": "changed", "before": before, "after": after}
+        ]
+    }
 
 
 def differences(page: Page) -> list[tuple[str, str]]:
     return re.findall(r'<span class="(\w+)">(.*?)</span>', page.text)
 
 
-def test_what_changes_is_shown_before_it_is_deployed(world: World, operator: Browser) -> None:
+def test_what_changes_is_shown_before_it_is_deployed(
+    world: World, operator: Browser
+) -> None:
     before = {"conf": "name: Pets\nbasePath: /a", "definition": "openapi: 3.0.3"}
     after = {"conf": "name: Pets\nbasePath: /b", "definition": "openapi: 3.0.3"}
     world.apis.answer("POST", "/api/apply", planned(before, after))
-    files = {"apkConfiguration": "name: Pets\r\nbasePath: /b", "definitionFile": "openapi: 3.0.3"}
+    files = {
+        "apkConfiguration": "name: Pets\r\nbasePath: /b",
+        "definitionFile": "openapi: 3.0.3",
+    }
     page = sent(operator, "/console/deploy", **files)
     assert page.status == 200
     assert "Pets: changed" in page.text
@@ -189,7 +216,11 @@ def test_what_changes_is_shown_before_it_is_deployed(world: World, operator: Bro
     assert "more lines differ" not in page.text
     ((_, path, body),) = [call for call in world.apis.calls if call[0] == "POST"]
     assert path == "/api/apply"
-    item = {"kind": "API", "conf": "name: Pets\nbasePath: /b", "definition": "openapi: 3.0.3"}
+    item = {
+        "kind": "API",
+        "conf": "name: Pets\nbasePath: /b",
+        "definition": "openapi: 3.0.3",
+    }
     assert json.loads(body) == {"objects": [item], "dryRun": True}
     assert world.apis.headers[-1]["content-type"] == "application/json"
     assert 'action="/console/deploy/now"' in page.text
@@ -198,7 +229,10 @@ def test_what_changes_is_shown_before_it_is_deployed(world: World, operator: Bro
 
 def test_a_new_api_and_one_that_stays(world: World, operator: Browser) -> None:
     files = {"apkConfiguration": "name: Pets", "definitionFile": "a"}
-    after = {"conf": "\n".join(f"line{number}" for number in range(500)), "definition": "a"}
+    after = {
+        "conf": "\n".join(f"line{number}" for number in range(500)),
+        "definition": "a",
+    }
     world.apis.answer("POST", "/api/apply", planned(None, after))
     page = sent(operator, "/console/deploy", **files)
     assert len(differences(page)) == 400
@@ -225,7 +259,9 @@ def test_a_conf_is_made_for_a_definition_alone(world: World, operator: Browser) 
     assert json.loads(world.apis.calls[-1][2])["objects"][0]["conf"] == "name: Made"
 
 
-def test_nothing_is_asked_for_without_a_definition(world: World, operator: Browser) -> None:
+def test_nothing_is_asked_for_without_a_definition(
+    world: World, operator: Browser
+) -> None:
     page = sent(operator, "/console/deploy", apkConfiguration="name: Pets")
     assert page.status == 400
     assert "The definition is missing" in page.text
@@ -239,7 +275,9 @@ def test_a_file_that_is_no_text(world: World, operator: Browser) -> None:
     body = f'{head}"token"\r\n\r\n{token}\r\n'
     body += f'{head}"definitionFile"; filename="pets.yaml"\r\n\r\n\xff\r\n--b--\r\n'
     form = {"content-type": "multipart/form-data; boundary=b"}
-    page = operator.console.ask("POST", "/console/deploy", body.encode("latin-1"), **form)
+    page = operator.console.ask(
+        "POST", "/console/deploy", body.encode("latin-1"), **form
+    )
     assert page.status == 400
     assert "definitionFile is not UTF-8 text" in page.text
     assert world.apis.changes == []
@@ -247,7 +285,10 @@ def test_a_file_that_is_no_text(world: World, operator: Browser) -> None:
 
 def test_the_mark_of_a_byte_order_is_left_out(world: World, operator: Browser) -> None:
     world.apis.answer("POST", "/api/apply", planned(None, {}))
-    files = {"apkConfiguration": "\ufeffname: Pets", "definitionFile": "\ufeffopenapi: 2"}
+    files = {
+        "apkConfiguration": "\ufeffname: Pets",
+        "definitionFile": "\ufeffopenapi: 2",
+    }
     assert sent(operator, "/console/deploy", **files).status == 200
     (item,) = json.loads(world.apis.calls[-1][2])["objects"]
     assert (item["conf"], item["definition"]) == ("name: Pets", "openapi: 2")
@@ -271,7 +312,10 @@ def test_each_mistake_has_its_line(world: World, operator: Browser) -> None:
     refusal = {"code": 1, "message": "Two mistakes", "diagnostics": mistakes}
     world.apis.answer("POST", "/api/apply", refusal, 422)
     long = "x" * 300
-    files = {"apkConfiguration": f"name: Pets\na: b\n{long}", "definitionFile": "openapi: 2"}
+    files = {
+        "apkConfiguration": f"name: Pets\na: b\n{long}",
+        "definitionFile": "openapi: 2",
+    }
     page = sent(operator, "/console/deploy", **files)
     assert page.status == 422
     assert "Two mistakes" in page.text
@@ -293,12 +337,17 @@ def test_both_documents_are_deployed(world: World, operator: Browser) -> None:
     assert (page.status, page.location) == (303, "/console/")
     method, path, body = world.apis.calls[-1]
     assert (method, path) == ("POST", "/api/deployer/apis/deploy")
-    media_type, _, boundary = world.apis.headers[-1]["content-type"].partition("; boundary=")
+    media_type, _, boundary = world.apis.headers[-1]["content-type"].partition(
+        "; boundary="
+    )
     assert media_type == "multipart/form-data"
     assert body.startswith(f"--{boundary}\r\n".encode())
     assert body.endswith(f"\r\n--{boundary}--\r\n".encode())
     for name, text in files.items():
-        assert f'name="{name}"; filename="{name}.yaml"\r\n\r\n{text}\r\n--'.encode() in body
+        assert (
+            f'name="{name}"; filename="{name}.yaml"\r\n\r\n{text}\r\n--'.encode()
+            in body
+        )
     refusal = {"code": 1, "message": "The base path is taken", "diagnostics": []}
     world.apis.answer("POST", path, refusal, 409)
     page = sent(operator, "/console/deploy/now", **files)

@@ -41,7 +41,10 @@ def test_the_provider_is_asked_for_a_code_of_this_browser(world: World) -> None:
     page = browser.console.ask("GET", "/console/sign-in")
     address = urlsplit(page.location)
     assert page.status == 303
-    assert (address.netloc, address.path) == ("idp.am.wso2.com:9095", "/oauth2/authorize")
+    assert (address.netloc, address.path) == (
+        "idp.am.wso2.com:9095",
+        "/oauth2/authorize",
+    )
     asked = page.parameters
     assert (
         asked.items()
@@ -66,14 +69,22 @@ def test_a_code_of_this_browser_starts_a_session(world: World) -> None:
     browser = world.browser()
     asked = started(browser)
     world.tokens.gives(access_token="token of olivia")
-    page = browser.console.ask("GET", f"/console/callback?code=a+code&state={asked['state']}")
+    page = browser.console.ask(
+        "GET", f"/console/callback?code=a+code&state={asked['state']}"
+    )
     assert (page.status, page.location) == (303, "/console/")
     assert page.header("cache-control") == "no-store"
     assert set(browser.console.cookies) == {SESSION}
     ((headers, form),) = world.tokens.asked
-    assert (headers[":path"], headers["host"]) == ("/oauth2/token", "idp.am.wso2.com:9095")
+    assert (headers[":path"], headers["host"]) == (
+        "/oauth2/token",
+        "idp.am.wso2.com:9095",
+    )
     scheme, _, pair = headers["authorization"].partition(" ")
-    assert (scheme, base64.b64decode(pair)) == ("Basic", b"kapi-console:secret+of+the%3Aconsole")
+    assert (scheme, base64.b64decode(pair)) == (
+        "Basic",
+        b"kapi-console:secret+of+the%3Aconsole",
+    )
     digest = hashlib.sha256(form.pop("code_verifier").encode()).digest()
     assert base64.urlsafe_b64encode(digest).decode() == asked["code_challenge"] + "="
     assert form == {
@@ -114,7 +125,9 @@ def test_a_code_for_another_browser_starts_no_session(
     assert world.tokens.asked == []
 
 
-def test_a_person_whom_the_provider_does_not_sign_in_gets_no_session(world: World) -> None:
+def test_a_person_whom_the_provider_does_not_sign_in_gets_no_session(
+    world: World,
+) -> None:
     browser = world.browser()
     state = started(browser)["state"]
     refusal = f"/console/callback?error=access_denied&state={state}"

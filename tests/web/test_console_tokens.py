@@ -32,7 +32,9 @@ CLIENTS = (
     replace(SHOP, id="web", grants=("authorization_code",)),
     replace(SHOP, id="both", grants=("authorization_code", "client_credentials")),
 )
-OURS = Session("olivia", "olivia", "default", of_platform=True, role=OPERATOR, secret="s")
+OURS = Session(
+    "olivia", "olivia", "default", of_platform=True, role=OPERATOR, secret="s"
+)
 OTHERS = replace(OURS, organization="acme", of_platform=False)
 VISIT = Request({"type": "http", "method": "POST", "path": "/", "headers": []})
 
@@ -59,7 +61,9 @@ def basic(asked: dict[str, str]) -> bytes:
     return base64.b64decode(asked["authorization"].removeprefix("Basic "))
 
 
-def test_the_clients_that_get_bearer_tokens_with_their_secret(tokens: ClientTokens) -> None:
+def test_the_clients_that_get_bearer_tokens_with_their_secret(
+    tokens: ClientTokens,
+) -> None:
     assert tokens.known(OURS) == ("shop", "posted", "basic", "both")
 
 
@@ -69,7 +73,10 @@ def test_a_client_of_the_settings_needs_no_secret_typed(
     assert tokens.token(OURS, VISIT, ("shop", ""), "") == "a token"
     assert tokens.token(OURS, VISIT, ("posted", ""), "a b") == "a token"
     (shop, shop_form), (posted, posted_form) = endpoint.asked
-    assert (basic(shop), shop_form) == (b"shop:s-shop", {"grant_type": "client_credentials"})
+    assert (basic(shop), shop_form) == (
+        b"shop:s-shop",
+        {"grant_type": "client_credentials"},
+    )
     assert "authorization" not in posted
     assert posted_form == {
         "grant_type": "client_credentials",
@@ -101,7 +108,9 @@ def test_a_secret_that_is_typed_is_the_one_sent(
     assert form == {"grant_type": "client_credentials"}
 
 
-@pytest.mark.parametrize("client", [("", ""), ("", "typed"), ("elsewhere", ""), ("signs", "")])
+@pytest.mark.parametrize(
+    "client", [("", ""), ("", "typed"), ("elsewhere", ""), ("signs", "")]
+)
 def test_a_client_without_a_known_secret_gets_no_token(
     tokens: ClientTokens, endpoint: TokenEndpoint, client: tuple[str, str]
 ) -> None:

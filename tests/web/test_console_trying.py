@@ -65,7 +65,11 @@ def test_a_draft_has_the_examples_of_the_definition() -> None:
     assert offered.has_sandbox
     draft = offered.draft
     assert draft is not None
-    assert (draft.name, draft.method, draft.template) == ("PUT /pets/{id}", "PUT", "/pets/{petId}")
+    assert (draft.name, draft.method, draft.template) == (
+        "PUT /pets/{id}",
+        "PUT",
+        "/pets/{petId}",
+    )
     assert [(item.name, item.place) for item in draft.values] == [
         ("petId", "path"),
         ("dry", "query"),
@@ -90,13 +94,18 @@ def test_drafts_of_other_kinds() -> None:
     draft = drafts(conf, b"").draft
     assert draft is not None
     assert json.loads(draft.body)["params"] == {"uri": "a://b"}
-    assert drafts('type: "GRPC"\noperations: [{target: "a.B", verb: Get}]', b"").draft is None
+    assert (
+        drafts('type: "GRPC"\noperations: [{target: "a.B", verb: Get}]', b"").draft
+        is None
+    )
     assert drafts(CONF, DEFINITION, "DELETE /pets/{id}").draft is None
     assert drafts("", b"").names == ()
 
 
 def test_values_become_a_path_query_and_headers() -> None:
-    request = made(draft_of("PUT /pets/{id}"), "a/ü?", "true", "t2", headers="X-More: 1")
+    request = made(
+        draft_of("PUT /pets/{id}"), "a/ü?", "true", "t2", headers="X-More: 1"
+    )
     assert (request.method, request.host) == ("PUT", "default.gw.wso2.com")
     assert request.path == "/base/1.0.0/pets/a%2F%C3%BC%3F?dry=true"
     assert request.headers == (
@@ -106,7 +115,10 @@ def test_values_become_a_path_query_and_headers() -> None:
     )
     assert "token" not in repr(replace(request, token="t"))
     assert made(draft_of("PUT /pets/{id}"), "1", "", "").path == "/base/1.0.0/pets/1"
-    assert made(draft_of("GET /files/*"), "a b/c?d").path == "/base/1.0.0/files/a%20b/c%3Fd"
+    assert (
+        made(draft_of("GET /files/*"), "a b/c?d").path
+        == "/base/1.0.0/files/a%20b/c%3Fd"
+    )
     assert made(draft_of("GET /files/*"), "").path == "/base/1.0.0/files/"
     assert made(draft_of("GET /v/{x}.{y}"), "1", "2").path == "/base/1.0.0/v/1.2"
     assert made(draft_of("GET /files/*"), "a").body == b""
@@ -138,12 +150,16 @@ def test_what_is_not_sent(name: str, value: str, headers: str, why: str) -> None
 
 
 def test_encoded_dots_stay_one_segment() -> None:
-    assert made(draft_of("PUT /pets/{id}"), "%2e%2e").path == "/base/1.0.0/pets/%252e%252e"
+    assert (
+        made(draft_of("PUT /pets/{id}"), "%2e%2e").path == "/base/1.0.0/pets/%252e%252e"
+    )
     assert made(draft_of("GET /files/*"), "..%2f").path == "/base/1.0.0/files/..%252f"
 
 
 @contextmanager
-def listening(settings: Settings, answer: bytes, *, ends: bool = True) -> Iterator[list[bytes]]:
+def listening(
+    settings: Settings, answer: bytes, *, ends: bool = True
+) -> Iterator[list[bytes]]:
     """A server with the certificate of the edge; what it is sent."""
     certificate = ensure_certificate(settings, lambda: 1_795_000_000.0)
     file = settings.data_dir / "both.pem"
@@ -173,7 +189,9 @@ def exchanged(
     tmp_path: Path, answer: bytes, bounds: Bounds = USUAL, *, ends: bool = True
 ) -> tuple[Exchange, bytes]:
     settings = Settings(tmp_path, gateway=GatewaySettings(port=free_port()))
-    request = Outgoing("GET", "default.gw.wso2.com", "/a?b=c", (("X-A", "1"),), b"", "secret-token")
+    request = Outgoing(
+        "GET", "default.gw.wso2.com", "/a?b=c", (("X-A", "1"),), b"", "secret-token"
+    )
     with listening(settings, answer, ends=ends) as seen:
         exchange = Listener(settings, bounds=bounds).send(request)
     return exchange, seen[0]
@@ -189,7 +207,9 @@ def test_neither_side_of_an_exchange_shows_the_token(tmp_path: Path) -> None:
     assert "secret-token" not in repr(exchange)
 
 
-def test_the_certificate_that_an_operator_gave_is_the_one_trusted(tmp_path: Path) -> None:
+def test_the_certificate_that_an_operator_gave_is_the_one_trusted(
+    tmp_path: Path,
+) -> None:
     settings = Settings(tmp_path, gateway=GatewaySettings(port=free_port()))
     certificate = ensure_certificate(settings, lambda: 1_795_000_000.0)
     given = tmp_path / "given.pem"
@@ -206,7 +226,10 @@ def test_an_answer_is_bounded_in_size_and_time(tmp_path: Path) -> None:
     head = b"HTTP/1.1 200 OK\r\n\r\n"
     (tmp_path / "a").mkdir()
     exchange, _ = exchanged(tmp_path / "a", head + b"x" * 5000, Bounds(most_bytes=1000))
-    assert (len(exchange.body), exchange.cut) == (1000, "Only the first 1000 bytes are shown.")
+    assert (len(exchange.body), exchange.cut) == (
+        1000,
+        "Only the first 1000 bytes are shown.",
+    )
     (tmp_path / "b").mkdir()
     slow = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"
     exchange, _ = exchanged(tmp_path / "b", slow, Bounds(seconds=0.5), ends=False)

@@ -39,7 +39,9 @@ def test_all_is_well() -> None:
 
 
 def test_a_failed_check_is_named_without_being_asked_for() -> None:
-    http = client(("store", broken), ("gateway", lambda: "Envoy is not connected"), ("disk", fine))
+    http = client(
+        ("store", broken), ("gateway", lambda: "Envoy is not connected"), ("disk", fine)
+    )
     answer = http.get("/readyz")
     assert answer.status_code == 503
     assert answer.text.splitlines() == [
@@ -51,12 +53,19 @@ def test_a_failed_check_is_named_without_being_asked_for() -> None:
     assert http.get("/livez").status_code == 200
     value = http.get("/readyz", headers={"accept": "application/json"}).json()
     assert value["status"] == "failed"
-    assert value["checks"][2] == {"name": "disk", "ok": True, "required": True, "fault": ""}
+    assert value["checks"][2] == {
+        "name": "disk",
+        "ok": True,
+        "required": True,
+        "fault": "",
+    }
     assert "/secret" not in answer.text + str(value)
 
 
 def test_calls_are_taken_while_a_check_fails_that_is_not_required() -> None:
-    checks = Checks([Check("store", lambda: "it is away", required=False), Check("disk", fine)])
+    checks = Checks(
+        [Check("store", lambda: "it is away", required=False), Check("disk", fine)]
+    )
     http = TestClient(Starlette(routes=Health(checks).routes()))
     assert (http.get("/readyz").status_code, http.get("/readyz").text) == (200, "ok")
     assert http.get("/readyz?verbose").text.splitlines() == [
@@ -70,7 +79,9 @@ def test_a_check_that_hangs_fails() -> None:
     release = threading.Event()
     http = client(("store", lambda: str(release.wait(30))), patience=0.01)
     try:
-        assert "[-]store failed: no answer within 0.01 seconds" in http.get("/readyz").text
+        assert (
+            "[-]store failed: no answer within 0.01 seconds" in http.get("/readyz").text
+        )
     finally:
         release.set()
 
@@ -100,7 +111,8 @@ def test_disk(tmp_path: Path, least: int, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "says"), [(95.0, ""), (105.9, ""), (94.0, "6 s late"), (145.3, "45 s early")]
+    ("own", "says"),
+    [(95.0, ""), (105.9, ""), (94.0, "6 s late"), (145.3, "45 s early")],
 )
 def test_a_clock_that_differs_from_that_of_the_database(own: float, says: str) -> None:
     fault = clock_fault(lambda: 100, lambda: own)

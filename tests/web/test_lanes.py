@@ -31,7 +31,8 @@ def request(forwarded_for: str) -> Request:
         return {}
 
     return Request(
-        {"type": "http", "headers": [(b"x-forwarded-for", forwarded_for.encode())]}, receive
+        {"type": "http", "headers": [(b"x-forwarded-for", forwarded_for.encode())]},
+        receive,
     )
 
 
@@ -85,7 +86,8 @@ def test_proofs_at_the_token_endpoint_count_for_the_last_address(
     headers = [(b"x-forwarded-for", value.encode()) for value in values]
     form = (b"content-type", b"application/x-www-form-urlencoded")
     assert (
-        checked_headers([form, (b"dpop", b"proof"), *headers], "/oauth2/token").network == network
+        checked_headers([form, (b"dpop", b"proof"), *headers], "/oauth2/token").network
+        == network
     )
 
 

@@ -46,7 +46,9 @@ def test_on_a_socket_that_is_left_over(tmp_path: Path) -> None:
     assert admin(path, "GET", "/metrics", 30.0) == (200, b"kapi_x 1\n")
 
 
-@pytest.mark.parametrize("place", ["127.0.0.1:9464", "[::1]:9464", "/run/kapi/metrics.sock"])
+@pytest.mark.parametrize(
+    "place", ["127.0.0.1:9464", "[::1]:9464", "/run/kapi/metrics.sock"]
+)
 def test_places(place: str) -> None:
     assert is_place(place)
 

@@ -68,15 +68,28 @@ class World:
             return f"new-{next(numbers)}"
 
         self.people = Users(settings.identity.users, self.users)
-        applications = Applications(settings, ApplicationStore(self.store.database), time.time)
+        applications = Applications(
+            settings, ApplicationStore(self.store.database), time.time
+        )
         self.apis: Sequence[Any] = (
-            ClientsApi(access, settings, registered, documents, os.urandom, new_id, time.time),
-            UsersApi(access, self.people, self.users, settings.identity.issuer, new_id, time.time),
+            ClientsApi(
+                access, settings, registered, documents, os.urandom, new_id, time.time
+            ),
+            UsersApi(
+                access,
+                self.people,
+                self.users,
+                settings.identity.issuer,
+                new_id,
+                time.time,
+            ),
             ApplicationsApi(applications, access, lambda organization: ()),
             IssuersApi(access, self.trust, Lane(1, 1, 1)),
         )
 
-    def call(self, method: str, path: str, value: Any = None, **headers: str) -> Answered:
+    def call(
+        self, method: str, path: str, value: Any = None, **headers: str
+    ) -> Answered:
         sent = {name.replace("_", "-"): text for name, text in headers.items()}
         return system_answer(self.apis, method, path, value, sent)
 
@@ -95,7 +108,12 @@ def world(where: Path | str) -> Iterator[World]:
 def issuer(**members: Any) -> dict[str, Any]:
     key = Key.make("a").private.public_key()
     text = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    return {"name": "acme", "issuer": "https://acme.example", "publicKey": text, **members}
+    return {
+        "name": "acme",
+        "issuer": "https://acme.example",
+        "publicKey": text,
+        **members,
+    }
 
 
 def made(world: World, kind: str) -> tuple[str, Answered]:
@@ -127,11 +145,15 @@ CHANGES: dict[str, tuple[str, str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", CHANGES)
-def test_a_change_of_what_another_caller_changed_is_refused(world: World, kind: str) -> None:
+def test_a_change_of_what_another_caller_changed_is_refused(
+    world: World, kind: str
+) -> None:
     path, first = made(world, kind)
     method, below, value = CHANGES[kind]
     read = world.call("GET", path)
-    assert read.headers["etag"] == first.headers["etag"], "the answer of the POST has it too"
+    assert read.headers["etag"] == first.headers["etag"], (
+        "the answer of the POST has it too"
+    )
     assert read.headers["etag"].startswith('"'), "a strong tag"
     changed = world.call(method, path + below, value, If_Match=read.headers["etag"])
     assert changed.status in {200, 201}, changed
@@ -150,7 +172,9 @@ def test_a_change_of_what_another_caller_changed_is_refused(world: World, kind: 
 
 
 @pytest.mark.parametrize("kind", CHANGES)
-def test_a_caller_that_has_an_object_is_not_sent_it_again(world: World, kind: str) -> None:
+def test_a_caller_that_has_an_object_is_not_sent_it_again(
+    world: World, kind: str
+) -> None:
     path, first = made(world, kind)
     known = world.call("GET", path, If_None_Match=f"W/{first.headers['etag']}")
     assert (known.status, known.value) == (304, None)
@@ -174,7 +198,10 @@ def test_an_object_is_made_only_if_there_is_none(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("method", "below", "value"),
-    [("PUT", "/password", {"password": "another horse"}), ("PUT", "/disabled", {"disabled": True})],
+    [
+        ("PUT", "/password", {"password": "another horse"}),
+        ("PUT", "/disabled", {"disabled": True}),
+    ],
 )
 def test_parts_of_a_user_are_changed_under_the_tag_of_the_user(
     world: World, method: str, below: str, value: Any
@@ -190,7 +217,10 @@ def test_parts_of_a_user_are_changed_under_the_tag_of_the_user(
 def test_a_new_secret_is_made_under_the_tag_of_the_client(world: World) -> None:
     path, first = made(world, "client")
     world.call("PATCH", path, {"scope": "c"})
-    assert world.call("POST", f"{path}/secret", If_Match=first.headers["etag"]).status == 412
+    assert (
+        world.call("POST", f"{path}/secret", If_Match=first.headers["etag"]).status
+        == 412
+    )
 
 
 def test_of_parallel_changes_of_what_was_read_none_is_lost(world: World) -> None:
@@ -232,7 +262,9 @@ def test_of_parallel_changes_of_what_was_read_none_is_lost(world: World) -> None
 APPENDED: dict[str, Callable[[Any, str], Any]] = {
     "client": lambda found, word: {"scope": f"{found['scope']} {word}"},
     "user": lambda found, word: {"groups": [*found["groups"], word]},
-    "issuer members": lambda found, word: {"audiences": [*found.get("audiences", ()), word]},
+    "issuer members": lambda found, word: {
+        "audiences": [*found.get("audiences", ()), word]
+    },
 }
 
 
@@ -287,11 +319,18 @@ class Meanwhile:
         self._happens()
 
 
-def test_an_apply_leaves_an_object_alone_that_changed_after_it_was_compared(world: World) -> None:
+def test_an_apply_leaves_an_object_alone_that_changed_after_it_was_compared(
+    world: World,
+) -> None:
     path, _ = made(world, "user")
     other = Meanwhile(lambda: world.call("PATCH", path, {"groups": ["night"]}))
     users = UserKind(
-        world.people, world.users, "https://idp", lambda: "subject", time.time, "default"
+        world.people,
+        world.users,
+        "https://idp",
+        lambda: "subject",
+        time.time,
+        "default",
     )
     applying = Applying((other, users), DeclaredObjects(world.store.database))
     wanted = Item("User", 1, {"username": "ada", "groups": ["day"]})

@@ -49,12 +49,18 @@ def test_a_dump_of_this_version_stays_readable() -> None:
 
 def test_rows_are_replaced_and_put_back(tmp_path: Path) -> None:
     old, new = Store.open(tmp_path / "old.db"), Store.open(tmp_path / "new.db")
-    UserStore(old.database).add(StoredUser("ada", "digest", {}, 1, "subject-1", disabled=True))
+    UserStore(old.database).add(
+        StoredUser("ada", "digest", {}, 1, "subject-1", disabled=True)
+    )
     metadata = {"settings": {}, "about": {}}
-    RegisteredClients(old.database).put(RegisteredClient("c", metadata, b"\x00s", b"\xffd", "t", 2))
+    RegisteredClients(old.database).put(
+        RegisteredClient("c", metadata, b"\x00s", b"\xffd", "t", 2)
+    )
     before = Backups(new.database).replace(Backups(old.database).read())
     assert UserStore(new.database).all() == UserStore(old.database).all()
-    assert RegisteredClients(new.database).all() == RegisteredClients(old.database).all()
+    assert (
+        RegisteredClients(new.database).all() == RegisteredClients(old.database).all()
+    )
     assert Backups(new.database).filled() == ("users", "registered_clients")
     Backups(new.database).replace(before)
     assert Backups(new.database).filled() == ()

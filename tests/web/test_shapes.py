@@ -12,7 +12,9 @@ from kapi import error_codes
 from kapi.errors import Invalid
 from kapi.front.web.http.shapes import Member, Shape, one_of
 
-API = Member(dict, members={"name": Member(str, required=True), "version": Member(str, "*")})
+API = Member(
+    dict, members={"name": Member(str, required=True), "version": Member(str, "*")}
+)
 SHAPE = Shape(
     "thing",
     error_codes.INVALID_REQUEST,
@@ -45,7 +47,13 @@ def test_absent_members_have_their_defaults() -> None:
 
 
 def test_all_mistakes_are_named_with_their_places() -> None:
-    body = {"kind": "x", "now": 1, "lifetime": True, "api": {"version": 1}, "a/b~c.d": 1}
+    body = {
+        "kind": "x",
+        "now": 1,
+        "lifetime": True,
+        "api": {"version": 1},
+        "a/b~c.d": 1,
+    }
     assert mistakes(body) == {
         "#/a~1b~0c.d": "a/b~c.d: unknown member",
         "#/name": "name: is missing",

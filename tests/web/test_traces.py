@@ -59,12 +59,16 @@ def test_a_request_is_a_span_of_the_trace(status: int, well: bool) -> None:
 )
 def test_spans_reach_the_collector(protocol: str, made: object, tmp_path: Path) -> None:
     with made() as found:  # type: ignore[operator]
-        settings = Settings(tmp_path, traces=TracesSettings(found.endpoint, protocol, 0))
+        settings = Settings(
+            tmp_path, traces=TracesSettings(found.endpoint, protocol, 0)
+        )
         http = TestClient(traced(APP, settings, "control"))
         http.get("/api/users/alice?status=200", headers=SENT)
         http.get("/api/users/bob?status=200")
         until(lambda: found.spans)
-        assert [(span.service, span.trace) for span in found.spans] == [("kapi-control", TRACE)]
+        assert [(span.service, span.trace) for span in found.spans] == [
+            ("kapi-control", TRACE)
+        ]
 
 
 def test_without_an_endpoint_nothing_is_around_the_application(tmp_path: Path) -> None:
@@ -76,7 +80,9 @@ def test_without_an_endpoint_nothing_is_around_the_application(tmp_path: Path) -
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = Settings(tmp_path, traces=TracesSettings("http://127.0.0.1:4318"))
     check_traces(settings)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)

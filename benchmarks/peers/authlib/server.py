@@ -16,7 +16,9 @@ from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
 from flask import Flask, Response
 
 ISSUER = "https://idp.am.wso2.com"
-KEY = JsonWebKey.generate_key("RSA", 2048, {"kid": "1", "alg": "RS256"}, is_private=True)
+KEY = JsonWebKey.generate_key(
+    "RSA", 2048, {"kid": "1", "alg": "RS256"}, is_private=True
+)
 CLIENT_ID, SECRET = os.environ["PEER_CLIENT"], os.environ["PEER_SECRET"]
 
 
@@ -52,7 +54,9 @@ class Tokens(JWTBearerTokenGenerator):
 
 ONLY = Client()
 app = Flask(__name__)
-server = AuthorizationServer(app, lambda name: ONLY if name == CLIENT_ID else None, lambda *_: None)
+server = AuthorizationServer(
+    app, lambda name: ONLY if name == CLIENT_ID else None, lambda *_: None
+)
 server.register_token_generator("default", Tokens(ISSUER, alg="RS256"))
 server.register_grant(grants.ClientCredentialsGrant)
 

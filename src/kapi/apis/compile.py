@@ -109,15 +109,13 @@ def compile_api(
     reading = read(conf_text, policies, source=_SOURCE, ai_providers=ai_providers)
     conf = reading.conf
     kind = kind_of(reading.api_type)
-    is_read = not restored or (conf is not None and _needs_definition(conf, policies))
-    parsed, mistakes = read_definition(definition, reading.api_type) if is_read else (None, ())
-    diagnostics = (
-        *_organization_mistakes(organization, conf),
-        *reading.diagnostics,
-        *mistakes,
-    )
-    if diagnostics or conf is None or kind is None or reading.data is None:
-        raise Invalid(diagnostics, _error_of(diagnostics, policies))
+    parsed: Definition | None = None
+    mistakes = (*_organization_mistakes(organization, conf), *reading.diagnostics)
+    if not restored or (conf is not None and _needs_definition(conf, policies)):
+        parsed, found = read_definition(definition, reading.api_type)
+        mistakes = (*mistakes, *found)
+    if mistakes or conf is None or kind is None or reading.data is None:
+        raise Invalid(mistakes, _error_of(mistakes, policies))
     tools = _tools(conf, parsed)
     if tools.mistakes:
         raise Invalid(tuple(tools.mistakes), error_codes.INVALID_CONF)
@@ -210,7 +208,10 @@ def _definition(conf: ApiConf, kind: Kind, content: bytes) -> ApiDefinition | No
     At a path that the conf names, that is a mistake.
     """
     path = conf.definition_path.rstrip("/") or DEFINITION_PATH
-    if any(item.verb == "GET" and target_key(item.target) == path for item in conf.operations):
+    if any(
+        item.verb == "GET" and target_key(item.target) == path
+        for item in conf.operations
+    ):
         return None
     media_type, body = kind.served(content)
     try:
@@ -234,16 +235,22 @@ def base_paths(conf: ApiConf, kind: Kind) -> tuple[str, str | None]:
     return bare + suffix, (bare if conf.default_version else None)
 
 
-def _organization_mistakes(organization: str, conf: ApiConf | None) -> tuple[Diagnostic, ...]:
+def _organization_mistakes(
+    organization: str, conf: ApiConf | None
+) -> tuple[Diagnostic, ...]:
     fault = label_fault("organization", organization) or (
         host_label_fault(organization, conf.environment) if conf else None
     )
     if fault is None:
         return ()
-    return (Diagnostic(codes.HOST_LABEL, fault.message, fault.hint, source="organization"),)
+    return (
+        Diagnostic(codes.HOST_LABEL, fault.message, fault.hint, source="organization"),
+    )
 
 
-def _operations(conf: ApiConf, kind: Kind, policies: Sequence[Policy]) -> tuple[Operation, ...]:
+def _operations(
+    conf: ApiConf, kind: Kind, policies: Sequence[Policy]
+) -> tuple[Operation, ...]:
     pools = _Pools(kind)
     own = tuple(_operation(conf, item, pools, policies) for item in conf.operations)
     made = list(own)
@@ -263,7 +270,9 @@ def _reads_definition(policy: Policy) -> TypeGuard[ReadsDefinition]:
 
 
 def _completed(
-    operations: tuple[Operation, ...], definition: Definition | None, policies: Sequence[Policy]
+    operations: tuple[Operation, ...],
+    definition: Definition | None,
+    policies: Sequence[Policy],
 ) -> tuple[Operation, ...]:
     """The operations with what they and policies take from the definition."""
     if definition is None:
@@ -291,11 +300,16 @@ class _Pools:
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        self._made: dict[tuple[int, ...], tuple[tuple[object, ...], tuple[Endpoint, ...]]] = {}
+        self._made: dict[
+            tuple[int, ...], tuple[tuple[object, ...], tuple[Endpoint, ...]]
+        ] = {}
         """By the identities of what they are made of, with that: it must not be freed."""
 
     def of(
-        self, operation: OperationConf, confs: Sequence[EndpointConf], balancing: Balancing | None
+        self,
+        operation: OperationConf,
+        confs: Sequence[EndpointConf],
+        balancing: Balancing | None,
     ) -> tuple[Endpoint, ...]:
         """The endpoints of an operation that has these, or of its API."""
         chosen = self.kind.endpoints(operation, confs)
@@ -320,10 +334,14 @@ def _operation(
 
 
 def _echo(data: dict[str, Any], identity: str) -> str:
-    return emit({"id": identity, **{key: value for key, value in data.items() if key != "id"}})
+    return emit(
+        {"id": identity, **{key: value for key, value in data.items() if key != "id"}}
+    )
 
 
-def _error_of(diagnostics: Sequence[Diagnostic], policies: Sequence[Policy]) -> ErrorCode:
+def _error_of(
+    diagnostics: Sequence[Diagnostic], policies: Sequence[Policy]
+) -> ErrorCode:
     kinds = {item.code for item in diagnostics}
     if len(kinds) != 1:
         return error_codes.INVALID_CONF

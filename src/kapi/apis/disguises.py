@@ -82,7 +82,9 @@ def _first_stricter(
             return
 
 
-def _by_verb(operations: Iterable[OperationConf]) -> Iterable[tuple[str, list[OperationConf]]]:
+def _by_verb(
+    operations: Iterable[OperationConf],
+) -> Iterable[tuple[str, list[OperationConf]]]:
     groups: dict[str, list[OperationConf]] = {}
     for item in operations:
         groups.setdefault(item.verb, []).append(item)

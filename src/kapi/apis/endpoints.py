@@ -47,12 +47,16 @@ def endpoints(confs: Sequence[EndpointConf]) -> tuple[Endpoint, ...]:
     return tuple(map(_endpoint, confs))
 
 
-def pooled(confs: Sequence[EndpointConf], balancing: Balancing | None) -> tuple[Endpoint, ...]:
+def pooled(
+    confs: Sequence[EndpointConf], balancing: Balancing | None
+) -> tuple[Endpoint, ...]:
     """The endpoints; as one with several addresses where `balancing` chooses among them."""
     found = endpoints(confs)
     if balancing is None or not found:
         return found
-    priorities = sorted({item.field("priority", 0) for item in confs if item.weight != 0})
+    priorities = sorted(
+        {item.field("priority", 0) for item in confs if item.weight != 0}
+    )
     members = []
     for conf, item in zip(confs, found, strict=True):
         if item.weight:
@@ -60,7 +64,11 @@ def pooled(confs: Sequence[EndpointConf], balancing: Balancing | None) -> tuple[
             priority = priorities.index(conf.field("priority", 0))
             members.append(Member(item.host, item.port, item.weight, priority))
     pool = Pool(tuple(members), balancing)
-    return (replace(found[0], host=members[0].host, port=members[0].port, weight=1, pool=pool),)
+    return (
+        replace(
+            found[0], host=members[0].host, port=members[0].port, weight=1, pool=pool
+        ),
+    )
 
 
 def secret_ref(key: SecretKey) -> SecretRef:

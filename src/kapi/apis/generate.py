@@ -41,7 +41,9 @@ _LONGEST_VERSION: Final = 30
 _LONGEST_PATH: Final = 256
 _FIRST_VERSION: Final = "1.0.0"
 _LONGEST_URL: Final = 2048
-_ENDPOINT_HINT: Final = "Give --endpoint URL, or add endpointConfigurations to the conf."
+_ENDPOINT_HINT: Final = (
+    "Give --endpoint URL, or add endpointConfigurations to the conf."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,18 @@ def generate(content: bytes, api_type: str = DEFAULT.type, file_name: str = "") 
     return generated(content, api_type, file_name).conf_text
 
 
-def with_comments(content: bytes, api_type: str, file_name: str, choices: Choices) -> str:
+def with_comments(
+    content: bytes, api_type: str, file_name: str, choices: Choices
+) -> str:
     """The apk-conf with its warnings as comments. Raises Invalid (90091)."""
     return generated(content, api_type, file_name, choices).with_warnings
 
 
 def generated(
-    content: bytes, api_type: str = DEFAULT.type, file_name: str = "", choices: Choices = NO_CHOICES
+    content: bytes,
+    api_type: str = DEFAULT.type,
+    file_name: str = "",
+    choices: Choices = NO_CHOICES,
 ) -> Generated:
     """The apk-conf of a definition and its warnings; raises Invalid (90091) with all mistakes."""
     definition = parse_definition(content, api_type, file_name)
@@ -111,7 +118,14 @@ def generated(
 
 def _warning(code: str, note: Note, place: Mark) -> Diagnostic:
     return Diagnostic(
-        code, note.message, note.hint, note.pointer, place.line, place.column, "warning", _SOURCE
+        code,
+        note.message,
+        note.hint,
+        note.pointer,
+        place.line,
+        place.column,
+        "warning",
+        _SOURCE,
     )
 
 
@@ -147,7 +161,9 @@ def _one_line(text: str) -> str:
 class _Maker:
     """Makes one conf; `notes` say what became different on the way."""
 
-    def __init__(self, definition: Definition, choices: Choices, file_name: str) -> None:
+    def __init__(
+        self, definition: Definition, choices: Choices, file_name: str
+    ) -> None:
         self._definition = definition
         self._file_name = file_name
         self._kind = kind_of(definition.type)
@@ -181,7 +197,9 @@ class _Maker:
         endpoints = self._endpoints()
         if endpoints:
             conf["endpointConfigurations"] = endpoints
-        conf["operations"] = [self._operation(index, item) for index, item in enumerate(operations)]
+        conf["operations"] = [
+            self._operation(index, item) for index, item in enumerate(operations)
+        ]
         served = all("endpointConfigurations" in item for item in conf["operations"])
         if self._kind and not endpoints and not served:
             self._note_endpoint()
@@ -206,7 +224,13 @@ class _Maker:
             hint = "; ".join(dict.fromkeys(note.message for note in self.notes[:3]))
         place = self._definition.places(["#/paths"])["#/paths"]
         found = Diagnostic(
-            codes.OPERATIONS, message, hint, "#/paths", place.line, place.column, source=_SOURCE
+            codes.OPERATIONS,
+            message,
+            hint,
+            "#/paths",
+            place.line,
+            place.column,
+            source=_SOURCE,
         )
         raise Invalid((found,), error_codes.INVALID_DEFINITION)
 
@@ -230,7 +254,9 @@ class _Maker:
             self.origins[f"{pointer}/endpointConfigurations"] = chosen.pointer
         elif operation.servers:
             server = operation.servers[0]
-            where = f"server {server.url[:80]} of {operation.verb} {operation.target[:80]}"
+            where = (
+                f"server {server.url[:80]} of {operation.verb} {operation.target[:80]}"
+            )
             message = f"{where} is not absolute: the endpoint of the API is used"
             self._note(
                 server.pointer,
@@ -257,7 +283,9 @@ class _Maker:
     def _made_name(self) -> str:
         """A name from the file, for a definition language that has none."""
         name = name_of_file(self._file_name) or self._definition.type
-        self._note("#", f"the definition has no name; it becomes [{name}]", "Set another name.")
+        self._note(
+            "#", f"the definition has no name; it becomes [{name}]", "Set another name."
+        )
         return name
 
     def _version(self) -> str:
@@ -266,9 +294,15 @@ class _Maker:
         given = self._definition.version
         if not self._definition.names_api:
             hint = "Set another version."
-            self._note("#", f"the definition has no version; it becomes {_FIRST_VERSION}", hint)
+            self._note(
+                "#", f"the definition has no version; it becomes {_FIRST_VERSION}", hint
+            )
             return _FIRST_VERSION
-        version = re.sub(r"[^A-Za-z0-9._-]+", "-", given).strip("-")[:_LONGEST_VERSION].rstrip("-")
+        version = (
+            re.sub(r"[^A-Za-z0-9._-]+", "-", given)
+            .strip("-")[:_LONGEST_VERSION]
+            .rstrip("-")
+        )
         if version in ("", ".", ".."):
             version = _FIRST_VERSION
             if self._kind:
@@ -277,7 +311,9 @@ class _Maker:
             message = f"the definition has no version; it becomes {version}"
             self._note("#/info/version", message, "Set another version.")
         elif version != given:
-            message = f"version [{given[:80]}] cannot be a path segment; it becomes {version}"
+            message = (
+                f"version [{given[:80]}] cannot be a path segment; it becomes {version}"
+            )
             self._note(
                 "#/info/version",
                 message,
@@ -327,7 +363,9 @@ class _Maker:
             if not fault:
                 found = replace(
                     server,
-                    url=urljoin(self._choices.url, server.url) if self._choices.url else server.url,
+                    url=urljoin(self._choices.url, server.url)
+                    if self._choices.url
+                    else server.url,
                 )
                 if not urlsplit(found.url).scheme:
                     continue
@@ -357,7 +395,9 @@ class _Maker:
 def name_of_file(file_name: str) -> str:
     """The name of an API from the name of its definition's file; empty if there is none."""
     stem = file_name.rpartition("/")[2].partition(".")[0]
-    return re.sub(r"[^A-Za-z0-9 ._-]+", "-", stem).strip("- ._")[:_LONGEST_NAME].rstrip()
+    return (
+        re.sub(r"[^A-Za-z0-9 ._-]+", "-", stem).strip("- ._")[:_LONGEST_NAME].rstrip()
+    )
 
 
 def base_path_of(name: str) -> str:

@@ -56,7 +56,9 @@ def other_spellings(name: str) -> tuple[str, ...]:
         if joints <= _MOST_JOINTS
         else (("-",) * joints, ("_",) * joints)
     )
-    spellings = ("".join(chain(*zip(parts, (*mixture, ""), strict=True))) for mixture in mixtures)
+    spellings = (
+        "".join(chain(*zip(parts, (*mixture, ""), strict=True))) for mixture in mixtures
+    )
     found = []
     for spelling in spellings:
         if spelling != name:

@@ -32,7 +32,9 @@ class SecretRef:
 
     name: str
     key: str
-    mark: Mark = field(default=Mark(), compare=False, repr=False, metadata={"hidden": True})
+    mark: Mark = field(
+        default=Mark(), compare=False, repr=False, metadata={"hidden": True}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,13 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from kapi.apis.ir import ClientCertificates, Endpoint, FilterSecret, PasswordFile, SecretRef
+from kapi.apis.ir import (
+    ClientCertificates,
+    Endpoint,
+    FilterSecret,
+    PasswordFile,
+    SecretRef,
+)
 
 _Kind = TypeVar("_Kind")
 

@@ -59,7 +59,9 @@ class Places:
         self._by_id[placement.id] = placement
         for key in _keys(placement):
             self._at.setdefault(key, set()).add(placement.id)
-        self._organizations.setdefault(placement.host, set()).add(placement.organization)
+        self._organizations.setdefault(placement.host, set()).add(
+            placement.organization
+        )
 
     def rivals(self, new: Placement) -> list[Placement]:
         """Those that may be in the way of one: by their id, base paths, or organization."""
@@ -145,7 +147,9 @@ def _across_organizations(new: Placement, other: Placement) -> Iterable[Diagnost
         yield Diagnostic(codes.TAKEN_PATH, message, hint, "#/basePath", source=_SOURCE)
     if not messages:
         message = f"the host {new.host} is taken by another organization"
-        yield Diagnostic(codes.TAKEN_HOST, message, hint, "#/environment", source=_SOURCE)
+        yield Diagnostic(
+            codes.TAKEN_HOST, message, hint, "#/environment", source=_SOURCE
+        )
 
 
 def _overlap(path: str, taken: tuple[str, ...]) -> str:
@@ -181,4 +185,6 @@ def _taken_paths(new: Placement, other: Placement) -> Iterable[Diagnostic]:
     for path in new.base_paths:
         if path in other.base_paths:
             message = f"base path {path} is taken by {other.name} {other.version} (id {other.id})"
-            yield Diagnostic(codes.TAKEN_PATH, message, hint, "#/basePath", source=_SOURCE)
+            yield Diagnostic(
+                codes.TAKEN_PATH, message, hint, "#/basePath", source=_SOURCE
+            )

@@ -81,7 +81,14 @@ class Report:
         """Note one mistake at its place."""
         self.take(
             Diagnostic(
-                code, message, hint, mark.pointer, mark.line, mark.column, "error", self.source
+                code,
+                message,
+                hint,
+                mark.pointer,
+                mark.line,
+                mark.column,
+                "error",
+                self.source,
             )
         )
 

@@ -62,7 +62,11 @@ def may_hold_claim(name: str) -> bool:
 
 def may_hold_backend_jwt(name: str) -> bool:
     """Whether a JWT of the gateway's may be in this header."""
-    return not (belongs_to_message(name) or belongs_to_gateway(name) or usual(name) in CREDENTIALS)
+    return not (
+        belongs_to_message(name)
+        or belongs_to_gateway(name)
+        or usual(name) in CREDENTIALS
+    )
 
 
 def may_hold_credential(name: str) -> bool:
@@ -70,4 +74,8 @@ def may_hold_credential(name: str) -> bool:
     own = usual(name)
     if own == "authorization":
         return True
-    return may_hold_claim(name) and own not in CALLER and not own.startswith(CALLER_PREFIXES)
+    return (
+        may_hold_claim(name)
+        and own not in CALLER
+        and not own.startswith(CALLER_PREFIXES)
+    )

@@ -83,7 +83,9 @@ def _missing(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
 def _unfit_for_endpoints(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
     for endpoint in dict.fromkeys(endpoints_in(api.operations)):
         certificate = endpoint.certificate
-        if certificate and _is_no_certificate(secrets.get(api.organization, certificate)):
+        if certificate and _is_no_certificate(
+            secrets.get(api.organization, certificate)
+        ):
             message = f"the value of {certificate.name} {certificate.key} is not a certificate"
             hint = "It must hold certificates of authorities in PEM form."
             yield _diagnostic(codes.UNFIT_SECRET, message, hint, certificate)
@@ -108,7 +110,11 @@ def users_in(text: str) -> tuple[str, ...]:
     """The lines of a password file (`htpasswd -s`); none if one of them is not usable."""
     lines = tuple(filter(None, map(str.strip, text.splitlines())))
     names = {line.partition(":")[0] for line in lines}
-    if len(names) < len(lines) or len(lines) > _MOST_USERS or not all(map(_USER.fullmatch, lines)):
+    if (
+        len(names) < len(lines)
+        or len(lines) > _MOST_USERS
+        or not all(map(_USER.fullmatch, lines))
+    ):
         return ()
     return lines
 
@@ -128,7 +134,9 @@ def _unfit_for_filters(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
         if value is None:
             continue
         if _CONTROL.search(value):
-            message = f"the value of {ref.name} {ref.key} cannot be used: {_HAS_CONTROL}"
+            message = (
+                f"the value of {ref.name} {ref.key} cannot be used: {_HAS_CONTROL}"
+            )
             yield _diagnostic(codes.UNFIT_SECRET, message, _again(ref), ref)
         elif len(value) < item.shortest:
             message = f"the value of {ref.name} {ref.key} is too short"
@@ -138,7 +146,9 @@ def _unfit_for_filters(api: Api, secrets: Secrets) -> Iterator[Diagnostic]:
 
 
 def _unsendable(
-    security: BasicCredentials | ApiKeyCredential | None, organization: str, secrets: Secrets
+    security: BasicCredentials | ApiKeyCredential | None,
+    organization: str,
+    secrets: Secrets,
 ) -> Iterator[tuple[SecretRef, str]]:
     """Values that cannot be sent where the backend looks for them, and why.
 

@@ -25,7 +25,8 @@ MAX_ALIASED: Final = 20_000
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE_TAGS: Final = frozenset(
-    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")
+    f"tag:yaml.org,2002:{name}"
+    for name in ("str", "int", "float", "bool", "null", "map", "seq")
 )
 _STR_TAGS: Final = ("tag:yaml.org,2002:str", "!")
 _CONSTANTS: Final[dict[str, bool | None]] = {
@@ -171,7 +172,9 @@ def decode(content: bytes, report: Report, *, limit: int = MAX_BYTES) -> str | N
         return None
 
 
-def read_yaml(content: bytes, report: Report, *, limit: int = MAX_BYTES) -> Mapping | None:
+def read_yaml(
+    content: bytes, report: Report, *, limit: int = MAX_BYTES
+) -> Mapping | None:
     """The one mapping that a YAML or JSON file contains; None if there is none.
 
     All mistakes go to the report; none is raised.
@@ -202,7 +205,9 @@ def read_yaml(content: bytes, report: Report, *, limit: int = MAX_BYTES) -> Mapp
         return None
     if not isinstance(root, Mapping):
         message = f"expected type: JSONObject, found: {type_name(root)}"
-        report.add(codes.NOT_ONE_MAPPING, message, mark(root, "#"), "Write `key: value` lines.")
+        report.add(
+            codes.NOT_ONE_MAPPING, message, mark(root, "#"), "Write `key: value` lines."
+        )
         return None
     return root
 
@@ -297,7 +302,9 @@ class _Composer:
             self.documents += 1
             if self.documents > 1:
                 message = "the file holds more than one document"
-                self._break(event, codes.NOT_ONE_MAPPING, message, "Remove the second `---`.")
+                self._break(
+                    event, codes.NOT_ONE_MAPPING, message, "Remove the second `---`."
+                )
 
     def _break(self, event: yaml.Event, code: str, message: str, hint: str) -> None:
         self.broken = True
@@ -336,7 +343,9 @@ class _Composer:
     def _open(self, node: Mapping | Sequence, event: Any, *, is_mapping: bool) -> None:
         if len(self.stack) >= MAX_DEPTH:
             message = f"nested deeper than {MAX_DEPTH} levels"
-            self._break(event, codes.LIMIT, message, "An apk-conf needs no more than 10.")
+            self._break(
+                event, codes.LIMIT, message, "An apk-conf needs no more than 10."
+            )
             return
         if event.tag is not None and not event.implicit and event.tag not in _CORE_TAGS:
             self._tag_mistake(event, event.tag)
@@ -351,8 +360,15 @@ class _Composer:
     def _alias(self, event: Any) -> None:
         known = self.anchors.get(event.anchor or "")
         if known is None:
-            message = f"alias *{event.anchor} has no anchor before it, or is inside its own"
-            self._break(event, codes.SYNTAX, message, f"Write &{event.anchor} at the value first.")
+            message = (
+                f"alias *{event.anchor} has no anchor before it, or is inside its own"
+            )
+            self._break(
+                event,
+                codes.SYNTAX,
+                message,
+                f"Write &{event.anchor} at the value first.",
+            )
             return
         node, weight = known
         self.aliased += weight
@@ -368,10 +384,16 @@ class _Composer:
 
     def _tag_mistake(self, event: yaml.Event, tag: str) -> None:
         message = f"tag {tag[:60]} is not understood"
-        self.report.add(codes.NOT_JSON_LIKE, message, self._mark(event), "Remove the tag.")
+        self.report.add(
+            codes.NOT_JSON_LIKE, message, self._mark(event), "Remove the tag."
+        )
 
     def _expects_key(self) -> bool:
-        return bool(self.stack) and self.stack[-1].is_mapping and self.stack[-1].key is None
+        return (
+            bool(self.stack)
+            and self.stack[-1].is_mapping
+            and self.stack[-1].key is None
+        )
 
     def _place(self, node: Node, weight: int) -> None:
         if not self.stack:
@@ -395,9 +417,13 @@ class _Composer:
             key = node.text
         if key in mapping.entries:
             first = mapping.keys[key][0]
-            place = Mark(node.line, node.column, below(self._pointer(len(self.stack) - 1), key))
+            place = Mark(
+                node.line, node.column, below(self._pointer(len(self.stack) - 1), key)
+            )
             hint = f"It is on line {first} already; keep one of the two."
-            self.report.add(codes.DUPLICATE_KEY, f"duplicate key [{key[:60]}]", place, hint)
+            self.report.add(
+                codes.DUPLICATE_KEY, f"duplicate key [{key[:60]}]", place, hint
+            )
             frame.ignored = True
         else:
             mapping.keys[key] = (node.line, node.column)

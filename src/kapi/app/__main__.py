@@ -38,7 +38,9 @@ def main(argv: list[str]) -> int:
     try:
         _run(name, settings, listener)
     except KapiError as error:
-        logging.getLogger("kapi").critical("%s: %s %s", error.title, error.detail, error.hint)
+        logging.getLogger("kapi").critical(
+            "%s: %s %s", error.title, error.detail, error.hint
+        )
         return 7
     return 0
 

@@ -41,7 +41,10 @@ _TURN_SECONDS = 0.0005
 def run_control(settings: Settings, listener: socket.socket) -> None:
     """Serve Envoy's configuration and the system APIs until a signal."""
     control = Control.of(settings)
-    for topic, changed in (*_changes(control).items(), *_changes_by_nodes(control).items()):
+    for topic, changed in (
+        *_changes(control).items(),
+        *_changes_by_nodes(control).items(),
+    ):
         control.watch.on(topic, changed)
     control.watch.start()
     with sign_of_life(restoring_path(settings)):
@@ -154,7 +157,9 @@ def _tell_that_envoy_loads(control: Control) -> None:
         lambda: state().live,
         lambda: state().connected > 0,
     )
-    threading.Thread(target=signs_until, args=arguments, name="loading", daemon=True).start()
+    threading.Thread(
+        target=signs_until, args=arguments, name="loading", daemon=True
+    ).start()
 
 
 def _meet_requirements_in_background(control: Control) -> None:

@@ -98,7 +98,8 @@ class Control:
         database = store.database
         trust = trusted(settings, store, keyring)
         issuers = GatewayIssuers(StartupRequirements(database), trust)
-        key_issuer = ApiKeyIssuer.of(settings.gateway.api_host, database, time.time, os.urandom)
+        host = settings.gateway.api_host
+        key_issuer = ApiKeyIssuer.of(host, database, time.time, os.urandom)
         publisher = _publisher(settings)
         counters = _counters(settings, store, lambda: applications, lambda: deployer)
         streams = RevokedStreams(counters, settings.own_issuers)
@@ -193,7 +194,9 @@ def _this_node(
 
 
 def _publisher(settings: Settings) -> Publisher:
-    return Publisher(xds_socket(settings), members=partial(members, admin_socket(settings)))
+    return Publisher(
+        xds_socket(settings), members=partial(members, admin_socket(settings))
+    )
 
 
 def _shared(
@@ -215,7 +218,9 @@ def _shared(
 def _applications(
     settings: Settings, database: Database, counters: RateLimitCounters
 ) -> Applications:
-    return Applications(settings, ApplicationStore(database), time.time, counters.refresh)
+    return Applications(
+        settings, ApplicationStore(database), time.time, counters.refresh
+    )
 
 
 def _compiler(settings: Settings, store: Store) -> ApiCompiler:

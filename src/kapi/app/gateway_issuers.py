@@ -14,7 +14,10 @@ from kapi.identity.keys.keyring import Keyring, load_keyring
 from kapi.settings import Settings
 from kapi.store import Store
 from kapi.store.engine.database import Database
-from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
+from kapi.store.gateway.startup_requirements import (
+    CERTIFICATE_BOUND,
+    StartupRequirements,
+)
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 
@@ -95,7 +98,9 @@ class GatewayIssuers:
             self.requirements.mark_met(CERTIFICATE_BOUND)
 
 
-def _in_gateway(issuers: Sequence[IssuerKeys], *, inbuilt_binds: bool) -> tuple[TrustedIssuer, ...]:
+def _in_gateway(
+    issuers: Sequence[IssuerKeys], *, inbuilt_binds: bool
+) -> tuple[TrustedIssuer, ...]:
     """The issuers as the gateway's values; one with several `iss` is there once for each.
 
     `inbuilt_binds`: whether the inbuilt provider binds tokens to client certificates.
@@ -123,7 +128,9 @@ def _trusted(item: IssuerKeys, *, binds: bool) -> TrustedIssuer:
         audiences=item.issuer.audiences,
         consumer_key_claim=item.issuer.consumer_key_claim,
         scopes_claims=item.issuer.scopes_claims,
-        organizations=() if item.issuer.organization == ANY else (item.issuer.organization,),
+        organizations=()
+        if item.issuer.organization == ANY
+        else (item.issuer.organization,),
         environments=item.issuer.environments,
         algorithms=item.issuer.algorithms,
         rule=item.issuer.rule,

@@ -12,7 +12,10 @@ from kapi.app.operate.traces import traced
 from kapi.app.process import audit_of, open_store, serve
 from kapi.identity.keys.keyring import load_keyring
 from kapi.settings import Settings
-from kapi.store.gateway.startup_requirements import CERTIFICATE_BOUND, StartupRequirements
+from kapi.store.gateway.startup_requirements import (
+    CERTIFICATE_BOUND,
+    StartupRequirements,
+)
 from kapi.store.keys import TOPIC as KEYS
 from kapi.store.keys import Keys
 from kapi.store.registered_clients import TOPIC as CLIENTS
@@ -25,10 +28,14 @@ if TYPE_CHECKING:
     from kapi.store.engine.watch import Watch
 
 
-def run_identity(settings: Settings, listener: socket.socket) -> None:
-    """Serve the inbuilt provider until a signal."""
+def _new_id() -> str:
     import uuid_utils
 
+    return str(uuid_utils.uuid7())
+
+
+def run_identity(settings: Settings, listener: socket.socket) -> None:
+    """Serve the inbuilt provider until a signal."""
     from kapi.front.web.identity.app import TokenEndpoints, build_identity_app
     from kapi.front.web.identity.figures import with_figures
     from kapi.front.web.identity.token_lane import protocol_with, token_lane
@@ -36,10 +43,11 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     from kapi.identity.wiring import make_provider
 
     store, watch, keyring = open_store(settings)
-    provider = make_provider(settings, store, keyring, os.urandom, lambda: str(uuid_utils.uuid7()))
+    provider = make_provider(settings, store, keyring, os.urandom, _new_id)
     audit = audit_of(settings, store)
     provider.record, provider.record_later = audit.record, audit.record_later
-    provider.before_binding = partial(StartupRequirements(store.database).ensure, CERTIFICATE_BOUND)
+    requirements = StartupRequirements(store.database)
+    provider.before_binding = partial(requirements.ensure, CERTIFICATE_BOUND)
     settle_accounts(provider, int(time.time()))
     _follow(watch, store, provider)
     if settings.identity.testing:
@@ -86,7 +94,9 @@ def _judge(settings: Settings, store: Store, provider: Provider) -> DeployedJudg
     from kapi.identity.issuers.verify import IssuerKeys
 
     def issuers() -> list[IssuerKeys]:
-        own = IssuerKeys.inbuilt(provider.issuer, provider.keyring.keys, provider.issuers)
+        own = IssuerKeys.inbuilt(
+            provider.issuer, provider.keyring.keys, provider.issuers
+        )
         return [own, *provider.trusted_issuers.all()]
 
     return DeployedJudge(store, settings, issuers)

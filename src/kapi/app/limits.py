@@ -32,7 +32,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     work = [loop.create_task(counting.look()), loop.create_task(counting.run())]
-    server = await loop.create_unix_server(lambda: LimitsProtocol(counting), sock=listener)
+    server = await loop.create_unix_server(
+        lambda: LimitsProtocol(counting), sock=listener
+    )
     await stop.wait()
     server.close()
     for task in work:

@@ -31,7 +31,9 @@ _MOST_SIGNS = 600
 @contextmanager
 def _first_start(settings: Settings) -> Iterator[None]:
     """A lock: one child at a time makes the tables and keys that are missing."""
-    descriptor = os.open(settings.data_dir / "prepare.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(
+        settings.data_dir / "prepare.lock", os.O_RDWR | os.O_CREAT, 0o600
+    )
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -50,7 +52,10 @@ def open_store(settings: Settings) -> tuple[Store, Watch, Keyring]:
         watch.begin()
         identity = settings.identity
         keyring = ensure_keyring(
-            Keys(store.database), identity.key_id, int(time.time()), needed_algorithms(identity)
+            Keys(store.database),
+            identity.key_id,
+            int(time.time()),
+            needed_algorithms(identity),
         )
         return store, watch, keyring
 
@@ -61,7 +66,9 @@ def audit_of(settings: Settings, store: Store) -> Audit:
     return Audit(stored, log_path(settings, "audit"))
 
 
-def repeat(seconds: float, work: Callable[[], object], first: float | None = None) -> None:
+def repeat(
+    seconds: float, work: Callable[[], object], first: float | None = None
+) -> None:
     """Call `work` every `seconds` in a thread, until the store is closed.
 
     The first call is after `first` seconds, if given.
@@ -88,14 +95,18 @@ def sign_of_life(path: Path) -> Iterator[None]:
     """Touch a file each second meanwhile, for ten minutes at most: work goes on."""
     over = threading.Event()
     arguments = (path, over.is_set, lambda: True)
-    threading.Thread(target=signs_until, args=arguments, name="sign-of-life", daemon=True).start()
+    threading.Thread(
+        target=signs_until, args=arguments, name="sign-of-life", daemon=True
+    ).start()
     try:
         yield
     finally:
         over.set()
 
 
-def signs_until(path: Path, is_over: Callable[[], bool], is_working: Callable[[], bool]) -> None:
+def signs_until(
+    path: Path, is_over: Callable[[], bool], is_working: Callable[[], bool]
+) -> None:
     """Touch a file each second, for ten minutes at most, while something works until it is over."""
     for _ in range(_MOST_SIGNS):
         if is_over():

@@ -67,7 +67,9 @@ def _refuse_taken_port(settings: Settings) -> None:
     if ":" in gateway.listen:
         family = socket.AF_INET6
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # a port in TIME_WAIT is free
         try:
             probe.bind((gateway.listen, gateway.port))
         except OSError as error:
@@ -99,7 +101,8 @@ class Supervisor:
         binary = envoy.find_envoy(self.settings.gateway.envoy)
         bootstrap = run_dir(self.settings) / "envoy.json"
         write_private(
-            bootstrap, json.dumps(envoy.bootstrap(self.settings, run_dir(self.settings))).encode()
+            bootstrap,
+            json.dumps(envoy.bootstrap(self.settings, run_dir(self.settings))).encode(),
         )
         command = tuple(envoy.command_line(binary, bootstrap, self.settings))
         self.children += [
@@ -164,7 +167,9 @@ class Supervisor:
         if not self.ready:
             return 0.02
         self._check_envoy(now)
-        self.settings = self.upkeep.look(self.settings, self.settings_file, self.children, now)
+        self.settings = self.upkeep.look(
+            self.settings, self.settings_file, self.children, now
+        )
         return self._next_start(now)
 
     def _stop(self, *_: object) -> None:
@@ -188,9 +193,13 @@ class Supervisor:
                     child.start_at = now
                 elif self.ready:
                     log = log_path(self.settings, child.name)
-                    say(f"{child.name} {child.last_words()}; restarting it (log: {log})")
+                    say(
+                        f"{child.name} {child.last_words()}; restarting it (log: {log})"
+                    )
                 elif child.quick_deaths >= 4:
-                    raise self._did_not_start(f"{child.name} does not start", child.name)
+                    raise self._did_not_start(
+                        f"{child.name} does not start", child.name
+                    )
             if child.process is None and now >= child.start_at:
                 child.start(self.settings, now)
                 self.dirty = True
@@ -217,7 +226,9 @@ class Supervisor:
             self.ready = self.dirty = True
             say(banner(self.settings, default_data_dir(os.environ), now - begun))
         elif now - max(begun, touched(restoring_path(self.settings))) > READY_SECONDS:
-            raise self._did_not_start(f"not ready after {READY_SECONDS:.0f} s", "control")
+            raise self._did_not_start(
+                f"not ready after {READY_SECONDS:.0f} s", "control"
+            )
 
     def _did_not_start(self, what: str, name: str) -> KapiError:
         log = log_path(self.settings, name)
@@ -236,8 +247,14 @@ class Supervisor:
         for child in self.children:
             if child.process is not None:
                 running[child.name] = child.process
-        if self.ready and (gateway := running.get("envoy")) is not None and gateway.poll() is None:
-            envoy.drain(admin_socket(self.settings), self.settings.gateway.drain_seconds)
+        if (
+            self.ready
+            and (gateway := running.get("envoy")) is not None
+            and gateway.poll() is None
+        ):
+            envoy.drain(
+                admin_socket(self.settings), self.settings.gateway.drain_seconds
+            )
         last = running.pop("envoy", None)
         end_all(list(running.values()))
         # Envoy is last: control reads its counters once more.
@@ -272,7 +289,9 @@ def main(argv: list[str]) -> int:
     settings_file = Path(argv[0])
     settings = from_json_value(json.loads(settings_file.read_text("utf-8")))
     lock = Lock(settings.data_dir, int(argv[1]))
-    os.umask(0o077)  # what the children make is for their owner alone, Envoy's files too
+    os.umask(
+        0o077
+    )  # what the children make is for their owner alone, Envoy's files too
     try:
         lock.claim()
         _refuse_taken_port(settings)

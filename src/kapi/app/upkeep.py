@@ -56,7 +56,9 @@ class Upkeep:
         self.reloading.wanted |= asked
         return self.reloading.look(settings, file, children, now)
 
-    def _keep_logs(self, settings: Settings, children: Sequence[Child], *, asked: bool) -> None:
+    def _keep_logs(
+        self, settings: Settings, children: Sequence[Child], *, asked: bool
+    ) -> None:
         most = {
             "kapi": LOG_BYTES,
             **{child.name: LOG_BYTES for child in children},

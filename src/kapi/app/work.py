@@ -36,7 +36,9 @@ def generating(settings: Settings) -> Callable[[bytes, str, str, Choices], str]:
     """`kapi.apis.generate.with_comments`."""
     pool = _pool(settings, _NICENESS)
 
-    def generated(content: bytes, api_type: str, file_name: str, choices: Choices) -> str:
+    def generated(
+        content: bytes, api_type: str, file_name: str, choices: Choices
+    ) -> str:
         arguments = (content, api_type, file_name, choices)
         if len(content) <= SMALL:
             return with_comments(*arguments)
@@ -53,18 +55,25 @@ def drafting(settings: Settings) -> Callable[[str, bytes, str], Drafts]:
     def drafted(conf: str, definition: bytes, chosen: str) -> Drafts:
         if len(conf) + len(definition) <= SMALL:
             return drafts(conf, definition, chosen)
-        made: Drafts = pool.run("kapi.apis.collections.drafts:drafts", conf, definition, chosen)
+        made: Drafts = pool.run(
+            "kapi.apis.collections.drafts:drafts", conf, definition, chosen
+        )
         return made
 
     return drafted
 
 
-def compiling(settings: Settings, *, for_anybody: bool = False) -> Callable[..., Compiled]:
+def compiling(
+    settings: Settings, *, for_anybody: bool = False
+) -> Callable[..., Compiled]:
     """`kapi.apis.compile.compile_api` with every policy.
 
     For a conf that is deployed now, or one of any caller, which is compiled when there is time.
     """
-    pool, own = _pool(settings, _NICENESS if for_anybody else 0), settings.gateway.ai_providers
+    pool, own = (
+        _pool(settings, _NICENESS if for_anybody else 0),
+        settings.gateway.ai_providers,
+    )
 
     def made(
         conf: bytes,
@@ -89,5 +98,8 @@ def places(settings: Settings) -> int:
 
 def _pool(settings: Settings, niceness: int) -> Pool:
     return Pool(
-        places(settings), settings.apis.work_seconds, settings.apis.work_bytes, niceness=niceness
+        places(settings),
+        settings.apis.work_seconds,
+        settings.apis.work_bytes,
+        niceness=niceness,
     )

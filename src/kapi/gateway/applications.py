@@ -15,7 +15,12 @@ import re2
 from kapi import error_codes
 from kapi.errors import Problem
 from kapi.settings import Settings
-from kapi.settings.subscriptions import APPLICATION_ID, KEY_TYPES, STATUSES, ApplicationSettings
+from kapi.settings.subscriptions import (
+    APPLICATION_ID,
+    KEY_TYPES,
+    STATUSES,
+    ApplicationSettings,
+)
 from kapi.store.gateway.applications import (
     Application,
     ApplicationStore,
@@ -39,8 +44,12 @@ def of_settings(settings: Settings) -> tuple[Application, ...]:
 
 def _of_settings(item: ApplicationSettings, organization: str) -> Application:
     owner = item.organization or organization
-    own = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:kapi:application:{owner}:{item.id or item.name}")
-    keys = tuple(ConsumerKey(key.consumer_key, key.type, key.environment) for key in item.keys)
+    own = uuid.uuid5(
+        uuid.NAMESPACE_URL, f"urn:kapi:application:{owner}:{item.id or item.name}"
+    )
+    keys = tuple(
+        ConsumerKey(key.consumer_key, key.type, key.environment) for key in item.keys
+    )
     subscriptions = tuple(
         Subscription(
             str(uuid.uuid5(own, f"{one.api}:{one.version}")),
@@ -52,7 +61,14 @@ def _of_settings(item: ApplicationSettings, organization: str) -> Application:
         for one in item.subscriptions
     )
     return Application(
-        item.id or str(own), owner, item.name, item.tier, 0, keys, subscriptions, "settings"
+        item.id or str(own),
+        owner,
+        item.name,
+        item.tier,
+        0,
+        keys,
+        subscriptions,
+        "settings",
     )
 
 
@@ -79,7 +95,11 @@ class Applications:
 
         Those of the settings come first, so that no other has their ids or keys.
         """
-        fixed = {(item.organization, key.consumer_key) for item in self._fixed for key in item.keys}
+        fixed = {
+            (item.organization, key.consumer_key)
+            for item in self._fixed
+            for key in item.keys
+        }
         ids = {item.id for item in self._fixed}
         stored = []
         for item in self._store.all():
@@ -108,24 +128,35 @@ class Applications:
         found = [item for item in known if item.id == name_or_id] or by_name
         if not found:
             hint = "See the applications: kapi app list."
-            raise Problem.of(error_codes.NOT_FOUND, f"{name_or_id} not found", hint=hint)
+            raise Problem.of(
+                error_codes.NOT_FOUND, f"{name_or_id} not found", hint=hint
+            )
         if len(found) > 1:
             message = f"{len(found)} applications are named {name_or_id}"
             raise Problem.of(
-                error_codes.INVALID_REQUEST, message, hint="Give the id: kapi app list.", status=409
+                error_codes.INVALID_REQUEST,
+                message,
+                hint="Give the id: kapi app list.",
+                status=409,
             )
         return found[0]
 
-    def create(self, organization: str, name: str, tier: str = "", own_id: str = "") -> Application:
+    def create(
+        self, organization: str, name: str, tier: str = "", own_id: str = ""
+    ) -> Application:
         """Add an application. Without `own_id` its name must be unique in the organization.
 
         Raises Problem.
         """
         _check_name(name)
         if own_id and not APPLICATION_ID.fullmatch(own_id):
-            raise _invalid("id of an application", "Use 1 to 64 letters, digits, `.`, `_` and `-`.")
+            raise _invalid(
+                "id of an application", "Use 1 to 64 letters, digits, `.`, `_` and `-`."
+            )
         self.check_tier(tier)
-        made = Application(own_id or self._new_id(), organization, name, tier, int(self._now()))
+        made = Application(
+            own_id or self._new_id(), organization, name, tier, int(self._now())
+        )
         what = f"application {name} exists"
         if own_id:
             what = f"an application with the id {own_id} exists"
@@ -150,10 +181,16 @@ class Applications:
             name = None
         if name is not None:
             _check_name(name)
-            if any(item.name == name for item in self._fixed if item.organization == organization):
+            if any(
+                item.name == name
+                for item in self._fixed
+                if item.organization == organization
+            ):
                 raise _taken(f"application {name} exists")
         self.check_tier(tier or "")
-        self._keep(lambda: self._store.update(found, name, tier), f"application {name} exists")
+        self._keep(
+            lambda: self._store.update(found, name, tier), f"application {name} exists"
+        )
         return self.get(organization, found.id)
 
     def remove(self, organization: str, name_or_id: str) -> None:
@@ -161,21 +198,30 @@ class Applications:
         found = self._own(organization, name_or_id)
         self._keep(lambda: self._store.remove(found.id))
 
-    def add_key(self, organization: str, name_or_id: str, key: ConsumerKey) -> Application:
+    def add_key(
+        self, organization: str, name_or_id: str, key: ConsumerKey
+    ) -> Application:
         """Add a consumer key: tokens with it belong to the application."""
         found = self._own(organization, name_or_id)
-        if not 0 < len(key.consumer_key) <= LONGEST_KEY or not key.consumer_key.isprintable():
-            raise _invalid("consumerKey", f"Use 1 to {LONGEST_KEY} printable characters.")
+        if (
+            not 0 < len(key.consumer_key) <= LONGEST_KEY
+            or not key.consumer_key.isprintable()
+        ):
+            raise _invalid(
+                "consumerKey", f"Use 1 to {LONGEST_KEY} printable characters."
+            )
         if key.key_type not in KEY_TYPES:
             raise _invalid("type of a key", f"One of: {', '.join(KEY_TYPES)}.")
         if len(key.environment) > LONGEST_NAME or not key.environment.isprintable():
             raise _invalid(
-                "environment of a key", "Use the environment of the APIs, or leave it out for all."
+                "environment of a key",
+                "Use the environment of the APIs, or leave it out for all.",
             )
         if key.consumer_key in self._consumer_keys(organization):
             raise _taken("the consumer key belongs to an application")
         self._keep(
-            lambda: self._store.add_key(found, key), "the consumer key belongs to an application"
+            lambda: self._store.add_key(found, key),
+            "the consumer key belongs to an application",
         )
         return self.get(organization, found.id)
 
@@ -190,17 +236,24 @@ class Applications:
             )
         self._keep(lambda: self._store.remove_key(found.id, consumer_key))
 
-    def subscribe(self, organization: str, name_or_id: str, wanted: Subscription) -> Subscription:
+    def subscribe(
+        self, organization: str, name_or_id: str, wanted: Subscription
+    ) -> Subscription:
         """Let an application call APIs. Raises Problem."""
         found = self._own(organization, name_or_id)
-        if not 0 < len(wanted.api_name) <= LONGEST_NAME or not wanted.api_name.isprintable():
+        if (
+            not 0 < len(wanted.api_name) <= LONGEST_NAME
+            or not wanted.api_name.isprintable()
+        ):
             raise _invalid("api.name", "The name that the API's conf has.")
         fault = pattern_fault(wanted.api_version)
         if fault:
             raise _invalid("api.version", fault)
         self._check_status(wanted.status)
         self.check_tier(wanted.tier)
-        made = dataclasses.replace(wanted, id=self._new_id(), created_at=int(self._now()))
+        made = dataclasses.replace(
+            wanted, id=self._new_id(), created_at=int(self._now())
+        )
         self._keep(
             lambda: self._store.subscribe(found.id, made),
             f"{found.name} has a subscription to {wanted.api_name} {wanted.api_version}",
@@ -208,7 +261,11 @@ class Applications:
         return made
 
     def change(
-        self, organization: str, subscription_id: str, status: str | None, tier: str | None
+        self,
+        organization: str,
+        subscription_id: str,
+        status: str | None,
+        tier: str | None,
     ) -> Subscription:
         """Change status or tier of a subscription. Raises Problem."""
         found = self._own_subscription(organization, subscription_id)
@@ -228,7 +285,9 @@ class Applications:
         self._keep(lambda: self._store.unsubscribe(found.id))
 
     def _consumer_keys(self, organization: str) -> set[str]:
-        return {key.consumer_key for item in self.list(organization) for key in item.keys}
+        return {
+            key.consumer_key for item in self.list(organization) for key in item.keys
+        }
 
     def _own(self, organization: str, name_or_id: str) -> Application:
         found = self.get(organization, name_or_id)
@@ -253,7 +312,9 @@ class Applications:
             hint="See the subscriptions: kapi subscription list.",
         )
 
-    def _own_subscription(self, organization: str, subscription_id: str) -> Subscription:
+    def _own_subscription(
+        self, organization: str, subscription_id: str
+    ) -> Subscription:
         """A subscription that may be changed. Raises Problem for one of the settings."""
         found = self.subscription(organization, subscription_id)
         for application in self.list(organization):
@@ -265,13 +326,16 @@ class Applications:
         """Raise Problem for a tier that is not in the settings."""
         if tier and tier not in self._tiers:
             known = (
-                ", ".join(sorted(self._tiers)) or "none; add [[subscriptions.tiers]] to kapi.toml"
+                ", ".join(sorted(self._tiers))
+                or "none; add [[subscriptions.tiers]] to kapi.toml"
             )
             raise _invalid(f"tier {tier[:40]}", f"Known tiers: {known}.")
 
     def _check_status(self, status: str) -> None:
         if status not in STATUSES:
-            raise _invalid("status of a subscription", f"One of: {', '.join(STATUSES)}.")
+            raise _invalid(
+                "status of a subscription", f"One of: {', '.join(STATUSES)}."
+            )
 
     def _keep(self, write: Callable[[], None], taken: str = "") -> None:
         try:
@@ -300,7 +364,9 @@ def pattern_fault(pattern: str) -> str:
 
 
 def _without(item: Application, taken: set[tuple[str, str]]) -> Application:
-    keys = tuple(key for key in item.keys if (item.organization, key.consumer_key) not in taken)
+    keys = tuple(
+        key for key in item.keys if (item.organization, key.consumer_key) not in taken
+    )
     if len(keys) == len(item.keys):
         return item
     return dataclasses.replace(item, keys=keys)
@@ -308,7 +374,9 @@ def _without(item: Application, taken: set[tuple[str, str]]) -> Application:
 
 def _check_name(name: str) -> None:
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise _invalid("name of an application", f"Use 1 to {LONGEST_NAME} printable characters.")
+        raise _invalid(
+            "name of an application", f"Use 1 to {LONGEST_NAME} printable characters."
+        )
 
 
 def _invalid(what: str, hint: str) -> Problem:

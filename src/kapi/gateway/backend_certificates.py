@@ -80,8 +80,12 @@ class BackendCertificates:
         """Make a handshake with each backend whose count has changed; with some, if many have."""
         counts, now = self._counts(), self._clock()
         self._seen = {name: seen for name, seen in self._seen.items() if name in counts}
-        self._made = {name: made for name, made in self._made.items() if now - made < _PAUSE}
-        changed = [name for name, count in counts.items() if count != self._seen.get(name, 0)]
+        self._made = {
+            name: made for name, made in self._made.items() if now - made < _PAUSE
+        }
+        changed = [
+            name for name, count in counts.items() if count != self._seen.get(name, 0)
+        ]
         for name in [name for name in changed if name not in self._made][:_AT_ONCE]:
             self._seen[name], self._made[name] = counts[name], now
             self._examine(name)
@@ -124,11 +128,15 @@ class BackendCertificates:
 
 def tls_peers(cluster: Cluster) -> Iterator[TlsPeer]:
     """The hosts of a cluster that it speaks TLS with."""
-    sockets = {item.name: item.transport_socket for item in cluster.transport_socket_matches}
+    sockets = {
+        item.name: item.transport_socket for item in cluster.transport_socket_matches
+    }
     for group in cluster.load_assignment.endpoints:
         for item in group.lb_endpoints:
             place = item.endpoint.address.socket_address
-            host = item.metadata.filter_metadata[TLS_BY_HOST].fields["host"].string_value
+            host = (
+                item.metadata.filter_metadata[TLS_BY_HOST].fields["host"].string_value
+            )
             socket_of = sockets.get(host, cluster.transport_socket)
             context = UpstreamTlsContext()
             if socket_of.typed_config.Unpack(context):
@@ -182,7 +190,9 @@ def _shake_hands(peer: TlsPeer, *, checks_name: bool) -> Mapping[str, Any]:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = checks_name
     context.hostname_checks_common_name = False
-    context.load_verify_locations(peer.authorities_file or None, cadata=peer.authorities or None)
+    context.load_verify_locations(
+        peer.authorities_file or None, cadata=peer.authorities or None
+    )
     if peer.protocols:
         context.set_alpn_protocols(list(peer.protocols))
     with (

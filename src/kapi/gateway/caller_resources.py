@@ -41,6 +41,8 @@ def caller_resources(
             published=lambda: streams.tell(denied()),
         ),
         api_keys.TOPIC: ResourceSync(
-            "api keys", lambda: encode(EXTENSION, credentials_filter(keys.opaque(now()))), stream
+            "api keys",
+            lambda: encode(EXTENSION, credentials_filter(keys.opaque(now()))),
+            stream,
         ),
     }

@@ -59,12 +59,15 @@ def consumer_index(
 
 
 def _records_of_settings(
-    issuers: Iterable[TrustedIssuer], settings: SubscriptionsSettings, tiers: Mapping[str, str]
+    issuers: Iterable[TrustedIssuer],
+    settings: SubscriptionsSettings,
+    tiers: Mapping[str, str],
 ) -> dict[str, str]:
     """Records that are not of an application: claims of issuers, default tier, limits by key."""
     issuers = tuple(issuers)
     records = {
-        f"i\t{name}": "\t".join(claims) for name, claims in consumer_key_claims(issuers).items()
+        f"i\t{name}": "\t".join(claims)
+        for name, claims in consumer_key_claims(issuers).items()
     }
     for issuer in issuers:
         if issuer.same_as:
@@ -134,7 +137,9 @@ def subscription_to(application: Application, api: StoredApi) -> Subscription | 
     return _counting(named, api.version)
 
 
-def _counting(subscriptions: Iterable[Subscription], version: str) -> Subscription | None:
+def _counting(
+    subscriptions: Iterable[Subscription], version: str
+) -> Subscription | None:
     """Of subscriptions to one name, in the order of their age, the one that counts for a version.
 
     One to the very version overrides patterns; of two patterns, the older one counts.
@@ -149,7 +154,9 @@ def _counting(subscriptions: Iterable[Subscription], version: str) -> Subscripti
 
 
 def _subscriptions(
-    application: Application, named: dict[tuple[str, str], list[StoredApi]], tiers: dict[str, str]
+    application: Application,
+    named: dict[tuple[str, str], list[StoredApi]],
+    tiers: dict[str, str],
 ) -> list[str]:
     by_name: dict[str, list[Subscription]] = {}
     for item in application.subscriptions:

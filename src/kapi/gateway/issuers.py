@@ -60,7 +60,9 @@ class TrustedIssuer:
 
     def serves(self, organization: str, environment: str) -> bool:
         """Whether APIs of this organization and environment accept its tokens."""
-        return _holds(self.organizations, organization) and _holds(self.environments, environment)
+        return _holds(self.organizations, organization) and _holds(
+            self.environments, environment
+        )
 
 
 def _holds(allowed: tuple[str, ...], value: str) -> bool:
@@ -69,7 +71,9 @@ def _holds(allowed: tuple[str, ...], value: str) -> bool:
 
 def consumer_key_claims(issuers: Iterable[TrustedIssuer]) -> dict[str, tuple[str, ...]]:
     """For each `iss`, the claims that may name the client, in order of precedence."""
-    return {issuer.issuer: client_claims(issuer.consumer_key_claim) for issuer in issuers}
+    return {
+        issuer.issuer: client_claims(issuer.consumer_key_claim) for issuer in issuers
+    }
 
 
 def consumer_of(claims: Mapping[str, Any], issuers: Iterable[TrustedIssuer]) -> str:

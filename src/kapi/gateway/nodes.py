@@ -75,7 +75,10 @@ class ThisNode:
             except StorageError:
                 pass  # The watch of the store says so in the log, once.
             except KapiError as error:
-                _LOG.warning("the gateway did not take up a change, trying again: %s", error.detail)
+                _LOG.warning(
+                    "the gateway did not take up a change, trying again: %s",
+                    error.detail,
+                )
             except Exception:
                 _LOG.exception("a change could not be taken up, trying again")
             self._news.wait(EVERY_SECONDS)
@@ -97,12 +100,16 @@ class OtherNodes:
     def __init__(self, nodes: Nodes) -> None:
         self.all = nodes.all
 
-    def missing(self, topic: Topic, change: int, seconds: float) -> tuple[StoredNode, ...]:
+    def missing(
+        self, topic: Topic, change: int, seconds: float
+    ) -> tuple[StoredNode, ...]:
         """Wait until all live nodes have a change, `seconds` at most. Those that do not have it."""
         deadline = time.monotonic() + seconds
         while True:
             live = [node for node in self.all() if node.alive]
-            left = tuple(node for node in live if getattr(node.confirmed, topic) < change)
+            left = tuple(
+                node for node in live if getattr(node.confirmed, topic) < change
+            )
             if not left or time.monotonic() > deadline:
                 return left
             time.sleep(_POLL_SECONDS)

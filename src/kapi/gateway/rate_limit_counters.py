@@ -70,7 +70,9 @@ class RateLimitCounters:
         """Start the thread."""
         self._counters.adopt()
         self._kept = {(item.name, item.unit): item for item in self._counters.all()}
-        self._thread = threading.Thread(target=self._run, name="rate-limit-counters", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name="rate-limit-counters", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -101,7 +103,9 @@ class RateLimitCounters:
                 if time.monotonic() < deadline:
                     time.sleep(SOON_SECONDS)
                     continue
-                _LOG.info("the consumer index did not reach Envoy, trying again: %s", error)
+                _LOG.info(
+                    "the consumer index did not reach Envoy, trying again: %s", error
+                )
                 self._news.set()
             return
 
@@ -143,7 +147,9 @@ class RateLimitCounters:
     def _read(self) -> tuple[bool, str, dict[tuple[str, int], Counter]]:
         first, _, rest = self.send("/counters").partition("\n")
         restored, _, generation = first.partition("\t")
-        found = {(item.name, item.unit): item for item in map(_counter, rest.splitlines())}
+        found = {
+            (item.name, item.unit): item for item in map(_counter, rest.splitlines())
+        }
         return restored == "1", generation, found
 
     def _keep(self, found: dict[tuple[str, int], Counter]) -> None:
@@ -178,7 +184,9 @@ class RateLimitCounters:
         for name, value in wanted.items():
             if sent.get(name) != value:
                 changed[name] = value
-        records = [f"{name}\n{self._generation}\n{value}" for name, value in changed.items()]
+        records = [
+            f"{name}\n{self._generation}\n{value}" for name, value in changed.items()
+        ]
         records += [f"{name}\n" for name in sent.keys() - wanted.keys()]
         for batch in _batches(records, "\f"):
             self.send("/directory", batch)
@@ -194,7 +202,9 @@ class RateLimitCounters:
             peer.connect(str(self._path))
             connection.sock = peer
             try:
-                connection.request("POST" if body else "GET", path, body.encode() or None)
+                connection.request(
+                    "POST" if body else "GET", path, body.encode() or None
+                )
                 answer = connection.getresponse()
                 content = answer.read().decode()
             except http.client.HTTPException as error:

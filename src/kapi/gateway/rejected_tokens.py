@@ -15,7 +15,10 @@ from typing import Any
 
 import grpc
 from envoy.data.accesslog.v3.accesslog_pb2 import HTTPAccessLogEntry
-from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
+from envoy.service.accesslog.v3.als_pb2 import (
+    StreamAccessLogsMessage,
+    StreamAccessLogsResponse,
+)
 
 from kapi.gateway.envoy.resources.names import FAULT, JWT_FILTER
 from kapi.gateway.envoy.stream.socket_service import SocketService
@@ -53,7 +56,11 @@ class RejectedTokenLog:
     """The service. It may be started before Envoy."""
 
     def __init__(
-        self, socket_path: Path, heard: Heard, name_of: Callable[[str], str], streams: int
+        self,
+        socket_path: Path,
+        heard: Heard,
+        name_of: Callable[[str], str],
+        streams: int,
     ) -> None:
         """`name_of` maps an `iss` to an issuer's name; Envoy has one of `streams` per thread."""
         self._heard = heard
@@ -63,7 +70,9 @@ class RejectedTokenLog:
             StreamAccessLogsMessage.FromString,
             StreamAccessLogsResponse.SerializeToString,
         )
-        service = SocketService(socket_path, _SERVICE, "StreamAccessLogs", handler, threads=streams)
+        service = SocketService(
+            socket_path, _SERVICE, "StreamAccessLogs", handler, threads=streams
+        )
         self.start = service.start
         self.stop = service.stop
 

@@ -106,12 +106,16 @@ class ResourceSync:
                 self._news.set()
                 self._stopped.wait(STORE_SECONDS)
             except (KapiError, OSError) as error:
-                _LOG.warning("%s did not reach Envoy, trying again: %s", self._name, error)
+                _LOG.warning(
+                    "%s did not reach Envoy, trying again: %s", self._name, error
+                )
                 self._news.set()
             except Exception:
                 _LOG.exception("%s could not be made, trying again", self._name)
                 self._news.set()
-            self._stopped.wait(max(self._interval, min(time.monotonic() - began, LONGEST_INTERVAL)))
+            self._stopped.wait(
+                max(self._interval, min(time.monotonic() - began, LONGEST_INTERVAL))
+            )
 
     def _publish(self) -> None:
         with self._turn:

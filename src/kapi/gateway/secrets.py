@@ -61,7 +61,9 @@ def of_settings(settings: Settings) -> dict[SecretId, str]:
 
 def known_secrets(settings: Settings, store: SecretStore) -> Secrets:
     """All secrets as one value."""
-    stored = {(item.organization, item.name, item.key): item.value for item in store.all()}
+    stored = {
+        (item.organization, item.name, item.key): item.value for item in store.all()
+    }
     return Secrets(MappingProxyType({**stored, **of_settings(settings)}))
 
 
@@ -69,7 +71,11 @@ class NamedSecrets:
     """Sets, lists and removes secrets, one change at a time."""
 
     def __init__(
-        self, settings: Settings, store: SecretStore, gateway: Gateway, now: Callable[[], float]
+        self,
+        settings: Settings,
+        store: SecretStore,
+        gateway: Gateway,
+        now: Callable[[], float],
     ) -> None:
         self._fixed: Mapping[SecretId, str] = of_settings(settings)
         self._settings = settings
@@ -101,7 +107,10 @@ class NamedSecrets:
 
     def values(self) -> dict[str, str]:
         """The values of these, by `organization/name/key`."""
-        return {f"{item.organization}/{item.name}/{item.key}": item.value for item in self.stored()}
+        return {
+            f"{item.organization}/{item.name}/{item.key}": item.value
+            for item in self.stored()
+        }
 
     def value(self, organization: str, name: str, key: str) -> str | None:
         """The current value, or None."""

@@ -51,7 +51,9 @@ class ProviderFigures:
     def rows(self) -> dict[str, list[tuple[list[str], float]]]:
         """The counts as JSON-ready values."""
         return {
-            family.name: [(list(labels.values()), value) for _, labels, value in family.samples]
+            family.name: [
+                (list(labels.values()), value) for _, labels, value in family.samples
+            ]
             for family in self.families()
         }
 

@@ -129,7 +129,8 @@ class Provider:
             # With a URL of its own, the provider is not at the hosts of the settings.
             others = () if self.public_url else hosts[1:]
             self._by_host = {
-                host: replace(self, issuer=origin(host), public_url=origin(host)) for host in others
+                host: replace(self, issuer=origin(host), public_url=origin(host))
+                for host in others
             }
         return self._by_host
 
@@ -139,7 +140,11 @@ class Provider:
         return (self.issuer, *self.settings.own_issuers)
 
     def mint(
-        self, client: Client, access: AccessToken, parameters: Mapping[str, str], now: int
+        self,
+        client: Client,
+        access: AccessToken,
+        parameters: Mapping[str, str],
+        now: int,
     ) -> str:
         """An access token in the format of its resources and the client's settings.
 
@@ -161,7 +166,9 @@ class Provider:
         self, client: Client, access: AccessToken, parameters: Mapping[str, str]
     ) -> tuple[AccessToken, str, str]:
         """The token with the claims of the rules, its format and its algorithm."""
-        claims = token_claims(self.settings.identity.claims, client, self.users, access, parameters)
+        claims = token_claims(
+            self.settings.identity.claims, client, self.users, access, parameters
+        )
         if claims is not access.claims:
             access = replace(access, claims=claims)
         made_as = self.resources.token_format(client, access.audience)
@@ -189,7 +196,10 @@ class Provider:
         return "opaque" in formats or self.resources.any_opaque
 
     def sign(
-        self, claims: Mapping[str, Any], media_type: str, algorithm: str = DEFAULT_ALGORITHM
+        self,
+        claims: Mapping[str, Any],
+        media_type: str,
+        algorithm: str = DEFAULT_ALGORITHM,
     ) -> str:
         """An ID token or another JWT that is not an access token.
 
@@ -204,7 +214,9 @@ class Provider:
     @cached_property
     def base_url(self) -> str:
         """The URL of the provider's root, without a slash at the end."""
-        return self.public_url or self.settings.gateway.origin(self.settings.identity.host)
+        return self.public_url or self.settings.gateway.origin(
+            self.settings.identity.host
+        )
 
     @property
     def published(self) -> Published:
@@ -221,18 +233,24 @@ class Provider:
     @cached_property
     def nonces(self) -> Nonces:
         """Nonces of DPoP proofs; all workers have the same."""
-        return Nonces(self.platform_keys.get_or_make("dpop-nonce", lambda: self.random_bytes(32)))
+        return Nonces(
+            self.platform_keys.get_or_make("dpop-nonce", lambda: self.random_bytes(32))
+        )
 
     @cached_property
     def seal(self) -> Seal:
         """Encrypts what browsers keep for the provider; all workers have the same key."""
-        key = self.platform_keys.get_or_make("waiting-requests", lambda: self.random_bytes(32))
+        key = self.platform_keys.get_or_make(
+            "waiting-requests", lambda: self.random_bytes(32)
+        )
         return Seal(key, "waiting request", self.random_bytes)
 
     @cached_property
     def typed_seal(self) -> Seal:
         """Encrypts what a person typed into a form that is shown again."""
-        key = self.platform_keys.get_or_make("waiting-requests", lambda: self.random_bytes(32))
+        key = self.platform_keys.get_or_make(
+            "waiting-requests", lambda: self.random_bytes(32)
+        )
         return Seal(key, "typed before", self.random_bytes)
 
     @cached_property
@@ -282,7 +300,9 @@ class Provider:
         policy = self.document_policy(self.keyring.algorithms)
         return document_client(self.documents, client_id, policy, now)
 
-    def keys_of(self, client: Client, kid: Any, now: int) -> Sequence[Mapping[str, Any]]:
+    def keys_of(
+        self, client: Client, kid: Any, now: int
+    ) -> Sequence[Mapping[str, Any]]:
         """The public keys of a client as JWKs; `kid` is the wanted one. Raises InvalidJwt."""
         return keys_of(self.documents, client, kid, now)
 
@@ -297,7 +317,8 @@ class Provider:
     def lifetime(self, client: Client, audience: Sequence[str]) -> int:
         """The lifetime of an access token of this client for this audience, in seconds."""
         return self.resources.lifetime(
-            client.settings.token_lifetime or self.settings.identity.token_lifetime, audience
+            client.settings.token_lifetime or self.settings.identity.token_lifetime,
+            audience,
         )
 
     def audience(self, client: Client) -> tuple[str, ...]:

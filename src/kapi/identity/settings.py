@@ -12,7 +12,10 @@ from kapi.settings.identity import client_checks
 
 
 def read_settings(
-    flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path, config: Path | None = None
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    cwd: Path,
+    config: Path | None = None,
 ) -> Settings:
     """As `kapi.settings.reading.read_settings`. Raises SettingsError with every mistake."""
     checks = {"identity.clients": OuterCheck(_unknown_names, _clients_mistakes)}

@@ -22,7 +22,12 @@ from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.sender_constraint import confirm
 
-PATHS = ("/oauth2/token", "/oauth2/1.0.0/token", "/oauth2/1.1.0/token", "/oauth2/1.2.0/token")
+PATHS = (
+    "/oauth2/token",
+    "/oauth2/1.0.0/token",
+    "/oauth2/1.1.0/token",
+    "/oauth2/1.2.0/token",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,13 @@ class TokenEndpoint:
         """Whether the answer needs no I/O, so that the event loop may compute it."""
         grant = self._grants.get(form.values.get("grant_type", ""))
         remembers = (
-            credentials.proofs or credentials.certificate or "client_assertion" in form.values
+            credentials.proofs
+            or credentials.certificate
+            or "client_assertion" in form.values
         )
-        published = "client_secret" not in form.values and credentials.authorization is None
+        published = (
+            "client_secret" not in form.values and credentials.authorization is None
+        )
         return (
             (grant is None or grant.facts.quick)
             and not remembers
@@ -57,7 +66,9 @@ class TokenEndpoint:
             and not self.provider.mints_opaque
         )
 
-    def answer(self, form: Form, credentials: Credentials, now: int) -> Mapping[str, Any]:
+    def answer(
+        self, form: Form, credentials: Credentials, now: int
+    ) -> Mapping[str, Any]:
         """The members of a successful answer (RFC 6749 §5.1). Raises OAuthError."""
         return self.issued(self.granted(form, credentials, now), form, now)
 
@@ -96,7 +107,9 @@ class TokenEndpoint:
             self.provider.figures.refusals.add((known, error.error))
             raise
 
-    def _granted(self, client: Client, form: Form, credentials: Credentials, now: int) -> Granted:
+    def _granted(
+        self, client: Client, form: Form, credentials: Credentials, now: int
+    ) -> Granted:
         # 2. Find the grant that the client may use.
         grant = self._grant(form, client)
         # 3. Check the scopes.
@@ -104,14 +117,20 @@ class TokenEndpoint:
         # 4. Find the key that the client holds.
         confirmation = confirm(self.provider, client, credentials, now)
         # 5. Check resources and authorization details.
-        resources, details = requested_resources(client, form), requested_details(client, form)
+        resources, details = (
+            requested_resources(client, form),
+            requested_details(client, form),
+        )
         # 6. Let the grant decide.
         issued = grant.authorize(
-            self.provider, TokenRequest(client, form, scope, now, confirmation, resources, details)
+            self.provider,
+            TokenRequest(client, form, scope, now, confirmation, resources, details),
         )
         access, token_type = issued.access, issued.token_type
         if confirmation:
-            access = replace(access, claims={**access.claims, "cnf": confirmation.members})
+            access = replace(
+                access, claims={**access.claims, "cnf": confirmation.members}
+            )
             token_type = confirmation.token_type
         return Granted(client, grant.facts.grant_type, access, token_type, issued)
 
@@ -124,7 +143,9 @@ class TokenEndpoint:
                 "This grant type is not supported; the discovery document lists those that are",
             )
         if wanted not in client.grants:
-            raise OAuthError("unauthorized_client", "The client may not use this grant type")
+            raise OAuthError(
+                "unauthorized_client", "The client may not use this grant type"
+            )
         if client.is_public and not grant.facts.public_clients:
             raise OAuthError(
                 "unauthorized_client",

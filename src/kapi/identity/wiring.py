@@ -6,6 +6,7 @@ It is not in `provider.py`: the policy for clients is made from the grants, whic
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from kapi.fetch import fetch
 from kapi.identity.accounts.attempts import Attempts
@@ -14,7 +15,11 @@ from kapi.identity.client_policy import document_policy
 from kapi.identity.clients.clients import Clients
 from kapi.identity.clients.console_client import own_clients
 from kapi.identity.clients.notices import Notices
-from kapi.identity.clients.remote_documents import Fetch, RemoteDocuments, fetches_private
+from kapi.identity.clients.remote_documents import (
+    Fetch,
+    RemoteDocuments,
+    fetches_private,
+)
 from kapi.identity.keys.keyring import Keyring
 from kapi.identity.provider import Provider
 from kapi.settings import Settings
@@ -41,32 +46,32 @@ def make_provider(
     public_url: str = "",
 ) -> Provider:
     """The provider of these settings over this store; `get` fetches what clients publish."""
-    identity = settings.identity
-    records, login_attempts = Records(store.database), LoginAttempts(store.database)
+    identity, hosts = settings.identity, settings.gateway.hosts
+    database = store.database
+    records = Records(database)
+    login_attempts = LoginAttempts(database)
     private = fetches_private(settings)
-    own = own_clients(settings, PlatformKeys(store.database), random_bytes)
+    platform_keys = PlatformKeys(database)
+    own = own_clients(settings, platform_keys, random_bytes)
+    notices = Notices(LogoutNotices(database), allow_private=private, hosts=hosts)
     return Provider(
         settings=settings,
         keyring=keyring,
         clients=Clients((*identity.clients, *own), random_bytes(16)),
-        users=Users(identity.users, UserStore(store.database)),
+        users=Users(identity.users, UserStore(database)),
         records=records,
-        families=Families(store.database),
-        revocations=Revocations(store.database),
-        accounts=Accounts(store.database),
+        families=Families(database),
+        revocations=Revocations(database),
+        accounts=Accounts(database),
         login_attempts=login_attempts,
         attempts=Attempts(identity.login_attempts, login_attempts, records),
         random_bytes=random_bytes,
         new_id=new_id,
         documents=RemoteDocuments(get, allow_private=private),
-        document_policy=lambda algorithms: document_policy(
-            algorithms, identity.registration.scopes
-        ),
-        platform_keys=PlatformKeys(store.database),
-        registered=RegisteredClients(store.database),
-        issuer_store=IssuerStore(store.database),
-        notices=Notices(
-            LogoutNotices(store.database), allow_private=private, hosts=settings.gateway.hosts
-        ),
+        document_policy=partial(document_policy, scopes=identity.registration.scopes),
+        platform_keys=platform_keys,
+        registered=RegisteredClients(database),
+        issuer_store=IssuerStore(database),
+        notices=notices,
         public_url=public_url,
     )

@@ -43,13 +43,19 @@ class SignatureAlgorithm:
     verify: Callable[[Any, bytes, bytes], None]
 
 
-def _rsa(digest: hashes.HashAlgorithm, scheme: padding.AsymmetricPadding) -> SignatureAlgorithm:
+def _rsa(
+    digest: hashes.HashAlgorithm, scheme: padding.AsymmetricPadding
+) -> SignatureAlgorithm:
     return SignatureAlgorithm(
         "RSA",
         "",
-        generate=lambda: rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS),
+        generate=lambda: rsa.generate_private_key(
+            public_exponent=65537, key_size=_RSA_BITS
+        ),
         sign=lambda key, message: bytes(key.sign(message, scheme, digest)),
-        verify=lambda key, message, signature: key.verify(signature, message, scheme, digest),
+        verify=lambda key, message, signature: key.verify(
+            signature, message, scheme, digest
+        ),
     )
 
 
@@ -68,13 +74,17 @@ def _ecdsa(digest: hashes.HashAlgorithm, crv: str) -> SignatureAlgorithm:
         r, s = utils.decode_dss_signature(key.sign(message, scheme))
         return r.to_bytes(size) + s.to_bytes(size)
 
-    def verify(key: ec.EllipticCurvePublicKey, message: bytes, signature: bytes) -> None:
+    def verify(
+        key: ec.EllipticCurvePublicKey, message: bytes, signature: bytes
+    ) -> None:
         if len(signature) != 2 * size:
             raise InvalidSignature
         r, s = int.from_bytes(signature[:size]), int.from_bytes(signature[size:])
         key.verify(utils.encode_dss_signature(r, s), message, scheme)
 
-    return SignatureAlgorithm("EC", crv, lambda: ec.generate_private_key(curve), sign, verify)
+    return SignatureAlgorithm(
+        "EC", crv, lambda: ec.generate_private_key(curve), sign, verify
+    )
 
 
 _EDDSA = SignatureAlgorithm(
@@ -148,7 +158,9 @@ def verifies(algorithm: str, key: PublicKey, message: bytes, signature: bytes) -
     return True
 
 
-def verifies_hmac(algorithm: str, secret: bytes, message: bytes, signature: bytes) -> bool:
+def verifies_hmac(
+    algorithm: str, secret: bytes, message: bytes, signature: bytes
+) -> bool:
     """Whether `signature` is the MAC of `message` (RFC 7518 §3.2); False for an empty secret."""
     if not secret:
         return False

@@ -23,7 +23,9 @@ def json_part(encoded: str) -> dict[str, Any]:
     try:
         return read_object(octets(encoded))
     except NotJson as error:
-        raise ValueError(f"its parts are not base64url of JSON objects: {error}") from error
+        raise ValueError(
+            f"its parts are not base64url of JSON objects: {error}"
+        ) from error
 
 
 def octets(encoded: str) -> bytes:
@@ -64,7 +66,9 @@ def protected_header(
     key: SigningKey, media_type: str, encode: Callable[[bytes], str] = base64url.encode
 ) -> str:
     """The encoded header of the JWTs that a key signs. It does not change, so it can be kept."""
-    return encode(orjson.dumps({"alg": key.algorithm, "typ": media_type, "kid": key.kid}))
+    return encode(
+        orjson.dumps({"alg": key.algorithm, "typ": media_type, "kid": key.kid})
+    )
 
 
 def signed(

@@ -70,7 +70,12 @@ def public_members(public: PublicKey) -> dict[str, str]:
         point = public.public_numbers()
         # RFC 7518 §6.2.1.2: coordinates have the full length of the curve's field.
         size = (public.key_size + 7) // 8
-        return {"kty": kty, "crv": crv, "x": _encoded(point.x, size), "y": _encoded(point.y, size)}
+        return {
+            "kty": kty,
+            "crv": crv,
+            "x": _encoded(point.x, size),
+            "y": _encoded(point.y, size),
+        }
     return {"kty": kty, "crv": crv, "x": base64url.encode(public.public_bytes_raw())}
 
 
@@ -96,7 +101,9 @@ def _rsa_key(jwk: Mapping[str, Any]) -> PublicKey:
 
 def _ec_key(jwk: Mapping[str, Any]) -> PublicKey:
     curve = CURVES[_text(jwk, "crv")]
-    return ec.EllipticCurvePublicNumbers(_number(jwk, "x"), _number(jwk, "y"), curve).public_key()
+    return ec.EllipticCurvePublicNumbers(
+        _number(jwk, "x"), _number(jwk, "y"), curve
+    ).public_key()
 
 
 def _okp_key(jwk: Mapping[str, Any]) -> PublicKey:

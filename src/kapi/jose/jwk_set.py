@@ -57,7 +57,9 @@ class KeySet:
 
         So a token cannot choose the algorithm.
         """
-        entries = [_entry(key, algorithm) for key in self.keys for algorithm in key.algorithms]
+        entries = [
+            _entry(key, algorithm) for key in self.keys for algorithm in key.algorithms
+        ]
         return json.dumps({"keys": entries}, separators=(",", ":"), sort_keys=True)
 
     def find(self, kid: str, algorithm: str) -> tuple[VerificationKey, ...]:
@@ -136,7 +138,9 @@ def _key(entry: Any, algorithms: Sequence[str]) -> VerificationKey:
     for is_usable, mistake in _RULES:
         if not is_usable(entry):
             raise InvalidKey(mistake)
-    return _verification_key(public_key(entry), entry.get("kid", ""), entry.get("alg"), algorithms)
+    return _verification_key(
+        public_key(entry), entry.get("kid", ""), entry.get("alg"), algorithms
+    )
 
 
 def _is_asymmetric(jwk: Mapping[str, Any]) -> bool:

@@ -88,9 +88,13 @@ def read_jwt_of_any_type(
     if jwt.header.get("alg") not in algorithms:
         raise InvalidJwt(f"its alg must be one of {' '.join(algorithms)}")
     if has_critical_parameters(jwt.header):
-        raise InvalidJwt("it has critical header parameters that are not understood here")
+        raise InvalidJwt(
+            "it has critical header parameters that are not understood here"
+        )
     if not jwt.header.keys().isdisjoint(forbidden):
-        raise InvalidJwt("keys in or behind its header (jwk, jku, x5u, x5c) are not trusted")
+        raise InvalidJwt(
+            "keys in or behind its header (jwk, jku, x5u, x5c) are not trusted"
+        )
     return jwt
 
 
@@ -106,7 +110,9 @@ def has_critical_parameters(header: Mapping[str, Any]) -> bool:
 
 def check_signature(jwt: Jwt, keys: Iterable[Mapping[str, Any]]) -> None:
     """Raise InvalidJwt unless one of the JWKs signed it. Its `alg` and `kid` select the keys."""
-    candidates = [key for key in list(keys)[:MOST_KEYS] if _is_candidate(key, jwt.header)]
+    candidates = [
+        key for key in list(keys)[:MOST_KEYS] if _is_candidate(key, jwt.header)
+    ]
     if not candidates:
         raise InvalidJwt("the client has no key that fits its alg and kid")
     if not any(_is_signed_by(jwt, key) for key in candidates):
@@ -115,7 +121,9 @@ def check_signature(jwt: Jwt, keys: Iterable[Mapping[str, Any]]) -> None:
 
 def check_hmac(jwt: Jwt, secret: bytes) -> None:
     """Raise InvalidJwt unless it was signed with the secret (HS256, HS384, HS512)."""
-    if not verifies_hmac(str(jwt.header["alg"]), secret, jwt.signing_input, jwt.signature):
+    if not verifies_hmac(
+        str(jwt.header["alg"]), secret, jwt.signing_input, jwt.signature
+    ):
         raise InvalidJwt("its signature is wrong")
 
 
@@ -165,7 +173,9 @@ def text_claim(claims: Mapping[str, Any], name: str, longest: int = 512) -> str:
 
 def _is_candidate(key: Mapping[str, Any], header: Mapping[str, Any]) -> bool:
     """Whether a key is for signatures of this kind and contradicts neither `alg` nor `kid`."""
-    if not fits(header["alg"], key.get("kty"), key.get("crv")) or not is_for_verification(key):
+    if not fits(
+        header["alg"], key.get("kty"), key.get("crv")
+    ) or not is_for_verification(key):
         return False
     wanted = {name: header[name] for name in _SELECT_KEYS & header.keys()}
     return wanted.items() <= {**wanted, **key}.items()

@@ -63,7 +63,9 @@ def load_key(kid: str, algorithm: str, pem: str) -> SigningKey:
 def to_pem(key: SigningKey) -> str:
     """The private key as PEM (PKCS #8, RFC 5958), not encrypted."""
     pem = key.private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
     return pem.decode("ascii")
 

@@ -82,7 +82,9 @@ class AccessTokenRule:
     @property
     def names_kind(self) -> bool:
         """Whether a required claim names the kind: `token_use` of Cognito, `typ` of Keycloak."""
-        return any(name in KIND_CLAIMS and value for name, value in self.required_claims)
+        return any(
+            name in KIND_CLAIMS and value for name, value in self.required_claims
+        )
 
     @property
     def ignores_id_token_claims(self) -> bool:
@@ -97,13 +99,17 @@ class AccessTokenRule:
         return (*OTHER_KINDS, *ID_KINDS)
 
     def _refuses_id_token_claims(self, header: Mapping[str, Any]) -> bool:
-        return not self.ignores_id_token_claims and _type_of(header) != ACCESS_TOKEN_TYPE
+        return (
+            not self.ignores_id_token_claims and _type_of(header) != ACCESS_TOKEN_TYPE
+        )
 
     def tells_kind(self, header: Mapping[str, Any]) -> bool:
         """Whether its type or a required claim says that an accepted token is an access token."""
         return self.names_kind or _type_of(header) == ACCESS_TOKEN_TYPE
 
-    def objection(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> Objection | None:
+    def objection(
+        self, header: Mapping[str, Any], claims: Mapping[str, Any]
+    ) -> Objection | None:
         """Why this is not an access token of the issuer; None for an access token."""
         return next(self._objections(header, claims), None)
 

@@ -61,7 +61,9 @@ class Catalogue:
 def _row(members: Mapping[str, Any]) -> Row:
     made = dict(members)
     if isinstance(made.get("takes"), list):
-        made["takes"] = {name: what for part in made["takes"] for name, what in part.items()}
+        made["takes"] = {
+            name: what for part in made["takes"] for name, what in part.items()
+        }
     made["refuses"] = tuple(_flattened(made.get("refuses", ())))
     return Row(**made)
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kapi.openapi import FORM, HTML, JSON, MULTIPART, TEXT, YAML, Described, Refusal, Row
+from kapi.openapi import (
+    FORM,
+    HTML,
+    JSON,
+    MULTIPART,
+    TEXT,
+    YAML,
+    Described,
+    Refusal,
+    Row,
+)
 
 _STATUS_TEXTS = {
     200: "Done",
@@ -17,7 +27,10 @@ _STATUS_TEXTS = {
     503: "Not ready; try again",
 }
 _ETAG = {
-    "ETag": {"description": "Of the object; send it in If-Match", "schema": {"type": "string"}}
+    "ETag": {
+        "description": "Of the object; send it in If-Match",
+        "schema": {"type": "string"},
+    }
 }
 _IF_MATCH = {
     "name": "If-Match",
@@ -33,11 +46,17 @@ _IF_NONE_MATCH = {
 }
 _CONDITIONS = {"get": (_IF_NONE_MATCH,)}
 """Parameter Objects of the preconditions of a request, by method; the others have both."""
-_ENCODED_SLASH = {"description": "The path had an encoded slash; Location says how to write it"}
+_ENCODED_SLASH = {
+    "description": "The path had an encoded slash; Location says how to write it"
+}
 
 
 def document(
-    title: str, about: str, server: str, paths: Mapping[str, Any], components: Mapping[str, Any]
+    title: str,
+    about: str,
+    server: str,
+    paths: Mapping[str, Any],
+    components: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The OpenAPI Object."""
     from kapi import __version__
@@ -146,13 +165,19 @@ def _refused(refusals: Iterable[tuple[str, Refusal]], schema: str) -> dict[str, 
     """Response Objects by status. Refusals with the same status are examples of one response."""
     made: dict[str, Any] = {}
     for name, refusal in sorted(refusals, key=lambda item: item[1].status):
-        response = made.setdefault(str(refusal.status), {"description": "", "content": {}})
-        response["description"] = f"{response['description']}; {refusal.when}".removeprefix("; ")
+        response = made.setdefault(
+            str(refusal.status), {"description": "", "content": {}}
+        )
+        response["description"] = (
+            f"{response['description']}; {refusal.when}".removeprefix("; ")
+        )
         if refusal.example is None:
             response["content"][HTML] = {"schema": {"type": "string"}}
             continue
         reference = {"$ref": f"#/components/schemas/{refusal.schema or schema}"}
-        shown = response["content"].setdefault(JSON, {"schema": reference, "examples": {}})
+        shown = response["content"].setdefault(
+            JSON, {"schema": reference, "examples": {}}
+        )
         shown["schema"] = _either(shown["schema"], reference)
         shown["examples"][name] = {"summary": refusal.when, "value": refusal.example}
     return made
@@ -176,7 +201,8 @@ def _body_schema(row: Row) -> dict[str, Any]:
     elif row.media_type == FORM:
         kind = {"type": "string"}
     properties = {
-        name.rstrip("!"): {"description": what, **kind} for name, what in row.takes.items()
+        name.rstrip("!"): {"description": what, **kind}
+        for name, what in row.takes.items()
     }
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     required = _required(row)

@@ -96,4 +96,12 @@ def http_filters() -> tuple[HttpFilter, ...]:
     return tuple(sorted(named.values(), key=lambda item: item.phase))
 
 
-__all__ = ["POLICIES", "EnvoyRoute", "HttpFilter", "Phase", "Place", "Policy", "http_filters"]
+__all__ = [
+    "POLICIES",
+    "EnvoyRoute",
+    "HttpFilter",
+    "Phase",
+    "Place",
+    "Policy",
+    "http_filters",
+]

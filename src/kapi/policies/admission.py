@@ -50,7 +50,11 @@ def usage(provider: AiProvider, api: str) -> str:
 
     The fourth text is the name of the counters of all tokens of the API.
     """
-    numbers = (provider.prompt_tokens, provider.completion_tokens, provider.total_tokens)
+    numbers = (
+        provider.prompt_tokens,
+        provider.completion_tokens,
+        provider.total_tokens,
+    )
     return "\t".join((*map(" ".join, numbers), f"{TOTALS}{api}"))
 
 
@@ -85,7 +89,9 @@ def part(name: str, module: str = MODULE, more: str = "") -> dict[str, Any]:
     return module_filter(f"kapi.{name}", "kapi", module, name + more)
 
 
-ADMIT = HttpFilter(Phase.LIMIT, FILTER, part("admit"), disabled=True, on_demand=True, counts=True)
+ADMIT = HttpFilter(
+    Phase.LIMIT, FILTER, part("admit"), disabled=True, on_demand=True, counts=True
+)
 """After every refusal, so that a refused call does not count."""
 ADMIT_BY_HEADERS = HttpFilter(
     Phase.LIMIT,
@@ -101,7 +107,9 @@ ADMIT_BY_HEADERS = HttpFilter(
 _COUNTING_PARTS = ("admit", "keys")
 
 
-def counted_by_all(config: Mapping[str, Any], away: str, milliseconds: int) -> dict[str, Any]:
+def counted_by_all(
+    config: Mapping[str, Any], away: str, milliseconds: int
+) -> dict[str, Any]:
     """A part with limits that are counted with other nodes.
 
     `away` is what it does while nothing answers within `milliseconds` (settings `limits.away`).

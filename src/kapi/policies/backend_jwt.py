@@ -17,7 +17,13 @@ from kapi.apis.conf.nodes import mappings_at, text_at
 from kapi.apis.conf.policy_lists import uses_of
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import FLAG, NAME, TEXT, Items, Record, Text, Whole
-from kapi.apis.model.conf import ApiConf, Fields, OperationConf, PolicyConf, policy_named
+from kapi.apis.model.conf import (
+    ApiConf,
+    Fields,
+    OperationConf,
+    PolicyConf,
+    policy_named,
+)
 from kapi.apis.model.rules import Fault
 from kapi.apis.report import Report
 from kapi.apis.reserved_headers import may_hold_backend_jwt
@@ -43,7 +49,10 @@ _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
 _SOURCE = {"source_codes": {name: {"inline_string": script("json", "backend_jwt")}}}
 filters = (
     HttpFilter(
-        phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False, **_SOURCE}, disabled=True
+        phase,
+        FILTER,
+        {"@type": _LUA + "Lua", "clear_route_cache": False, **_SOURCE},
+        disabled=True,
     ),
 )
 
@@ -105,7 +114,9 @@ def envoy(node: BackendJwt, place: Place) -> EnvoyRoute:
         "header": node.header.lower(),
         # Without a check the caller is unknown; the header is emptied nevertheless.
         "secured": authentication.required,
-        "bearer": [item.is_plain and item.mandatory for item in authentication.credentials]
+        "bearer": [
+            item.is_plain and item.mandatory for item in authentication.credentials
+        ]
         == [True],
         "cluster": ENFORCER,
         "path": PATH,
@@ -154,7 +165,9 @@ def _check_flows(root: Mapping, report: Report) -> None:
         if use.flow == "response":
             message = f"{POLICY} acts on requests only"
             place = mark(use.node, use.pointer)
-            report.add(codes.COMBINATION, message, place, "Move it to the request list.")
+            report.add(
+                codes.COMBINATION, message, place, "Move it to the request list."
+            )
 
 
 def _may_hold_jwt(header: str) -> bool:

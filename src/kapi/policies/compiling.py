@@ -21,5 +21,9 @@ def compiled(
     Raises Invalid with all mistakes.
     """
     return compile_api(
-        conf, definition, organization=organization, policies=POLICIES, ai_providers=with_own(own)
+        conf,
+        definition,
+        organization=organization,
+        policies=POLICIES,
+        ai_providers=with_own(own),
     )

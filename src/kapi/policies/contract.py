@@ -133,7 +133,9 @@ class Place:
     own_cluster: Callable[[Endpoint], str] = field(default=str, compare=False)
     """The name of the cluster of an endpoint that the settings name for all APIs."""
     subscriptions: SubscriptionsSettings = field(default_factory=SubscriptionsSettings)
-    credential: Callable[[SecretRef], dict[str, Any]] = field(default=_unnamed, compare=False)
+    credential: Callable[[SecretRef], dict[str, Any]] = field(
+        default=_unnamed, compare=False
+    )
     """Where a filter gets the value of a secret of a `FilterSecret`: Envoy's SdsSecretConfig."""
     provider: ProviderPlace | None = None
     """The inbuilt provider; None if it is off."""
@@ -217,4 +219,7 @@ def literal_header(
 
     Envoy would take a `%` for the start of a variable.
     """
-    return {"header": {"key": name, "value": value.replace("%", "%%")}, "append_action": action}
+    return {
+        "header": {"key": name, "value": value.replace("%", "%%")},
+        "append_action": action,
+    }

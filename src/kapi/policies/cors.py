@@ -65,7 +65,9 @@ _ALLOWED = (
     "allow-methods",
     "allow-private-network",
 )
-_PERMISSIONS = tuple(f"access-control-{name}" for name in (*_ALLOWED, "expose-headers", "max-age"))
+_PERMISSIONS = tuple(
+    f"access-control-{name}" for name in (*_ALLOWED, "expose-headers", "max-age")
+)
 """Removed from answers of backends: the filter adds those of the conf (Fetch standard §3.2.3)."""
 _ORIGIN_PART = "[A-Za-z0-9.:_-]*"
 """What a `*` within an origin matches: part of a host, or a port."""
@@ -104,7 +106,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> Cors | None:  # noqa: AR
     return _node(conf)
 
 
-def added_operations(conf: ApiConf, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+def added_operations(
+    conf: ApiConf, operations: tuple[Operation, ...]
+) -> tuple[Operation, ...]:
     """An OPTIONS operation for every path that has none."""
     if _node(conf) is None:
         return ()
@@ -163,9 +167,14 @@ def envoy(node: Cors, place: Place) -> EnvoyRoute:
     per_route = {FILTER: _policy(node)}
     if node.options:
         allow = _allow(node, place)
-        per_route[OPTIONS_FILTER] = {"@type": _LUA_PER_ROUTE, "filter_context": {"allow": allow}}
+        per_route[OPTIONS_FILTER] = {
+            "@type": _LUA_PER_ROUTE,
+            "filter_context": {"allow": allow},
+        }
     return EnvoyRoute(
-        per_route, response_headers_to_add=_vary(node), remove_response_headers=_PERMISSIONS
+        per_route,
+        response_headers_to_add=_vary(node),
+        remove_response_headers=_PERMISSIONS,
     )
 
 
@@ -195,7 +204,9 @@ def kubernetes(node: Cors, at: KubernetesPlace) -> KubernetesRoute:
 
 def _answer_options(node: Cors, place: Place) -> str:
     headers = f'[":status"] = "204", ["allow"] = "{_allow(node, place)}"'
-    return f'function envoy_on_request(handle)\n  handle:respond({{{headers}}}, "")\nend\n'
+    return (
+        f'function envoy_on_request(handle)\n  handle:respond({{{headers}}}, "")\nend\n'
+    )
 
 
 def _allow(node: Cors, place: Place) -> str:
@@ -215,7 +226,12 @@ def answer(place: Place, status: int, body: str, allow: str = "") -> EnvoyRoute 
     vary = {}
     if _vary(node):
         vary = {"vary": "Origin"}
-    context = {"status": str(status), "body": body, **({"allow": allow} if allow else {}), **vary}
+    context = {
+        "status": str(status),
+        "body": body,
+        **({"allow": allow} if allow else {}),
+        **vary,
+    }
     per_route = {
         FILTER: _policy(node),
         OPTIONS_FILTER: {"@type": _LUA_PER_ROUTE, "filter_context": context},
@@ -257,7 +273,9 @@ def _vary(node: Cors) -> list[dict[str, Any]]:
 def _origin(origin: str) -> dict[str, Any]:
     if origin == "*" or "*" not in origin:
         return {"exact": origin}
-    return {"safe_regex": {"regex": _ORIGIN_PART.join(map(re.escape, origin.split("*")))}}
+    return {
+        "safe_regex": {"regex": _ORIGIN_PART.join(map(re.escape, origin.split("*")))}
+    }
 
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

@@ -55,6 +55,8 @@ def _float(text: str) -> float | Fault:
 def _numeric_date(text: str) -> int | Fault:
     try:
         moment = datetime.fromisoformat(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        return int(
+            (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        )
     except (ValueError, OverflowError):
         return Fault(f"{text[:60]} is not a date", "Write it as 2026-01-31T12:00:00Z.")

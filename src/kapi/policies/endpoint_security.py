@@ -77,7 +77,10 @@ class EndpointSecurity:
 
 def compile(conf: ApiConf, operation: OperationConf) -> EndpointSecurity | None:
     """A node where an endpoint that the operation uses wants credentials."""
-    used = (*(operation.production or conf.production), *(operation.sandbox or conf.sandbox))
+    used = (
+        *(operation.production or conf.production),
+        *(operation.sandbox or conf.sandbox),
+    )
     if any(endpoint.security for endpoint in used):
         return EndpointSecurity()
     return None
@@ -89,7 +92,9 @@ def envoy(node: EndpointSecurity, place: Place) -> EnvoyRoute:  # noqa: ARG001 -
     credential = header_credential(security)
     if credential:
         value = credential.value(place.secret)
-        return EnvoyRoute(request_headers_to_add=[literal_header(credential.header, value)])
+        return EnvoyRoute(
+            request_headers_to_add=[literal_header(credential.header, value)]
+        )
     if isinstance(security, ApiKeyCredential):
         value = place.secret(security.value) or ""
         return EnvoyRoute({FILTER: _query(security.parameter, value)})

@@ -21,7 +21,12 @@ from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, mark
 from kapi.dataclass import dataclass
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
-from kapi.policies.kubernetes import HeaderChanges, KubernetesPlace, KubernetesRoute, NotPossible
+from kapi.policies.kubernetes import (
+    HeaderChanges,
+    KubernetesPlace,
+    KubernetesRoute,
+    NotPossible,
+)
 
 name = "headers"
 phase = Phase.TRANSFORM
@@ -99,7 +104,8 @@ def kubernetes(node: Headers, at: KubernetesPlace) -> KubernetesRoute:  # noqa: 
     if faults:
         return KubernetesRoute(not_possible=faults)
     return KubernetesRoute(
-        request_headers=_modifier(node.request), response_headers=_modifier(node.response)
+        request_headers=_modifier(node.request),
+        response_headers=_modifier(node.response),
     )
 
 
@@ -117,7 +123,9 @@ def _modifier(changes: Sequence[HeaderChange]) -> HeaderChanges:
 def _faults(changes: Sequence[HeaderChange]) -> Iterator[NotPossible]:
     for item in changes:
         if item.action != "remove" and not 0 < len(item.value) <= _LONGEST_VALUE:
-            what = f"a value of {len(item.value)} characters for the header {item.header}"
+            what = (
+                f"a value of {len(item.value)} characters for the header {item.header}"
+            )
             yield NotPossible(what, f"Write 1 to {_LONGEST_VALUE} characters.")
 
 
@@ -150,16 +158,27 @@ def _check_name(parameters: Mapping, pointer: str, report: Report) -> None:
     check_text(parameters, "headerName", header_fault, codes.HEADER, report, pointer)
 
 
-def _check_name_and_value(policy: str, parameters: Mapping, pointer: str, report: Report) -> None:
+def _check_name_and_value(
+    policy: str, parameters: Mapping, pointer: str, report: Report
+) -> None:
     _check_name(parameters, pointer, report)
     if "headerValue" not in parameters.entries:
         message = f"required key [headerValue] not found for {policy}"
-        report.add(codes.MISSING, message, mark(parameters, pointer), "Add `headerValue: …` here.")
-    check_text(parameters, "headerValue", header_value_fault, codes.HEADER, report, pointer)
+        report.add(
+            codes.MISSING,
+            message,
+            mark(parameters, pointer),
+            "Add `headerValue: …` here.",
+        )
+    check_text(
+        parameters, "headerValue", header_value_fault, codes.HEADER, report, pointer
+    )
 
 
 def _parameters() -> Record:
-    return Record({"headerName": Text(1, 256), "headerValue": Text(0, 8192)}, ("headerName",))
+    return Record(
+        {"headerName": Text(1, 256), "headerValue": Text(0, 8192)}, ("headerName",)
+    )
 
 
 _NAME_TEXT: Final = "Name of the header."

@@ -42,7 +42,9 @@ class KeyAddress:
 
     def serves(self, organization: str, environment: str) -> bool:
         """Whether APIs of this organization and environment accept its tokens."""
-        return _holds(self.organizations, organization) and _holds(self.environments, environment)
+        return _holds(self.organizations, organization) and _holds(
+            self.environments, environment
+        )
 
 
 def _holds(allowed: tuple[str, ...], value: str) -> bool:

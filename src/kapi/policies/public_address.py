@@ -27,8 +27,12 @@ phase = Phase.TRANSFORM
 
 FIELD = "rewriteLocations"
 FILTER = "kapi.public_address"
-_MATCHER = "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher"
-_SKIP = "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter"
+_MATCHER = (
+    "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher"
+)
+_SKIP = (
+    "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter"
+)
 _INPUT = "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
 
@@ -44,7 +48,9 @@ def _there(header: str) -> dict[str, Any]:
 
 
 _NEITHER = {
-    "not_matcher": {"or_matcher": {"predicate": [_there("location"), _there("set-cookie")]}}
+    "not_matcher": {
+        "or_matcher": {"predicate": [_there("location"), _there("set-cookie")]}
+    }
 }
 _MATCHERS = [
     {
@@ -104,7 +110,12 @@ def everywhere(place: Place) -> EnvoyRoute | None:
         for written in _origins(address)
     }
     # One text takes a fifth of the memory of a list and members, in each route.
-    texts = (" ".join(sorted(origins)), place.endpoint.base_path, place.base_path, public)
+    texts = (
+        " ".join(sorted(origins)),
+        place.endpoint.base_path,
+        place.base_path,
+        public,
+    )
     return EnvoyRoute(metadata={FILTER: {"place": "\t".join(texts)}})
 
 

@@ -96,7 +96,9 @@ TRUE: dict[str, Any] = {"bool_match": True}
 
 def text(value: str, *, any_case: bool = False) -> dict[str, Any]:
     """Exactly this text."""
-    return {"string_match": {"exact": value, **({"ignore_case": True} if any_case else {})}}
+    return {
+        "string_match": {"exact": value, **({"ignore_case": True} if any_case else {})}
+    }
 
 
 def one_of(values: Sequence[str], *, any_case: bool = False) -> dict[str, Any]:

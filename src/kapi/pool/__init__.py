@@ -45,7 +45,9 @@ class _Ended(Exception):
 class Pool:
     """At most `size` processes, shared by threads. A thread waits while all are busy."""
 
-    def __init__(self, size: int, seconds: float, most_bytes: int, *, niceness: int = 0) -> None:
+    def __init__(
+        self, size: int, seconds: float, most_bytes: int, *, niceness: int = 0
+    ) -> None:
         """`seconds` and `most_bytes` (of memory) limit one call."""
         self._seconds = seconds
         self._most_bytes = most_bytes
@@ -138,10 +140,16 @@ class _Process:
         # No setting and no secret in a variable reaches the process that reads strangers'
         # documents.
         environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("KAPI_")
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("KAPI_")
         } | {"MALLOC_ARENA_MAX": "1"}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=environment,
         )
         self.is_late = False
         self.is_last = False

@@ -97,7 +97,9 @@ def _peak() -> int:
     try:
         # What getrusage says includes the process that started this one.
         lines = Path("/proc/self/status").read_text("ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+        return next(
+            int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")
+        )
     except (OSError, StopIteration):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -34,7 +34,10 @@ from kapi.settings.identity.clients import ClientSettings
 from kapi.settings.identity.issuers import IssuerSettings
 from kapi.settings.identity.resources import ResourceSettings
 from kapi.settings.identity.users import UserSettings
-from kapi.settings.identity.well_known import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET
+from kapi.settings.identity.well_known import (
+    WELL_KNOWN_CLIENT_ID,
+    WELL_KNOWN_CLIENT_SECRET,
+)
 from kapi.settings.kubernetes import KubernetesSettings
 from kapi.settings.limits import LimitsSettings
 from kapi.settings.operate.audit import AuditSettings
@@ -115,7 +118,10 @@ class Settings:
         if not self.console.enabled or not self.identity.enabled:
             return ()
         names = [self.console.host.lower()]
-        if self.gateway.localhost_names and LOCAL_CONSOLE not in (*names, *self._other_hosts):
+        if self.gateway.localhost_names and LOCAL_CONSOLE not in (
+            *names,
+            *self._other_hosts,
+        ):
             names.append(LOCAL_CONSOLE)
         return tuple(names)
 
@@ -128,7 +134,10 @@ class Settings:
     def provider_hosts(self) -> tuple[str, ...]:
         """The names of the inbuilt provider's host; the configured one is the first."""
         host = self.identity.host.lower()
-        if not self.gateway.localhost_names or self.gateway.api_host.lower() == LOCAL_PROVIDER:
+        if (
+            not self.gateway.localhost_names
+            or self.gateway.api_host.lower() == LOCAL_PROVIDER
+        ):
             return (host,)
         return tuple(dict.fromkeys((host, LOCAL_PROVIDER)))
 
@@ -143,12 +152,17 @@ class Settings:
 
     def mistakes(self) -> Iterator[Mistake]:
         """What the sections say together."""
-        if self.identity.enabled and self.identity.host.lower() in self.gateway.api_hosts:
+        if (
+            self.identity.enabled
+            and self.identity.host.lower() in self.gateway.api_hosts
+        ):
             what = f"is {self.identity.host}, a host of the system APIs"
             hint = "Give the provider a host of its own, or say gateway.localhost_names = false."
             yield Mistake(what, hint, ".identity.host")
         if self.console.host.lower() in self._other_hosts and self.console_hosts:
-            what = f"is {self.console.host}, a host of the provider or of the system APIs"
+            what = (
+                f"is {self.console.host}, a host of the provider or of the system APIs"
+            )
             yield Mistake(what, "Give the console a host of its own.", ".console.host")
         for mistake in self.subscriptions.repeated_applications(self.apis.organization):
             yield mistake.below(".subscriptions")

@@ -17,13 +17,18 @@ class ApisSettings:
         default="default",
         metadata={
             "check": check_text(
-                is_label, "{} must be a lower-case DNS label: it becomes part of a host name"
+                is_label,
+                "{} must be a lower-case DNS label: it becomes part of a host name",
             )
         },
     )
     """Owner of an API when the token carries no organization."""
-    max_conf_bytes: int = field(default=1024 * 1024, metadata={"range": (1024, 1024**3)})
-    max_definition_bytes: int = field(default=16 * 1024 * 1024, metadata={"range": (1024, 1024**3)})
+    max_conf_bytes: int = field(
+        default=1024 * 1024, metadata={"range": (1024, 1024**3)}
+    )
+    max_definition_bytes: int = field(
+        default=16 * 1024 * 1024, metadata={"range": (1024, 1024**3)}
+    )
     fetch_timeout: int = field(default=10, metadata={"range": (1, 600)})
     """Seconds a definition URL may take."""
     notification_key: str = field(default="", repr=False, metadata={"secret": True})
@@ -35,7 +40,9 @@ class ApisSettings:
     """
     work_seconds: int = field(default=30, metadata={"range": (1, 3600)})
     """Seconds that reading one document may take."""
-    work_bytes: int = field(default=512 * 1024**2, metadata={"range": (64 * 1024**2, 1024**4)})
+    work_bytes: int = field(
+        default=512 * 1024**2, metadata={"range": (64 * 1024**2, 1024**4)}
+    )
     """Memory that reading one document may take."""
     fetch_private_networks: bool = False
     """Fetch definitions from private addresses even when listening on the network."""

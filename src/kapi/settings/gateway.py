@@ -19,7 +19,11 @@ from kapi.settings.addresses import (
 from kapi.settings.ai import AiProviderSettings, repeated_providers
 from kapi.settings.checks import Mistake, check_each, check_text
 
-LOCAL_PROVIDER, LOCAL_API, LOCAL_DOMAIN = "idp.localhost", "api.localhost", "gw.localhost"
+LOCAL_PROVIDER, LOCAL_API, LOCAL_DOMAIN = (
+    "idp.localhost",
+    "api.localhost",
+    "gw.localhost",
+)
 """The second names of the provider, the system APIs and the deployed APIs."""
 LOCAL_CONSOLE = "console.localhost"
 """The second name of the console."""
@@ -29,7 +33,9 @@ FLOWS = ("request", "response")
 
 def _check_flows(flows: tuple[str, ...]) -> Iterator[Mistake]:
     if not flows:
-        yield Mistake("must name a flow", 'Write ["request", "response"] or one of them.')
+        yield Mistake(
+            "must name a flow", 'Write ["request", "response"] or one of them.'
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,8 @@ class InterceptorSettings:
         """What its fields say together."""
         if bool(self.tls_secret_name) != bool(self.tls_secret_key):
             yield Mistake(
-                "tls_secret_name and tls_secret_key belong together", "Give both or none."
+                "tls_secret_name and tls_secret_key belong together",
+                "Give both or none.",
             )
 
 
@@ -81,9 +88,13 @@ class EnforcerSettings:
     """Seconds for an answer of the enforcer."""
     interceptor_timeout: int = field(default=10, metadata={"range": (1, 300)})
     """Seconds for an answer of an interceptor service."""
-    max_body_bytes: int = field(default=100 * 1024, metadata={"range": (1024, 16 * 1024**2)})
+    max_body_bytes: int = field(
+        default=100 * 1024, metadata={"range": (1024, 16 * 1024**2)}
+    )
     """Largest body that an interceptor service or a script may see."""
-    max_reply_bytes: int = field(default=1024**2, metadata={"range": (1024, 16 * 1024**2)})
+    max_reply_bytes: int = field(
+        default=1024**2, metadata={"range": (1024, 16 * 1024**2)}
+    )
     """Longest answer of an interceptor service."""
     backend_jwt_issuer: str = "wso2.org/products/am"
 
@@ -94,7 +105,9 @@ class WasmSettings:
 
     folder: str = ""
     """Folder of modules that confs name by `file:NAME`; relative to the data directory."""
-    max_module_bytes: int = field(default=16 * 1024**2, metadata={"range": (1024, 1024**3)})
+    max_module_bytes: int = field(
+        default=16 * 1024**2, metadata={"range": (1024, 1024**3)}
+    )
     host_keys: tuple[str, ...] = ()
     """Environment variables of Envoy that a conf may hand to its modules."""
 
@@ -151,7 +164,9 @@ class GatewaySettings:
     `idp.localhost`, `api.localhost` and `<organization>[-<environment>].gw.localhost`; they lead
     to loopback addresses only (RFC 6761 §6.3).
     """
-    hosts: dict[str, str] = field(default_factory=dict, metadata={"check": _check_hosts})
+    hosts: dict[str, str] = field(
+        default_factory=dict, metadata={"check": _check_hosts}
+    )
     """Addresses of backend host names.
 
     `backend = "127.0.0.1"`, `"backend:80" = "127.0.0.1:3000"`.
@@ -173,11 +188,15 @@ class GatewaySettings:
 
     Empty means that only TLS connections have one.
     """
-    trusted_fronts: tuple[str, ...] = field(default=(), metadata={"check": _check_networks})
+    trusted_fronts: tuple[str, ...] = field(
+        default=(), metadata={"check": _check_networks}
+    )
     """Networks of the fronts whose certificate header is believed."""
     header_certificate_dates: bool = True
     """Whether the dates of a pinned certificate count when it comes in that header."""
-    code_of_apis: str = field(default="auto", metadata={"choices": ("auto", "on", "off")})
+    code_of_apis: str = field(
+        default="auto", metadata={"choices": ("auto", "on", "off")}
+    )
     """Whether APIs may bring Lua scripts and WebAssembly modules.
 
     `auto`: only while `listen` is a loopback address.
@@ -185,14 +204,20 @@ class GatewaySettings:
     watchdog_seconds: int = field(default=10, metadata={"range": (5, 600)})
     """How long a thread of Envoy may take before the process is ended and started again."""
     access_log: bool = True
-    access_log_bytes: int = field(default=100 * 1024**2, metadata={"range": (0, 1024**4)})
+    access_log_bytes: int = field(
+        default=100 * 1024**2, metadata={"range": (0, 1024**4)}
+    )
     """Largest access log; one older file is kept. 0 sets no bound, for a rotation from outside."""
     token_cache_size: int = field(default=10_000, metadata={"range": (1, 10_000_000)})
     """Most verified tokens of an issuer that each thread of Envoy remembers."""
-    token_cache_bytes: int = field(default=128 * 1024**2, metadata={"range": (1024**2, 1024**4)})
+    token_cache_bytes: int = field(
+        default=128 * 1024**2, metadata={"range": (1024**2, 1024**4)}
+    )
     """Memory for them, of all threads and issuers together."""
     drain_seconds: int = field(default=5, metadata={"range": (0, 3600)})
-    max_heap_bytes: int = field(default=2 * 1024**3, metadata={"range": (64 * 1024**2, 1024**4)})
+    max_heap_bytes: int = field(
+        default=2 * 1024**3, metadata={"range": (64 * 1024**2, 1024**4)}
+    )
     max_connections: int = field(default=10_000, metadata={"range": (1, 10_000_000)})
     interceptors: tuple[InterceptorSettings, ...] = ()
     enforcer: EnforcerSettings = EnforcerSettings()

@@ -21,7 +21,9 @@ _URL = re.compile(rf"(?:rediss?://(?:{_USER})?{_HOST}(?:/\d*)?(?:\?[^\s#@]*)?)?"
 
 def _check_ahead(value: float) -> Iterator[Mistake]:
     if not 0 <= value <= MOST_AHEAD:
-        yield Mistake(f"must be from 0 to {MOST_AHEAD}", "0 counts each call before it passes.")
+        yield Mistake(
+            f"must be from 0 to {MOST_AHEAD}", "0 counts each call before it passes."
+        )
 
 
 def _check_timeout(value: float) -> Iterator[Mistake]:

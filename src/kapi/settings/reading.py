@@ -28,9 +28,18 @@ _PREFIX = "KAPI_"
 _NOT_SETTINGS = frozenset(
     {"KAPI_CONFIG", "KAPI_DEBUG", "KAPI_TOKEN", "KAPI_CLIENT_SECRET", "KAPI_PASSPHRASE"}
 )
-_ALL_SETTINGS = "`kapi config show --config /dev/null` lists all settings with their defaults."
+_ALL_SETTINGS = (
+    "`kapi config show --config /dev/null` lists all settings with their defaults."
+)
 _NO_METADATA: Mapping[str, Any] = {}
-_SWITCHES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_SWITCHES = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "false": False,
+    "0": False,
+    "no": False,
+}
 
 
 def _switch(text: str) -> Any:
@@ -76,7 +85,9 @@ def read_settings(
     return dataclasses.replace(settings, secrets=secrets, sources=reader.sources)
 
 
-def settings_file(environ: Mapping[str, str], cwd: Path, config: Path | None = None) -> Path | None:
+def settings_file(
+    environ: Mapping[str, str], cwd: Path, config: Path | None = None
+) -> Path | None:
     """The kapi.toml to read: the one named, else the next one upward from `cwd`, else None."""
     if config is not None:
         return config
@@ -112,7 +123,9 @@ class _Reader:
             text = f"{name}: {message}"
         self._wrong_at(place, text, hint or _ALL_SETTINGS, origin, name)
 
-    def _wrong_at(self, place: Place, message: str, hint: str, origin: str, name: str = "") -> None:
+    def _wrong_at(
+        self, place: Place, message: str, hint: str, origin: str, name: str = ""
+    ) -> None:
         line, column = place
         source = origin
         if not line:
@@ -176,7 +189,9 @@ class _Reader:
         chosen = self.values.get("data_dir", data_dir)
         if chosen is None:
             what = "this user has no home directory to keep data in"
-            self.wrong("data_dir", what, "Name a folder: --data-dir PATH, or KAPI_DATA_DIR.")
+            self.wrong(
+                "data_dir", what, "Name a folder: --data-dir PATH, or KAPI_DATA_DIR."
+            )
         given = _by_section(self.values)
         given["identity"] = with_well_known(given["identity"])
         sections = {name: cls(**given[name]) for name, cls in SECTIONS.items()}

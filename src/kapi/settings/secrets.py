@@ -37,8 +37,12 @@ def _check_sources(values: tuple[SecretSettings, ...]) -> Iterator[Mistake]:
 class SecretsSettings:
     """Named secrets and certificates; others are set while kapi runs (`kapi secret set`)."""
 
-    values: tuple[SecretSettings, ...] = field(default=(), metadata={"check": _check_sources})
+    values: tuple[SecretSettings, ...] = field(
+        default=(), metadata={"check": _check_sources}
+    )
 
     def with_variables(self, environ: Mapping[str, str]) -> SecretsSettings:
         """The secrets with the values that are in the environment."""
-        return SecretsSettings(tuple(item.with_variable(environ) for item in self.values))
+        return SecretsSettings(
+            tuple(item.with_variable(environ) for item in self.values)
+        )

@@ -9,7 +9,9 @@ from kapi.dataclass import dataclass
 from kapi.settings.checks import check_text
 
 _USER = r"[^\s/?#@\[\]]*@"
-_URL = re.compile(rf"(?:postgresql://(?=\S)(?:{_USER})?[^\s/?#@]*(?:/[^\s?#@]*)?(?:\?[^\s#@]*)?)?")
+_URL = re.compile(
+    rf"(?:postgresql://(?=\S)(?:{_USER})?[^\s/?#@]*(?:/[^\s?#@]*)?(?:\?[^\s#@]*)?)?"
+)
 """A password with other characters would be read as another part of the URL, and shown."""
 _PASSWORD = re.compile(r"(//[^/?#@:]*):.*@", re.DOTALL)
 _PARAMETER = re.compile(r"([?&](?:password|sslpassword)=)[^&]*")

@@ -178,7 +178,9 @@ class SubscriptionsSettings:
         seen: set[tuple[str, ...]] = set()
         for number, application in enumerate(self.applications):
             owner = application.organization or organization
-            for identity, mistake in _identities(application, owner, f".applications[{number}]"):
+            for identity, mistake in _identities(
+                application, owner, f".applications[{number}]"
+            ):
                 if identity in seen:
                     yield mistake
                 seen.add(identity)
@@ -194,7 +196,10 @@ def _identities(
         yield ("id", application.id), Mistake(what, hint, f"{where}.id")
     else:
         what = f"the name {application.name!r} occurs twice"
-        yield ("name", owner, application.name), Mistake(what, "Give each an id of its own.", where)
+        yield (
+            ("name", owner, application.name),
+            Mistake(what, "Give each an id of its own.", where),
+        )
     for key in application.keys:
         what = f"the consumer key {key.consumer_key!r} occurs twice"
         hint = "A key belongs to one application."

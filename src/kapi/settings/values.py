@@ -22,12 +22,21 @@ REFUSED = object()
 """The result for a wrong value; the mistake has been reported."""
 Wrong = Callable[..., None]
 """Called with the dotted name, what is wrong, and a hint."""
-_NAMES_OF_TYPES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_NAMES_OF_TYPES = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
 _NO_METADATA: Mapping[str, Any] = {}
 
 
 def checked(
-    kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any] = _NO_METADATA
+    kind: Any,
+    value: Any,
+    where: str,
+    wrong: Wrong,
+    metadata: Mapping[str, Any] = _NO_METADATA,
 ) -> Any:
     """The value as its setting holds it, or REFUSED after `wrong` was called."""
     form, inner = form_of(kind)
@@ -45,7 +54,12 @@ class Form(Enum):
     TABLE = auto()
 
 
-_FORMS: Mapping[Any, Form] = {Any: Form.ANY, Path: Form.PATH, tuple: Form.LIST, dict: Form.TABLE}
+_FORMS: Mapping[Any, Form] = {
+    Any: Form.ANY,
+    Path: Form.PATH,
+    tuple: Form.LIST,
+    dict: Form.TABLE,
+}
 
 
 @cache
@@ -110,7 +124,9 @@ def _refuse(wrong: Wrong, where: str, message: str, hint: str = "") -> Any:
     return REFUSED
 
 
-def _path(_kind: Any, value: Any, where: str, wrong: Wrong, _metadata: Mapping[str, Any]) -> Any:
+def _path(
+    _kind: Any, value: Any, where: str, wrong: Wrong, _metadata: Mapping[str, Any]
+) -> Any:
     if not isinstance(value, str | Path):
         return _refuse(wrong, where, "must be a path")
     try:
@@ -120,7 +136,9 @@ def _path(_kind: Any, value: Any, where: str, wrong: Wrong, _metadata: Mapping[s
         return _refuse(wrong, where, what, "Write the whole path.")
 
 
-def _scalar(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any]) -> Any:
+def _scalar(
+    kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any]
+) -> Any:
     if (kind, type(value)) == (float, int):
         value = float(value)
     if type(value) is not kind:
@@ -129,7 +147,9 @@ def _scalar(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[s
     if "range" in metadata:
         low, high = metadata["range"]
         if not low <= value <= high:
-            return _refuse(wrong, where, f"must be between {low} and {high}, not {value}")
+            return _refuse(
+                wrong, where, f"must be between {low} and {high}, not {value}"
+            )
     choices = metadata.get("choices", (value,))
     if value not in choices:
         shown = repr(value)
@@ -140,7 +160,9 @@ def _scalar(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[s
     return value
 
 
-def _list(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any]) -> Any:
+def _list(
+    kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str, Any]
+) -> Any:
     if not isinstance(value, list | tuple):
         return _not_a_list(kind, where, wrong)
     # The choices of a list are those of its items.
@@ -158,7 +180,9 @@ def _list(kind: Any, value: Any, where: str, wrong: Wrong, metadata: Mapping[str
 
 def _not_a_list(kind: Any, where: str, wrong: Wrong) -> Any:
     if form_of(kind)[0] is Form.SETTINGS:
-        return _refuse(wrong, where, "must be a list of tables", f"Write [[{where}]] before each.")
+        return _refuse(
+            wrong, where, "must be a list of tables", f"Write [[{where}]] before each."
+        )
     name = where.rpartition(".")[2]
     return _refuse(wrong, where, "must be a list", f'Write {name} = ["…", "…"].')
 
@@ -174,25 +198,38 @@ def _repetition(kind: Any, items: list[Any]) -> str:
 
 
 def _table(
-    kind: Any, value: Any, where: str, wrong: Wrong, _metadata: Mapping[str, Any] = _NO_METADATA
+    kind: Any,
+    value: Any,
+    where: str,
+    wrong: Wrong,
+    _metadata: Mapping[str, Any] = _NO_METADATA,
 ) -> Any:
     if not isinstance(value, dict):
         hint = f"Write [{where}] and a line for each entry."
         return _refuse(wrong, where, "must be a table", hint)
-    items = {name: checked(kind, item, f"{where}.{name}", wrong) for name, item in value.items()}
+    items = {
+        name: checked(kind, item, f"{where}.{name}", wrong)
+        for name, item in value.items()
+    }
     if REFUSED in items.values():
         return REFUSED
     return items
 
 
 def _record(
-    cls: type, value: Any, where: str, wrong: Wrong, _metadata: Mapping[str, Any] = _NO_METADATA
+    cls: type,
+    value: Any,
+    where: str,
+    wrong: Wrong,
+    _metadata: Mapping[str, Any] = _NO_METADATA,
 ) -> Any:
     """Settings made of a table, or REFUSED after all mistakes in it were reported."""
     if not isinstance(value, dict):
         return _refuse(wrong, where, "must be a table")
     given, unread = _with_secrets(cls, value, where, wrong)
-    results = {name: _field(cls, name, item, where, wrong) for name, item in given.items()}
+    results = {
+        name: _field(cls, name, item, where, wrong) for name, item in given.items()
+    }
     missing = needed(cls).keys() - given.keys()
     for name in sorted(missing):
         wrong(where, f"{needed(cls)[name]} is missing", "")
@@ -228,7 +265,9 @@ def _marked(kind: Any, mark: str) -> tuple[str, ...]:
     """The names of the fields whose metadata have a mark: `secret`, `key`."""
     if form_of(kind)[0] is not Form.SETTINGS:
         return ()
-    return tuple(field.name for field in dataclasses.fields(kind) if field.metadata.get(mark))
+    return tuple(
+        field.name for field in dataclasses.fields(kind) if field.metadata.get(mark)
+    )
 
 
 @cache
@@ -246,7 +285,9 @@ def _spellings(field: dataclasses.Field[Any]) -> str:
 def _field(cls: type, name: str, value: Any, where: str, wrong: Wrong) -> Any:
     types = field_types(cls)
     if name not in types:
-        return _refuse(wrong, f"{where}.{name}", "unknown setting", did_you_mean(name, types))
+        return _refuse(
+            wrong, f"{where}.{name}", "unknown setting", did_you_mean(name, types)
+        )
     metadata = _field_metadata(cls)[name]
     result = checked(types[name], value, f"{where}.{name}", wrong, metadata)
     if metadata.get("needed") and result == "":
@@ -267,7 +308,11 @@ def _with_secrets(
 ) -> tuple[dict[str, Any], bool]:
     """The values with the content of each NAME_file as NAME, and whether one could not be read."""
     given, unread = dict(value), False
-    files = {name: f"{name}_file" for name in _marked(cls, "secret") if f"{name}_file" in given}
+    files = {
+        name: f"{name}_file"
+        for name in _marked(cls, "secret")
+        if f"{name}_file" in given
+    }
     for name, file_name in files.items():
         file = given.pop(file_name)
         if name in given:
@@ -284,5 +329,7 @@ def _content(file: Any, where: str, wrong: Wrong) -> Any:
     try:
         return Path(str(file)).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        hint = "Name a readable text file; a relative path starts at kapi.toml's folder."
+        hint = (
+            "Name a readable text file; a relative path starts at kapi.toml's folder."
+        )
         return _refuse(wrong, where, f"cannot read {file}", hint)

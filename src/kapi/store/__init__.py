@@ -96,7 +96,9 @@ class Store:
 
     def api_source(self, api_id: str) -> tuple[str, bytes] | None:
         """The conf and the definition of an API as they were deployed."""
-        row = self.database.row("SELECT conf, definition FROM apis WHERE id = ?", (api_id,))
+        row = self.database.row(
+            "SELECT conf, definition FROM apis WHERE id = ?", (api_id,)
+        )
         return None if row is None else (row[0], row[1])
 
     def change(self) -> int:
@@ -204,7 +206,9 @@ def next_change(db: Connection, after: int | None) -> int:
 
     Raises StoreMoved if the newest change is not `after`.
     """
-    row = db.execute("SELECT version FROM changes WHERE topic = ?", (DEPLOYMENTS,)).fetchone()
+    row = db.execute(
+        "SELECT version FROM changes WHERE topic = ?", (DEPLOYMENTS,)
+    ).fetchone()
     newest = 0 if row is None else int(row[0])
     if after is not None and newest != after:
         raise StoreMoved

@@ -12,7 +12,13 @@ from collections.abc import Collection, Mapping
 
 from kapi.dataclass import dataclass
 from kapi.store.engine.database import Connection, Database
-from kapi.store.families import FAMILY, SESSION, account_family, authorizations, end_family
+from kapi.store.families import (
+    FAMILY,
+    SESSION,
+    account_family,
+    authorizations,
+    end_family,
+)
 from kapi.store.logout_notices import note_end
 from kapi.store.revocations import TOPIC as REVOCATIONS
 
@@ -50,7 +56,8 @@ class Accounts:
         """The subjects whose accounts ended at this moment or later, each with the time."""
         return tuple(
             self._database.rows(
-                "SELECT subject, ended_at FROM ended_accounts WHERE ended_at >= ?", (moment,)
+                "SELECT subject, ended_at FROM ended_accounts WHERE ended_at >= ?",
+                (moment,),
             )
         )
 
@@ -72,13 +79,16 @@ class Accounts:
         `marks` contains the mark of each account in the current settings, by user name.
         """
         with self._database.transaction(REVOCATIONS) as db:
-            before = dict(db.execute("SELECT username, mark FROM settings_accounts").fetchall())
+            before = dict(
+                db.execute("SELECT username, mark FROM settings_accounts").fetchall()
+            )
             for username, mark in before.items():
                 if mark != marks.get(username):
                     end_account(db, username, ending)
             db.execute("DELETE FROM settings_accounts")
             db.executemany(
-                "INSERT INTO settings_accounts (username, mark) VALUES (?, ?)", tuple(marks.items())
+                "INSERT INTO settings_accounts (username, mark) VALUES (?, ?)",
+                tuple(marks.items()),
             )
 
     def marks(self) -> Mapping[str, str]:
@@ -89,15 +99,19 @@ class Accounts:
 def end_account(db: Connection, subject: str, ending: Ending) -> None:
     """End an account in a transaction of the caller, which must name the topic of revocations."""
     families = db.execute(
-        "SELECT key FROM records WHERE person = ? AND person <> '' AND kind = ?", (subject, FAMILY)
+        "SELECT key FROM records WHERE person = ? AND person <> '' AND kind = ?",
+        (subject, FAMILY),
     ).fetchall()
     for (family,) in (*families, (account_family(subject),)):
         end_family(db, family, ending.issuer, ending.now, ending.reason)
     _end_sessions(db, "person = ? AND person <> ''", subject, ending.now)
     db.execute(
-        "DELETE FROM records WHERE person = ? AND person <> '' AND kind <> ?", (subject, FAMILY)
+        "DELETE FROM records WHERE person = ? AND person <> '' AND kind <> ?",
+        (subject, FAMILY),
     )
-    db.execute("DELETE FROM ended_accounts WHERE ended_at < ?", (ending.now - _REMEMBERED,))
+    db.execute(
+        "DELETE FROM ended_accounts WHERE ended_at < ?", (ending.now - _REMEMBERED,)
+    )
     db.execute(
         (
             "INSERT INTO ended_accounts (subject, ended_at) VALUES (?, ?) ON CONFLICT (subject)"

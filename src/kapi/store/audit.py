@@ -24,7 +24,8 @@ _LONGEST: Final = 256
 """Characters of a text."""
 _LAST: Final = "SELECT coalesce(max(id), 0) FROM audit"
 _INSERT: Final = (
-    "INSERT INTO audit (id, class, at, organization, event, document) VALUES (?, ?, ?, ?, ?, ?)"
+    "INSERT INTO audit (id, class, at, organization, event, document)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
 )
 _TRIM: Final = (
     "DELETE FROM audit WHERE class = ? AND id <="
@@ -102,7 +103,14 @@ class AuditStore:
         """The same within a transaction."""
         document = orjson.dumps(event.shown()).decode()
         number = int(db.execute(_LAST).fetchone()[0]) + 1
-        row = (number, event.class_, event.at, event.organization, event.event, document)
+        row = (
+            number,
+            event.class_,
+            event.at,
+            event.organization,
+            event.event,
+            document,
+        )
         db.execute(_INSERT, row)
         if number % self._turn == 0:
             for class_ in (CHANGE, SIGN_IN, FAILED):
@@ -117,7 +125,9 @@ class AuditStore:
         """At most `most` entries after one, the newest last."""
         return self._read(sought, number, most, "ASC")
 
-    def _read(self, sought: Sought, number: int, most: int, order: str) -> list[dict[str, Any]]:
+    def _read(
+        self, sought: Sought, number: int, most: int, order: str
+    ) -> list[dict[str, Any]]:
         sql = _SELECT
         values: list[Any] = [number]
         if sought.organization:

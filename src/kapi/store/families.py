@@ -96,7 +96,11 @@ class Families:
         self._database = database
 
     def start(
-        self, family: Record, issue: Issue, now: int, source: tuple[str, str] | None = None
+        self,
+        family: Record,
+        issue: Issue,
+        now: int,
+        source: tuple[str, str] | None = None,
     ) -> bool:
         """Create a family with its first tokens, and return True.
 
@@ -108,12 +112,20 @@ class Families:
                 return False
             db.execute(
                 _INSERT,
-                (FAMILY, family.key, family.family, json.dumps(family.payload), family.expires_at),
+                (
+                    FAMILY,
+                    family.key,
+                    family.family,
+                    json.dumps(family.payload),
+                    family.expires_at,
+                ),
             )
             _insert(db, family.key, issue)
         return True
 
-    def rotate(self, refresh_key: str, issue: Issue, now: int, grace: int = 0) -> Rotation:
+    def rotate(
+        self, refresh_key: str, issue: Issue, now: int, grace: int = 0
+    ) -> Rotation:
         """Consume a refresh token and store its successor.
 
         A second use is `reused`. Within `grace` seconds, and while the first successor is unused,
@@ -148,7 +160,9 @@ class Families:
             _insert(db, row[1], issue)
         return "rotated"
 
-    def use(self, refresh_key: str, issue: Issue, now: int, expires_at: int) -> Rotation:
+    def use(
+        self, refresh_key: str, issue: Issue, now: int, expires_at: int
+    ) -> Rotation:
         """Issue an access token for a refresh token that stays valid.
 
         It is valid until `expires_at`, or as long as before, whichever is later.
@@ -217,7 +231,9 @@ class Families:
         with self._database.transaction(TOPIC) as db:
             end_family(db, family, issuer, now, reason)
 
-    def revoke_session(self, session: Session, issuer: str, now: int, reason: str) -> None:
+    def revoke_session(
+        self, session: Session, issuer: str, now: int, reason: str
+    ) -> None:
         """End a session and what it authorized, also codes and decided requests not yet redeemed.
 
         What has the scope `offline_access` goes on (OpenID Connect Core §11).
@@ -225,14 +241,21 @@ class Families:
         with self._database.transaction(TOPIC) as db:
             for item in authorizations(db, session.user, now):
                 scopes = str(item.authorization.get("scope", "")).split(" ")
-                if item.authorization.get("sid") == session.sid and OFFLINE not in scopes:
+                if (
+                    item.authorization.get("sid") == session.sid
+                    and OFFLINE not in scopes
+                ):
                     item.end(db, issuer, now, reason)
 
-    def revoke_consent(self, consent: Record, issuer: str, now: int, reason: str) -> None:
+    def revoke_consent(
+        self, consent: Record, issuer: str, now: int, reason: str
+    ) -> None:
         """End a consent and all that its person authorized its client to, redeemed or not."""
         user, client_id = consent.payload["user"], consent.payload["client_id"]
         with self._database.transaction(TOPIC) as db:
-            db.execute("DELETE FROM records WHERE kind = 'consent' AND key = ?", (consent.key,))
+            db.execute(
+                "DELETE FROM records WHERE kind = 'consent' AND key = ?", (consent.key,)
+            )
             for item in authorizations(db, user, now):
                 if item.authorization.get("client_id") == client_id:
                     item.end(db, issuer, now, reason)
@@ -260,7 +283,8 @@ def end_family(db: Connection, family: str, issuer: str, now: int, reason: str) 
         (now, REFRESH, family),
     )
     issued = db.execute(
-        "SELECT key, expires_at FROM records WHERE kind = ? AND family = ?", (ACCESS, family)
+        "SELECT key, expires_at FROM records WHERE kind = ? AND family = ?",
+        (ACCESS, family),
     ).fetchall()
     for jti, expires_at in issued:
         write_revocation(db, Revocation(jti, expires_at, issuer), reason)
@@ -315,7 +339,14 @@ def _insert(db: Connection, family: str, issue: Issue) -> None:
     if issue.refresh_key:
         db.execute(
             f"{_INSERT}, (?, ?, ?, ?, ?, NULL)",
-            (*access, REFRESH, issue.refresh_key, family, "{}", issue.refresh_expires_at),
+            (
+                *access,
+                REFRESH,
+                issue.refresh_key,
+                family,
+                "{}",
+                issue.refresh_expires_at,
+            ),
         )
     else:
         db.execute(_INSERT, access)

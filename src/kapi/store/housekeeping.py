@@ -51,14 +51,22 @@ class _Expiring:
 
 _TABLES: Final = (
     _Expiring("records", "kind, key", "expires_at <= ?", lambda now: now),
-    _Expiring("revocations", "issuer, jti", "expires_at <= ?", lambda now: now - GRACE_SECONDS),
+    _Expiring(
+        "revocations", "issuer, jti", "expires_at <= ?", lambda now: now - GRACE_SECONDS
+    ),
     _Expiring("mcp_sessions", "id", "expires_at <= ?", lambda now: now),
     _Expiring(
-        "logout_notices", "sid, client_id", "made_at <= ?", lambda now: now - 2 * MOST_SECONDS
+        "logout_notices",
+        "sid, client_id",
+        "made_at <= ?",
+        lambda now: now - 2 * MOST_SECONDS,
     ),
     _Expiring("tries", "name", "started_at <= ?", lambda now: now - WINDOW),
     _Expiring(
-        "api_keys", "id", "expires_at > 0 AND expires_at <= ?", lambda now: now - API_KEYS_KEPT
+        "api_keys",
+        "id",
+        "expires_at > 0 AND expires_at <= ?",
+        lambda now: now - API_KEYS_KEPT,
     ),
     _Expiring(
         "registered_clients",

@@ -58,14 +58,18 @@ class IssuerStore:
 
     def declaration(self, name: str) -> str:
         """The declaration with this name; empty if there is none."""
-        row = self._database.row("SELECT declaration FROM issuers WHERE name = ?", (name,))
+        row = self._database.row(
+            "SELECT declaration FROM issuers WHERE name = ?", (name,)
+        )
         return "" if row is None else str(row[0])
 
     def version(self) -> int:
         """A number that changes with each change of the two tables, by any process."""
         return self._database.version(TOPIC)
 
-    def save(self, issuer: StoredIssuer, *, replace: bool, before: str | None = None) -> bool:
+    def save(
+        self, issuer: StoredIssuer, *, replace: bool, before: str | None = None
+    ) -> bool:
         """Keep a declaration; False if there is one with its name that is not to be replaced.
 
         With `before`, only that declaration is replaced.
@@ -117,7 +121,9 @@ class IssuerStore:
             )
 
 
-def _save(db: Connection, issuer: StoredIssuer, *, replace: bool, before: str | None) -> None:
+def _save(
+    db: Connection, issuer: StoredIssuer, *, replace: bool, before: str | None
+) -> None:
     """Raises _NotReplacedError if another declaration is stored than the one to replace."""
     if before is not None:
         sql = "DELETE FROM issuers WHERE name = ? AND declaration = ?"

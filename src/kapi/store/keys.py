@@ -64,7 +64,9 @@ class Keys:
         with self._database.transaction(TOPIC) as db:
             db.execute(_INSERT, _values(key))
 
-    def move(self, kid: str, before: Sequence[str], state: str, due_at: int | None = None) -> bool:
+    def move(
+        self, kid: str, before: Sequence[str], state: str, due_at: int | None = None
+    ) -> bool:
         """Change the state of a key that is in one of the states `before`; False when it is not."""
         marks = ", ".join("?" * len(before))
         with self._database.transaction(TOPIC) as db:
@@ -82,7 +84,8 @@ class Keys:
         """
         with self._database.transaction(TOPIC) as db:
             row = db.execute(
-                "SELECT algorithm FROM signing_keys WHERE kid = ? AND state = ?", (kid, PUBLISHED)
+                "SELECT algorithm FROM signing_keys WHERE kid = ? AND state = ?",
+                (kid, PUBLISHED),
             ).fetchone()
             if row is None:
                 return False
@@ -91,7 +94,8 @@ class Keys:
                 (RETIRED, gone_at, row[0], ACTIVE),
             )
             db.execute(
-                "UPDATE signing_keys SET state = ?, due_at = NULL WHERE kid = ?", (ACTIVE, kid)
+                "UPDATE signing_keys SET state = ?, due_at = NULL WHERE kid = ?",
+                (ACTIVE, kid),
             )
             return True
 
@@ -110,4 +114,11 @@ _INSERT = f"INSERT INTO signing_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # 
 
 
 def _values(key: StoredKey) -> tuple[str, str, str, str, int, int | None]:
-    return (key.kid, key.algorithm, key.state, key.private_pem, key.created_at, key.due_at)
+    return (
+        key.kid,
+        key.algorithm,
+        key.state,
+        key.private_pem,
+        key.created_at,
+        key.due_at,
+    )

@@ -70,7 +70,11 @@ class Lease:
 
     def _give(self) -> None:
         # Without the database, it ends by itself.
-        with suppress(StorageError, StoreClosed), self._database.transaction(parallel=True) as db:
+        with (
+            suppress(StorageError, StoreClosed),
+            self._database.transaction(parallel=True) as db,
+        ):
             db.execute(
-                "DELETE FROM leases WHERE name = ? AND holder = ?", (self._name, self._holder)
+                "DELETE FROM leases WHERE name = ? AND holder = ?",
+                (self._name, self._holder),
             )

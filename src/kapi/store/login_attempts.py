@@ -22,16 +22,20 @@ _CURRENT = (
     " WHERE name IN ({names}) AND started_at > ? AND started_at <= ?"
 )
 _DELETE_SOME_ENDED = (
-    "DELETE FROM tries WHERE name IN (SELECT name FROM tries WHERE started_at <= ? LIMIT 500)"
+    "DELETE FROM tries WHERE name IN"
+    " (SELECT name FROM tries WHERE started_at <= ? LIMIT 500)"
 )
-_DELETE_ENDED = "DELETE FROM tries WHERE name = ? AND (started_at <= ? OR started_at > ?)"
+_DELETE_ENDED = (
+    "DELETE FROM tries WHERE name = ? AND (started_at <= ? OR started_at > ?)"
+)
 _COUNT = (
     "INSERT INTO tries (name, started_at, count) VALUES (?, ?, 1)"
     " ON CONFLICT (name) DO UPDATE SET count = tries.count + 1"
 )
 _UNCOUNT = "UPDATE tries SET count = count - 1 WHERE name = ? AND count > 0"
 _DELETE_OLDEST = (
-    "DELETE FROM tries WHERE name IN (SELECT name FROM tries ORDER BY started_at, count LIMIT ?)"
+    "DELETE FROM tries WHERE name IN"
+    " (SELECT name FROM tries ORDER BY started_at, count LIMIT ?)"
 )
 
 

@@ -49,7 +49,9 @@ def note_end(db: Connection, session: Mapping[str, Any], now: int) -> None:
     """Add the clients of a stored session, in the transaction that ends it."""
     about = (str(session.get("user", "")), str(session.get("issuer", "")), now, now)
     sid = str(session.get("sid", ""))
-    db.executemany(_ADD, [(sid, str(client), *about) for client in session.get("clients", ())])
+    db.executemany(
+        _ADD, [(sid, str(client), *about) for client in session.get("clients", ())]
+    )
 
 
 class LogoutNotices:
@@ -75,7 +77,10 @@ class LogoutNotices:
     def done(self, notice: LogoutNotice) -> None:
         """Delete a notice: it was delivered, or never can be."""
         with self._database.transaction(parallel=True) as db:
-            db.execute(f"{_DELETE} WHERE sid = ? AND client_id = ?", (notice.sid, notice.client_id))
+            db.execute(
+                f"{_DELETE} WHERE sid = ? AND client_id = ?",
+                (notice.sid, notice.client_id),
+            )
 
     def failed(self, notice: LogoutNotice, now: int) -> bool:
         """Delay the notices of this client; whether this one will be sent again.
@@ -98,6 +103,7 @@ class LogoutNotices:
         """Delete the notices that are too old; the ids of their clients."""
         with self._database.transaction(parallel=True) as db:
             rows = db.execute(
-                f"{_DELETE} WHERE made_at <= ? RETURNING client_id", (now - MOST_SECONDS,)
+                f"{_DELETE} WHERE made_at <= ? RETURNING client_id",
+                (now - MOST_SECONDS,),
             ).fetchall()
         return tuple(client_id for (client_id,) in rows)

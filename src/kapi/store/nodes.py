@@ -12,7 +12,9 @@ from kapi.store.engine.database import Database
 ALIVE_SECONDS = 10
 """A node that was not seen for longer is away."""
 _FORGOTTEN_SECONDS = 24 * 3600
-_COLUMNS = "id, name, version, fingerprint, started_at, seen_at, deployments, signing_keys"
+_COLUMNS = (
+    "id, name, version, fingerprint, started_at, seen_at, deployments, signing_keys"
+)
 _REPORT = (
     f"INSERT INTO nodes ({_COLUMNS})"  # noqa: S608 - a constant
     " VALUES (?, ?, ?, ?, unixepoch(), unixepoch(), ?, ?)"
@@ -68,7 +70,9 @@ class Nodes:
         """Say that this node is there, and what its gateway has."""
         values = (node.id, node.name, node.version, node.fingerprint)
         with self._database.transaction(parallel=True) as db:
-            db.execute(_REPORT, (*values, confirmed.deployments, confirmed.signing_keys))
+            db.execute(
+                _REPORT, (*values, confirmed.deployments, confirmed.signing_keys)
+            )
 
     def remove(self, node: str) -> None:
         """Remove a node that stops."""
@@ -78,7 +82,10 @@ class Nodes:
     def forget_old(self) -> None:
         """Remove the nodes that were not seen for a day, with their counters."""
         with self._database.transaction(parallel=True) as db:
-            db.execute("DELETE FROM nodes WHERE seen_at < unixepoch() - ?", (_FORGOTTEN_SECONDS,))
+            db.execute(
+                "DELETE FROM nodes WHERE seen_at < unixepoch() - ?",
+                (_FORGOTTEN_SECONDS,),
+            )
             db.execute(
                 "DELETE FROM counters WHERE node <> '' AND node NOT IN (SELECT id FROM nodes)"
             )

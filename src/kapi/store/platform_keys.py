@@ -23,5 +23,7 @@ class PlatformKeys:
                 ),
                 (name, make()),
             )
-            row = db.execute("SELECT value FROM platform_keys WHERE name = ?", (name,)).fetchone()
+            row = db.execute(
+                "SELECT value FROM platform_keys WHERE name = ?", (name,)
+            ).fetchone()
         return bytes(row[0])

@@ -73,7 +73,14 @@ class Records:
             return made.rowcount == 1
 
     def admit(
-        self, kind: str, record: Record, now: int, *, holder: str, most: int, of_all: int
+        self,
+        kind: str,
+        record: Record,
+        now: int,
+        *,
+        holder: str,
+        most: int,
+        of_all: int,
     ) -> int:
         """Store a record for `holder`, and return 0.
 
@@ -113,7 +120,9 @@ class Records:
             _drop_first(db, held, (kind,), of_all - 1)
             _put(db, kind, record, holder)
 
-    def open(self, kind: str, key: str, now: int, *, most: int, of_all: int) -> Record | None:
+    def open(
+        self, kind: str, key: str, now: int, *, most: int, of_all: int
+    ) -> Record | None:
         """A valid record that `admit` stored. It can be opened again; the first time consumes it.
 
         If its holder has more than `most` consumed records of the kind, or all holders together
@@ -189,7 +198,11 @@ class Records:
         return _record(row)
 
     def update(
-        self, kind: str, key: str, now: int, change: Callable[[Record], Mapping[str, Any] | None]
+        self,
+        kind: str,
+        key: str,
+        now: int,
+        change: Callable[[Record], Mapping[str, Any] | None],
     ) -> Record | None:
         """Replace the payload of a valid record in one transaction.
 
@@ -211,7 +224,13 @@ class Records:
                 "UPDATE records SET payload = ? WHERE kind = ? AND key = ?",
                 (json.dumps(payload), kind, key),
             )
-            return Record(record.key, record.family, payload, record.expires_at, record.consumed_at)
+            return Record(
+                record.key,
+                record.family,
+                payload,
+                record.expires_at,
+                record.consumed_at,
+            )
 
     def put_newest(self, kind: str, record: Record, most: int) -> None:
         """Store a record. Replaces the record with its key.
@@ -236,7 +255,8 @@ class Records:
         """Delete the records of a kind that count for a holder."""
         with self._database.transaction(parallel=True) as db:
             db.execute(
-                "DELETE FROM records WHERE kind = ? AND holder = ? AND holder <> ''", (kind, holder)
+                "DELETE FROM records WHERE kind = ? AND holder = ? AND holder <> ''",
+                (kind, holder),
             )
 
     def page(
@@ -272,7 +292,9 @@ class Records:
             db.execute("DELETE FROM records WHERE family = ?", (family,))
 
 
-def _drop_first(db: Connection, selected: str, values: tuple[str, ...], most: int) -> None:
+def _drop_first(
+    db: Connection, selected: str, values: tuple[str, ...], most: int
+) -> None:
     """Delete the records beyond `most` that expire first. `selected` is FROM and WHERE."""
     over = db.execute(f"SELECT count(*) {selected}", values).fetchone()[0] - most
     if over > 0:

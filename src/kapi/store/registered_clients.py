@@ -75,7 +75,8 @@ class RegisteredClients:
         found = self.get(client_id)
         if found is not None:
             self._write(
-                RegisteredClient(client_id, {}, b"", b"", "", found.created_at), removed=True
+                RegisteredClient(client_id, {}, b"", b"", "", found.created_at),
+                removed=True,
             )
         return found is not None
 
@@ -134,7 +135,12 @@ class RegisteredClients:
                 "token_key = excluded.token_key, revision = excluded.revision, removed ="
                 " excluded.removed",
                 (
-                    *(client.id, json.dumps(client.metadata), client.salt, client.secret_digest),
+                    *(
+                        client.id,
+                        json.dumps(client.metadata),
+                        client.salt,
+                        client.secret_digest,
+                    ),
                     *(client.token_key, client.created_at, int(removed)),
                 ),
             )

@@ -128,7 +128,9 @@ class UserStore:
         """Let a person sign in again; False when no account has this name."""
         with self._database.transaction(TOPIC) as db:
             return (
-                db.execute("UPDATE users SET disabled = 0 WHERE username = ?", (username,)).rowcount
+                db.execute(
+                    "UPDATE users SET disabled = 0 WHERE username = ?", (username,)
+                ).rowcount
                 == 1
             )
 
@@ -168,7 +170,9 @@ def _end(
 
 
 def _subject(db: Connection, username: str) -> str | None:
-    row = db.execute("SELECT subject FROM users WHERE username = ?", (username,)).fetchone()
+    row = db.execute(
+        "SELECT subject FROM users WHERE username = ?", (username,)
+    ).fetchone()
     if row is None:
         return None
     return str(row[0])

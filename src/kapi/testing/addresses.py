@@ -35,7 +35,11 @@ class Addresses:
         path = urlsplit(self.base_url).path
         for address in filter(None, (*self.others, self.front_url)):
             parts = urlsplit(address)
-            if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path != path:
+            if (
+                parts.scheme not in {"http", "https"}
+                or not parts.netloc
+                or parts.path != path
+            ):
                 raise ValueError(
                     f"{address[:200]!r} cannot be a base address: write scheme, host and port,"
                     f" and the path {path or '(none)'}"
@@ -44,7 +48,9 @@ class Addresses:
     @property
     def all(self) -> tuple[str, ...]:
         """Every base address, each once."""
-        return tuple(dict.fromkeys(filter(None, (self.base_url, *self.others, self.front_url))))
+        return tuple(
+            dict.fromkeys(filter(None, (self.base_url, *self.others, self.front_url)))
+        )
 
     async def __call__(self, call: Call, onward: Onward) -> Reply:
         """The step that writes the addresses of the discovery document."""
@@ -53,7 +59,9 @@ class Addresses:
         if call.endpoint != "discovery" or members is None or len(self.all) == 1:
             return reply
         asked = self._asked(call.header("host"))
-        changed = {name: self._moved(name, value, asked) for name, value in members.items()}
+        changed = {
+            name: self._moved(name, value, asked) for name, value in members.items()
+        }
         return reply.with_members(changed)
 
     def _asked(self, host: str) -> str:

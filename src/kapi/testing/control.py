@@ -69,13 +69,17 @@ class Control:
             answer = self._answer(call)
             if isinstance(answer, str):
                 return Reply(
-                    200, (("content-type", _YAML), ("cache-control", "no-store")), answer.encode()
+                    200,
+                    (("content-type", _YAML), ("cache-control", "no-store")),
+                    answer.encode(),
                 )
             return json_reply(answer)
         except LookupError as error:
             return _refused(404, str(error.args[0] if error.args else error))
         except SettingsError as error:
-            mistakes = [f"{item.message} {item.hint}".strip() for item in error.diagnostics]
+            mistakes = [
+                f"{item.message} {item.hint}".strip() for item in error.diagnostics
+            ]
             return json_reply({"error": "invalid_seed", "mistakes": mistakes}, 400)
         except (ValueError, TypeError, AssertionError, KapiError) as error:
             return _refused(400, str(error))
@@ -90,7 +94,9 @@ class Control:
             return self._of_issuers(call.method, parts[1:], body)
         return self._of_issuer(call.method, parts, self._server.default, body)
 
-    def _of_issuer(self, method: str, parts: list[str], issuer: Issuer, body: Any) -> Any:
+    def _of_issuer(
+        self, method: str, parts: list[str], issuer: Issuer, body: Any
+    ) -> Any:
         """A power of an issuer; an explanation also judges the deployed APIs, if there are any."""
         made = _power(method, parts, issuer, body)
         if parts == ["explain"] and self._server.judge is not None:
@@ -120,7 +126,11 @@ class Control:
         return self._of_issuer(method, rest, issuer, body)
 
     def _emulated(
-        self, *, emulate: str, parameters: Mapping[str, str] = NO_PARAMETERS, **more: Any
+        self,
+        *,
+        emulate: str,
+        parameters: Mapping[str, str] = NO_PARAMETERS,
+        **more: Any,
     ) -> Issuer:
         return self._server.emulate(emulate, **more, **parameters)
 
@@ -139,9 +149,15 @@ def _power(method: str, parts: list[str], issuer: Issuer, body: Any) -> Any:
 def _refuse_pages(call: Call) -> None:
     """Raise ValueError for a request that a page of another site may have sent."""
     if call.header("origin"):
-        raise ValueError("requests of web pages are refused: this one has an Origin header")
+        raise ValueError(
+            "requests of web pages are refused: this one has an Origin header"
+        )
     media_type = call.header("content-type").partition(";")[0]
-    allowed = ("application/json", _YAML) if call.path.endswith("/seed") else ("application/json",)
+    allowed = (
+        ("application/json", _YAML)
+        if call.path.endswith("/seed")
+        else ("application/json",)
+    )
     if call.body and media_type not in allowed:
         raise ValueError(f"the body must be {' or '.join(allowed)}")
 
@@ -242,7 +258,10 @@ def _reseed(issuer: Issuer, body: Mapping[str, Any] | str) -> dict[str, Any]:
 
 
 def _recipes(_: Issuer, __: Any) -> list[dict[str, str]]:
-    return [{"name": item.name, "what": item.what, "clause": item.clause} for item in RECIPES]
+    return [
+        {"name": item.name, "what": item.what, "clause": item.clause}
+        for item in RECIPES
+    ]
 
 
 def _kinds(_: Issuer, __: Any) -> list[dict[str, Any]]:

@@ -23,7 +23,16 @@ from kapi.testing.explain.errors import Explaining
 from kapi.testing.explain.token import explain_token
 from kapi.testing.faults.plan import FaultPlan
 from kapi.testing.http.browsing import Browsing
-from kapi.testing.http.calls import App, Call, Onward, Reply, Step, calling, serving, through
+from kapi.testing.http.calls import (
+    App,
+    Call,
+    Onward,
+    Reply,
+    Step,
+    calling,
+    serving,
+    through,
+)
 from kapi.testing.http.endpoints import EndpointNames
 from kapi.testing.http.mount import Mount
 from kapi.testing.http.recording import Recording
@@ -125,7 +134,9 @@ class Issuer:
 
         Returns the redirect to the client. Raises ValueError if it does not come to that.
         """
-        found = next((item for item in self._identity.users if item.username == user), None)
+        found = next(
+            (item for item in self._identity.users if item.username == user), None
+        )
         if found is None:
             raise ValueError(f"there is no user {user!r} in the seed")
         person = {"username": user, "password": found.password, "organization": ""}
@@ -294,11 +305,15 @@ class Issuer:
             self._admitting,
         ]
         if self.vendor is not None:
-            self._dressing = Dressing(self.vendor, self.provider, self.base_url, self.clock)
+            self._dressing = Dressing(
+                self.vendor, self.provider, self.base_url, self.clock
+            )
             steps.insert(2, self._dressing)
         steps.insert(1, self.addresses)
         if self._level != "settings":
-            steps.insert(0, Mount(parts.path, self.name, secure=parts.scheme == "https"))
+            steps.insert(
+                0, Mount(parts.path, self.name, secure=parts.scheme == "https")
+            )
         self._way = through(steps, inner)
 
     async def _faulting(self, call: Call, onward: Onward) -> Reply:

@@ -87,7 +87,11 @@ class Gateway:
         """Deploy an API: the texts or the files of its conf and its definition. Returns its id."""
         boundary = uuid.uuid4().hex
         body = _multipart(
-            boundary, {"apkConfiguration": _content(conf), "definitionFile": _content(definition)}
+            boundary,
+            {
+                "apkConfiguration": _content(conf),
+                "definitionFile": _content(definition),
+            },
         )
         answer = self.request(
             "POST",
@@ -122,7 +126,9 @@ class Gateway:
         )
         if done.returncode:
             raise RuntimeError(done.stderr)
-        return {item["name"]: item["status"] for item in json.loads(done.stdout)["objects"]}
+        return {
+            item["name"]: item["status"] for item in json.loads(done.stdout)["objects"]
+        }
 
     def trust(self, issuer: Issuer, **declaration: Any) -> None:
         """Trust a test issuer that has a socket, as `kapi issuer add` trusts one.
@@ -159,14 +165,24 @@ class Gateway:
 @contextmanager
 def gateway(*arguments: str) -> Iterator[Gateway]:
     """A platform for the duration of a test run. `arguments` are further ones of `kapi up`."""
-    command = [sys.executable, "-m", "kapi.front.cli.main", "up", "--port", "0", "--ephemeral"]
+    command = [
+        sys.executable,
+        "-m",
+        "kapi.front.cli.main",
+        "up",
+        "--port",
+        "0",
+        "--ephemeral",
+    ]
     process = subprocess.Popen(
         [*command, "--testing", *arguments], stdout=subprocess.PIPE, text=True
     )
     try:
         line = process.stdout.readline() if process.stdout else ""
         if not line:
-            raise RuntimeError(f"kapi up ended with code {process.wait()}; see its messages")
+            raise RuntimeError(
+                f"kapi up ended with code {process.wait()}; see its messages"
+            )
         yield Gateway(json.loads(line))
     finally:
         process.terminate()
@@ -212,7 +228,11 @@ class _Echo(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
-        told = {"method": self.command, "path": self.path, "headers": dict(self.headers)}
+        told = {
+            "method": self.command,
+            "path": self.path,
+            "headers": dict(self.headers),
+        }
         body = json.dumps(told).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

@@ -32,7 +32,9 @@ def identity_of(seed: Mapping[str, Any]) -> IdentitySettings:
     fields = {field.name: field for field in dataclasses.fields(IdentitySettings)}
     for name, value in seed.items():
         if name in _OWN or name not in types:
-            wrong(name, "is not a member of a seed", f"Known: {', '.join(sorted(types))}.")
+            wrong(
+                name, "is not a member of a seed", f"Known: {', '.join(sorted(types))}."
+            )
             continue
         made = checked(types[name], value, name, wrong, fields[name].metadata)
         if made is not REFUSED:

@@ -124,7 +124,9 @@ class Server:
                 url = url or self._own_issuer
             self._issuers[name] = Issuer(
                 name,
-                Addresses(url or base_url or own, base_url or own, tuple(base_urls), front_url),
+                Addresses(
+                    url or base_url or own, base_url or own, tuple(base_urls), front_url
+                ),
                 self._stores,
                 self._seed if seed is None else seed,
                 level or self._level,
@@ -136,7 +138,9 @@ class Server:
     def _must_be_free(self, name: str) -> None:
         """Raise ValueError for a name that no further issuer can have."""
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name[:80]!r} cannot be the name of an issuer: use A-Z a-z 0-9 - _")
+            raise ValueError(
+                f"{name[:80]!r} cannot be the name of an issuer: use A-Z a-z 0-9 - _"
+            )
         if len(self._issuers) >= MOST_ISSUERS:
             raise ValueError(f"there are {MOST_ISSUERS} issuers already; delete some")
 
@@ -161,8 +165,12 @@ class Server:
         name = name or preset
         with self._lock:
             if name in self._issuers:
-                raise ValueError(f"there is an issuer {name!r} already; give another name")
-            return self.issuer(name, seed=seed, level=level, url=vendor.issuer, vendor=vendor)
+                raise ValueError(
+                    f"there is an issuer {name!r} already; give another name"
+                )
+            return self.issuer(
+                name, seed=seed, level=level, url=vendor.issuer, vendor=vendor
+            )
 
     @property
     def _own_issuer(self) -> str:
@@ -198,7 +206,9 @@ class Server:
         try:
             issuer, path = self._route(call)
         except ValueError as error:
-            return json_reply({"error": "not_found", "error_description": str(error)}, 404)
+            return json_reply(
+                {"error": "not_found", "error_description": str(error)}, 404
+            )
         return await issuer.answer(replace(call, path=path))
 
     def _route(self, call: Call) -> tuple[Issuer, str]:
@@ -214,7 +224,9 @@ class Server:
         """An issuer by the host: its own, or the first label below that of the server."""
         own = urlsplit(self.base_url)
         found = (
-            [] if host == own.netloc else [item for item in self.issuers() if host in item.hosts]
+            []
+            if host == own.netloc
+            else [item for item in self.issuers() if host in item.hosts]
         )
         # Vendors share hosts: www.googleapis.com has keys of several.
         for issuer in found:

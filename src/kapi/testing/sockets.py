@@ -23,14 +23,19 @@ _START_SECONDS = 20.0
 
 
 @contextmanager
-def serve(port: int = 0, *, seed: Seed | None = None, level: str = "strict") -> Iterator[Server]:
+def serve(
+    port: int = 0, *, seed: Seed | None = None, level: str = "strict"
+) -> Iterator[Server]:
     """A server at `http://localhost:PORT`; port 0 takes a free one."""
     listener = _listen(port)
     address = f"http://localhost:{listener.getsockname()[1]}"
     with Server(address, seed, level=level) as server:
         running = _uvicorn(server)
         thread = threading.Thread(
-            target=running.run, args=([listener],), name="kapi-testing-http", daemon=True
+            target=running.run,
+            args=([listener],),
+            name="kapi-testing-http",
+            daemon=True,
         )
         thread.start()
         deadline = time.monotonic() + _START_SECONDS

@@ -15,7 +15,9 @@ class Stores:
     """Makes stores in a folder of its own, which is removed in the end."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="kapi-testing-", dir=_in_memory())
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="kapi-testing-", dir=_in_memory()
+        )
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._paths: dict[Store, Path] = {}

@@ -57,7 +57,9 @@ class Admission:
         if not client_id or call.parameters.get("client_assertion"):
             return
         known = {item.id: item for item in provider.settings.identity.clients}
-        before = known.get(client_id, ClientSettings(client_id, grants=(*_GRANTS, "password")))
+        before = known.get(
+            client_id, ClientSettings(client_id, grants=(*_GRANTS, "password"))
+        )
         after = _as_sent(before, call)
         if after == known.get(client_id):
             return
@@ -79,7 +81,11 @@ def register(provider: Provider, client: ClientSettings, salt: bytes) -> None:
 
 def _as_sent(client: ClientSettings, call: Call) -> ClientSettings:
     redirect = call.parameters.get("redirect_uri", "")
-    if redirect and redirect not in client.redirect_uris and _REDIRECT.fullmatch(redirect):
+    if (
+        redirect
+        and redirect not in client.redirect_uris
+        and _REDIRECT.fullmatch(redirect)
+    ):
         client = replace(client, redirect_uris=(*client.redirect_uris, redirect))
     secret = call.form.get("client_secret", "")
     if call.basic:

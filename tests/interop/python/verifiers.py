@@ -97,8 +97,14 @@ def pyjwt(facts: Facts) -> Verify:
     import jwt
 
     keys = jwt.PyJWKClient(facts["keys"])
-    rules = {"issuer": facts["issuer"], "audience": facts["audience"], "algorithms": ["RS256"]}
-    return lambda token: jwt.decode(token, keys.get_signing_key_from_jwt(token), **rules)
+    rules = {
+        "issuer": facts["issuer"],
+        "audience": facts["audience"],
+        "algorithms": ["RS256"],
+    }
+    return lambda token: jwt.decode(
+        token, keys.get_signing_key_from_jwt(token), **rules
+    )
 
 
 VERIFIERS = (auth0, okta, google, firebase, clerk, supabase, pyjwt)
@@ -117,7 +123,11 @@ def main() -> None:
     lead_to_the_test_server(int(os.environ["VENDOR_PORT"]))
     by_name = {make.__name__: make for make in VERIFIERS}
     verify = by_name[told["verifier"]](told["facts"])
-    print(json.dumps({label: judged(verify, token) for label, token in told["tokens"].items()}))
+    print(
+        json.dumps(
+            {label: judged(verify, token) for label, token in told["tokens"].items()}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ FOLDER = "charts/gateway-helm/charts/crds/crds/"
 def _bare(value: Any, *, fields: bool = False) -> Any:
     """A schema without descriptions; `fields` if the keys are names of fields."""
     if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if fields or key != "description"}
+        kept = {
+            key: item for key, item in value.items() if fields or key != "description"
+        }
         return {
             key: _bare(item, fields=key == "properties" and not fields)
             for key, item in kept.items()
@@ -33,7 +35,9 @@ def _bare(value: Any, *, fields: bool = False) -> Any:
 
 
 def main(version: str) -> None:
-    with urllib.request.urlopen(f"https://proxy.golang.org/{MODULE}/@v/v{version}.zip") as answer:
+    with urllib.request.urlopen(
+        f"https://proxy.golang.org/{MODULE}/@v/v{version}.zip"
+    ) as answer:
         archive = zipfile.ZipFile(io.BytesIO(answer.read()))
     here = Path(__file__).parent
     for old in here.glob("*.json"):
@@ -44,7 +48,8 @@ def main(version: str) -> None:
                 if crd and crd["kind"] == "CustomResourceDefinition":
                     path = here / f"{crd['metadata']['name']}.json"
                     path.write_text(
-                        json.dumps(_bare(crd), sort_keys=True, separators=(",", ":")) + "\n"
+                        json.dumps(_bare(crd), sort_keys=True, separators=(",", ":"))
+                        + "\n"
                     )
 
 

@@ -45,13 +45,18 @@ PROVIDERS: Final[tuple[Provider, ...]] = (
     openai,
 )
 BUILT_IN: Final[Providers] = {
-    (item.name, item.api_version): item for provider in PROVIDERS for item in provider.VERSIONS
+    (item.name, item.api_version): item
+    for provider in PROVIDERS
+    for item in provider.VERSIONS
 }
 
 
 def with_own(own: Iterable[AiProviderSettings]) -> Providers:
     """The built-in providers and those of the settings."""
-    return {**BUILT_IN, **{(item.name, item.api_version): _provider(item) for item in own}}
+    return {
+        **BUILT_IN,
+        **{(item.name, item.api_version): _provider(item) for item in own},
+    }
 
 
 def provider_of(providers: Providers, name: str, version: str) -> AiProvider:

@@ -6,7 +6,11 @@ from typing import Final
 
 from kapi.apis.ir import AiProvider
 
-PROMPT: Final = ("usage.prompt_tokens", "usage.input_tokens", "response.usage.input_tokens")
+PROMPT: Final = (
+    "usage.prompt_tokens",
+    "usage.input_tokens",
+    "response.usage.input_tokens",
+)
 COMPLETION: Final = (
     "usage.completion_tokens",
     "usage.output_tokens",

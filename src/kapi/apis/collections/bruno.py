@@ -35,8 +35,13 @@ def bruno(collection: Collection) -> dict[str, str]:
     for folder, requests in collection.folders.items():
         place = ""
         if folder:
-            place = _free(files, _file_name(folder), "/folder.yml").removesuffix("folder.yml")
-            made = {"info": {"name": folder, "type": "folder"}, "request": {"auth": "inherit"}}
+            place = _free(files, _file_name(folder), "/folder.yml").removesuffix(
+                "folder.yml"
+            )
+            made = {
+                "info": {"name": folder, "type": "folder"},
+                "request": {"auth": "inherit"},
+            }
             files[f"{place}folder.yml"] = _yaml(made)
         for number, request in enumerate(requests, 1):
             name = _free(files, place + _file_name(request.name), ".yml")
@@ -122,7 +127,10 @@ def _body(body: Body) -> dict[str, Any]:
         fields = [{**item.written("name"), "type": "text"} for item in body.fields]
         return {"type": "multipart-form", "data": fields}
     if body.is_form:
-        return {"type": "form-urlencoded", "data": [item.written("name") for item in body.fields]}
+        return {
+            "type": "form-urlencoded",
+            "data": [item.written("name") for item in body.fields],
+        }
     return {"type": "json" if body.is_json else "text", "data": body.text}
 
 

@@ -70,7 +70,9 @@ def drafts(conf_text: str, definition: bytes, chosen: str = "") -> Drafts:
     """
     conf = mapping(yaml.load(conf_text, _LOADER))  # noqa: S506 - a safe loader
     kind = kind_of(str(conf.get("type", "")).upper()) or DEFAULT
-    operations = {f"{item.get('verb')} {item.get('target')}": item for item in _operations(conf)}
+    operations = {
+        f"{item.get('verb')} {item.get('target')}": item for item in _operations(conf)
+    }
     name = chosen or next(iter(operations), "")
     operation = operations.get(name)
     draft = None
@@ -84,7 +86,9 @@ def _operations(conf: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from map(mapping, items(conf.get("operations")))
 
 
-def _draft(kind: Kind, name: str, operation: Mapping[str, Any], definition: bytes) -> Draft | None:
+def _draft(
+    kind: Kind, name: str, operation: Mapping[str, Any], definition: bytes
+) -> Draft | None:
     verb, target = str(operation.get("verb")), str(operation.get("target"))
     is_open = operation.get("secured") is False
     scopes = _scopes(operation)
@@ -95,17 +99,23 @@ def _draft(kind: Kind, name: str, operation: Mapping[str, Any], definition: byte
         return None
     headers = {"Accept": "application/json, text/event-stream"}
     body = json.dumps(message, indent=2)
-    return Draft(name, "POST", "", (), "application/json", body, is_open, scopes, headers)
+    return Draft(
+        name, "POST", "", (), "application/json", body, is_open, scopes, headers
+    )
 
 
-def _request(called: Called, name: str, scopes: tuple[str, ...], definition: bytes) -> Draft:
+def _request(
+    called: Called, name: str, scopes: tuple[str, ...], definition: bytes
+) -> Draft:
     """The draft of an operation that method and path name."""
     document = _document(definition)
     (request,) = requests_of(document, [called])
     template = _template(document, called.verb, called.target)
     values = tuple(_values(template, request.values))
     content_type, body = _body(request.body)
-    return Draft(name, called.verb, template, values, content_type, body, called.is_open, scopes)
+    return Draft(
+        name, called.verb, template, values, content_type, body, called.is_open, scopes
+    )
 
 
 def _scopes(operation: Mapping[str, Any]) -> tuple[str, ...]:
@@ -139,7 +149,9 @@ def _values(template: str, values: Iterable[Value]) -> Iterator[Value]:
         name = part.partition("}")[0]
         yield given.pop(("path", name), Value(name, "", "path"))
     if template.endswith(REST_OF_PATH):
-        yield Value(REST_OF_PATH, "", "path", required=False, description="The rest of the path")
+        yield Value(
+            REST_OF_PATH, "", "path", required=False, description="The rest of the path"
+        )
     for item in given.values():
         if item.place != "path":
             yield item

@@ -36,7 +36,8 @@ def postman(collection: Collection) -> str:
         },
         "auth": _auth(),
         "variable": [
-            {"key": key, "value": value, "type": "string"} for key, value in given.items()
+            {"key": key, "value": value, "type": "string"}
+            for key, value in given.items()
         ],
         "item": list(_items(collection)),
     }
@@ -66,7 +67,9 @@ def _auth() -> dict[str, Any]:
         "headerPrefix": "Bearer",
         "accessToken": variable(_ACCESS_TOKEN),
     }
-    members = [{"key": key, "value": value, "type": "string"} for key, value in given.items()]
+    members = [
+        {"key": key, "value": value, "type": "string"} for key, value in given.items()
+    ]
     return {"type": "oauth2", "oauth2": members}
 
 

@@ -102,7 +102,9 @@ class Request:
     def url(self) -> str:
         """The address, which begins with a variable, with the required query parameters."""
         url = variable(BASE_URL) + self.path
-        sent = [f"{item.name}={item.value}" for item in self.at("query") if item.required]
+        sent = [
+            f"{item.name}={item.value}" for item in self.at("query") if item.required
+        ]
         if sent:
             url += "?" + "&".join(sent)
         return url
@@ -170,7 +172,9 @@ def secured(document: Mapping[str, Any]) -> tuple[Called, ...]:
     return tuple(replace(item, is_open=False) for item in declared(document))
 
 
-def requests_of(document: Mapping[str, Any], called: Iterable[Called]) -> tuple[Request, ...]:
+def requests_of(
+    document: Mapping[str, Any], called: Iterable[Called]
+) -> tuple[Request, ...]:
     """A request for each operation. One that the document lacks has no parameters and no body."""
     source = OpenApiReader(document)
     made = []
@@ -180,7 +184,9 @@ def requests_of(document: Mapping[str, Any], called: Iterable[Called]) -> tuple[
     return tuple(made)
 
 
-def _request(source: OpenApiReader, called: Called, operation: Mapping[str, Any]) -> Request:
+def _request(
+    source: OpenApiReader, called: Called, operation: Mapping[str, Any]
+) -> Request:
     values: list[Value] = []
     if operation:
         values += _values(source, operation)
@@ -226,7 +232,9 @@ def _path(path: str, values: Iterable[Value]) -> str:
         if whole and whole[1] in known:
             segments.append(f":{whole[1]}")
             continue
-        segments.append(_WHOLE_SEGMENT.sub(lambda found: known.get(found[1], found[1]), segment))
+        segments.append(
+            _WHOLE_SEGMENT.sub(lambda found: known.get(found[1], found[1]), segment)
+        )
     return "/".join(segments)
 
 
@@ -235,11 +243,16 @@ def _body(example: SentExample) -> Body | None:
         return None
     kind = example.content_type.split(";")[0].strip().lower()
     if kind in _FORMS:
-        fields = [Value(_plain(str(k)), _text(v)) for k, v in mapping(example.value).items()]
+        fields = [
+            Value(_plain(str(k)), _text(v)) for k, v in mapping(example.value).items()
+        ]
         return Body(kind, fields=tuple(fields))
     if isinstance(example.value, str) and not JSON.match(kind):
         return Body(kind, _plain(example.value))
-    return Body(kind, _plain(json.dumps(example.value, indent=2, ensure_ascii=False, default=str)))
+    return Body(
+        kind,
+        _plain(json.dumps(example.value, indent=2, ensure_ascii=False, default=str)),
+    )
 
 
 def _text(value: Any) -> str:

@@ -27,11 +27,15 @@ AI_PROVIDER: Final = Record(
         "apiVersion": NAME,
         "prices": Record(
             {
-                "currency": Text(3, 3, pattern="[A-Z]{3}", hint="Write its code, such as USD."),
+                "currency": Text(
+                    3, 3, pattern="[A-Z]{3}", hint="Write its code, such as USD."
+                ),
                 "models": Items(
                     Record(
                         {
-                            "model": Text(1, 100, pattern="[!-~]+", hint="Write its name, or *."),
+                            "model": Text(
+                                1, 100, pattern="[!-~]+", hint="Write its name, or *."
+                            ),
                             "prompt": PRICE,
                             "completion": PRICE,
                         },
@@ -65,7 +69,9 @@ def check_ai_provider(root: Mapping, providers: Providers, report: Report) -> No
         unknown = f"{name.value} has no version {str(version.value)[:60]} here"
         message = f"{unknown}: answers are read as those of {latest}"
         hint = f"Known versions: {', '.join(versions)}. {_MORE}"
-        report.warn(codes.NOT_ALLOWED, message, mark(version, "#/aiProvider/apiVersion"), hint)
+        report.warn(
+            codes.NOT_ALLOWED, message, mark(version, "#/aiProvider/apiVersion"), hint
+        )
         return
     message = f"unknown AI provider {str(name.value)[:60]}"
     hint = f"Known providers and versions: {_known(providers)}. {_MORE}"
@@ -88,7 +94,8 @@ def prices_of(provider: dict[str, Any]) -> AiPrices | None:
     for item in found["models"]:
         # A price is that of a million tokens.
         prompt, completion = (
-            int(Decimal(item.get(name, "0")) * _MILLION) for name in ("prompt", "completion")
+            int(Decimal(item.get(name, "0")) * _MILLION)
+            for name in ("prompt", "completion")
         )
         models.append(ModelPrice(item["model"], prompt, completion))
     return AiPrices(found["currency"], tuple(models))

@@ -44,7 +44,9 @@ def _check_address(node: Mapping, here: str, report: Report) -> None:
         return
     spot = below(here, "endpoint")
     for name, what in (("name", "service name"), ("namespace", "namespace")):
-        check_text(address, name, partial(label_fault, what), codes.ENDPOINT, report, spot)
+        check_text(
+            address, name, partial(label_fault, what), codes.ENDPOINT, report, spot
+        )
 
 
 def _url_fault(url: str) -> Fault | None:
@@ -69,7 +71,9 @@ def _check_certificate(node: Mapping, here: str, report: Report) -> None:
 def _is_https(address: Node | None) -> bool:
     if isinstance(address, Mapping):
         return text_at(address, "protocol") == "https"
-    return isinstance(address, Scalar) and str(address.value).lower().startswith("https:")
+    return isinstance(address, Scalar) and str(address.value).lower().startswith(
+        "https:"
+    )
 
 
 def _check_breaker(node: Mapping, here: str, report: Report) -> None:

@@ -49,13 +49,17 @@ class _Values:
         routing = root.entries.get("routing")
         own = self._fields(root, "api", "#")
         if isinstance(routing, Mapping):
-            own = Fields(own.items + self._fields(routing, "routing", "#/routing").items)
+            own = Fields(
+                own.items + self._fields(routing, "routing", "#/routing").items
+            )
         return ApiConf(
             name=data["name"],
             base_path=data["basePath"],
             version=data["version"],
             type=data["type"],
-            operations=tuple(self._operation(*found) for found in operation_nodes(root)),
+            operations=tuple(
+                self._operation(*found) for found in operation_nodes(root)
+            ),
             id=data.get("id", ""),
             default_version=data.get("defaultVersion", False),
             definition_path=data.get("definitionPath", ""),
@@ -65,7 +69,8 @@ class _Values:
             policies=_policies(root, "apiPolicies", "#"),
             ai_provider=_ai_provider(root),
             additional_properties=tuple(
-                (item["name"], item["value"]) for item in data.get("additionalProperties", ())
+                (item["name"], item["value"])
+                for item in data.get("additionalProperties", ())
             ),
             escaped_slashes=data.get("routing", {}).get("escapedSlashes", "unescape"),
             fields=own,
@@ -88,8 +93,12 @@ class _Values:
             mark=mark(node, pointer),
         )
 
-    def _endpoints(self, owner: Mapping, kind: str, pointer: str) -> tuple[EndpointConf, ...]:
-        return tuple(self._endpoint(*found) for found in endpoint_nodes(owner, kind, pointer))
+    def _endpoints(
+        self, owner: Mapping, kind: str, pointer: str
+    ) -> tuple[EndpointConf, ...]:
+        return tuple(
+            self._endpoint(*found) for found in endpoint_nodes(owner, kind, pointer)
+        )
 
     def _endpoint(self, node: Mapping, pointer: str) -> EndpointConf:
         data = plain(node)
@@ -127,7 +136,10 @@ def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
 
 def _service(data: dict[str, Any]) -> ServiceConf:
     return ServiceConf(
-        data["name"], data.get("namespace", "default"), data["port"], data.get("protocol", "http")
+        data["name"],
+        data.get("namespace", "default"),
+        data["port"],
+        data.get("protocol", "http"),
     )
 
 
@@ -139,7 +151,9 @@ def _certificate(data: dict[str, Any], place: Mark) -> SecretKey:
     return _secret_key(data, "secretName", "secretKey", place)
 
 
-def _security(data: dict[str, Any], place: Mark) -> BasicSecurityConf | ApiKeySecurityConf | None:
+def _security(
+    data: dict[str, Any], place: Mark
+) -> BasicSecurityConf | ApiKeySecurityConf | None:
     kind = data.get("securityType") or {}
     if not data.get("enabled", False):
         return None
@@ -150,7 +164,9 @@ def _security(data: dict[str, Any], place: Mark) -> BasicSecurityConf | ApiKeySe
             _secret_key(kind, "secretName", "apiKeyValueKey", place),
         )
     username = _secret_key(kind, "secretName", "userNameKey", place)
-    return BasicSecurityConf(username, _secret_key(kind, "secretName", "passwordKey", place))
+    return BasicSecurityConf(
+        username, _secret_key(kind, "secretName", "passwordKey", place)
+    )
 
 
 def _timeout(data: dict[str, Any]) -> TimeoutConf:

@@ -95,7 +95,11 @@ class _Writer:
             case Flag():
                 return {"type": "boolean"}
             case Whole():
-                return {"type": "integer", "minimum": shape.least, "maximum": shape.most}
+                return {
+                    "type": "integer",
+                    "minimum": shape.least,
+                    "maximum": shape.most,
+                }
             case Items():
                 return self._items(shape, path)
             case Record():
@@ -103,9 +107,16 @@ class _Writer:
             case ByField():
                 return self._by_field(shape, path)
             case OneOf():
-                return {"anyOf": [self.schema(record, path) for record in shape.records]}
+                return {
+                    "anyOf": [self.schema(record, path) for record in shape.records]
+                }
             case Either():
-                return {"anyOf": [self.schema(shape.usual, path), self.schema(shape.other, path)]}
+                return {
+                    "anyOf": [
+                        self.schema(shape.usual, path),
+                        self.schema(shape.other, path),
+                    ]
+                }
             case Anything():
                 return {}
 
@@ -129,7 +140,9 @@ class _Writer:
         return {"$ref": f"#/definitions/{self.names[id(shape)]}"}
 
     def _record(self, shape: Record, path: Path) -> dict[str, Any]:
-        fields = {name: self._field(of, (*path, name)) for name, of in shape.fields.items()}
+        fields = {
+            name: self._field(of, (*path, name)) for name, of in shape.fields.items()
+        }
         required = {}
         if shape.required:
             required = {"required": list(shape.required)}
@@ -159,7 +172,10 @@ class _Writer:
         names = self._description((*path, shape.name)) | {"enum": list(shape.records)}
         branches = [
             {
-                "if": {"properties": {shape.name: {"const": value}}, "required": [shape.name]},
+                "if": {
+                    "properties": {shape.name: {"const": value}},
+                    "required": [shape.name],
+                },
                 "then": self.schema(record, (*path, value)),
             }
             for value, record in shape.records.items()
@@ -180,4 +196,7 @@ def _text(shape: Text) -> dict[str, Any]:
         "maxLength": shape.longest,
         "pattern": f"^(?:{shape.pattern})$" if shape.pattern else "",
     }
-    return {"type": "string", **{name: value for name, value in limits.items() if value}}
+    return {
+        "type": "string",
+        **{name: value for name, value in limits.items() if value},
+    }

@@ -78,7 +78,9 @@ def operation_nodes(root: Mapping) -> Iterator[tuple[Mapping, str]]:
     return mappings_at(root, "operations", "#")
 
 
-def endpoint_nodes(owner: Mapping, kind: str, pointer: str) -> list[tuple[Mapping, str]]:
+def endpoint_nodes(
+    owner: Mapping, kind: str, pointer: str
+) -> list[tuple[Mapping, str]]:
     """The endpoints of a kind with their pointers.
 
     There are two forms: one mapping (APK 1.0 to 1.2) or a list (from 1.3 on).
@@ -104,7 +106,11 @@ def check_text(
     """Ask a rule about a text of a mapping, unless a mistake was found in it before."""
     node = mapping.entries.get(name)
     here = below(pointer, name)
-    if not isinstance(node, Scalar) or not isinstance(node.value, str) or report.has_within(here):
+    if (
+        not isinstance(node, Scalar)
+        or not isinstance(node.value, str)
+        or report.has_within(here)
+    ):
         return
     fault = rule(node.value)
     if fault is not None:

@@ -27,7 +27,9 @@ _KEY_MANAGER: Final = Record(
         "issuer": Text(1, 2048),
         "JWKSEndpoint": Text(1, 2048),
         "claimMappings": Items(
-            Record({"localClaim": NAME, "remoteClaim": NAME}, ("localClaim", "remoteClaim"))
+            Record(
+                {"localClaim": NAME, "remoteClaim": NAME}, ("localClaim", "remoteClaim")
+            )
         ),
         "k8sBackend": Record(
             {"name": NAME, "namespace": NAME, "port": Whole(1, 65535)}, ("name", "port")
@@ -65,7 +67,10 @@ def asks_for_something(value: Any) -> bool:
 
 
 def refuse_unclaimed(
-    root: Mapping, has_field: Callable[[str], bool], listed: Collection[str], report: Report
+    root: Mapping,
+    has_field: Callable[[str], bool],
+    listed: Collection[str],
+    report: Report,
 ) -> None:
     """Report every type, field and policy that nothing enforces.
 
@@ -91,7 +96,10 @@ def _refuse_type(root: Mapping, report: Report) -> None:
         place = mark(root.entries["type"], "#/type")
         types = " and ".join(kind.type for kind in KINDS)
         report.add(
-            codes.NOT_SUPPORTED, message, place, f"Only {types} APIs can be deployed so far."
+            codes.NOT_SUPPORTED,
+            message,
+            place,
+            f"Only {types} APIs can be deployed so far.",
         )
 
 
@@ -106,7 +114,9 @@ def refuse_excluded(root: Mapping, kind: Kind | None, report: Report) -> None:
                     _exclude(report, kind, excluded, key_mark(owner, name, pointer))
     for use in uses(root):
         if use.name in kind.excluded:
-            _exclude(report, kind, use.name, key_mark(use.node, "policyName", use.pointer))
+            _exclude(
+                report, kind, use.name, key_mark(use.node, "policyName", use.pointer)
+            )
 
 
 def _exclude(report: Report, kind: Kind, name: str, place: Mark) -> None:
@@ -114,7 +124,11 @@ def _exclude(report: Report, kind: Kind, name: str, place: Mark) -> None:
     report.add(codes.COMBINATION, message, place, kind.excluded[name])
 
 
-def _refuse(report: Report, mapping: Mapping, name: str, pointer: str, what: str = "") -> None:
+def _refuse(
+    report: Report, mapping: Mapping, name: str, pointer: str, what: str = ""
+) -> None:
     message = f"{what or name} is not supported yet"
     place = key_mark(mapping, name, pointer)
-    report.add(codes.NOT_SUPPORTED, message, place, "Remove it; nothing would enforce it.")
+    report.add(
+        codes.NOT_SUPPORTED, message, place, "Remove it; nothing would enforce it."
+    )

@@ -28,11 +28,20 @@ def check_operations(root: Mapping, kind: Kind | None, report: Report) -> None:
     place = mark(operations, "#/operations")
     if not operations.items:
         hint = "Add an operation: a target and a verb."
-        report.add(codes.OPERATIONS, "Atleast one operation need to specified", place, hint)
+        report.add(
+            codes.OPERATIONS, "Atleast one operation need to specified", place, hint
+        )
     count = len(operations.items)
     if count > MAX_OPERATIONS:
-        message = f"{count} operations; at most {MAX_OPERATIONS} can be deployed in one API"
-        report.add(codes.OPERATIONS, message, place, "Split the API, or use {parameters} and /*.")
+        message = (
+            f"{count} operations; at most {MAX_OPERATIONS} can be deployed in one API"
+        )
+        report.add(
+            codes.OPERATIONS,
+            message,
+            place,
+            "Split the API, or use {parameters} and /*.",
+        )
         return
     seen: dict[tuple[str, str], Mark] = {}
     for operation, pointer in operation_nodes(root):
@@ -75,7 +84,9 @@ def _check_operation(
 ) -> None:
     check_text(operation, "target", kind.target_fault, codes.TARGET, report, pointer)
     check_text(operation, "verb", kind.verb_fault, codes.VERB, report, pointer)
-    if report.has_within(below(pointer, "target")) or report.has_within(below(pointer, "verb")):
+    if report.has_within(below(pointer, "target")) or report.has_within(
+        below(pointer, "verb")
+    ):
         return
     target, verb = text_at(operation, "target"), text_at(operation, "verb")
     if not target or not verb:
@@ -84,5 +95,7 @@ def _check_operation(
     first = seen.setdefault((verb, kind.distinct(target)), place)
     if first is not place:
         message = f"duplicate operation {verb} {target}"
-        hint = f"It is on line {first.line} already (parameter names make no difference)."
+        hint = (
+            f"It is on line {first.line} already (parameter names make no difference)."
+        )
         report.add(codes.SAME_OPERATION, message, place, hint)

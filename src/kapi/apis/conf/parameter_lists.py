@@ -25,7 +25,9 @@ MOST: Final = 64
 _FIELD: Final = "parameters"
 
 
-def take_parameter_lists(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:
+def take_parameter_lists(
+    root: Mapping, listed: Table[str, ListedPolicy], report: Report
+) -> None:
     """Put mappings in the place of lists whose items are well-formed."""
     for use in uses(root):
         found = use.node.entries.get(_FIELD)
@@ -37,16 +39,23 @@ def take_parameter_lists(root: Mapping, listed: Table[str, ListedPolicy], report
             use.node.entries[_FIELD] = made or found
 
 
-def _mapping(items: Sequence, shape: Record, pointer: str, report: Report) -> Mapping | None:
+def _mapping(
+    items: Sequence, shape: Record, pointer: str, report: Report
+) -> Mapping | None:
     """None if an item is not a key with a value; the schema says what is wrong with it."""
     made = Mapping({}, {}, items.line, items.column)
     for index, item in enumerate(items.items):
         match item:
-            case Mapping({"key": Scalar(str(name)) as key, "value": value, **other}) if not other:
+            case Mapping(
+                {"key": Scalar(str(name)) as key, "value": value, **other}
+            ) if not other:
                 if name in made.entries:
                     message = f"the key {name[:60]} is in the list twice"
                     report.add(
-                        codes.COMBINATION, message, mark(key, below(pointer, index)), "Keep one."
+                        codes.COMBINATION,
+                        message,
+                        mark(key, below(pointer, index)),
+                        "Keep one.",
                     )
                 made.entries[name] = _typed(value, shape.fields.get(name, Anything()))
                 made.keys[name] = (value.line, value.column)
@@ -83,6 +92,8 @@ def _placed(node: Node, at: Node) -> Node:
             keys = dict.fromkeys(entries, (at.line, at.column))
             return Mapping(entries, keys, at.line, at.column)
         case Sequence():
-            return Sequence([_placed(item, at) for item in node.items], at.line, at.column)
+            return Sequence(
+                [_placed(item, at) for item in node.items], at.line, at.column
+            )
         case _:
             return Scalar(node.value, node.text, at.line, at.column)

@@ -17,7 +17,10 @@ from kapi.apis.yaml_positions import Mapping, key_mark, mark
 from kapi.dataclass import dataclass
 
 FLOWS: Final[tuple[Flow, ...]] = ("request", "response")
-FIELDS: Final[dict[Level, str]] = {"api": "apiPolicies", "operation": "operationPolicies"}
+FIELDS: Final[dict[Level, str]] = {
+    "api": "apiPolicies",
+    "operation": "operationPolicies",
+}
 """The field that holds the lists of a level."""
 
 
@@ -60,10 +63,14 @@ def _uses_at(owner: Mapping, level: Level, pointer: str) -> Iterator[Use]:
     here = below(pointer, FIELDS[level])
     for flow in FLOWS:
         for node, spot in mappings_at(lists, flow, here):
-            yield Use(level, flow, text_at(node, "policyName"), node, spot, below(here, flow))
+            yield Use(
+                level, flow, text_at(node, "policyName"), node, spot, below(here, flow)
+            )
 
 
-def check_policy_lists(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:
+def check_policy_lists(
+    root: Mapping, listed: Table[str, ListedPolicy], report: Report
+) -> None:
     """Add every mistake in the policies of both levels."""
     for use, policy in _known_uses(root, listed):
         if use.parameters is not None:
@@ -82,7 +89,9 @@ def _known_uses(
             yield use, listed[use.name]
 
 
-def _check_types(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:
+def _check_types(
+    root: Mapping, listed: Table[str, ListedPolicy], report: Report
+) -> None:
     """Report policies that are not for an API of this type. The kinds exclude others by name."""
     named = text_at(root, "type")
     if not named:
@@ -96,7 +105,9 @@ def _check_types(root: Mapping, listed: Table[str, ListedPolicy], report: Report
         report.add(codes.COMBINATION, message, place, hint)
 
 
-def _check_repeated(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:
+def _check_repeated(
+    root: Mapping, listed: Table[str, ListedPolicy], report: Report
+) -> None:
     """A second policy of one list would hide the first, where a list may have only one."""
     seen: set[tuple[str, str]] = set()
     for use, policy in _known_uses(root, listed):
@@ -104,11 +115,18 @@ def _check_repeated(root: Mapping, listed: Table[str, ListedPolicy], report: Rep
             continue
         if (use.owner, use.name) in seen:
             message = f"a list has {use.name} twice"
-            report.add(codes.COMBINATION, message, mark(use.node, use.pointer), "Keep one of them.")
+            report.add(
+                codes.COMBINATION,
+                message,
+                mark(use.node, use.pointer),
+                "Keep one of them.",
+            )
         seen.add((use.owner, use.name))
 
 
-def _check_levels(root: Mapping, listed: Table[str, ListedPolicy], report: Report) -> None:
+def _check_levels(
+    root: Mapping, listed: Table[str, ListedPolicy], report: Report
+) -> None:
     """APK's 909025: a policy of one level would hide those of the other, unless both act."""
     at_api = {use.name for use in _uses_at(root, "api", "#") if use.name}
     for operation, pointer in operation_nodes(root):
@@ -118,7 +136,9 @@ def _check_levels(root: Mapping, listed: Table[str, ListedPolicy], report: Repor
                 own.add(use.name)
         if not at_api or not own:
             continue
-        alone = sorted(name for name in at_api | own if not _at_both_levels(listed.get(name)))
+        alone = sorted(
+            name for name in at_api | own if not _at_both_levels(listed.get(name))
+        )
         if not alone:
             continue
         message = "Presence of both resource level and API level operation policies is not allowed"

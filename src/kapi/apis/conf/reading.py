@@ -115,7 +115,8 @@ def _check_texts(root: Mapping, report: Report) -> None:
     base_path, version = text_at(root, "basePath"), text_at(root, "version")
     if is_true(root, "defaultVersion") and version and base_path == f"/{version}":
         message = (
-            "basePath holds nothing but the version, so there is no path for the default version"
+            "basePath contains only the version,"
+            " so there is no path for the default version"
         )
         hint = "Name the API in basePath, or set defaultVersion: false."
         report.add(codes.BASE_PATH, message, key_mark(root, "basePath", "#"), hint)
@@ -128,6 +129,10 @@ def _check_definition_path(root: Mapping, report: Report) -> None:
     for operation, _ in operation_nodes(root):
         is_get = text_at(operation, "verb") == "GET"
         if is_get and target_key(text_at(operation, "target")) == path:
-            message = f"definitionPath is also the target of an operation: GET {path[:80]}"
+            message = (
+                f"definitionPath is also the target of an operation: GET {path[:80]}"
+            )
             place = key_mark(root, "definitionPath", "#")
-            report.add(codes.COMBINATION, message, place, "Choose another definitionPath.")
+            report.add(
+                codes.COMBINATION, message, place, "Choose another definitionPath."
+            )

@@ -60,6 +60,10 @@ ELSEWHERE: Final = {
     "provider": "Remove it.",
 }
 """Names from other APK releases and from API Manager, with what to write instead."""
+_PROPERTIES: Final = Items(
+    Record({"name": Text(1, 256), "value": Text(0, 4096)}, ("name", "value"), more=True)
+)
+_OF_ROUTING: Final = {"escapedSlashes": Text(one_of=("unescape", "reject", "keep"))}
 _REQUIRED: Final = ("name", "basePath", "version", "type", "operations")
 _APK_ORDER: Final = (
     "Interceptor",
@@ -89,7 +93,10 @@ _SERVICE: Final = Record(
 _RESILIENCY: Final = Record(
     {
         "timeout": Record(
-            {"downstreamRequestIdleTimeout": _SECONDS, "upstreamResponseTimeout": _SECONDS}
+            {
+                "downstreamRequestIdleTimeout": _SECONDS,
+                "upstreamResponseTimeout": _SECONDS,
+            }
         ),
         "retryPolicy": Record(
             {
@@ -144,14 +151,19 @@ def conf_format(policies: Iterable[HasConfPart]) -> ConfFormat:
 def _conf_format(parts: tuple[ConfPart, ...]) -> ConfFormat:
     _refuse_two_claims(parts)
     listed = {item.name: item for part in parts for item in part.listed}
-    return ConfFormat(_Schema(parts, listed).root(), _descriptions(parts), parts, listed)
+    return ConfFormat(
+        _Schema(parts, listed).root(), _descriptions(parts), parts, listed
+    )
 
 
 def _refuse_two_claims(parts: Sequence[ConfPart]) -> None:
     """Raise ValueError when two policies claim one name: one of them would not be enforced."""
     names = [item.name for part in parts for item in part.listed]
     names += [
-        f"{place}.{item.name}" for part in parts for item in part.fields for place in item.places
+        f"{place}.{item.name}"
+        for part in parts
+        for item in part.fields
+        for place in item.places
     ]
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
@@ -182,7 +194,9 @@ class _Schema:
     Equal lists of policies are one record, so that `kapi schema` writes them once.
     """
 
-    def __init__(self, parts: Sequence[ConfPart], listed: Table[str, ListedPolicy]) -> None:
+    def __init__(
+        self, parts: Sequence[ConfPart], listed: Table[str, ListedPolicy]
+    ) -> None:
         self._fields = [item for part in parts for item in part.fields]
         self._listed = listed
         self._records: dict[str, Record] = {}
@@ -214,15 +228,8 @@ class _Schema:
             "aiProvider": AI_PROVIDER,
             "operations": Items(Record(operation, ("target", "verb"))),
             "apiPolicies": at_api,
-            "additionalProperties": Items(
-                Record({"name": Text(1, 256), "value": Text(0, 4096)}, ("name", "value"), more=True)
-            ),
-            "routing": Record(
-                {
-                    **self._claimed("routing"),
-                    "escapedSlashes": Text(one_of=("unescape", "reject", "keep")),
-                }
-            ),
+            "additionalProperties": _PROPERTIES,
+            "routing": Record({**self._claimed("routing"), **_OF_ROUTING}),
             **UNCLAIMED_FIELDS,
             **self._claimed("api"),
         }
@@ -253,7 +260,9 @@ class _Schema:
 
     def _lists(self, level: Level) -> Record:
         lists: dict[str, Shape] = {
-            flow: Items(ByField("policyName", self._policies(level, flow)), _MOST_POLICIES)
+            flow: Items(
+                ByField("policyName", self._policies(level, flow)), _MOST_POLICIES
+            )
             for flow in _FLOWS
         }
         return Record(lists)
@@ -270,10 +279,14 @@ class _Schema:
         found = {}
         for name, policy in self._listed.items():
             if level in policy.levels and flow in policy.flows:
-                found[name] = self._policy(name, policy.parameters, needed=policy.needs_parameters)
+                found[name] = self._policy(
+                    name, policy.parameters, needed=policy.needs_parameters
+                )
         for name, (shape, flows) in UNCLAIMED_POLICIES.items():
             if name not in self._listed and flow in flows:
-                found[name] = self._policy(name, shape, needed=isinstance(shape, Record))
+                found[name] = self._policy(
+                    name, shape, needed=isinstance(shape, Record)
+                )
         return dict(sorted(found.items(), key=lambda item: _order(item[0])))
 
     def _policy(self, name: str, parameters: Shape, *, needed: bool) -> Record:

@@ -13,7 +13,15 @@ from typing import Final
 
 from kapi.apis import report as codes
 from kapi.apis.report import Report, below
-from kapi.apis.yaml_positions import Mapping, Node, Scalar, Sequence, key_mark, mark, type_name
+from kapi.apis.yaml_positions import (
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    key_mark,
+    mark,
+    type_name,
+)
 from kapi.dataclass import dataclass
 
 
@@ -50,11 +58,17 @@ class Text:
             message = f"expected maxLength: {self.longest}, actual: {length}"
             return codes.LENGTH, message, self.advice(length)
         if self.one_of and value not in self.one_of:
-            hint = _suggest(value, self.one_of) or f"Use one of: {', '.join(self.one_of)}."
+            hint = (
+                _suggest(value, self.one_of) or f"Use one of: {', '.join(self.one_of)}."
+            )
             return codes.NOT_ALLOWED, f"{value[:60]} is not a valid enum value", hint
         if self.pattern and not re.fullmatch(self.pattern, value):
             message = f"string [{value[:60]}] does not match pattern {self.pattern}"
-            return codes.FORMAT, message, self.hint or "Use letters, digits, `.`, `_` and `-`."
+            return (
+                codes.FORMAT,
+                message,
+                self.hint or "Use letters, digits, `.`, `_` and `-`.",
+            )
         return None
 
 
@@ -161,9 +175,13 @@ class Checker:
 
     def _flag(self, node: Node, pointer: str) -> None:
         if not (isinstance(node, Scalar) and isinstance(node.value, bool)):
-            self._wrong_type(node, "Boolean", pointer, "Write true or false, without quotes.")
+            self._wrong_type(
+                node, "Boolean", pointer, "Write true or false, without quotes."
+            )
 
-    def _wrong_type(self, node: Node, expected: str, pointer: str, hint: str = "") -> None:
+    def _wrong_type(
+        self, node: Node, expected: str, pointer: str, hint: str = ""
+    ) -> None:
         if isinstance(node, Scalar) and node.value is None:
             hint = "Give it a value or remove the line."
         message = f"expected type: {expected}, found: {type_name(node)}"
@@ -186,7 +204,9 @@ class Checker:
         if isinstance(node, Scalar):
             value = node.value
         if type(value) is not int:  # A Boolean is an int too.
-            self._wrong_type(node, "Integer", pointer, "Write a whole number, without quotes.")
+            self._wrong_type(
+                node, "Integer", pointer, "Write a whole number, without quotes."
+            )
             return
         hint = f"Use a number from {shape.least} to {shape.most}."
         bound = ""
@@ -208,9 +228,14 @@ class Checker:
             )
             return
         if shape.most and len(node.items) > shape.most:
-            message = f"expected maximum item count: {shape.most}, found: {len(node.items)}"
+            message = (
+                f"expected maximum item count: {shape.most}, found: {len(node.items)}"
+            )
             self.report.add(
-                codes.LENGTH, message, mark(node, pointer), f"Keep at most {shape.most} of them."
+                codes.LENGTH,
+                message,
+                mark(node, pointer),
+                f"Keep at most {shape.most} of them.",
             )
             return
         for index, item in enumerate(node.items):
@@ -233,9 +258,13 @@ class Checker:
             if known is not None:
                 self.check(value, known, below(pointer, name))
             elif not shape.more:
-                hint = _suggest(name, tuple(shape.fields)) or self.elsewhere.get(name, "Remove it.")
+                hint = _suggest(name, tuple(shape.fields)) or self.elsewhere.get(
+                    name, "Remove it."
+                )
                 message = f"extraneous key [{name[:60]}] is not permitted"
-                self.report.add(codes.UNKNOWN_FIELD, message, key_mark(node, name, pointer), hint)
+                self.report.add(
+                    codes.UNKNOWN_FIELD, message, key_mark(node, name, pointer), hint
+                )
 
     def _by_field(self, node: Node, shape: ByField, pointer: str) -> None:
         chosen: Record | None = None

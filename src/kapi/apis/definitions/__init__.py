@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Final
 from kapi import error_codes
 from kapi.apis import report as codes
 from kapi.apis.definitions import graphql, mcp, openapi, proto
-from kapi.apis.definitions.model import Definition, DefinitionFormat, DefinitionOperation
+from kapi.apis.definitions.model import (
+    Definition,
+    DefinitionFormat,
+    DefinitionOperation,
+)
 from kapi.apis.report import Mark, Report
 from kapi.errors import Invalid
 
@@ -49,7 +53,10 @@ def read_definition(
     if chosen is None:
         known = ", ".join(forms)
         report.add(
-            codes.DEFINITION, f"Invalid API Type {api_type[:40]}", Mark(), f"Use one of: {known}."
+            codes.DEFINITION,
+            f"Invalid API Type {api_type[:40]}",
+            Mark(),
+            f"Use one of: {known}.",
         )
         return None, report.diagnostics
     if not content.strip():

@@ -79,12 +79,16 @@ def sent_example(source: OpenApiReader, operation: Mapping[str, Any]) -> SentExa
 def parameter_example(source: OpenApiReader, parameter: Mapping[str, Any]) -> Any:
     """A value of a parameter of the path, the query or a header."""
     if "content" in parameter:
-        return _value(source, mapping(next(iter(mapping(parameter["content"]).values()), {})))
+        return _value(
+            source, mapping(next(iter(mapping(parameter["content"]).values()), {}))
+        )
     schema = parameter.get("schema") or source.parameter_schema(parameter)
     return _value(source, {**parameter, "schema": schema})
 
 
-def _swagger_body(source: OpenApiReader, operation: Mapping[str, Any]) -> dict[str, Any]:
+def _swagger_body(
+    source: OpenApiReader, operation: Mapping[str, Any]
+) -> dict[str, Any]:
     """The body of Swagger 2.0 as the content of an OpenAPI 3 one."""
     fields: dict[str, Any] = {}
     schema: Any = None
@@ -107,7 +111,9 @@ def _response(
 ) -> tuple[int, dict[str, Any]]:
     """The status, and what the document says of it."""
     if not status:
-        status = int(min(filter(_SUCCESS.fullmatch, map(str, responses)), default="200"))
+        status = int(
+            min(filter(_SUCCESS.fullmatch, map(str, responses)), default="200")
+        )
     for key in (str(status), f"{status // 100}XX", f"{status // 100}xx", "default"):
         if key in responses:
             return status, mapping(source.followed(responses[key]))
@@ -143,7 +149,9 @@ def _media_type(content: Mapping[str, Any], wanted: str) -> str:
     return next(iter((*json_types, *names)), "")
 
 
-def _value(source: OpenApiReader, media_type: Mapping[str, Any], without: str = "writeOnly") -> Any:
+def _value(
+    source: OpenApiReader, media_type: Mapping[str, Any], without: str = "writeOnly"
+) -> Any:
     """The value of a media type or parameter, with no made members that are marked `without`."""
     if "example" in media_type:
         return media_type["example"]
@@ -191,7 +199,9 @@ class _Sampler:
                 made |= value
         return made | self._members(schema, within)
 
-    def _members(self, schema: dict[str, Any], within: tuple[int, ...]) -> dict[str, Any]:
+    def _members(
+        self, schema: dict[str, Any], within: tuple[int, ...]
+    ) -> dict[str, Any]:
         made = {}
         for name, item in mapping(schema.get("properties")).items():
             if mapping(self._source.followed(item)).get(self._without) is not True:

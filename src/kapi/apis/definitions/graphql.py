@@ -66,7 +66,14 @@ def parse(content: bytes, report: Report) -> Definition | None:
     operations = tuple(_operations(schema))
     empty = "the schema has no root fields"
     return Definition(
-        TYPE, "", "", "", operations, notes=tuple(notes), names_api=False, no_operations=empty
+        TYPE,
+        "",
+        "",
+        "",
+        operations,
+        notes=tuple(notes),
+        names_api=False,
+        no_operations=empty,
     )
 
 
@@ -118,7 +125,8 @@ def _is_same(one: Any, other: Any) -> bool:
     import graphql
 
     first, second = (
-        graphql.print_ast(dataclasses.replace(item, description=None)) for item in (one, other)
+        graphql.print_ast(dataclasses.replace(item, description=None))
+        for item in (one, other)
     )
     return bool(first == second)
 
@@ -138,5 +146,8 @@ def _operations(schema: Any) -> list[DefinitionOperation]:
     found = []
     for verb in _VERBS:
         root = getattr(schema, f"{verb}_type")
-        found += [DefinitionOperation(name, verb.upper()) for name in (root.fields if root else ())]
+        found += [
+            DefinitionOperation(name, verb.upper())
+            for name in (root.fields if root else ())
+        ]
     return found

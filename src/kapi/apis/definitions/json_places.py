@@ -124,7 +124,10 @@ def places(text: str, pointers: Iterable[str]) -> Mapping[str, Mark]:
     pointers = tuple(pointers)
     scan = _scan(text, pointers)
     starts = _line_starts(text)
-    return {pointer: _mark(starts, _nearest(pointer, scan.found), pointer) for pointer in pointers}
+    return {
+        pointer: _mark(starts, _nearest(pointer, scan.found), pointer)
+        for pointer in pointers
+    }
 
 
 def written(text: str, pointer: str) -> str:

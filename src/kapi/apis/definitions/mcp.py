@@ -43,6 +43,13 @@ def detect(content: bytes, file_name: str) -> bool:  # noqa: ARG001 - the conten
     return is_object and bool(_HEAD.search(content)) and b'"paths"' not in content
 
 
+def _add_faults(faults: list[tuple[str, str]], text: str, report: Report) -> None:
+    places = json_places.places(text, [pointer for pointer, _ in faults])
+    hint = "Correct the document."
+    for pointer, message in faults:
+        report.add(codes.DEFINITION_CONTENT, message, places[pointer], hint)
+
+
 def parse(content: bytes, report: Report) -> Definition | None:
     """The definition, or None; every mistake goes to the report."""
     text = decode(content, report, limit=_MAX_BYTES)
@@ -57,9 +64,7 @@ def parse(content: bytes, report: Report) -> Definition | None:
     for member, verb, name in _LISTS:
         operations += _operations(data, member, verb, name, faults, notes)
     if faults:
-        places = json_places.places(text, [pointer for pointer, _ in faults])
-        for pointer, message in faults:
-            report.add(codes.DEFINITION_CONTENT, message, places[pointer], "Correct the document.")
+        _add_faults(faults, text, report)
         return None
     info = data.get("serverInfo")
     known: dict[str, Any] = {}
@@ -96,7 +101,9 @@ def _loaded(text: str, report: Report) -> dict[str, Any] | None:
         )
         return None
     if not isinstance(data, dict):
-        report.add(codes.DEFINITION, "the document is not a JSON object", Mark(1, 1), "")
+        report.add(
+            codes.DEFINITION, "the document is not a JSON object", Mark(1, 1), ""
+        )
         return None
     return data
 

@@ -55,7 +55,9 @@ def parse(content: bytes, report: Report) -> Definition | None:
     if document.mistakes:
         places = loaded.places({item.pointer for item in document.mistakes})
         for item in document.mistakes:
-            report.add(codes.DEFINITION_CONTENT, item.message, places[item.pointer], item.hint)
+            report.add(
+                codes.DEFINITION_CONTENT, item.message, places[item.pointer], item.hint
+            )
     return replace(definition, places=loaded.places, document=loaded.data)
 
 
@@ -96,9 +98,8 @@ def _json(content: bytes, report: Report) -> _Loaded | None:
         data = json.loads(text, object_pairs_hook=pairs, parse_constant=_not_json)
         _refuse_half_characters(content)
     except (ValueError, RecursionError):
-        return (
-            None  # YAML in flow style looks like JSON; and its reader tells the place of a mistake
-        )
+        # YAML in flow style looks like JSON; and its reader tells the place of a mistake.
+        return None
     if not pairs.are_equal:
         return _Loaded(data, text)
     for place in json_places.equal_keys(text):

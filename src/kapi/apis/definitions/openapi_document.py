@@ -27,7 +27,15 @@ TYPE: Final = "REST"
 _METHODS: Final = ("get", "put", "post", "delete", "patch", "options", "head")
 _NOT_ROUTED: Final = ("trace", "query")
 _OF_PATH_ITEMS: Final = frozenset(
-    ("summary", "description", "servers", "parameters", "$ref", "additionalOperations", "<<")
+    (
+        "summary",
+        "description",
+        "servers",
+        "parameters",
+        "$ref",
+        "additionalOperations",
+        "<<",
+    )
 )
 _OF_BOTH: Final = frozenset(("info", "paths", "security", "tags", "externalDocs"))
 _OF_SWAGGER: Final = _OF_BOTH | frozenset(
@@ -80,7 +88,9 @@ class Document:
         info = self._member(self.data, "info", dict, "#", required=True)
         is_swagger = self._is_swagger()
         self._top_level(is_swagger=is_swagger)
-        servers = self._swagger_servers() if is_swagger else self._servers(self.data, "#")
+        servers = (
+            self._swagger_servers() if is_swagger else self._servers(self.data, "#")
+        )
         security = self._security_schemes(is_swagger=is_swagger)
         base_path, base_path_pointer = self._base_path(is_swagger=is_swagger)
         operations = tuple(self._operations(security))
@@ -107,17 +117,26 @@ class Document:
         self.notes.append(Note(pointer, message, hint))
 
     def _member(
-        self, owner: dict[str, Any], name: str, kind: type, pointer: str, *, required: bool = False
+        self,
+        owner: dict[str, Any],
+        name: str,
+        kind: type,
+        pointer: str,
+        *,
+        required: bool = False,
     ) -> Any:
         """A member of the right type, or None with the mistake noted."""
         if name not in owner:
             if required:
-                self._wrong(pointer, f"required key [{name}] not found", f"Add `{name}`.")
+                self._wrong(
+                    pointer, f"required key [{name}] not found", f"Add `{name}`."
+                )
             return None
         value = owner[name]
         if not isinstance(value, kind):
             self._wrong(
-                below(pointer, name), f"expected type: {_NAMES[kind]}, found: {_name(value)}"
+                below(pointer, name),
+                f"expected type: {_NAMES[kind]}, found: {_name(value)}",
             )
             return None
         return value
@@ -129,13 +148,17 @@ class Document:
         if isinstance(value, int | float) and not isinstance(value, bool):
             text = self.written(pointer) or str(value)
             self._left_out(
-                pointer, f"{name} {text} is a number; it is taken as a text", f'Quote it: "{text}".'
+                pointer,
+                f"{name} {text} is a number; it is taken as a text",
+                f'Quote it: "{text}".',
             )
             return text
         text = self._member(info, name, str, "#/info", required=True)
         if text is not None and not text.strip():
             self._wrong(
-                pointer, "expected minLength: 1, actual: 0", "Write at least one character."
+                pointer,
+                "expected minLength: 1, actual: 0",
+                "Write at least one character.",
             )
         return text or ""
 
@@ -153,7 +176,9 @@ class Document:
             return False
         if not _VERSIONS[name].fullmatch(str(given)):
             message = f"version {str(given)[:20]} is not read"
-            self._wrong(below("#", name), message, "OpenAPI 3.0 to 3.2 and Swagger 2.0 are.")
+            self._wrong(
+                below("#", name), message, "OpenAPI 3.0 to 3.2 and Swagger 2.0 are."
+            )
         return name == "swagger"
 
     def _top_level(self, *, is_swagger: bool) -> None:
@@ -216,9 +241,13 @@ class Document:
     # security
 
     def _security_schemes(self, *, is_swagger: bool) -> Security:
-        pointer = "#/securityDefinitions" if is_swagger else "#/components/securitySchemes"
+        pointer = (
+            "#/securityDefinitions" if is_swagger else "#/components/securitySchemes"
+        )
         declared = mapping(self._at(pointer))
-        schemes = {name: scheme(followed(self.data, item)) for name, item in declared.items()}
+        schemes = {
+            name: scheme(followed(self.data, item)) for name, item in declared.items()
+        }
         return Security(schemes, pointer)
 
     def _requirements(self, owner: dict[str, Any], pointer: str) -> list[Any] | None:
@@ -231,7 +260,9 @@ class Document:
                 self._scope_texts(requirement, name, below(here, index))
         return requirements
 
-    def _scope_texts(self, requirement: dict[str, Any], name: str, pointer: str) -> None:
+    def _scope_texts(
+        self, requirement: dict[str, Any], name: str, pointer: str
+    ) -> None:
         for item in self._member(requirement, name, list, pointer) or ():
             if not isinstance(item, str):
                 message = f"expected type: String, found: {_name(item)}"
@@ -286,7 +317,9 @@ class Document:
                     f"Use one of: {', '.join(_METHODS)}.",
                 )
         for name in mapping(item.get("additionalOperations")):
-            self._not_routed(below(below(pointer, "additionalOperations"), name), name, path)
+            self._not_routed(
+                below(below(pointer, "additionalOperations"), name), name, path
+            )
 
     def _not_routed(self, pointer: str, method: str, path: str) -> None:
         verbs = ", ".join(name.upper() for name in _METHODS)
@@ -311,7 +344,10 @@ class Document:
                 )
                 return None
             reference = item.get("$ref")
-            beside = {**{name: value for name, value in item.items() if name != "$ref"}, **beside}
+            beside = {
+                **{name: value for name, value in item.items() if name != "$ref"},
+                **beside,
+            }
             if reference is None:
                 return beside
             target = None
@@ -358,7 +394,9 @@ class Document:
             needed = requirements
         access = security.access(needed, _own_scopes(operation), place, name)
         if access.fault:
-            self._left_out(here, f"{name} is left out: {access.fault}", "Mend the definition.")
+            self._left_out(
+                here, f"{name} is left out: {access.fault}", "Mend the definition."
+            )
             return
         kind = operation.get("x-auth-type", self.data.get("x-auth-type", ""))
         yield DefinitionOperation(

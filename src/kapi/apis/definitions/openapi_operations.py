@@ -24,7 +24,16 @@ _DEEPEST: Final = 12
 _MOST_SCHEMAS: Final = 10_000
 """Schemas in the place of references. References in references multiply them with each level."""
 _DROPPED: Final = frozenset(
-    ("xml", "discriminator", "externalDocs", "example", "nullable", "$schema", "$id", "$anchor")
+    (
+        "xml",
+        "discriminator",
+        "externalDocs",
+        "example",
+        "nullable",
+        "$schema",
+        "$id",
+        "$anchor",
+    )
 )
 _SWAGGER: Final = (
     *("type", "items", "enum", "default", "format", "minimum", "maximum", "pattern"),
@@ -49,9 +58,16 @@ class OpenApiReader:
             key = target_key(plain_target(path))
             for verb in METHODS:
                 operation = mapping(item.get(verb.lower()))
-                parameters = [*items(item.get("parameters")), *items(operation.get("parameters"))]
+                parameters = [
+                    *items(item.get("parameters")),
+                    *items(operation.get("parameters")),
+                ]
                 if operation:
-                    found[verb, key] = {**operation, "parameters": parameters, "path": path}
+                    found[verb, key] = {
+                        **operation,
+                        "parameters": parameters,
+                        "path": path,
+                    }
         return found
 
     def followed(self, item: Any) -> Any:
@@ -80,7 +96,9 @@ class OpenApiReader:
     def schema(self, given: Any) -> dict[str, Any]:
         """A schema of OpenAPI as JSON Schema 2020-12. What leads to itself is left open."""
 
-        def inlined(reference: str, depth: int, seen: tuple[str, ...]) -> dict[str, Any]:
+        def inlined(
+            reference: str, depth: int, seen: tuple[str, ...]
+        ) -> dict[str, Any]:
             if reference in seen:
                 return {}
             target = target_of(self.document, reference)
@@ -156,7 +174,9 @@ class _Translation:
     left: int = sys.maxsize
     """Schemas that may still be made; the others are left open."""
 
-    def schema(self, given: Any, depth: int = 0, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    def schema(
+        self, given: Any, depth: int = 0, seen: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         """One schema with all its parts."""
         reference = mapping(given).get("$ref")
         if isinstance(reference, str):
@@ -174,10 +194,20 @@ class _Translation:
 
     def _part(self, name: str, value: Any, depth: int, seen: tuple[str, ...]) -> Any:
         if name in ("properties", "patternProperties") and isinstance(value, dict):
-            return {key: self.schema(item, depth + 1, seen) for key, item in value.items()}
-        if name in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(value, list):
+            return {
+                key: self.schema(item, depth + 1, seen) for key, item in value.items()
+            }
+        if name in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(
+            value, list
+        ):
             return [self.schema(item, depth + 1, seen) for item in value]
-        is_schema = name in ("items", "not", "additionalProperties", "contains", "propertyNames")
+        is_schema = name in (
+            "items",
+            "not",
+            "additionalProperties",
+            "contains",
+            "propertyNames",
+        )
         if is_schema and isinstance(value, dict):
             return self.schema(value, depth + 1, seen)
         return value
@@ -185,7 +215,10 @@ class _Translation:
 
 def _translated(made: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Words of OpenAPI 3.0 in those of JSON Schema."""
-    for exclusive, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+    for exclusive, limit in (
+        ("exclusiveMinimum", "minimum"),
+        ("exclusiveMaximum", "maximum"),
+    ):
         if not isinstance(made.get(exclusive), bool):
             continue
         if made.pop(exclusive) and limit in made:

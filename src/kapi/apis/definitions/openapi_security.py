@@ -24,7 +24,9 @@ _APK_SCHEMES: Final = frozenset(("default", "OAuth2Security"))
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
 _MOST_ALTERNATIVES: Final = 100
 _MOST_NAMED: Final = 3
-_DECLARE: Final = "Declare it as oauth2 or openIdConnect, if its scopes are to be asked for."
+_DECLARE: Final = (
+    "Declare it as oauth2 or openIdConnect, if its scopes are to be asked for."
+)
 _ENFORCE: Final = {
     "apiKey": "To accept API keys of kapi, add an item with authType: APIKey to authentication.",
     "basic": "Where the backend needs a password, give its endpoint an endpointSecurity.",
@@ -63,7 +65,9 @@ def scheme(declared: Any) -> Scheme:
             return Scheme("apiKey", f"API key in {members.get('in')} {name}")
         case "http":
             name = str(members.get("scheme")).lower()
-            return Scheme("bearer" if name == "bearer" else "basic", f"HTTP {name[:40]}")
+            return Scheme(
+                "bearer" if name == "bearer" else "basic", f"HTTP {name[:40]}"
+            )
         case "basic":
             return Scheme("basic", "HTTP basic")
         case "mutualTLS":
@@ -97,7 +101,11 @@ class Security:
     """By the identity of the list, which `_Meant` keeps alive."""
 
     def access(
-        self, requirements: list[Any] | None, own_scopes: tuple[str, ...], pointer: str, name: str
+        self,
+        requirements: list[Any] | None,
+        own_scopes: tuple[str, ...],
+        pointer: str,
+        name: str,
     ) -> Access:
         """What `security` means for an operation; None if the document has none.
 
@@ -121,13 +129,19 @@ class Security:
         known = self._known.get(id(requirements))
         if known is None:
             others: list[str] = []
-            choices = [self._choice(item, others) for item in of_kind(requirements, dict)]
-            scopes, alternatives = _combined([item for item in choices if item is not None])
+            choices = [
+                self._choice(item, others) for item in of_kind(requirements, dict)
+            ]
+            scopes, alternatives = _combined(
+                [item for item in choices if item is not None]
+            )
             known = _Meant(requirements, scopes, alternatives, tuple(others))
             self._known[id(requirements)] = known
         return known
 
-    def _choice(self, requirement: dict[str, Any], others: list[str]) -> tuple[str, ...] | None:
+    def _choice(
+        self, requirement: dict[str, Any], others: list[str]
+    ) -> tuple[str, ...] | None:
         """The scopes of a requirement; None if it has neither scopes nor a token with scopes.
 
         Schemes that are not enforced are added to `others`.
@@ -161,7 +175,9 @@ class Security:
         found = []
         if self.open:
             names = _named([name for _, name in self.open])
-            message = f"{names} may be called without a credential, as the definition says"
+            message = (
+                f"{names} may be called without a credential, as the definition says"
+            )
             hint = "Set secured: true where a token is to be asked for."
             found.append(Note(self.open[0][0], message, hint))
         for scheme_name, operations in self.others.items():
@@ -181,7 +197,9 @@ def _combined(
     """Scopes that are always needed, and alternatives, without those that contain another one."""
     by_set = {frozenset(choice): choice for choice in reversed(choices)}
     ordered = [
-        by_set[item] for item in dict.fromkeys(map(frozenset, choices)) if _is_least(item, by_set)
+        by_set[item]
+        for item in dict.fromkeys(map(frozenset, choices))
+        if _is_least(item, by_set)
     ]
     if not ordered:
         return (), ()
@@ -194,7 +212,9 @@ def _is_least(item: frozenset[str], others: Iterable[frozenset[str]]) -> bool:
     return not any(other < item for other in others)
 
 
-def _checked(scopes: tuple[str, ...], alternatives: tuple[tuple[str, ...], ...]) -> Access:
+def _checked(
+    scopes: tuple[str, ...], alternatives: tuple[tuple[str, ...], ...]
+) -> Access:
     """The access, or the reason why no token can have such a scope (RFC 6749 §3.3)."""
     for item in chain(scopes, *alternatives):
         if not _SCOPE.fullmatch(item):

@@ -13,7 +13,12 @@ from kapi.apis.report import below
 from kapi.typed import items, mapping
 
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
-_SCHEMES: Final = (("https", "https"), ("wss", "https"), ("http", "http"), ("ws", "http"))
+_SCHEMES: Final = (
+    ("https", "https"),
+    ("wss", "https"),
+    ("http", "http"),
+    ("ws", "http"),
+)
 """Schemes of Swagger, the safest first, with the scheme that the gateway uses.
 
 A WebSocket starts as an HTTP request (RFC 6455 §4.1).

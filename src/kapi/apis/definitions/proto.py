@@ -89,6 +89,12 @@ def detect(content: bytes, file_name: str) -> bool:
     )
 
 
+def _add_difference(first: str, other: str, report: Report) -> None:
+    message = f"packages {first} and {other} differ before their version"
+    hint = "Deploy them as two APIs."
+    report.add(codes.DEFINITION_CONTENT, message, Mark(1, 1), hint)
+
+
 def parse(content: bytes, report: Report) -> Definition | None:
     """The definition, or None; every mistake goes to the report."""
     services: list[_Service] = []
@@ -108,10 +114,7 @@ def parse(content: bytes, report: Report) -> Definition | None:
     for service in services:
         path, its_version, inner = _split(service.package)
         if (path, its_version) != (base_path, version):
-            message = (
-                f"packages {services[0].package} and {service.package} differ before their version"
-            )
-            report.add(codes.DEFINITION_CONTENT, message, Mark(1, 1), "Deploy them as two APIs.")
+            _add_difference(services[0].package, service.package, report)
         target = service.name
         if inner:
             target = f"{inner}.{service.name}"
@@ -151,14 +154,18 @@ def _texts(content: bytes, report: Report) -> list[str]:
             return _texts_in(archive, report)
     except _ZIP_ERRORS as error:
         message = f"the zip cannot be read: {str(error)[:100]}"
-        report.add(codes.DEFINITION, message, Mark(), "Pack it again, without a password.")
+        report.add(
+            codes.DEFINITION, message, Mark(), "Pack it again, without a password."
+        )
         return []
 
 
 def _texts_in(archive: zipfile.ZipFile, report: Report) -> list[str]:
     names = [item for item in archive.infolist() if item.filename.endswith(".proto")]
     if len(names) > _MAX_FILES:
-        message = f"the zip has {len(names)} .proto files; at most {_MAX_FILES} are read"
+        message = (
+            f"the zip has {len(names)} .proto files; at most {_MAX_FILES} are read"
+        )
         report.add(codes.LIMIT, message, Mark(), "Leave out what is not used.")
         return []
     found: list[str] = []
@@ -210,7 +217,10 @@ class _Reader:
 
     def _wrong(self, token: _Token, message: str) -> None:
         self._report.add(
-            codes.DEFINITION, message, Mark(token.line, token.column), "Mend the proto file."
+            codes.DEFINITION,
+            message,
+            Mark(token.line, token.column),
+            "Mend the proto file.",
         )
 
     def _word(self, what: str) -> str:
@@ -224,7 +234,9 @@ class _Reader:
         name = self._word("the name of the service")
         opening = self._take()
         if not name or opening is None or opening.text != "{":
-            self._wrong(opening or self._tokens[-1], "expected { after the name of the service")
+            self._wrong(
+                opening or self._tokens[-1], "expected { after the name of the service"
+            )
             return None
         methods: list[_Method] = []
         while (token := self._take()) is not None:
@@ -244,7 +256,10 @@ class _Reader:
     def _streams(self) -> bool:
         """Whether it is a stream: `(stream Type)`; a type may be named `stream`."""
         found = False
-        while self._next < len(self._tokens) and self._tokens[self._next].text not in "{};":
+        while (
+            self._next < len(self._tokens)
+            and self._tokens[self._next].text not in "{};"
+        ):
             texts = [token.text for token in self._tokens[self._next : self._next + 3]]
             found = found or (texts[:2] == ["(", "stream"] and texts[2:] != [")"])
             self._next += 1

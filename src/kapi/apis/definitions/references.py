@@ -19,7 +19,9 @@ def target_of(document: Mapping[str, Any], reference: str) -> Any:
         return None
     for part in reference[2:].split("/"):
         name = unquote(part).replace("~1", "/").replace("~0", "~")
-        here = item_at(here, name) if isinstance(here, list) else mapping(here).get(name)
+        here = (
+            item_at(here, name) if isinstance(here, list) else mapping(here).get(name)
+        )
     return here
 
 

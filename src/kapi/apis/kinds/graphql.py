@@ -60,7 +60,11 @@ def _target_fault(target: str) -> Fault | None:
 def _verb_fault(verb: str) -> Fault | None:
     if verb in VERBS:
         return None
-    hint = f"Write {verb.upper()}." if verb.upper() in VERBS else f"Use one of: {', '.join(VERBS)}."
+    hint = (
+        f"Write {verb.upper()}."
+        if verb.upper() in VERBS
+        else f"Use one of: {', '.join(VERBS)}."
+    )
     return Fault(f"{verb[:60]} is not a valid enum value", hint)
 
 

@@ -117,10 +117,14 @@ def _operation(
     sandbox: tuple[Endpoint, ...],
     policies: tuple[Any, ...],
 ) -> GrpcOperation:
-    return GrpcOperation(verb, target, _over_http2(production), _over_http2(sandbox), policies)
+    return GrpcOperation(
+        verb, target, _over_http2(production), _over_http2(sandbox), policies
+    )
 
 
-def described(operations: tuple[Operation, ...], definition: Definition) -> tuple[Operation, ...]:
+def described(
+    operations: tuple[Operation, ...], definition: Definition
+) -> tuple[Operation, ...]:
     """The operations with what the definition says of their methods."""
     streaming = set()
     for item in definition.operations:
@@ -138,7 +142,11 @@ def described(operations: tuple[Operation, ...], definition: Definition) -> tupl
 
 def _over_http2(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     return tuple(
-        replace(endpoint, http2=True, retry=endpoint.retry and _with_statuses(endpoint.retry))
+        replace(
+            endpoint,
+            http2=True,
+            retry=endpoint.retry and _with_statuses(endpoint.retry),
+        )
         for endpoint in endpoints
     )
 
@@ -159,13 +167,17 @@ def _target_fault(target: str) -> Fault | None:
     if _FULL_NAME.fullmatch(target):
         return None
     message = f"target [{target[:80]}] is not the name of a gRPC service"
-    return Fault(message, "Write the service below the package, such as shop.Orders or Orders.")
+    return Fault(
+        message, "Write the service below the package, such as shop.Orders or Orders."
+    )
 
 
 def _verb_fault(verb: str) -> Fault | None:
     if _NAME.fullmatch(verb):
         return None
-    return Fault(f"verb [{verb[:60]}] is not the name of a method", "Write it as in the proto.")
+    return Fault(
+        f"verb [{verb[:60]}] is not the name of a method", "Write it as in the proto."
+    )
 
 
 # Warnings
@@ -193,7 +205,9 @@ def _warnings(conf: ApiConf, definition: Definition | None) -> Iterable[Diagnost
 
 def _reads_bodies(conf: ApiConf, operation: OperationConf) -> bool:
     lists = (conf.policies, operation.policies)
-    listed = [item for policies in lists for item in (*policies.request, *policies.response)]
+    listed = [
+        item for policies in lists for item in (*policies.request, *policies.response)
+    ]
     return any(item.parameter("bodyEnabled", default=False) for item in listed)
 
 
@@ -222,7 +236,9 @@ def _served(content: bytes) -> tuple[str, bytes]:
         return media_type(content), content
     if text.startswith("PK\x03\x04"):
         return media_type(content), content
-    return "application/json", json.dumps({"apiDefinition": text}, ensure_ascii=False).encode()
+    return "application/json", json.dumps(
+        {"apiDefinition": text}, ensure_ascii=False
+    ).encode()
 
 
 GRPC: Final = Kind(

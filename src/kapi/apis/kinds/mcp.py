@@ -52,12 +52,16 @@ class McpOperation:
 def _verb_fault(verb: str) -> Fault | None:
     if verb in VERBS:
         return None
-    return Fault(f"{verb[:60]} is not a valid enum value", f"Use one of: {', '.join(VERBS)}.")
+    return Fault(
+        f"{verb[:60]} is not a valid enum value", f"Use one of: {', '.join(VERBS)}."
+    )
 
 
 def _target_fault(target: str) -> Fault | None:
     if not _VISIBLE.fullmatch(target):
-        return Fault("target has a blank or control character", "Write the name or URI as it is.")
+        return Fault(
+            "target has a blank or control character", "Write the name or URI as it is."
+        )
     rest = _EXPRESSION.sub("", target)
     if "{" in rest or "}" in rest:
         return Fault(
@@ -65,7 +69,9 @@ def _target_fault(target: str) -> Fault | None:
             "Write {name} for characters without a slash, or * at the end for any rest.",
         )
     if "*" in rest[:-1]:
-        return Fault("target has * elsewhere than at its end", "Write * at the end for any rest.")
+        return Fault(
+            "target has * elsewhere than at its end", "Write * at the end for any rest."
+        )
     return None
 
 
@@ -81,7 +87,9 @@ def _warnings(conf: ApiConf, definition: Definition | None) -> Iterable[Diagnost
         yield not_in_definition(operation)
 
 
-def _endpoints(operation: OperationConf, given: Sequence[EndpointConf]) -> Sequence[EndpointConf]:
+def _endpoints(
+    operation: OperationConf, given: Sequence[EndpointConf]
+) -> Sequence[EndpointConf]:
     """Those of the server whose prefix the operation has."""
     found = []
     for item in given:

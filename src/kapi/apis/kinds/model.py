@@ -118,15 +118,17 @@ class Kind:
 
     `operations.<field>` is excluded from operations alone.
     """
-    endpoints: Callable[[OperationConf, Sequence[EndpointConf]], Sequence[EndpointConf]] = (
-        all_endpoints
-    )
+    endpoints: Callable[
+        [OperationConf, Sequence[EndpointConf]], Sequence[EndpointConf]
+    ] = all_endpoints
     """Those of the endpoints of a conf that serve an operation."""
     order: Callable[[Operation], Any] = conf_order
     """Sort key of the operations in the IR, for a gateway that uses the first match."""
     warnings: Callable[[ApiConf, Definition | None], Iterable[Diagnostic]] = no_warnings
     """Warnings about a conf without mistakes. A restored API has no definition."""
-    generated: Callable[[Definition, AddNote], list[DefinitionOperation]] = all_operations
+    generated: Callable[[Definition, AddNote], list[DefinitionOperation]] = (
+        all_operations
+    )
     """The operations of a definition that a generated conf gets."""
     served: Callable[[bytes], tuple[str, bytes]] = as_sent
     """Media type and body with which callers get the definition."""
@@ -134,7 +136,9 @@ class Kind:
     """The JSON body of a call of a verb and target, None if no body names the operation."""
     first_version: str = "1.0.0"
     """The version of a generated conf whose definition has none."""
-    more_fields: Callable[[Definition, Mapping[str, Any]], Mapping[str, Any]] = no_more_fields
+    more_fields: Callable[[Definition, Mapping[str, Any]], Mapping[str, Any]] = (
+        no_more_fields
+    )
     """Further fields of a generated conf, which has its name, version and base path."""
 
     @property

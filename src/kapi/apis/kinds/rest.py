@@ -10,7 +10,13 @@ from kapi.apis.definitions import openapi
 from kapi.apis.disguises import weaker_siblings
 from kapi.apis.kinds.model import Kind
 from kapi.apis.kinds.warnings import not_in_definition, warning
-from kapi.apis.model.rules import Fault, operation_key, plain_target, target_fault, target_key
+from kapi.apis.model.rules import (
+    Fault,
+    operation_key,
+    plain_target,
+    target_fault,
+    target_key,
+)
 from kapi.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -138,7 +144,9 @@ def _generated(definition: Definition, note: AddNote) -> list[DefinitionOperatio
         target = plain_target(operation.target)
         fault = _path_fault(target)
         if fault is None:
-            groups.setdefault((operation.verb, operation_key(target)), []).append(operation)
+            groups.setdefault((operation.verb, operation_key(target)), []).append(
+                operation
+            )
             continue
         message = f"{_named(operation)} is left out: {fault.message}"
         note(operation.path_pointer, message, fault.hint)
@@ -190,7 +198,9 @@ def _named(operation: DefinitionOperation) -> str:
 
 def _path_fault(target: str) -> Fault | None:
     if len(target) > _LONGEST_PATH:
-        return Fault(f"its path is longer than {_LONGEST_PATH} characters", "Use a shorter path.")
+        return Fault(
+            f"its path is longer than {_LONGEST_PATH} characters", "Use a shorter path."
+        )
     return target_fault(target)
 
 

@@ -24,5 +24,7 @@ def not_in_definition(
     hint: str = "Add it to the definition, or remove it here.",
 ) -> Diagnostic:
     """The definition does not have the operation. `shown` is its name, if not verb and target."""
-    message = f"{shown or f'{operation.verb} {operation.target}'} is not in the definition"
+    message = (
+        f"{shown or f'{operation.verb} {operation.target}'} is not in the definition"
+    )
     return warning(codes.NOT_IN_DEFINITION, message, hint, operation)

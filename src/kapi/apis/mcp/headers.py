@@ -40,11 +40,15 @@ def _of_tool(name: str, schema: Mapping[str, Any]) -> list[McpHeader]:
     return []
 
 
-def _annotated(name: str, schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[McpHeader]:
+def _annotated(
+    name: str, schema: Mapping[str, Any], path: tuple[str, ...]
+) -> Iterator[McpHeader]:
     """Those that are reached through `properties` alone."""
     header = schema.get(_ANNOTATION)
     if path and isinstance(header, str) and _TOKEN.fullmatch(header):
-        yield McpHeader(name, f"mcp-param-{header.lower()}", str(schema.get("type")), path)
+        yield McpHeader(
+            name, f"mcp-param-{header.lower()}", str(schema.get("type")), path
+        )
     if len(path) == _DEEPEST:
         return
     for member, inner in mapping(schema.get("properties")).items():

@@ -80,9 +80,8 @@ def tools_of(conf: ApiConf, document: Mapping[str, Any] | None) -> Tools:
         result.found = tuple(tools)
         result.listed = tuple(_listed(document))
     if len(result.listed) > MOST_LISTED:
-        many = (
-            f"{len(result.listed)} prompts and resources in the definition; {MOST_LISTED} at most"
-        )
+        count = len(result.listed)
+        many = f"{count} prompts and resources in the definition; {MOST_LISTED} at most"
         hint = "Leave out what no caller needs to find."
         result.mistakes.append(
             Diagnostic(codes.LIMIT, many, hint, "#", 0, 0, source="definitionFile")
@@ -107,7 +106,9 @@ def _tool(conf: ApiConf, operation: OperationConf, shown: Mapping[str, Any]) -> 
     del members["name"]
     own = operation.target.removeprefix(f"{prefix}_")
     text = _json(members)
-    return McpTool(operation.target, operation.verb, operation.target, (FORWARD, prefix, own), text)
+    return McpTool(
+        operation.target, operation.verb, operation.target, (FORWARD, prefix, own), text
+    )
 
 
 def _listed(document: Mapping[str, Any]) -> Iterator[McpListed]:
@@ -124,11 +125,15 @@ def _mistakes(conf: ApiConf) -> Iterator[Diagnostic]:
     yield from _prefix_mistakes((*conf.production, *conf.sandbox), conf.operations)
     for operation in conf.operations:
         if not server_of(conf, operation) or not operation.target.isascii():
-            message = f"{operation.verb} {operation.target[:80]} is of none of the servers"
+            message = (
+                f"{operation.verb} {operation.target[:80]} is of none of the servers"
+            )
             yield _diagnostic(operation, message, _HINT)
         elif operation.verb != "RESOURCE" and operation.target.endswith("*"):
             message = f"{operation.verb} {operation.target[:80]} is a pattern"
-            yield _diagnostic(operation, message, "Name each tool and prompt of several servers.")
+            yield _diagnostic(
+                operation, message, "Name each tool and prompt of several servers."
+            )
     if len(conf.operations) > MOST_TOOLS:
         message = f"{len(conf.operations)} operations; several servers have at most {MOST_TOOLS}"
         place = ("#/operations", 0, 0)

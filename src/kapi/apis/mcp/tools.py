@@ -84,9 +84,13 @@ def tools_of(conf: ApiConf, document: Mapping[str, Any] | None) -> Tools:
         if len(tools) > MOST_TOOLS:
             break
     if len(tools) > MOST_TOOLS:
-        message = f"more than {MOST_TOOLS} operations are tools; at most {MOST_TOOLS} can be"
+        message = (
+            f"more than {MOST_TOOLS} operations are tools; at most {MOST_TOOLS} can be"
+        )
         hint = "Set mcp: true for chosen operations only, instead of the API."
-        result.mistakes.append(Diagnostic(codes.LIMIT, message, hint, "#/mcp", source=_SOURCE))
+        result.mistakes.append(
+            Diagnostic(codes.LIMIT, message, hint, "#/mcp", source=_SOURCE)
+        )
     result.found = tuple(tools)
     return result
 
@@ -95,7 +99,9 @@ def _check_path(conf: ApiConf, result: Tools) -> None:
     for operation in conf.operations:
         if target_key(operation.target) == PATH:
             message = f"an API with tools answers at {PATH} itself"
-            result.mistakes.append(_diagnostic(operation, message, "Choose another target."))
+            result.mistakes.append(
+                _diagnostic(operation, message, "Choose another target.")
+            )
 
 
 def _tool(
@@ -200,7 +206,9 @@ class _Reader:
         for status, given in responses.items():
             if str(status).startswith("2"):
                 successes.append(given)
-        found = [self._response(mapping(self._source.followed(item))) for item in successes]
+        found = [
+            self._response(mapping(self._source.followed(item))) for item in successes
+        ]
         if not found:
             return {}
         first = found[0]
@@ -208,7 +216,11 @@ class _Reader:
             return {}
         if first.get("type") == "object":
             return {"outputSchema": first}
-        wrapped = {"type": "object", "properties": {"result": first}, "required": ["result"]}
+        wrapped = {
+            "type": "object",
+            "properties": {"result": first},
+            "required": ["result"],
+        }
         return {"outputSchema": wrapped}
 
     def _response(self, response: dict[str, Any]) -> dict[str, Any]:
@@ -256,7 +268,9 @@ class _Arguments:
         letter = _letter(parameter, place, schema)
         if letter is None:
             if needed:
-                raise _Unsupported(f"its parameter {name[:80]} in {place} is not supported")
+                raise _Unsupported(
+                    f"its parameter {name[:80]} in {place} is not supported"
+                )
             return
         described = parameter.get("description")
         if isinstance(described, str) and "description" not in schema:
@@ -284,7 +298,13 @@ class _Arguments:
         return "application/json"
 
     def _keep(
-        self, letter: str, name: str, argument: str, schema: dict[str, Any], *, required: bool
+        self,
+        letter: str,
+        name: str,
+        argument: str,
+        schema: dict[str, Any],
+        *,
+        required: bool,
     ) -> None:
         self.properties[argument] = schema
         if required:
@@ -292,7 +312,9 @@ class _Arguments:
         self.template += [letter.upper() if required else letter, name, argument]
 
 
-def _letter(parameter: dict[str, Any], place: str, schema: dict[str, Any]) -> str | None:
+def _letter(
+    parameter: dict[str, Any], place: str, schema: dict[str, Any]
+) -> str | None:
     """Where an argument goes, as `wasm/admission/src/mcp_tools.rs` reads it; None if it cannot."""
     style = str(parameter.get("style", _STYLES.get(place)))
     letter = _LETTERS.get((place, style, bool(schema.get("type") == "array")))
@@ -306,7 +328,9 @@ def _letter(parameter: dict[str, Any], place: str, schema: dict[str, Any]) -> st
 
 
 def _is_joined(parameter: dict[str, Any]) -> bool:
-    return parameter.get("explode") is False or parameter.get("collectionFormat") == "csv"
+    return (
+        parameter.get("explode") is False or parameter.get("collectionFormat") == "csv"
+    )
 
 
 def _with_names(target: str, path: str) -> str:

@@ -151,7 +151,9 @@ class PolicyConf:
         return default
 
 
-def policies_named(policies: Iterable[PolicyConf], *names: str) -> tuple[PolicyConf, ...]:
+def policies_named(
+    policies: Iterable[PolicyConf], *names: str
+) -> tuple[PolicyConf, ...]:
     """The items of a list with one of these names, in the order of the file."""
     return tuple(item for item in policies if item.name in names)
 

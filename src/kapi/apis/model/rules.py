@@ -49,7 +49,9 @@ def _first_fault(text: str, rules: _Rules) -> Fault | None:
     for is_wrong, message, hint in rules:
         if is_wrong(text):
             start = text[:_SHOWN]
-            return Fault(message.replace("{text}", start), hint.replace("{text}", start))
+            return Fault(
+                message.replace("{text}", start), hint.replace("{text}", start)
+            )
     return None
 
 
@@ -123,7 +125,10 @@ def _address(authority: str) -> tuple[str, int | None] | Fault:
         return Fault(f"endpoint has no valid host and port: [{shown}]", _PORT_HINT)
     if port == 0 or authority.endswith(":"):
         return Fault(f"endpoint has no valid port: [{shown}]", _PORT_HINT)
-    if not _is_host(host, bracketed=authority.startswith("[")) or authority.count("[") > 1:
+    if (
+        not _is_host(host, bracketed=authority.startswith("["))
+        or authority.count("[") > 1
+    ):
         return Fault(f"endpoint has no valid host: [{shown}]", _EXAMPLE)
     return host, port
 
@@ -201,7 +206,10 @@ def definition_path_fault(path: str) -> Fault | None:
         return Fault(fault.message.replace("target", "definitionPath", 1), fault.hint)
     is_pattern = not {"{", "*"}.isdisjoint(path)
     if is_pattern or not path.strip("/"):
-        return Fault("definitionPath is not a fixed path", "Write a path such as /api-definition.")
+        return Fault(
+            "definitionPath is not a fixed path",
+            "Write a path such as /api-definition.",
+        )
     return None
 
 
@@ -269,7 +277,9 @@ _BASE_PATH_RULES: Final[_Rules] = (
 def version_fault(version: str) -> Fault | None:
     """Why a version cannot be a path segment, if it cannot."""
     if version in (".", "..") or not _UNRESERVED_SEGMENT.fullmatch(version):
-        return Fault("version cannot be part of a path", "Use letters, digits, `.`, `_` and `-`.")
+        return Fault(
+            "version cannot be part of a path", "Use letters, digits, `.`, `_` and `-`."
+        )
     return None
 
 

@@ -44,7 +44,9 @@ def sources(control: Control, checks: Checks) -> list[Source]:
 
 def _platform(control: Control, checks: Checks) -> Iterator[Family]:
     yield gauge("kapi_build_info", "Version of kapi.", [({"version": __version__}, 1)])
-    passed = [({"check": item.name}, float(not item.fault)) for item in checks.results()]
+    passed = [
+        ({"check": item.name}, float(not item.fault)) for item in checks.results()
+    ]
     yield gauge("kapi_health_check", "1 if a check of /readyz passes.", passed)
     yield gauge("kapi_apis", "Deployed APIs.", [({}, len(control.deployer.deployed))])
 

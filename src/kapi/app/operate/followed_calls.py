@@ -34,11 +34,15 @@ def followed_calls(settings: Settings, history: CallHistory) -> Iterator[Source]
     following = Following(path, take)
     following.start()
     before = newest_lines(path, _BYTES_BEFORE, end)
-    threading.Thread(target=history.fill, args=(before,), name="call-history", daemon=True).start()
+    threading.Thread(
+        target=history.fill, args=(before,), name="call-history", daemon=True
+    ).start()
 
     def unread() -> Iterable[Family]:
         text = "Lines of the access log that could not be counted."
-        yield counter("kapi_access_log_unread_lines_total", text, [({}, following.unread)])
+        yield counter(
+            "kapi_access_log_unread_lines_total", text, [({}, following.unread)]
+        )
 
     yield figures.families
     yield unread

@@ -29,7 +29,11 @@ def health_checks(control: Control) -> Checks:
     settings = control.settings
     found = [
         # A node that is cut off from its database serves what it knows.
-        Check("store", partial(_store, control), required=not control.store.database.has_nodes),
+        Check(
+            "store",
+            partial(_store, control),
+            required=not control.store.database.has_nodes,
+        ),
         Check("keys", partial(_keys, control)),
         Check("gateway", partial(_gateway, control)),
         Check("configuration", partial(_configuration, control)),

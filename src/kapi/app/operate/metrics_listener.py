@@ -26,7 +26,10 @@ def serve_metrics(place: str, routes: Sequence[Route]) -> None:
             hint="Stop what uses it, or choose another place: metrics.listen.",
         ) from error
     threading.Thread(
-        target=_run, args=(Starlette(routes=routes), listener), name="metrics", daemon=True
+        target=_run,
+        args=(Starlette(routes=routes), listener),
+        name="metrics",
+        daemon=True,
     ).start()
 
 

@@ -26,9 +26,13 @@ def process_figures(settings: Settings) -> Iterator[Family]:
             continue
         ticks = int(fields[_USER]) + int(fields[_SYSTEM])
         cpu.append(({"process": name}, ticks / os.sysconf("SC_CLK_TCK")))
-        memory.append(({"process": name}, int(fields[_PAGES]) * os.sysconf("SC_PAGE_SIZE")))
+        memory.append(
+            ({"process": name}, int(fields[_PAGES]) * os.sysconf("SC_PAGE_SIZE"))
+        )
     yield counter("kapi_process_cpu_seconds_total", "CPU time of a process.", cpu)
-    yield gauge("kapi_process_resident_memory_bytes", "Memory that a process occupies.", memory)
+    yield gauge(
+        "kapi_process_resident_memory_bytes", "Memory that a process occupies.", memory
+    )
 
 
 def _pids(settings: Settings) -> dict[str, int]:

@@ -43,11 +43,15 @@ def _tracer(traces: TracesSettings, name: str) -> Any:
 
 def _exporter(traces: TracesSettings) -> Any:
     if traces.protocol == GRPC:
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
+            OTLPSpanExporter as Grpc,
+        )
 
         plain = traces.endpoint.startswith("http:")
         return Grpc(endpoint=traces.endpoint, insecure=plain, timeout=_SECONDS)
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
+        OTLPSpanExporter as Http,
+    )
 
     return Http(endpoint=f"{traces.endpoint.rstrip('/')}/v1/traces", timeout=_SECONDS)
 
@@ -55,11 +59,15 @@ def _exporter(traces: TracesSettings) -> Any:
 def with_spans(app: App, tracer: Any) -> App:
     """The application, with a span of this tracer for each request. No query, header or body."""
     from opentelemetry.trace import SpanKind, StatusCode
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+    from opentelemetry.trace.propagation.tracecontext import (
+        TraceContextTextMapPropagator,
+    )
 
     propagator = TraceContextTextMapPropagator()
 
-    async def spanned(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def spanned(
+        scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
@@ -68,7 +76,10 @@ def with_spans(app: App, tracer: Any) -> App:
             _name(scope),
             context=propagator.extract(carrier),
             kind=SpanKind.SERVER,
-            attributes={"http.request.method": scope["method"], "url.path": scope["path"]},
+            attributes={
+                "http.request.method": scope["method"],
+                "url.path": scope["path"],
+            },
         ) as span:
 
             async def noting_send(message: Message) -> None:

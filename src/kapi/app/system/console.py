@@ -42,7 +42,9 @@ _TRIES: Final = (4, 8, 2)
 """Calls of *Try it* that are under way, that wait, and that one network has under way."""
 
 
-def console_routes(control: Control, apis: Callable[[], App], record: Record) -> list[Route]:
+def console_routes(
+    control: Control, apis: Callable[[], App], record: Record
+) -> list[Route]:
     """The routes of the console; none where it is off. `apis` is what its pages call."""
     settings, database = control.settings, control.store.database
     if not settings.console_hosts:
@@ -50,7 +52,9 @@ def console_routes(control: Control, apis: Callable[[], App], record: Record) ->
     keys = PlatformKeys(database)
 
     def person(token: str) -> Principal:
-        return verify_bearer(f"Bearer {token}", control.trust.issuers(), int(time.time()))
+        return verify_bearer(
+            f"Bearer {token}", control.trust.issuers(), int(time.time())
+        )
 
     provider = Provider(settings, lambda: console_secret(keys, os.urandom), person)
     users = Users(settings.identity.users, UserStore(database))

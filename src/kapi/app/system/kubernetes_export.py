@@ -23,8 +23,12 @@ def exporting(
 ) -> Callable[[bytes, bytes, str], tuple[str, bytes]]:
     """Makes a function: conf, definition and organization to a file name and a zip."""
 
-    def exported(conf: bytes, definition: bytes, organization: str) -> tuple[str, bytes]:
-        compiled = compile_api(conf, definition, organization=organization, policies=POLICIES)
+    def exported(
+        conf: bytes, definition: bytes, organization: str
+    ) -> tuple[str, bytes]:
+        compiled = compile_api(
+            conf, definition, organization=organization, policies=POLICIES
+        )
         addresses = list(_followed(trust))
         api = compiled.api
         manifests = export_api(api, export_context(settings, addresses))

@@ -40,7 +40,11 @@ def _provider(control: Control) -> Callable[[], Provider]:
     def of_keys(version: int) -> Provider:  # noqa: ARG001 - the version of its keys
         keyring = load_keyring(Keys(database))
         return make_provider(
-            control.settings, control.store, keyring, os.urandom, lambda: str(uuid_utils.uuid7())
+            control.settings,
+            control.store,
+            keyring,
+            os.urandom,
+            lambda: str(uuid_utils.uuid7()),
         )
 
     def current() -> Provider:

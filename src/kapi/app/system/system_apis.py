@@ -98,7 +98,10 @@ def system_apis(control: Control) -> Any:
     record = audit.record
     routes = [route for api in _apis(control, record) for route in api.routes()]
     described_routes = described(control.settings, routes)
-    pages = [*console_routes(control, lambda: app, record), *HomePages(control.settings).routes()]
+    pages = [
+        *console_routes(control, lambda: app, record),
+        *HomePages(control.settings).routes(),
+    ]
     organization = control.settings.apis.organization
     auditing = Auditing(record, organization, routes, audit.record_within)
     app: App = auditing.around(build_system_api([*described_routes, *pages]))
@@ -181,7 +184,11 @@ def _nodes(control: Control) -> tuple[StoredNode, ...]:
         control.this_node.node,
         Confirmed(control.store.change(), database.version(KEYS)),
     )
-    return (StoredNode(me.id, me.name, me.version, control.this_node.started_at, 0, confirmed),)
+    return (
+        StoredNode(
+            me.id, me.name, me.version, control.this_node.started_at, 0, confirmed
+        ),
+    )
 
 
 def _rotation(control: Control, record: Record) -> Rotation:

@@ -25,7 +25,10 @@ class Client:
     """A caller of a platform."""
 
     def __init__(
-        self, settings: Settings, client_id: str | None = None, server: Server | None = None
+        self,
+        settings: Settings,
+        client_id: str | None = None,
+        server: Server | None = None,
     ) -> None:
         """`settings` are those of this machine; the platform may be another (`server/choice.py`).
 
@@ -61,26 +64,36 @@ class Client:
         parts = (("apkConfiguration", conf), ("definitionFile", definition))
         body = b""
         for name, content in parts:
-            disposition = f'Content-Disposition: form-data; name="{name}"; filename="{name}"'
-            body += f"--{boundary}\r\n{disposition}\r\n\r\n".encode() + content + b"\r\n"
+            disposition = (
+                f'Content-Disposition: form-data; name="{name}"; filename="{name}"'
+            )
+            body += (
+                f"--{boundary}\r\n{disposition}\r\n\r\n".encode() + content + b"\r\n"
+            )
         body += f"--{boundary}--\r\n".encode()
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         return self.system("POST", f"{_DEPLOYER}/deploy", body, headers)
 
     def undeploy(self, api_id: str) -> Answer:
         """Undeploy an API."""
-        return self.system("POST", f"{_DEPLOYER}/undeploy?apiId={quote(api_id, safe='')}")
+        return self.system(
+            "POST", f"{_DEPLOYER}/undeploy?apiId={quote(api_id, safe='')}"
+        )
 
     def apis(self) -> list[dict[str, Any]]:
         """The deployed APIs of the caller's organization."""
-        apis: list[dict[str, Any]] = self.call("GET", _DEPLOYER, scope=DEPLOY_SCOPE)["apis"]
+        apis: list[dict[str, Any]] = self.call("GET", _DEPLOYER, scope=DEPLOY_SCOPE)[
+            "apis"
+        ]
         return apis
 
     def ready(self) -> bool:
         """Whether the gateway and control are ready."""
         return self.request(self.server.api_host, "GET", "/ready").status == 200
 
-    def call(self, method: str, path: str, value: Any = None, *, scope: str) -> dict[str, Any]:
+    def call(
+        self, method: str, path: str, value: Any = None, *, scope: str
+    ) -> dict[str, Any]:
         """Call a system API with JSON in and out, and a token with that scope.
 
         Raises Problem if the call is refused.
@@ -95,7 +108,10 @@ class Client:
         """Use a power of a test (`kapi up --testing`). Raises Problem if it is refused."""
         body, headers = None, {}
         if value is not None:
-            body, headers = json.dumps(value).encode(), {"Content-Type": "application/json"}
+            body, headers = (
+                json.dumps(value).encode(),
+                {"Content-Type": "application/json"},
+            )
         return json.loads(self._power(method, path, body, headers).body)
 
     def power_text(self, method: str, path: str, text: str = "") -> str:
@@ -104,7 +120,9 @@ class Client:
         headers = {"Content-Type": media_type} if text else {"Accept": media_type}
         return self._power(method, path, text.encode() or None, headers).body.decode()
 
-    def _power(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+    def _power(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> Answer:
         answer = self.request(self.server.identity_host, method, path, body, headers)
         if answer.status < 400:
             return answer
@@ -116,8 +134,12 @@ class Client:
                 hint="Start it with `kapi up --testing`.",
             )
         refused = answer.members
-        text = str(refused.get("error_description") or refused.get("mistakes") or answer.status)
-        raise Problem(answer.status, "testing", text, hint="See all powers with `kapi testing`.")
+        text = str(
+            refused.get("error_description") or refused.get("mistakes") or answer.status
+        )
+        raise Problem(
+            answer.status, "testing", text, hint="See all powers with `kapi testing`."
+        )
 
     def system(
         self,
@@ -142,7 +164,9 @@ class Client:
     ) -> Answer:
         """The answer of a system API, also if the call is refused."""
         token = self.token(scopes)
-        return self.request(self.server.api_host, method, path, body, headers, token=token)
+        return self.request(
+            self.server.api_host, method, path, body, headers, token=token
+        )
 
     @property
     def is_for_tests(self) -> bool:

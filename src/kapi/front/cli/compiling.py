@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from kapi.settings import Settings
 
 ConfFile = Annotated[
-    str, typer.Argument(metavar="CONF", help="An apk-conf file, or - for standard input.")
+    str,
+    typer.Argument(metavar="CONF", help="An apk-conf file, or - for standard input."),
 ]
 Definition = Annotated[
     str | None,
@@ -50,7 +51,10 @@ def compiled_with(
     conf = read_input(conf_name)
     chosen = definition_name or find_definition(conf_name)
     definition = refuse_size(read_input(chosen), chosen, settings)
-    files = {"apkConfiguration": (conf_name, conf), "definitionFile": (chosen, definition)}
+    files = {
+        "apkConfiguration": (conf_name, conf),
+        "definitionFile": (chosen, definition),
+    }
     try:
         compile_api = compiler(settings.gateway.ai_providers)
         made = compile_api(

@@ -70,7 +70,9 @@ def envoy_version(settings: Settings) -> str:
 def _python(_: Settings) -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info >= (3, 11)
-    return _finding("Python 3.11 or newer", version, "Install a newer Python.", good=good)
+    return _finding(
+        "Python 3.11 or newer", version, "Install a newer Python.", good=good
+    )
 
 
 def _finding(check: str, detail: str, repair: str, *, good: bool) -> Finding:
@@ -96,7 +98,9 @@ def _clock(_: Settings) -> Finding:
 def _files(settings: Settings) -> Finding:
     if not settings.data_dir.exists():
         return Finding(
-            "data directory is private", "note", f"{settings.data_dir} is made at the first start"
+            "data directory is private",
+            "note",
+            f"{settings.data_dir} is made at the first start",
         )
     paths = (
         settings.data_dir,
@@ -121,7 +125,8 @@ def _port(settings: Settings) -> Finding:
     if read_state(settings.data_dir):
         return Finding("port", "ok", f"{where} is ours")
     with socket.socket(
-        socket.AF_INET6 if ":" in settings.gateway.listen else socket.AF_INET, socket.SOCK_STREAM
+        socket.AF_INET6 if ":" in settings.gateway.listen else socket.AF_INET,
+        socket.SOCK_STREAM,
     ) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -138,12 +143,17 @@ def _port(settings: Settings) -> Finding:
 
 def _platform(settings: Settings) -> Finding:
     if read_state(settings.data_dir) is None:
-        return Finding("platform answers", "note", "not running", "Start it with `kapi up`.")
+        return Finding(
+            "platform answers", "note", "not running", "Start it with `kapi up`."
+        )
     try:
         client = Client(settings, server=LocalServer(settings))
         if not client.ready():
             return Finding(
-                "platform answers", "fail", "not ready", f"See {settings.data_dir / 'logs'}."
+                "platform answers",
+                "fail",
+                "not ready",
+                f"See {settings.data_dir / 'logs'}.",
             )
         if not settings.identity.enabled:
             return Finding(
@@ -170,9 +180,13 @@ def _names(settings: Settings) -> Finding:
         return Finding("host names", "ok", "resolve")
     hint = f"curl --resolve, or in /etc/hosts: 127.0.0.1 {' '.join(names)}"
     if settings.gateway.localhost_names:
-        others = f"idp.localhost, api.localhost and default.{settings.gateway.domains[-1]}"
+        others = (
+            f"idp.localhost, api.localhost and default.{settings.gateway.domains[-1]}"
+        )
         hint = f"Browsers and curl find {others} without it; for other programs: {hint}"
-    return Finding("host names", "note", f"{' '.join(unknown)} do not resolve here", hint)
+    return Finding(
+        "host names", "note", f"{' '.join(unknown)} do not resolve here", hint
+    )
 
 
 def _backends(settings: Settings) -> Finding:
@@ -190,7 +204,9 @@ def _backends(settings: Settings) -> Finding:
     if not found:
         return Finding("https backends", "ok", "none was refused in the last day")
     recent = min(age for age, _ in found.values()) < _RECENT
-    detail = "; ".join(f"{backend} is not believed: {meaning}" for backend, meaning in found)
+    detail = "; ".join(
+        f"{backend} is not believed: {meaning}" for backend, meaning in found
+    )
     return Finding(
         "https backends",
         "fail" if recent else "note",

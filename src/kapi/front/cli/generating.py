@@ -9,7 +9,13 @@ from dataclasses import replace
 from kapi import error_codes
 from kapi.apis import report as codes
 from kapi.apis.definitions import detected_type
-from kapi.apis.generate import NO_CHOICES, Choices, Generated, generated, place_in_definition
+from kapi.apis.generate import (
+    NO_CHOICES,
+    Choices,
+    Generated,
+    generated,
+    place_in_definition,
+)
 from kapi.apis.kinds import DEFAULT
 from kapi.dataclass import dataclass
 from kapi.error_codes import ErrorCode
@@ -32,7 +38,9 @@ def named(error: Invalid, files: dict[str, tuple[str, bytes]]) -> InvalidInput:
         replace(item, source=files[item.source][0]) if item.source in files else item
         for item in error.diagnostics
     )
-    texts = {name: content.decode("utf-8", "replace") for name, content in files.values()}
+    texts = {
+        name: content.decode("utf-8", "replace") for name, content in files.values()
+    }
     return InvalidInput(Invalid(items, _code_of(error)), texts)
 
 
@@ -72,7 +80,9 @@ class Source:
             if item.code == codes.NO_ENDPOINT:
                 missing.append(replace(item, severity="error"))
         if missing:
-            raise named(Invalid(tuple(missing)), {"definitionFile": (self.name, self.content)})
+            raise named(
+                Invalid(tuple(missing)), {"definitionFile": (self.name, self.content)}
+            )
         self._tell(made.warnings)
         return made
 
@@ -86,7 +96,8 @@ class Source:
             )
         except Invalid as error:
             raise named(
-                error, {item.source: (self.name, self.content) for item in error.diagnostics}
+                error,
+                {item.source: (self.name, self.content) for item in error.diagnostics},
             ) from error
         finally:
             gc.enable()
@@ -106,9 +117,15 @@ class Source:
         placed = {}
         if own:
             placed = dict(
-                zip(own, place_in_definition(made, self.content, self.api_type, own), strict=True)
+                zip(
+                    own,
+                    place_in_definition(made, self.content, self.api_type, own),
+                    strict=True,
+                )
             )
-        items = tuple(self._option(item) or placed.get(item, item) for item in error.diagnostics)
+        items = tuple(
+            self._option(item) or placed.get(item, item) for item in error.diagnostics
+        )
         return named(
             Invalid(items, _code_of(error)),
             {"definitionFile": (self.name, self.content)},

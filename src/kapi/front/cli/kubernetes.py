@@ -15,14 +15,18 @@ from kapi.identity.issuers.declaration import declare
 from kapi.settings import Settings
 
 
-def manifests_of(api: Api, settings: Settings, *, with_secrets: bool) -> tuple[Manifest, ...]:
+def manifests_of(
+    api: Api, settings: Settings, *, with_secrets: bool
+) -> tuple[Manifest, ...]:
     """The objects of an API, without a running platform."""
     return export_api(api, context_of(settings, with_secrets=with_secrets))
 
 
 def context_of(settings: Settings, *, with_secrets: bool) -> ExportContext:
     """What an export depends on, as the settings say it."""
-    declared = [declare(item, settings.gateway.hosts) for item in settings.identity.issuers]
+    declared = [
+        declare(item, settings.gateway.hosts) for item in settings.identity.issuers
+    ]
     issuers = [key_address(item, item.jwks_uri) for item in declared]
     secrets = Secrets(MappingProxyType(of_settings(settings)))
     return export_context(settings, issuers, secrets, with_secrets=with_secrets)

@@ -54,7 +54,9 @@ def _run(*, as_json: bool) -> int:
     try:
         groups = frozenset(row.name for row in COMMANDS if row.help)
         # typer explains wrong usage itself, but for programs.
-        made = command_line()(arguments(sys.argv[1:], groups), standalone_mode=not as_json)
+        made = command_line()(
+            arguments(sys.argv[1:], groups), standalone_mode=not as_json
+        )
     except InvalidInput as error:
         return fail(error.problem, error.sources)
     except KapiError as error:
@@ -65,7 +67,9 @@ def _run(*, as_json: bool) -> int:
 def _unexpected(error: Exception) -> int:
     """Explain an error that no command expects; the exit code."""
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-        wrong = KapiError("usage", error.format_message(), hint="See the options with --help.")
+        wrong = KapiError(
+            "usage", error.format_message(), hint="See the options with --help."
+        )
         return fail(wrong, code=error.exit_code)
     if isinstance(error, typer.Abort):
         return fail(KapiError("aborted", "aborted"))
@@ -75,7 +79,11 @@ def _unexpected(error: Exception) -> int:
         traceback.print_exc()
     title = f"unexpected {type(error).__name__}: {error}"
     return fail(
-        KapiError("unexpected", title, hint="this is a fault in kapi; KAPI_DEBUG=1 shows where.")
+        KapiError(
+            "unexpected",
+            title,
+            hint="this is a fault in kapi; KAPI_DEBUG=1 shows where.",
+        )
     )
 
 

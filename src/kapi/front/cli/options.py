@@ -23,7 +23,11 @@ _FLOW: Final = re.compile(rb"""\s*\{\s*["']?(openapi|swagger)["']?\s*:""")
 
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Where keys, deployed APIs and logs live.", show_default=False),
+    typer.Option(
+        "--data-dir",
+        help="Where keys, deployed APIs and logs live.",
+        show_default=False,
+    ),
 ]
 Config = Annotated[
     Path | None,
@@ -34,21 +38,30 @@ Config = Annotated[
     ),
 ]
 Output = Annotated[Format, typer.Option("-o", "--output", help="Output format.")]
-ApiType = Annotated[str, typer.Option("--type", help="REST, GRAPHQL or GRPC; else by its content.")]
+ApiType = Annotated[
+    str, typer.Option("--type", help="REST, GRAPHQL or GRPC; else by its content.")
+]
 ApiName = Annotated[
     str | None,
-    typer.Option("--name", help="For a definition alone: the name.", show_default=False),
+    typer.Option(
+        "--name", help="For a definition alone: the name.", show_default=False
+    ),
 ]
 ApiVersion = Annotated[
     str | None,
-    typer.Option("--version", help="For a definition alone: the version.", show_default=False),
+    typer.Option(
+        "--version", help="For a definition alone: the version.", show_default=False
+    ),
 ]
 SandboxEndpoint = Annotated[
-    str | None, typer.Option("--sandbox-endpoint", help="The sandbox backend.", show_default=False)
+    str | None,
+    typer.Option("--sandbox-endpoint", help="The sandbox backend.", show_default=False),
 ]
 
 
-def settings_of(data_dir: Path | None = None, config: Path | None = None, **flags: Any) -> Settings:
+def settings_of(
+    data_dir: Path | None = None, config: Path | None = None, **flags: Any
+) -> Settings:
     """The settings a command runs with. `flags` are dotted names with `__` for the dot."""
     from kapi.identity.settings import read_settings
     from kapi.settings import default_data_dir
@@ -114,7 +127,9 @@ def is_definition(content: bytes, name: str) -> bool:
         except orjson.JSONDecodeError:
             pass  # YAML in flow style, or JSON with mistakes
         else:
-            return isinstance(value, dict) and ("openapi" in value or "swagger" in value)
+            return isinstance(value, dict) and (
+                "openapi" in value or "swagger" in value
+            )
         return bool(_FLOW.match(content))
     return bool(_TOP_LEVEL.search(content))
 

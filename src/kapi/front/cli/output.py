@@ -56,7 +56,9 @@ _EXIT_OF_STATUS: Mapping[int, Exit] = {
     404: Exit.NOT_FOUND,
     507: Exit.ENVIRONMENT,
 }
-_ENVIRONMENT_CODES = frozenset({"environment", "not-running", "address", "data-dir", "start"})
+_ENVIRONMENT_CODES = frozenset(
+    {"environment", "not-running", "address", "data-dir", "start"}
+)
 
 
 class Format(StrEnum):
@@ -206,7 +208,9 @@ def table(rows: Sequence[Mapping[str, Any]], fit: Sequence[str] = ()) -> None:
         put(line)
 
 
-def fail(error: KapiError, sources: Mapping[str, str] | None = None, *, code: int = 0) -> int:
+def fail(
+    error: KapiError, sources: Mapping[str, str] | None = None, *, code: int = 0
+) -> int:
     """Explain an error, and return its exit code, which is `code` if that is not 0.
 
     `sources` are the texts that the diagnostics are about, by the names that they use.

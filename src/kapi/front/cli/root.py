@@ -31,14 +31,18 @@ class Group(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the table of the commands."""
         del ctx
-        rows = [(name, _first_paragraph(made.help)) for name, made in self.commands.items()]
+        rows = [
+            (name, _first_paragraph(made.help)) for name, made in self.commands.items()
+        ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
 
 def subcommands() -> typer.Typer:
     """An empty group of commands; its help is in the table of the root."""
-    return typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    return typer.Typer(
+        cls=Group, no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    )
 
 
 def _first_paragraph(text: str | None) -> str:
@@ -140,7 +144,9 @@ class Root(TyperGroup):
         width = max(len(row.name) for row in rows)
         tables: dict[str, list[tuple[str, str]]] = {}
         for row in rows:
-            tables.setdefault(row.panel, []).append((row.name.ljust(width), row.summary()))
+            tables.setdefault(row.panel, []).append(
+                (row.name.ljust(width), row.summary())
+            )
         for panel, table in tables.items():
             with formatter.section(panel):
                 formatter.write_dl(table)
@@ -175,7 +181,10 @@ def _no_action(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version.",
         ),
     ] = False,
 ) -> None:

@@ -12,7 +12,9 @@ _NARROWEST: Final = 8
 """A column is not cut to less."""
 
 
-def lines_of(rows: Sequence[Mapping[str, Any]], fit: Sequence[str] = ()) -> Iterator[str]:
+def lines_of(
+    rows: Sequence[Mapping[str, Any]], fit: Sequence[str] = ()
+) -> Iterator[str]:
     """The lines of a table with these rows; none without a row.
 
     `fit` names the columns that are cut to the width of a terminal.
@@ -51,7 +53,9 @@ def _excess(widths: Sequence[int]) -> int:
     """By how many columns a line is longer than the terminal; 0 without a terminal."""
     if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
         return 0
-    return max(0, sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns)
+    return max(
+        0, sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
+    )
 
 
 def _cell(value: Any) -> str:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from kapi.settings import Settings
 
 DeployTo = Annotated[
-    str, typer.Option("--target", help="platform (the running one) or kubernetes (a cluster).")
+    str,
+    typer.Option(
+        "--target", help="platform (the running one) or kubernetes (a cluster)."
+    ),
 ]
 Kubeconfig = Annotated[
     Path | None,
@@ -32,16 +35,23 @@ Kubeconfig = Annotated[
 ]
 Context = Annotated[
     str,
-    typer.Option("--context", help="For kubernetes: else the current one.", show_default=False),
+    typer.Option(
+        "--context", help="For kubernetes: else the current one.", show_default=False
+    ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="For kubernetes: list the changes, and make none.")
+    bool,
+    typer.Option("--dry-run", help="For kubernetes: list the changes, and make none."),
 ]
 Diff = Annotated[
-    bool, typer.Option("--diff", help="For kubernetes: show the changes, and make none.")
+    bool,
+    typer.Option("--diff", help="For kubernetes: show the changes, and make none."),
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="For kubernetes: take over fields that another tool set.")
+    bool,
+    typer.Option(
+        "--force", help="For kubernetes: take over fields that another tool set."
+    ),
 ]
 KUBERNETES = "kubernetes"
 _TARGETS = ("platform", KUBERNETES)
@@ -52,7 +62,10 @@ def is_kubernetes(target: str, given: Sequence[object]) -> bool:
     if target not in _TARGETS:
         usage(f"--target {target} is unknown", f"Use one of: {', '.join(_TARGETS)}.")
     if target != KUBERNETES and any(given):
-        usage("these options are for a cluster", "Add --target kubernetes, or leave them out.")
+        usage(
+            "these options are for a cluster",
+            "Add --target kubernetes, or leave them out.",
+        )
     return target == KUBERNETES
 
 
@@ -84,7 +97,9 @@ def deploy_to(
     _say_conditions(said)
     put(api.id)
     if any(item.state != "ready" for item in said):
-        say("The objects are in the cluster, but Envoy Gateway does not serve all of them.")
+        say(
+            "The objects are in the cluster, but Envoy Gateway does not serve all of them."
+        )
         raise typer.Exit(Exit.REJECTED)
     say(f"Envoy Gateway serves {api.name} {api.version}")
 

@@ -23,14 +23,18 @@ class Upload:
     """The mistakes of the response, each with the file or option that contains it."""
 
 
-def upload_of(name: str, definition: str | None, choices: Choices, settings: Settings) -> Upload:
+def upload_of(
+    name: str, definition: str | None, choices: Choices, settings: Settings
+) -> Upload:
     """The upload of the file `name`: a conf, or a definition to generate one from.
 
     Raises InvalidInput for a definition that gives no conf, Problem for one that is too large.
     """
     content = read_input(name)
     if definition is None and is_definition(content, name):
-        return _generated(Source.of(refuse_size(content, name, settings), name, "", choices))
+        return _generated(
+            Source.of(refuse_size(content, name, settings), name, "", choices)
+        )
     if choices != NO_CHOICES:
         usage(
             "--name, --version, --base-path and --endpoint go with a definition alone",
@@ -41,10 +45,15 @@ def upload_of(name: str, definition: str | None, choices: Choices, settings: Set
 
 def _generated(source: Source) -> Upload:
     made = source.deployable()
-    return Upload(made.conf_text.encode(), source.content, lambda error: source.about(error, made))
+    return Upload(
+        made.conf_text.encode(), source.content, lambda error: source.about(error, made)
+    )
 
 
 def _read(name: str, conf: bytes, definition_name: str, settings: Settings) -> Upload:
     definition = refuse_size(read_input(definition_name), definition_name, settings)
-    files = {"apkConfiguration": (name, conf), "definitionFile": (definition_name, definition)}
+    files = {
+        "apkConfiguration": (name, conf),
+        "definitionFile": (definition_name, definition),
+    }
     return Upload(conf, definition, lambda error: named(error, files))

@@ -89,7 +89,9 @@ class LimitsProtocol(asyncio.Protocol):
         if self._transport is not None:
             length = str(len(body)).encode("ascii")
             self._transport.write(
-                b"".join((_STATUS[status], b"content-length: ", length, b"\r\n\r\n", body))
+                b"".join(
+                    (_STATUS[status], b"content-length: ", length, b"\r\n\r\n", body)
+                )
             )
 
     def _close(self) -> None:

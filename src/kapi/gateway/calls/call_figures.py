@@ -14,7 +14,22 @@ from kapi.figures import Counter, Family, Histogram
 from kapi.settings import Settings
 from kapi.typed import of_kind
 
-BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+BOUNDS: Final = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+)
 """Upper bounds of the buckets of durations, in seconds."""
 _API: Final = ("api", "version", "organization")
 _HERE: Final = (*_API, "host")
@@ -92,7 +107,9 @@ class CallFigures:
 
     def __init__(self, settings: Settings) -> None:
         made = partial(Counter, most=settings.metrics.max_series, kept=_FEW)
-        timed = partial(Histogram, most=settings.metrics.max_series, bounds=BOUNDS, kept=_FEW)
+        timed = partial(
+            Histogram, most=settings.metrics.max_series, bounds=BOUNDS, kept=_FEW
+        )
         self._hosts = _kind_of_host(settings)
         self._titles = _titles()
         self._requests = made(*_REQUESTS)
@@ -151,7 +168,9 @@ class CallFigures:
         yield self._failures.family()
         yield self._limits.family()
         costs = self._costs.family()
-        samples = [(suffix, of, number / _TRILLION) for suffix, of, number in costs.samples]
+        samples = [
+            (suffix, of, number / _TRILLION) for suffix, of, number in costs.samples
+        ]
         yield replace(costs, samples=samples)
 
 

@@ -11,7 +11,9 @@ from kapi.gateway.calls.lines import Call
 
 def with_exact_reason(call: Call) -> Call:
     """The call, with the very scopes that are missing in its reason."""
-    if call.get("code") != error_codes.SCOPE_MISSING.number or not call.get("needed_scopes"):
+    if call.get("code") != error_codes.SCOPE_MISSING.number or not call.get(
+        "needed_scopes"
+    ):
         return call
     has = _words(call.get("scopes"))
     missing = []
@@ -41,7 +43,10 @@ def _sentences(call: Call) -> Iterator[str]:
         yield f"because {call['reason']}"
     elif decision == "allowed" and int(call.get("status") or 0) >= 400:
         yield "the backend gave this answer; the gateway let the call pass"
-    if call.get("needed_scopes") and call.get("code") == error_codes.SCOPE_MISSING.number:
+    if (
+        call.get("needed_scopes")
+        and call.get("code") == error_codes.SCOPE_MISSING.number
+    ):
         has = " ".join(sorted(_words(call.get("scopes")))) or "none"
         yield f"needed scopes: {call['needed_scopes']}; the token has: {has}"
     if call.get("upstream"):

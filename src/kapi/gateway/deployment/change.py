@@ -82,22 +82,17 @@ def change_of(
     clusters = _unused(names_before, names, _backends)
     secrets = _unused(names_before, names, _credentials)
     # A scope without an API contains system routes only. These are rendered at each start.
-    without_api = []
-    for segment in names:
-        if not apis[segment]:
-            without_api.append(segment)
-    with_api = []
-    for segment, scope in scopes.items():
-        if apis[segment]:
-            with_api.append(scope)
-    gone = []
-    for segment in names:
-        if segment not in scopes:
-            gone.append(segment)
+    without_api = [segment for segment in names if not apis[segment]]
+    with_api = [scope for segment, scope in scopes.items() if apis[segment]]
+    gone = names.keys() - scopes.keys()
     return Change(
         apis=apis,
         changed=(*beside, *scopes.values()),
-        removed=(*_keys(SCOPE, gone), *_keys(CLUSTER, clusters), *_keys(SECRET, secrets)),
+        removed=(
+            *_keys(SCOPE, sorted(gone)),
+            *_keys(CLUSTER, clusters),
+            *_keys(SECRET, secrets),
+        ),
         names=names,
         rendered=rendered_of((*beside, *with_api), fingerprint),
         dropped=(
@@ -126,16 +121,21 @@ def all_resources(apis: ApisBySegment, context: RenderContext) -> tuple[Resource
     )
 
 
-def rendered_of(resources: Iterable[Resource], fingerprint: str) -> tuple[Rendered, ...]:
+def rendered_of(
+    resources: Iterable[Resource], fingerprint: str
+) -> tuple[Rendered, ...]:
     """Clusters and scopes in the form that the store keeps."""
     return tuple(
-        Rendered(_KINDS[item.type_url], item.name, fingerprint, item.body) for item in resources
+        Rendered(_KINDS[item.type_url], item.name, fingerprint, item.body)
+        for item in resources
     )
 
 
 def resources_of(rendered: Iterable[Rendered]) -> tuple[Resource, ...]:
     """Clusters and scopes from the form that the store keeps."""
-    return tuple(resource(_TYPE_URLS[item.kind], item.name, item.body) for item in rendered)
+    return tuple(
+        resource(_TYPE_URLS[item.kind], item.name, item.body) for item in rendered
+    )
 
 
 def scopes_in(resources: Iterable[Resource]) -> dict[str, Resource]:
@@ -170,7 +170,9 @@ def _beside(
     return tuple(item for item in made if item.name in used)
 
 
-def _encoded(type_url: str, resources: Iterable[dict[str, Any]]) -> tuple[Resource, ...]:
+def _encoded(
+    type_url: str, resources: Iterable[dict[str, Any]]
+) -> tuple[Resource, ...]:
     return tuple(encode(type_url, item) for item in resources)
 
 
@@ -199,7 +201,9 @@ def _unused(
     of: Callable[[Iterable[Names]], frozenset[str]],
 ) -> tuple[str, ...]:
     """What a touched segment named before and no segment names afterwards."""
-    left = of(before.get(segment, NOTHING) for segment in changed) - of(changed.values())
+    left = of(before.get(segment, NOTHING) for segment in changed) - of(
+        changed.values()
+    )
     if not left:
         return ()
     elsewhere = (names for segment, names in before.items() if segment not in changed)

@@ -36,7 +36,8 @@ def raise_unusable_value(apis: Iterable[Api], secrets: Secrets) -> None:
     for api in apis:
         source = f"{api.name} {api.version}"
         found += [
-            dataclasses.replace(item, source=source) for item in secret_mistakes(api, secrets)
+            dataclasses.replace(item, source=source)
+            for item in secret_mistakes(api, secrets)
         ]
     if found:
         raise Invalid(tuple(found), error_codes.VALUE_UNUSABLE)
@@ -85,7 +86,9 @@ def _root(api: Api) -> Iterator[Diagnostic]:
             " when its version is the default one"
         )
         hint = "Give the API a basePath besides its version, or remove defaultVersion: true."
-        yield Diagnostic("root-path", message, hint, "#/basePath", source="apkConfiguration")
+        yield Diagnostic(
+            "root-path", message, hint, "#/basePath", source="apkConfiguration"
+        )
 
 
 def _host(api: Api, context: RenderContext) -> Iterator[Diagnostic]:
@@ -149,7 +152,9 @@ def needs_check_alone(api: Api) -> bool:
     )
 
 
-def _code(node: object) -> Iterator[tuple[str, tuple[Script, ...] | tuple[Module, ...]]]:
+def _code(
+    node: object,
+) -> Iterator[tuple[str, tuple[Script, ...] | tuple[Module, ...]]]:
     if isinstance(node, LuaScripts):
         yield "the script", node.scripts
     elif isinstance(node, WasmModules):
@@ -170,7 +175,11 @@ def _streams(api: Api, gateway: GatewaySettings) -> Iterator[Diagnostic]:
             )
             hint = "The operator removes body and trailers from gateway.interceptors."
             yield Diagnostic(
-                codes.COMBINATION, message, hint, "#/operations", source="apkConfiguration"
+                codes.COMBINATION,
+                message,
+                hint,
+                "#/operations",
+                source="apkConfiguration",
             )
 
 
@@ -180,7 +189,9 @@ def _provider(api: Api, context: RenderContext) -> Iterator[Diagnostic]:
         message = "BrowserSignIn names no provider, and the inbuilt one is off"
         hint = "Add authorizationEndpoint and tokenEndpoint."
         place = "#/apiPolicies"
-        yield Diagnostic(codes.COMBINATION, message, hint, place, source="apkConfiguration")
+        yield Diagnostic(
+            codes.COMBINATION, message, hint, place, source="apkConfiguration"
+        )
 
 
 def _callers(api: Api, subscriptions: SubscriptionsSettings) -> Iterator[Diagnostic]:

@@ -15,7 +15,11 @@ from kapi.apis.ir import Api
 from kapi.apis.secrets import secret_mistakes
 from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic, KapiError
-from kapi.gateway.deployment.checks import code_mistakes, deploy_mistakes, raise_mistakes
+from kapi.gateway.deployment.checks import (
+    code_mistakes,
+    deploy_mistakes,
+    raise_mistakes,
+)
 from kapi.gateway.deployment.modules import Modules
 from kapi.gateway.deployment.proto_compiler import with_transcoding
 from kapi.gateway.envoy.resources.context import RenderContext
@@ -45,7 +49,9 @@ class ApiCompiler:
 
         Raises Invalid for mistakes in the files.
         """
-        compiled = self.compile_new(conf, definition, organization=organization, policies=POLICIES)
+        compiled = self.compile_new(
+            conf, definition, organization=organization, policies=POLICIES
+        )
         api, mistakes = with_transcoding(compiled.api, compiled.conf, definition)
         mistakes += code_mistakes(api, context.gateway)
         if self.modules and not mistakes:
@@ -54,7 +60,10 @@ class ApiCompiler:
         return dataclasses.replace(compiled, api=api), found
 
     def stored(
-        self, stored: StoredApi, source: tuple[str, bytes] | None, context: RenderContext
+        self,
+        stored: StoredApi,
+        source: tuple[str, bytes] | None,
+        context: RenderContext,
     ) -> Api | None:
         """The IR of a deployed API, or None, with a line in the log, if it no longer compiles."""
         if source is None:
@@ -76,7 +85,8 @@ class ApiCompiler:
     ) -> None:
         """Raise GatewayError when Envoy refuses the resources of these APIs."""
         scopes = [
-            render_scope(segment, apis, context) for segment, apis in segments_to_apis.items()
+            render_scope(segment, apis, context)
+            for segment, apis in segments_to_apis.items()
         ]
         distinct = {api.id: api for apis in segments_to_apis.values() for api in apis}
         clusters = render_backends(distinct.values(), context)
@@ -102,7 +112,9 @@ class ApiCompiler:
         if self.modules:
             self.modules.forget(api_id)
 
-    def _stored(self, stored: StoredApi, source: tuple[str, bytes], context: RenderContext) -> Api:
+    def _stored(
+        self, stored: StoredApi, source: tuple[str, bytes], context: RenderContext
+    ) -> Api:
         conf, definition = source
         compiled = self.compile_stored(
             conf.encode("utf-8"),

@@ -25,7 +25,10 @@ class DeployedApis:
     """An index of the deployed APIs."""
 
     def __init__(
-        self, compile_stored: Callable[[StoredApi], Api | None], *, version_routing: bool
+        self,
+        compile_stored: Callable[[StoredApi], Api | None],
+        *,
+        version_routing: bool,
     ) -> None:
         """`compile_stored` returns the IR of a stored API, or None if it no longer compiles."""
         self._version_routing = version_routing
@@ -141,7 +144,9 @@ class DeployedApis:
 
     def segments_with(self, secret: str) -> tuple[str, ...]:
         """Segments whose routes or backends are rendered with a secret."""
-        return tuple(segment for segment, names in self._names.items() if secret in names.secrets)
+        return tuple(
+            segment for segment, names in self._names.items() if secret in names.secrets
+        )
 
     @property
     def names(self) -> Mapping[str, Names]:
@@ -153,7 +158,10 @@ class DeployedApis:
         return sorted(frozenset().union(*self._segments.values()))
 
     def _segments_of_stored(self, stored: StoredApi) -> frozenset[str]:
-        at_root = stored.default_base_path is not None and not stored.default_base_path.strip("/")
+        at_root = (
+            stored.default_base_path is not None
+            and not stored.default_base_path.strip("/")
+        )
         if at_root or not stored.base_path.endswith(f"/{stored.version}"):
             # The first segment of a request is not that of the base path.
             api = self._ir(stored.id)
@@ -164,7 +172,9 @@ class DeployedApis:
         if api_id in self._warm:
             self._warm.move_to_end(api_id)
             return self._warm[api_id]
-        api = None if api_id in self._broken else self._compile_stored(self._apis[api_id])
+        api = (
+            None if api_id in self._broken else self._compile_stored(self._apis[api_id])
+        )
         if api is None:
             self._broken.add(api_id)
         else:

@@ -100,7 +100,9 @@ class Deployer:
             scopes = scopes_in(resources)
             for segment, scope in scopes.items():
                 self._apis.use(segment, names_in(scope.body))
-            self._shared = self._shared.extended_for(scope.body for scope in scopes.values())
+            self._shared = self._shared.extended_for(
+                scope.body for scope in scopes.values()
+            )
             self._publisher.set_initial([*self._shared.initial(scopes), *resources])
 
     def deploy(
@@ -134,14 +136,18 @@ class Deployer:
         done, change = self._in_turn(work)
         self._changed()
         for item in compiled.warnings:
-            _LOG.warning("API %s %s, line %d: %s", api.name, api.version, item.line, item.message)
+            _LOG.warning(
+                "API %s %s, line %d: %s", api.name, api.version, item.line, item.message
+            )
         return dataclasses.replace(done, change=change)
 
     def planning(self, secrets: Mapping[SecretId, str]) -> Planning:
         """Says what changes would do, once these secrets are set. Changes nothing."""
         return Planning(self._apis, self._compiler, self._context, secrets, self._lock)
 
-    def undeploy(self, api_id: str, organization: str, also: Also = nothing_else) -> int:
+    def undeploy(
+        self, api_id: str, organization: str, also: Also = nothing_else
+    ) -> int:
         """Remove an API; returns the number of the change. `also` writes in its transaction.
 
         Raises Problem 404 when the organization has none with that id.
@@ -181,7 +187,9 @@ class Deployer:
     def trust(self, issuers: Sequence[TrustedIssuer]) -> None:
         """Accept the tokens of these issuers only, cached tokens included."""
         with self._lock:
-            self._publish_token_filters(dataclasses.replace(self._shared, issuers=tuple(issuers)))
+            self._publish_token_filters(
+                dataclasses.replace(self._shared, issuers=tuple(issuers))
+            )
         self._changed()
 
     @property
@@ -239,7 +247,11 @@ class Deployer:
         try:
             self._take_up(frozenset({segment}))
         except GatewayRejected as error:
-            _LOG.error("/%s of another node is refused by Envoy here: %s", segment, error.detail)
+            _LOG.error(
+                "/%s of another node is refused by Envoy here: %s",
+                segment,
+                error.detail,
+            )
 
     def _take_up_secrets(self) -> None:
         """Before the APIs are read: a stored API without its secret does not compile."""
@@ -254,7 +266,9 @@ class Deployer:
     def _undeploy(self, api_id: str, organization: str, also: Also) -> None:
         stored = self._apis.get(api_id)
         if stored is None or stored.organization != organization:
-            hint = "See the deployed APIs: kapi apis. With a name: kapi delete api NAME."
+            hint = (
+                "See the deployed APIs: kapi apis. With a name: kapi delete api NAME."
+            )
             raise Problem.of(error_codes.NOT_FOUND, f"{api_id} not found", hint=hint)
         change = self._change(self._apis.segments_of(api_id), without=api_id)
         after = self._changes.known
@@ -270,7 +284,11 @@ class Deployer:
 
     def _use_secret(self, changed: SecretId, value: str | None, keep: Keep) -> None:
         before = self._context
-        values = {name: item for name, item in before.secrets.values.items() if name != changed}
+        values = {
+            name: item
+            for name, item in before.secrets.values.items()
+            if name != changed
+        }
         if value is not None:
             values[changed] = value
         secrets = Secrets(MappingProxyType(values))
@@ -282,7 +300,10 @@ class Deployer:
             if touched:
                 self._check_again(touched)
             change = self._change(touched)
-            self._apply(change, lambda: keep(change.rendered, change.dropped, self._changes.known))
+            self._apply(
+                change,
+                lambda: keep(change.rendered, change.dropped, self._changes.known),
+            )
         except BaseException:
             self._context = before
             raise
@@ -296,11 +317,16 @@ class Deployer:
     ) -> Deployment:
         api = compiled.api
         before, stored = self._apis.get(api.id), self._stored(api)
-        unchanged = before is not None and self._store.api_source(api.id) == (conf, definition)
+        unchanged = before is not None and self._store.api_source(api.id) == (
+            conf,
+            definition,
+        )
         touched = self._apis.segments_of(api.id) | self._apis.segments(api)
         change = self._change(touched, without=api.id, new=api)
         pinned = self._compiler.pinned_modules(api.id)
-        done = Deployment(api.id, compiled.conf_text, compiled.warnings, stored, before, unchanged)
+        done = Deployment(
+            api.id, compiled.conf_text, compiled.warnings, stored, before, unchanged
+        )
         self._apply(
             change,
             lambda: self._store.save_api(
@@ -327,7 +353,9 @@ class Deployer:
         self._compiler.check_with_envoy(apis, self._context)
 
     def _conflicts(self, api: Api) -> tuple[Diagnostic, ...]:
-        return conflicts_beside(api, map(placement_of, self._apis.rivals(api)), self._apis)
+        return conflicts_beside(
+            api, map(placement_of, self._apis.rivals(api)), self._apis
+        )
 
     def _stored(self, api: Api) -> StoredApi:
         before = self._apis.get(api.id)
@@ -352,7 +380,9 @@ class Deployer:
         """
         touched = tuple(touched)
         self._changes.refuse_unreadable(touched, api_id=without)
-        apis = {segment: self._apis.irs(segment, without=without) for segment in touched}
+        apis = {
+            segment: self._apis.irs(segment, without=without) for segment in touched
+        }
         if new is not None:
             for segment in self._apis.segments(new):
                 apis[segment].append(new)
@@ -382,7 +412,9 @@ class Deployer:
         """
         extended = self._shared.extended_for(change.scopes)
         if extended.needs != self._shared.needs:
-            self._publish_token_filters(dataclasses.replace(self._shared, needs=extended.needs))
+            self._publish_token_filters(
+                dataclasses.replace(self._shared, needs=extended.needs)
+            )
         if extended.filters != self._shared.filters:
             # Each alone: Envoy compiles a WebAssembly module before it confirms.
             for resource in extended.on_demand_filters():
@@ -394,4 +426,6 @@ class Deployer:
         self._shared = shared
 
     def _compile_stored(self, stored: StoredApi) -> Api | None:
-        return self._compiler.stored(stored, self._store.api_source(stored.id), self._context)
+        return self._compiler.stored(
+            stored, self._store.api_source(stored.id), self._context
+        )

@@ -60,10 +60,13 @@ def plain(value: Any) -> Any:
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
-            field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+            field.name: plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
         }
     if isinstance(value, Mapping):
-        return sorted(([plain(key), plain(item)] for key, item in value.items()), key=json.dumps)
+        return sorted(
+            ([plain(key), plain(item)] for key, item in value.items()), key=json.dumps
+        )
     if isinstance(value, frozenset | set):
         return sorted((map(plain, value)), key=json.dumps)
     if isinstance(value, tuple | list):

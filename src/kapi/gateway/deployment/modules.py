@@ -54,7 +54,9 @@ class Modules:
                 digests[item.url] = self._checked(content, item)
                 self._write(content, digests[item.url])
             except KapiError as error:
-                mistakes.append(_diagnostic(item, error.detail or error.title, error.hint))
+                mistakes.append(
+                    _diagnostic(item, error.detail or error.title, error.hint)
+                )
         if mistakes:
             return api, tuple(mistakes)
         return self._with_files(api, digests), ()
@@ -96,11 +98,18 @@ class Modules:
     def _content(self, url: str) -> bytes:
         wasm = self._settings.gateway.wasm
         if url.startswith("file:"):
-            return self._own_file(url.removeprefix("file:"), wasm.folder, wasm.max_module_bytes)
+            return self._own_file(
+                url.removeprefix("file:"), wasm.folder, wasm.max_module_bytes
+            )
         apis = self._settings.apis
-        private = apis.fetch_private_networks or is_loopback(self._settings.gateway.listen)
+        private = apis.fetch_private_networks or is_loopback(
+            self._settings.gateway.listen
+        )
         return self._fetch(
-            url, max_bytes=wasm.max_module_bytes, timeout=apis.fetch_timeout, allow_private=private
+            url,
+            max_bytes=wasm.max_module_bytes,
+            timeout=apis.fetch_timeout,
+            allow_private=private,
         )
 
     def _own_file(self, name: str, folder: str, most: int) -> bytes:
@@ -198,7 +207,9 @@ def with_modules(api: Api, change: Callable[[Module], Module]) -> Api:
 
 def _modules(api: Api) -> tuple[Module, ...]:
     nodes = (
-        node for operation in api.operations for node in of_kind(operation.policies, WasmModules)
+        node
+        for operation in api.operations
+        for node in of_kind(operation.policies, WasmModules)
     )
     return tuple(item for node in nodes for item in node.modules)
 

@@ -56,7 +56,9 @@ def conflicts_beside(
     """Why an API cannot be deployed beside the others; `more` of them are not deployed yet."""
     coming = {item.id: item for item in more}
     beside = {
-        other.id: other for path in host_paths(api) for other in apis.irs(first_segment(path))
+        other.id: other
+        for path in host_paths(api)
+        for other in apis.irs(first_segment(path))
     }
     calls = taken_calls(api, (beside | coming).values())
     return (*conflicts(placement_of(api), others), *calls)
@@ -84,7 +86,10 @@ class Planning:
         self._coming: dict[str, Api] = {}
 
     def plan(
-        self, uploads: Sequence[Upload], organization: str, beside: Iterable[Placement] = ()
+        self,
+        uploads: Sequence[Upload],
+        organization: str,
+        beside: Iterable[Placement] = (),
     ) -> tuple[Planned, ...]:
         """What would become of each upload, with all mistakes.
 
@@ -105,9 +110,13 @@ class Planning:
         """Raise Invalid if a deployed API cannot use these secrets."""
         with self._lock:
             touched = {
-                segment for name in changed for segment in self._apis.segments_with(secret_id(name))
+                segment
+                for name in changed
+                for segment in self._apis.segments_with(secret_id(name))
             }
-            apis = {api.id: api for segment in touched for api in self._apis.irs(segment)}
+            apis = {
+                api.id: api for segment in touched for api in self._apis.irs(segment)
+            }
         raise_unusable_value(apis.values(), self._context.secrets)
 
     def _compiled(self, upload: Upload, organization: str) -> Planned:
@@ -122,7 +131,10 @@ class Planning:
     def _beside(self, compiled: Compiled, mistakes: tuple[Diagnostic, ...]) -> Planned:
         api = compiled.api
         with self._lock:
-            others, more = self._answering.rivals(placement_of(api)), self._coming.values()
+            others, more = (
+                self._answering.rivals(placement_of(api)),
+                self._coming.values(),
+            )
             found = conflicts_beside(api, others, self._apis, more)
         if api.id in self._coming:
             message = f"another API of this request has the id {api.id}"

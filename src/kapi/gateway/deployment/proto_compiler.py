@@ -39,19 +39,29 @@ def with_transcoding(
 
     Or the API unchanged, and all mistakes.
     """
-    if not any(isinstance(node, GrpcCalls) and node.transcoding for node in _nodes(api)):
+    if not any(
+        isinstance(node, GrpcCalls) and node.transcoding for node in _nodes(api)
+    ):
         return api, ()
     descriptors, mistakes = _compiled(definition)
     if descriptors is None:
         return api, mistakes
     rules = dict(_rules(descriptors))
-    added = [made for item in api.operations for made in _transcoded(item, rules, descriptors)]
+    added = [
+        made
+        for item in api.operations
+        for made in _transcoded(item, rules, descriptors)
+    ]
     if not added:
         message = "no method of the conf has a google.api.http rule in the definition"
-        return api, (_mistake(message, "Add rules to the proto, or remove grpc.transcoding."),)
+        return api, (
+            _mistake(message, "Add rules to the proto, or remove grpc.transcoding."),
+        )
     added.sort(key=_order)
     preflight = cors.added_operations(conf, tuple(added))
-    return dataclasses.replace(api, operations=(*api.operations, *added, *preflight)), ()
+    return dataclasses.replace(
+        api, operations=(*api.operations, *added, *preflight)
+    ), ()
 
 
 def _nodes(api: Api) -> Iterator[Any]:
@@ -115,7 +125,9 @@ def _compiled(definition: bytes) -> tuple[bytes | None, tuple[Diagnostic, ...]]:
         known.write_bytes(_well_known())
         done = _protoc(root / "files", known, made, names)
         if done:
-            return None, (_mistake(f"the proto files do not compile: {done}", "Correct them."),)
+            return None, (
+                _mistake(f"the proto files do not compile: {done}", "Correct them."),
+            )
         descriptors = made.read_bytes()
     if len(descriptors) > _LARGEST:
         message = f"the descriptors have {len(descriptors)} bytes; at most {_LARGEST} can be used"
@@ -143,12 +155,26 @@ def _write(definition: bytes, folder: Path) -> list[str]:
 
 def _protoc(folder: Path, known: Path, made: Path, names: list[str]) -> str:
     """Compile; what is wrong, or an empty text."""
-    flags = (f"--descriptor_set_in={known}", "--include_imports", f"--descriptor_set_out={made}")
+    flags = (
+        f"--descriptor_set_in={known}",
+        "--include_imports",
+        f"--descriptor_set_out={made}",
+    )
     # Whole paths: a name that begins with `-` or `@` would be an option or a file of options.
     files = [f"{folder}/{name}" for name in names]
-    command = [sys.executable, "-I", "-m", "grpc_tools.protoc", f"-I{folder}", *flags, *files]
+    command = [
+        sys.executable,
+        "-I",
+        "-m",
+        "grpc_tools.protoc",
+        f"-I{folder}",
+        *flags,
+        *files,
+    ]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, timeout=_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"the compiler did not end within {_SECONDS:.0f} seconds"
     if done.returncode == 0:
@@ -172,7 +198,14 @@ def _well_known() -> bytes:
     )
 
     found = descriptor_pb2.FileDescriptorSet()
-    standard = (any_pb2, descriptor_pb2, duration_pb2, empty_pb2, field_mask_pb2, struct_pb2)
+    standard = (
+        any_pb2,
+        descriptor_pb2,
+        duration_pb2,
+        empty_pb2,
+        field_mask_pb2,
+        struct_pb2,
+    )
     api = (http_pb2, annotations_pb2, field_behavior_pb2, httpbody_pb2)
     for module in (*standard, timestamp_pb2, wrappers_pb2, *api):
         module.DESCRIPTOR.CopyToProto(found.file.add())
@@ -180,4 +213,6 @@ def _well_known() -> bytes:
 
 
 def _mistake(message: str, hint: str) -> Diagnostic:
-    return Diagnostic(codes.DEFINITION_CONTENT, message, hint, "#/grpc", source="definitionFile")
+    return Diagnostic(
+        codes.DEFINITION_CONTENT, message, hint, "#/grpc", source="definitionFile"
+    )

@@ -26,7 +26,9 @@ class ResourcePublisher(Protocol):
         """The desired state of these resources; None for those that must not exist."""
 
 
-def publish_change(publisher: ResourcePublisher, change: Change, check: Callable[[], None]) -> None:
+def publish_change(
+    publisher: ResourcePublisher, change: Change, check: Callable[[], None]
+) -> None:
     """Publish; if Envoy ends meanwhile, once more after `check`.
 
     `check` lets a process of its own load the change, and raises GatewayError with the reason when
@@ -43,7 +45,9 @@ def publish_change(publisher: ResourcePublisher, change: Change, check: Callable
         publisher.publish(change.changed, change.removed)
 
 
-def publish_previous(publisher: ResourcePublisher, before: Mapping[Key, Resource | None]) -> None:
+def publish_previous(
+    publisher: ResourcePublisher, before: Mapping[Key, Resource | None]
+) -> None:
     """Publish the state before a change that was not stored."""
     changed = [item for item in before.values() if item is not None]
     removed = [key for key, item in before.items() if item is None]

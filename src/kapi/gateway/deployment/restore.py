@@ -19,7 +19,11 @@ from kapi.store import Store
 
 
 def restored(
-    store: Store, apis: DeployedApis, context: RenderContext, fingerprint: str, change: int
+    store: Store,
+    apis: DeployedApis,
+    context: RenderContext,
+    fingerprint: str,
+    change: int,
 ) -> tuple[Resource, ...]:
     """The clusters and scopes of all APIs, as the store keeps them.
 

@@ -174,9 +174,15 @@ def _of_key(claims: Mapping[str, Any]) -> Caller | None:
     found = claims.get("application")
     if not isinstance(found, dict):
         return None
-    texts = {name: str(found.get(name) or "") for name in ("uuid", "id", "name", "owner", "tier")}
+    texts = {
+        name: str(found.get(name) or "")
+        for name in ("uuid", "id", "name", "owner", "tier")
+    }
     return Caller(
-        texts["uuid"] or texts["id"], texts["name"], texts["owner"], texts["tier"] or "Unlimited"
+        texts["uuid"] or texts["id"],
+        texts["name"],
+        texts["owner"],
+        texts["tier"] or "Unlimited",
     )
 
 
@@ -188,10 +194,14 @@ def _read(question: bytes) -> Mapping[str, Any]:
         fits = objects and isinstance(asked["jwt"]["ttl"], int)
     except (ValueError, KeyError, TypeError) as error:
         raise Problem.of(
-            error_codes.CHECK_FAILED, "this is not a request for a backend JWT", status=400
+            error_codes.CHECK_FAILED,
+            "this is not a request for a backend JWT",
+            status=400,
         ) from error
     if not fits:
         raise Problem.of(
-            error_codes.CHECK_FAILED, "this is not a request for a backend JWT", status=400
+            error_codes.CHECK_FAILED,
+            "this is not a request for a backend JWT",
+            status=400,
         )
     return asked  # type: ignore[no-any-return]  # its shape was checked just now

@@ -39,7 +39,9 @@ class Verdict:
 
     def __str__(self) -> str:
         """As the script reads it."""
-        return f"{self.digest} {'accepted' if self.accepted else 'refused'} {self.until}"
+        return (
+            f"{self.digest} {'accepted' if self.accepted else 'refused'} {self.until}"
+        )
 
 
 def judge(question: bytes, now: float) -> Verdict:
@@ -88,7 +90,9 @@ def _read(question: bytes) -> dict[str, Any]:
         asked = read_json(question)
     except NotJson as error:
         raise Problem.of(
-            error_codes.CHECK_FAILED, "this is not a question about a certificate", status=400
+            error_codes.CHECK_FAILED,
+            "this is not a question about a certificate",
+            status=400,
         ) from error
     fits = (
         isinstance(asked, dict)
@@ -98,7 +102,9 @@ def _read(question: bytes) -> dict[str, Any]:
     )
     if not fits:
         raise Problem.of(
-            error_codes.CHECK_FAILED, "this is not a question about a certificate", status=400
+            error_codes.CHECK_FAILED,
+            "this is not a question about a certificate",
+            status=400,
         )
     made: dict[str, Any] = asked
     return made

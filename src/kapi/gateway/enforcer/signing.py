@@ -16,5 +16,9 @@ def ensure_key(store: EnforcerKeys, now: int) -> tuple[SigningKey, ...]:
     """
     if not store.all():
         key = generate_key("", ALGORITHM)
-        store.add_first(StoredEnforcerKey(thumbprint(key.public_jwk()), to_pem(key), now))
-    return tuple(load_key(item.kid, ALGORITHM, item.private_pem) for item in store.all())
+        store.add_first(
+            StoredEnforcerKey(thumbprint(key.public_jwk()), to_pem(key), now)
+        )
+    return tuple(
+        load_key(item.kid, ALGORITHM, item.private_pem) for item in store.all()
+    )

@@ -32,7 +32,9 @@ def attached(api: Api, routes: Routes, maker: Maker) -> Iterator[Manifest]:
             spec = json.loads(text)
             for start in range(0, len(targets), MOST_TARGETS):
                 some = targets[start : start + MOST_TARGETS]
-                name = object_name(api.name, (api.id, kind, spec, start // MOST_TARGETS))
+                name = object_name(
+                    api.name, (api.id, kind, spec, start // MOST_TARGETS)
+                )
                 yield maker.make(kind, name, {"targetRefs": some, **spec})
 
 
@@ -60,7 +62,10 @@ def split_counts(routes: Routes) -> Iterator[NotPossible]:
     if not limited:
         return
     kinds = {digest(rule.traffic) for rule in limited}
-    if any(rule.traffic["rateLimit"]["type"] == "Local" for rule in limited) and len(limited) > 1:
+    if (
+        any(rule.traffic["rateLimit"]["type"] == "Local" for rule in limited)
+        and len(limited) > 1
+    ):
         what = "a limit of the whole API, which each Envoy would count for each operation by itself"
         hint = 'Set kubernetes.rate_limits = "global", or limit the operations.'
         yield NotPossible(what, hint)

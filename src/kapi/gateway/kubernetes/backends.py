@@ -40,7 +40,9 @@ class Backends:
             del made[0]["weight"]
         return made
 
-    def reference(self, endpoint: Endpoint, *, is_fallback: bool = False) -> dict[str, Any]:
+    def reference(
+        self, endpoint: Endpoint, *, is_fallback: bool = False
+    ) -> dict[str, Any]:
         """What a route calls it, without a weight."""
         host, port = backend_address(endpoint, self.context.settings.gateway)
         spec: dict[str, Any] = {"endpoints": [address(host, port)]}
@@ -55,7 +57,9 @@ class Backends:
         secure = None
         if endpoint.scheme == "https":
             secure = (endpoint.host, trusted)
-        name = object_name(f"{endpoint.host}-{endpoint.port}", (spec, secure, self.maker.owner))
+        name = object_name(
+            f"{endpoint.host}-{endpoint.port}", (spec, secure, self.maker.owner)
+        )
         self.objects.append(self.maker.make("Backend", name, spec))
         if endpoint.scheme == "https":
             self.objects += self._checked(endpoint, name)
@@ -74,7 +78,9 @@ class Backends:
             if text is None:
                 ref = endpoint.certificate
                 what = f"the value of the secret {ref.name} {ref.key}, which is not known here"
-                self.faults.append(NotPossible(what, "Give it in secrets.values of kapi.toml."))
+                self.faults.append(
+                    NotPossible(what, "Give it in secrets.values of kapi.toml.")
+                )
                 return
             stored = self.maker.make("ConfigMap", f"{name}-ca")
             yield stored | {"data": {"ca.crt": text}}

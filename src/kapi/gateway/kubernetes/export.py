@@ -35,7 +35,9 @@ class NotExpressible(Problem):
     def __init__(self, faults: Sequence[NotPossible]) -> None:
         self.faults = tuple(dict.fromkeys(faults))
         lines = [f"{item.what}. {item.hint}" for item in self.faults]
-        hint = "Change these parts of the conf, or deploy the API to kapi's own gateway."
+        hint = (
+            "Change these parts of the conf, or deploy the API to kapi's own gateway."
+        )
         error = error_codes.NOT_EXPRESSIBLE
         super().__init__(error.status, error.number, error.text, "\n".join(lines), hint)
 
@@ -58,7 +60,9 @@ def export_api(api: Api, context: ExportContext) -> tuple[Manifest, ...]:
     rules = RuleMaker(backends)
     made = _Made()
     made.faults += _faults_of_api(api)
-    for _, same_host in groupby(placed_operations(api, context), key=lambda item: item.host):
+    for _, same_host in groupby(
+        placed_operations(api, context), key=lambda item: item.host
+    ):
         _add_host(api, list(same_host), rules, made)
     routes = list(_named(api, made.rules))
     faults = [*made.faults, *rules.faults, *backends.faults]
@@ -94,7 +98,9 @@ def _faults_of_api(api: Api) -> Iterator[NotPossible]:
         yield NotPossible(what, "Remove `mcp`, or deploy the API to kapi's gateway.")
 
 
-def _add_host(api: Api, placed: Sequence[PlacedOperations], rules: RuleMaker, made: _Made) -> None:
+def _add_host(
+    api: Api, placed: Sequence[PlacedOperations], rules: RuleMaker, made: _Made
+) -> None:
     """The rules of one host. The policies of GraphQL and MCP say that these are not possible."""
     if api.type != GRPC.type:
         entries = rest_entries(api, placed)
@@ -113,10 +119,15 @@ def _add_host(api: Api, placed: Sequence[PlacedOperations], rules: RuleMaker, ma
 def _named(api: Api, rules: Iterable[Rule]) -> Iterator[tuple[str, Rule]]:
     """The rules with the names of their routes: each of one kind and host, with a few rules."""
     ordered = sorted(rules, key=lambda rule: (rule.kind, rule.host))
-    for (kind, host), group in groupby(ordered, key=lambda rule: (rule.kind, rule.host)):
+    for (kind, host), group in groupby(
+        ordered, key=lambda rule: (rule.kind, rule.host)
+    ):
         for number, rule in enumerate(group):
             part = number // MOST_RULES
-            yield object_name(f"{api.name} {api.version}", (api.id, kind, host, part)), rule
+            yield (
+                object_name(f"{api.name} {api.version}", (api.id, kind, host, part)),
+                rule,
+            )
 
 
 def _routes(

@@ -50,12 +50,18 @@ class Maker:
             return ""
         return self.api.id
 
-    def make(self, kind: str, name: str, spec: Mapping[str, Any] | None = None) -> Manifest:
+    def make(
+        self, kind: str, name: str, spec: Mapping[str, Any] | None = None
+    ) -> Manifest:
         """An object with a spec; without one, the caller adds its fields."""
         made: Manifest = {
             "apiVersion": VERSIONS[kind],
             "kind": kind,
-            "metadata": {"name": name, "namespace": self.namespace, "labels": self._labels()},
+            "metadata": {
+                "name": name,
+                "namespace": self.namespace,
+                "labels": self._labels(),
+            },
         }
         if self.api is not None:
             made["metadata"]["annotations"] = {

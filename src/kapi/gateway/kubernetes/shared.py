@@ -26,7 +26,9 @@ def shared_objects(context: ExportContext, *, with_keys: bool) -> Iterator[Manif
     target = context.settings.kubernetes
     maker = Maker(target.of_gateway)
     yield maker.make("Gateway", target.gateway, _gateway(context))
-    yield maker.make("ClientTrafficPolicy", f"{target.gateway}-clients", _clients(context))
+    yield maker.make(
+        "ClientTrafficPolicy", f"{target.gateway}-clients", _clients(context)
+    )
     if with_keys:
         yield from _keys(context, maker)
 
@@ -52,7 +54,9 @@ def _clients(context: ExportContext) -> dict[str, Any]:
     """What `gateway/envoy/resources/listener.py` does with requests before their route."""
     target = context.settings.kubernetes
     return {
-        "targetRefs": [{"group": GATEWAY_GROUP, "kind": "Gateway", "name": target.gateway}],
+        "targetRefs": [
+            {"group": GATEWAY_GROUP, "kind": "Gateway", "name": target.gateway}
+        ],
         "tls": {"minVersion": "1.2"},
         "path": {"escapedSlashesAction": "UnescapeAndRedirect"},
         "headers": {
@@ -60,7 +64,10 @@ def _clients(context: ExportContext) -> dict[str, Any]:
             "withUnderscoresAction": "DropHeader",
             "earlyRequestHeaders": {
                 "removeOnMatch": [
-                    {"type": "RegularExpression", "value": _removed(context.settings.gateway)}
+                    {
+                        "type": "RegularExpression",
+                        "value": _removed(context.settings.gateway),
+                    }
                 ]
             },
         },
@@ -78,7 +85,9 @@ def _keys(context: ExportContext, maker: Maker) -> Iterator[Manifest]:
     target = context.settings.kubernetes
     name = keys_backend(target.gateway)
     host, _, port = target.jwks_backend.rpartition(":")
-    yield maker.make("Backend", name, {"endpoints": [address(host.strip("[]"), int(port))]})
+    yield maker.make(
+        "Backend", name, {"endpoints": [address(host.strip("[]"), int(port))]}
+    )
     validation: dict[str, Any] = {"hostname": context.settings.identity.host}
     if target.jwks_ca:
         authorities = {"group": "", "kind": "ConfigMap", "name": target.jwks_ca}
@@ -89,7 +98,11 @@ def _keys(context: ExportContext, maker: Maker) -> Iterator[Manifest]:
     spec = {"targetRefs": [backend], "validation": validation}
     yield maker.make("BackendTLSPolicy", f"{name}-tls", spec)
     if target.of_gateway != target.namespace:
-        caller = {"group": ENVOY_GROUP, "kind": "SecurityPolicy", "namespace": target.namespace}
+        caller = {
+            "group": ENVOY_GROUP,
+            "kind": "SecurityPolicy",
+            "namespace": target.namespace,
+        }
         grant = {"from": [caller], "to": [backend]}
         yield maker.make("ReferenceGrant", f"{name}-{target.namespace}", grant)
 

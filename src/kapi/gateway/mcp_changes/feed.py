@@ -114,7 +114,9 @@ def updated(uri: str) -> dict[str, Any]:
 
 
 def _acknowledged(message: Mapping[str, Any], asked: list[str]) -> list[str]:
-    honored = _member(_member(message, "params"), "notifications").get("resourceSubscriptions")
+    honored = _member(_member(message, "params"), "notifications").get(
+        "resourceSubscriptions"
+    )
     if not isinstance(honored, list):
         return []
     return [uri for uri in asked if uri in honored]

@@ -46,7 +46,9 @@ async def listen(
     try:
         for feed in feeds:
             feed.start(source)
-        yield _acknowledgement(asked, [uri for feed in feeds for uri in await feed.honored()])
+        yield _acknowledgement(
+            asked, [uri for feed in feeds for uri in await feed.honored()]
+        )
         async for message in told(events, asked.lists, revision):
             if not isinstance(message, Ended):
                 yield _with_id(message, asked.id)
@@ -64,14 +66,23 @@ def _acknowledgement(asked: Asked, honored: Sequence[str]) -> Mapping[str, Any]:
     if honored:
         notifications["resourceSubscriptions"] = honored
     method = "notifications/subscriptions/acknowledged"
-    message = {"jsonrpc": "2.0", "method": method, "params": {"notifications": notifications}}
+    message = {
+        "jsonrpc": "2.0",
+        "method": method,
+        "params": {"notifications": notifications},
+    }
     return _with_id(message, asked.id) or {}
 
 
-def _with_id(message: Mapping[str, Any] | None, subscription: Any) -> Mapping[str, Any] | None:
+def _with_id(
+    message: Mapping[str, Any] | None, subscription: Any
+) -> Mapping[str, Any] | None:
     if message is None:
         return None
-    return {**message, "params": {**message.get("params", {}), "_meta": _meta(subscription)}}
+    return {
+        **message,
+        "params": {**message.get("params", {}), "_meta": _meta(subscription)},
+    }
 
 
 def _end(subscription: Any) -> Mapping[str, Any]:

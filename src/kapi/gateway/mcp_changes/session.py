@@ -14,7 +14,14 @@ from typing import Any, Final
 
 from kapi.dataclass import dataclass
 from kapi.gateway.mcp_changes.events import LISTS, Ended, Events, Revision, told
-from kapi.gateway.mcp_changes.feed import Feed, Source, by_server, full_uris, stop, updated
+from kapi.gateway.mcp_changes.feed import (
+    Feed,
+    Source,
+    by_server,
+    full_uris,
+    stop,
+    updated,
+)
 
 MOST_URIS: Final = 100
 MOST_URI_CHARACTERS: Final = 16 * 1024
@@ -107,7 +114,9 @@ class Session:
         self.uris.clear()
         self.events.put(Ended("", gracefully=True))
 
-    async def stream(self, revision: Revision) -> AsyncIterator[Mapping[str, Any] | None]:
+    async def stream(
+        self, revision: Revision
+    ) -> AsyncIterator[Mapping[str, Any] | None]:
         """The notifications for the client; None where there was nothing to tell for a while."""
         self.opened += 1
         self.is_streamed = True
@@ -158,7 +167,9 @@ class Session:
         """
         task = self._again.get(server)
         if task is None or task.done():
-            self._again[server] = asyncio.create_task(self._until_it_listens(server, own))
+            self._again[server] = asyncio.create_task(
+                self._until_it_listens(server, own)
+            )
 
     async def _until_it_listens(self, server: str, own: list[str] | None) -> None:
         pause = _FIRST_PAUSE if own is None else 0.0

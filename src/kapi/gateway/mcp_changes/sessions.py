@@ -53,7 +53,9 @@ class Key:
     @cached_property
     def digest(self) -> str:
         """Its name in the store."""
-        return key_of(json.dumps((self.id, self.caller, self.address.host, self.address.path)))
+        return key_of(
+            json.dumps((self.id, self.caller, self.address.host, self.address.path))
+        )
 
     @property
     def begun(self) -> int:
@@ -104,7 +106,9 @@ class Sessions:
         try:
             if not await kept.session.subscribe(uri):
                 return False
-            if not await self._change(kept, lambda stored: _with(stored, uri, self._until())):
+            if not await self._change(
+                kept, lambda stored: _with(stored, uri, self._until())
+            ):
                 return None
             if uri not in kept.stored.uris:
                 kept.session.unsubscribe(uri)
@@ -130,7 +134,9 @@ class Sessions:
         if kept is None:
             return None
         until, node = self._until(), self._node
-        held = await self._change(kept, lambda stored: replace(stored, node=node, expires_at=until))
+        held = await self._change(
+            kept, lambda stored: replace(stored, node=node, expires_at=until)
+        )
         return kept.session if held else None
 
     async def end(self, key: Key) -> bool:
@@ -171,14 +177,18 @@ class Sessions:
         if self._seen < 0:
             self._seen = row.change
         unknown = replace(row, uris=(), change=-1)
-        kept = self._kept.setdefault(row.id, _Kept(Session(source, self._now()), unknown))
+        kept = self._kept.setdefault(
+            row.id, _Kept(Session(source, self._now()), unknown)
+        )
         self._merge(kept, row)
         if not self._is_swept:
             self._is_swept = True
             self._sweep_later()
 
     def _new(self, key: Key) -> StoredSession:
-        return StoredSession(key.digest, key_of(key.caller), self._node, (), self._until())
+        return StoredSession(
+            key.digest, key_of(key.caller), self._node, (), self._until()
+        )
 
     def _may_begin(self, key: Key) -> Most | None:
         age = self._now() - key.begun
@@ -267,11 +277,16 @@ class Sessions:
         for kept in self._kept.values():
             used = self._now() if kept.session.is_streamed else kept.session.used
             expires = int(used) + UNUSED_SECONDS
-            if kept.session.is_held and expires > kept.stored.expires_at + _LATER_SECONDS:
+            if (
+                kept.session.is_held
+                and expires > kept.stored.expires_at + _LATER_SECONDS
+            ):
                 kept.stored = replace(kept.stored, expires_at=expires)
                 due.append(kept.stored)
         if due:
-            with suppress(StorageError, StoreClosed):  # The watch of the store says so in the log.
+            with suppress(
+                StorageError, StoreClosed
+            ):  # The watch of the store says so in the log.
                 await asyncio.to_thread(self._stored.keep, due)
 
 

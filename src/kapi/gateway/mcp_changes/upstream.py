@@ -105,7 +105,10 @@ def _request(address: Address, server: str, body: bytes) -> bytes:
         PATH_HEADER: address.path,
         SERVER_HEADER: server,
     }
-    lines = [f"POST {address.path} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
+    lines = [
+        f"POST {address.path} HTTP/1.1",
+        *(f"{name}: {headers[name]}" for name in headers),
+    ]
     return "\r\n".join((*lines, "", "")).encode() + body
 
 

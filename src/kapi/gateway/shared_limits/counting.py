@@ -108,7 +108,9 @@ class Counting:
 
     def _lose(self, error: CountsAway) -> None:
         if not (self.away and self._tried):
-            _LOG.warning("limits are not counted over all nodes: Redis is away: %s", error)
+            _LOG.warning(
+                "limits are not counted over all nodes: Redis is away: %s", error
+            )
         self.away = self._tried = True
         while self._waiting:
             _, done = self._waiting.popleft()

@@ -59,7 +59,13 @@ class RedisCounts:
             arguments.append(len(call))
             for item in call:
                 keys.append(_PREFIX + item.key)
-                arguments += (item.unit, item.allowed, item.times, item.spent, int(item.ahead))
+                arguments += (
+                    item.unit,
+                    item.allowed,
+                    item.times,
+                    item.spent,
+                    int(item.ahead),
+                )
         numbers = iter(await self._answer(self._take, keys, arguments))
         time = next(numbers)
         return time, [_ruling(len(call), numbers) for call in calls]
@@ -79,7 +85,9 @@ class RedisCounts:
         except (RedisError, OSError) as error:
             raise CountsAway(str(error)) from error
 
-    async def _answer(self, script: Any, keys: list[bytes], arguments: list[Any]) -> Any:
+    async def _answer(
+        self, script: Any, keys: list[bytes], arguments: list[Any]
+    ) -> Any:
         from redis.exceptions import RedisError
 
         try:

@@ -62,7 +62,11 @@ def _question(line: bytes) -> Question:
         unit, allowed, times, spent, ahead = map(int, texts)
     except ValueError:
         raise NotQuestions from None
-    if unit < 1 or min(allowed, times, spent) < 0 or max(unit, allowed, times, spent) > _MOST:
+    if (
+        unit < 1
+        or min(allowed, times, spent) < 0
+        or max(unit, allowed, times, spent) > _MOST
+    ):
         raise NotQuestions
     return Question(unit, allowed, times, spent, ahead == 1, key)
 

@@ -76,7 +76,13 @@ class Attempts:
         self._waiting = threading.BoundedSemaphore(_AT_ONCE + 1)
 
     def authenticate(
-        self, users: Users, username: str, password: str, address: str, now: int, browser: str = ""
+        self,
+        users: Users,
+        username: str,
+        password: str,
+        address: str,
+        now: int,
+        browser: str = "",
     ) -> User | None:
         """The person with this password, or None. `browser` is the secret of the browser, or empty.
 
@@ -92,7 +98,13 @@ class Attempts:
         return user
 
     def _authenticated(
-        self, users: Users, username: str, password: str, address: str, now: int, browser: str
+        self,
+        users: Users,
+        username: str,
+        password: str,
+        address: str,
+        now: int,
+        browser: str,
     ) -> User | None:
         known = key_of(f"{browser} {username}")
         if browser and self._records.get(_KIND, known, now) is not None:
@@ -110,7 +122,10 @@ class Attempts:
             self._login_attempts.take_back(most, own)
             if browser:
                 record = Record(
-                    known, f"browsers of {username}", {"user": user.subject}, now + KNOWN_SECONDS
+                    known,
+                    f"browsers of {username}",
+                    {"user": user.subject},
+                    now + KNOWN_SECONDS,
                 )
                 self._records.put_newest(_KIND, record, MOST_KNOWN)
         return user

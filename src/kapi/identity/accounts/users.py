@@ -62,7 +62,9 @@ class Users:
 
     def get(self, subject: str) -> User | None:
         """The person with this subject, or None. May read the store."""
-        return self._users.get(subject) or self._usable(self._stored.of_subject(subject))
+        return self._users.get(subject) or self._usable(
+            self._stored.of_subject(subject)
+        )
 
     def named(self, username: str) -> User | None:
         """The person with this user name, or None. May read the store."""
@@ -122,7 +124,9 @@ class Users:
     @cached_property
     def _digests(self) -> Mapping[str, str]:
         """Digests of the passwords in the settings, made on the first sign-in."""
-        return {name: _digest_of(item.password) for name, item in self._settings.items()}
+        return {
+            name: _digest_of(item.password) for name, item in self._settings.items()
+        }
 
 
 @cache

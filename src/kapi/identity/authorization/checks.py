@@ -22,7 +22,11 @@ from kapi.identity.authorization.responses import (
 )
 from kapi.identity.authorization.sources import parameters
 from kapi.identity.clients.redirect_uris import allowed
-from kapi.identity.clients.response_types import carries_tokens, normal_form, response_types
+from kapi.identity.clients.response_types import (
+    carries_tokens,
+    normal_form,
+    response_types,
+)
 from kapi.identity.protocol.details import requested_details
 from kapi.identity.protocol.resources import requested_resources
 from kapi.identity.protocol.scopes import granted_scope
@@ -61,7 +65,9 @@ def client(provider: Provider, request: AuthorizationRequest) -> AuthorizationRe
     """A registered client."""
     found = provider.client(request.parameters.need("client_id"), request.now)
     if found is None:
-        raise OAuthError("invalid_request", "No client is registered under this client_id")
+        raise OAuthError(
+            "invalid_request", "No client is registered under this client_id"
+        )
     return dataclasses.replace(request, known_client=found)
 
 
@@ -86,7 +92,9 @@ def redirect_uri(_: Provider, request: AuthorizationRequest) -> AuthorizationReq
     return dataclasses.replace(request, redirect_uri=uri)
 
 
-def response_mode(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def response_mode(
+    provider: Provider, request: AuthorizationRequest
+) -> AuthorizationRequest:
     """The mode of the response; first, because it is also that of errors."""
     form = request.parameters
     wanted = normal_form(form.get("response_type") or "")
@@ -99,13 +107,17 @@ def response_mode(provider: Provider, request: AuthorizationRequest) -> Authoriz
         raise OAuthError("invalid_request", f"response_mode must be one of {modes}")
     if signed and mode not in SIGNED_MODES:
         modes = ", ".join(SIGNED_MODES)
-        detail = f"This client needs signed responses: response_mode must be one of {modes}"
+        detail = (
+            f"This client needs signed responses: response_mode must be one of {modes}"
+        )
         raise OAuthError("invalid_request", detail)
     if front and mode in QUERY_MODES:
         fragment = dataclasses.replace(
             request, response_mode=default_mode(front=True, signed=signed)
         )
-        detail = "Tokens must not be in a query: response_mode must be fragment or form_post"
+        detail = (
+            "Tokens must not be in a query: response_mode must be fragment or form_post"
+        )
         raise RefusedRequest(fragment, OAuthError("invalid_request", detail))
     if mode == "jwt":
         mode = f"{default_mode(front=front, signed=False)}.jwt"
@@ -115,7 +127,9 @@ def response_mode(provider: Provider, request: AuthorizationRequest) -> Authoriz
 def state(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """Any text, within a limit."""
     if request.state is not None and len(request.state) > LONGEST_STATE:
-        raise OAuthError("invalid_request", f"state is longer than {LONGEST_STATE} characters")
+        raise OAuthError(
+            "invalid_request", f"state is longer than {LONGEST_STATE} characters"
+        )
     return request
 
 
@@ -155,7 +169,9 @@ def dpop_jkt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest
     return dataclasses.replace(request, confirmation={"jkt": jkt})
 
 
-def response_type(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def response_type(
+    provider: Provider, request: AuthorizationRequest
+) -> AuthorizationRequest:
     """A response type that is offered and that the client registered, in any order of its words."""
     wanted = normal_form(request.parameters.need("response_type"))
     offered = response_types(provider.settings.identity)
@@ -168,7 +184,9 @@ def response_type(provider: Provider, request: AuthorizationRequest) -> Authoriz
         detail = "The client may not use the authorization code grant"
         raise OAuthError("unauthorized_client", detail)
     if wanted not in client.settings.response_types:
-        raise OAuthError("unauthorized_client", "The client did not register this response type")
+        raise OAuthError(
+            "unauthorized_client", "The client did not register this response type"
+        )
     if "id_token" in words:
         _check_openid(request)
     return dataclasses.replace(request, response_type=wanted)
@@ -192,7 +210,8 @@ def pkce(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
         return request
     if method != "S256":
         raise OAuthError(
-            "invalid_request", "code_challenge_method must be S256 (RFC 7636 4.3, RFC 9700 2.1.1)"
+            "invalid_request",
+            "code_challenge_method must be S256 (RFC 7636 4.3, RFC 9700 2.1.1)",
         )
     if not _CHALLENGE.fullmatch(challenge):
         raise OAuthError(
@@ -207,11 +226,13 @@ def _check_without_pkce(request: AuthorizationRequest, method: str | None) -> No
         return
     if method is not None:
         raise OAuthError(
-            "invalid_request", "code_challenge_method without a code_challenge (RFC 7636 4.3)"
+            "invalid_request",
+            "code_challenge_method without a code_challenge (RFC 7636 4.3)",
         )
     if request.client.is_public or request.client.settings.require_pkce:
         raise OAuthError(
-            "invalid_request", "code_challenge is missing: this client must use PKCE (RFC 7636)"
+            "invalid_request",
+            "code_challenge is missing: this client must use PKCE (RFC 7636)",
         )
 
 
@@ -243,7 +264,9 @@ def max_age(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """The greatest age of the sign-in in seconds, by default that of the client's settings."""
     text = request.parameters.get("max_age")
     if text is None:
-        return dataclasses.replace(request, max_age=request.client.settings.default_max_age or None)
+        return dataclasses.replace(
+            request, max_age=request.client.settings.default_max_age or None
+        )
     if not _SECONDS.fullmatch(text):
         raise OAuthError("invalid_request", "max_age must be a whole number of seconds")
     return dataclasses.replace(request, max_age=int(text))
@@ -298,7 +321,9 @@ def _essential_acr(asked: dict[str, Any]) -> frozenset[str]:
         values = ()
     reachable = frozenset(level for level in ACR if level in values)
     if not reachable:
-        raise OAuthError("unmet_authentication_requirements", f"acr can be {' or '.join(ACR)} here")
+        raise OAuthError(
+            "unmet_authentication_requirements", f"acr can be {' or '.join(ACR)} here"
+        )
     return reachable
 
 
@@ -309,7 +334,9 @@ def _wanted_subject(asked: dict[str, Any]) -> str:
     return ""
 
 
-def id_token_hint(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def id_token_hint(
+    provider: Provider, request: AuthorizationRequest
+) -> AuthorizationRequest:
     """The person who should be signed in, by an ID token of this provider (OIDC Core §3.1.2.1)."""
     hint = request.parameters.get("id_token_hint")
     if hint is None:

@@ -60,7 +60,8 @@ def new_code(
         "valid_until": valid_until,
     }
     provider.records.put(
-        CODE, Record(key_of(code), provider.new_id(), payload, valid_until + _REMEMBERED)
+        CODE,
+        Record(key_of(code), provider.new_id(), payload, valid_until + _REMEMBERED),
     )
     return code
 

@@ -14,10 +14,21 @@ from kapi.identity.authorization.interactions import Interaction, begin, finish
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.authorization.responses import refuse, respond
 from kapi.identity.authorization.sources import use_pushed
-from kapi.identity.pages import CONSENT_PATH, LOGIN_PATH, SELECT_PATH, page_link, see_other
+from kapi.identity.pages import (
+    CONSENT_PATH,
+    LOGIN_PATH,
+    SELECT_PATH,
+    page_link,
+    see_other,
+)
 from kapi.identity.people.authorized import Authorization
 from kapi.identity.people.consents import consented
-from kapi.identity.people.sessions import Session, browser_of, remember_client, session_of
+from kapi.identity.people.sessions import (
+    Session,
+    browser_of,
+    remember_client,
+    session_of,
+)
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
@@ -75,7 +86,9 @@ def _unfit_session(
     if interaction.signed_in != session.sid:
         return None
     if _is_unexpected(provider, request, session):
-        return OAuthError("login_required", "Another person signed in than the client named")
+        return OAuthError(
+            "login_required", "Another person signed in than the client named"
+        )
     if _is_too_weak(request, session):
         return OAuthError(
             "unmet_authentication_requirements", "The person signed in on a lower level"
@@ -84,7 +97,10 @@ def _unfit_session(
 
 
 def decline(
-    provider: Provider, request: AuthorizationRequest, interaction: Interaction, error: OAuthError
+    provider: Provider,
+    request: AuthorizationRequest,
+    interaction: Interaction,
+    error: OAuthError,
 ) -> Answer:
     """End a waiting request with an error. Raises OAuthError when it was answered before."""
     _answered(provider.records, request, interaction)
@@ -113,7 +129,10 @@ def next_page(
     if session is None or _must_sign_in(provider, request, session, interaction):
         return LOGIN_PATH
     done = interaction or Interaction("", request.parameters)
-    if "select_account" in request.prompt and session.sid not in {done.chosen, done.signed_in}:
+    if "select_account" in request.prompt and session.sid not in {
+        done.chosen,
+        done.signed_in,
+    }:
         return SELECT_PATH
     if done.consented != session.sid and _must_consent(provider, request, session):
         return CONSENT_PATH
@@ -130,7 +149,10 @@ def _must_sign_in(
         return True
     if interaction is not None and interaction.signed_in == session.sid:
         return False
-    too_old = request.max_age is not None and request.now - session.auth_time > request.max_age
+    too_old = (
+        request.max_age is not None
+        and request.now - session.auth_time > request.max_age
+    )
     return "login" in request.prompt or too_old or request.max_age == 0
 
 
@@ -139,14 +161,18 @@ def _is_too_weak(request: AuthorizationRequest, session: Session) -> bool:
     return bool(request.acr) and session.acr not in request.acr
 
 
-def _is_unexpected(provider: Provider, request: AuthorizationRequest, session: Session) -> bool:
+def _is_unexpected(
+    provider: Provider, request: AuthorizationRequest, session: Session
+) -> bool:
     """Whether the client named another person."""
     if not request.hinted_subject:
         return False
     return subject_for(provider, request.client, session.user) != request.hinted_subject
 
 
-def _must_consent(provider: Provider, request: AuthorizationRequest, session: Session) -> bool:
+def _must_consent(
+    provider: Provider, request: AuthorizationRequest, session: Session
+) -> bool:
     how = request.client.settings.consent
     if "consent" in request.prompt or how == "always":
         return True
@@ -184,7 +210,10 @@ def _grant(
 
 
 def _code(
-    provider: Provider, request: AuthorizationRequest, authorization: Authorization, now: int
+    provider: Provider,
+    request: AuthorizationRequest,
+    authorization: Authorization,
+    now: int,
 ) -> str:
     """A new code; empty if the response type has none."""
     if "code" not in request.response_type.split(" "):

@@ -18,7 +18,10 @@ from kapi.identity.tokens.person_tokens import (
 
 
 def token_parameters(
-    provider: Provider, request: AuthorizationRequest, authorization: Authorization, code: str
+    provider: Provider,
+    request: AuthorizationRequest,
+    authorization: Authorization,
+    code: str,
 ) -> dict[str, str]:
     """The tokens of the response to a request; `code` is the code beside them, or empty.
 
@@ -36,7 +39,9 @@ def token_parameters(
         issue = front_channel_issue(provider, client, authorization, now)
         access = access_token(provider, client, authorization, user, issue)
         made = {
-            "access_token": provider.mint(client, access, request.parameters.values, now),
+            "access_token": provider.mint(
+                client, access, request.parameters.values, now
+            ),
             "token_type": "Bearer",
             "expires_in": str(access.lifetime),
             "scope": access.scope,

@@ -18,7 +18,9 @@ def claims_of_hint(provider: Provider, hint: str) -> Mapping[str, Any]:
     """The claims. Raises OAuthError invalid_request unless it is an ID token of this provider."""
     claims = own_claims(provider, hint)
     if claims is None or not _is_id_token(claims):
-        raise OAuthError("invalid_request", "id_token_hint is not an ID token of this provider")
+        raise OAuthError(
+            "invalid_request", "id_token_hint is not an ID token of this provider"
+        )
     return claims
 
 
@@ -33,5 +35,7 @@ def subject_of_hint(provider: Provider, hint: str, client_id: str) -> str:
     """The subject of a hint. Raises OAuthError when it was issued to another client."""
     claims = claims_of_hint(provider, hint)
     if claims["aud"] != client_id:
-        raise OAuthError("invalid_request", "id_token_hint was issued to another client")
+        raise OAuthError(
+            "invalid_request", "id_token_hint was issued to another client"
+        )
     return str(claims["sub"])

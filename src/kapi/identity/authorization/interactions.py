@@ -41,10 +41,14 @@ class Interaction:
 
     def request(self, now: int) -> AuthorizationRequest:
         """The request, to be checked again."""
-        return AuthorizationRequest(self.parameters, now, resumed=True, pushed_key=self.pushed_key)
+        return AuthorizationRequest(
+            self.parameters, now, resumed=True, pushed_key=self.pushed_key
+        )
 
 
-def begin(seal: Seal, request: AuthorizationRequest, browser: str, now: int) -> Interaction:
+def begin(
+    seal: Seal, request: AuthorizationRequest, browser: str, now: int
+) -> Interaction:
     """Encrypt a request for this browser. Raises OAuthError when it is too large for a link."""
     parameters = request.parameters
     held = {
@@ -63,7 +67,9 @@ def begin(seal: Seal, request: AuthorizationRequest, browser: str, now: int) -> 
     return Interaction(key, parameters, now + SECONDS, request.pushed_key)
 
 
-def interaction_of(provider: Provider, request: Request, key: str | None) -> Interaction:
+def interaction_of(
+    provider: Provider, request: Request, key: str | None
+) -> Interaction:
     """The waiting request of this browser.
 
     Raises OAuthError when it is finished, expired, or of another browser.

@@ -15,7 +15,13 @@ from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import MAY_REPEAT, Form, parameter_text
 from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ASYMMETRIC
-from kapi.jose.jwt import InvalidJwt, check_signature, check_times, numeric_date, read_jwt
+from kapi.jose.jwt import (
+    InvalidJwt,
+    check_signature,
+    check_times,
+    numeric_date,
+    read_jwt,
+)
 from kapi.json_reading import is_texts
 from kapi.settings.identity.profiles import accepted_algorithms
 from kapi.typed import listed
@@ -29,7 +35,9 @@ _ABOUT_IT = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
 def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Form:
     """The parameters in a request object. Raises OAuthError invalid_request_object."""
     settings = client.settings
-    accepted = accepted_algorithms(settings, settings.request_object_signing_alg, ASYMMETRIC)
+    accepted = accepted_algorithms(
+        settings, settings.request_object_signing_alg, ASYMMETRIC
+    )
     try:
         jwt = read_jwt(text, algorithms=accepted, types=_TYPES)
         check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
@@ -59,7 +67,9 @@ def _check_lifetime(claims: Mapping[str, Any]) -> None:
     if "aud" not in claims or begins is None or ends is None:
         raise InvalidJwt("aud, exp and nbf must be in it: this client needs them")
     if ends - begins > LONGEST_SECONDS:
-        raise InvalidJwt(f"its exp must be at most {LONGEST_SECONDS} seconds after its nbf")
+        raise InvalidJwt(
+            f"its exp must be at most {LONGEST_SECONDS} seconds after its nbf"
+        )
 
 
 def is_audience(audience: Any, issuer: str) -> bool:

@@ -34,17 +34,25 @@ def respond(
     return RESPONSE_MODES[request.response_mode](provider, request, sent)
 
 
-def refuse(provider: Provider, request: AuthorizationRequest, error: OAuthError) -> Answer:
+def refuse(
+    provider: Provider, request: AuthorizationRequest, error: OAuthError
+) -> Answer:
     """Send an error to the client."""
-    return respond(provider, request, {"error": error.error, "error_description": error.detail})
+    return respond(
+        provider, request, {"error": error.error, "error_description": error.detail}
+    )
 
 
-def query(_: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
+def query(
+    _: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
+) -> Answer:
     """In the query of the redirect URI, after its own parameters."""
     return see_other(with_query(request.redirect_uri, parameters))
 
 
-def fragment(_: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]) -> Answer:
+def fragment(
+    _: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
+) -> Answer:
     """In the fragment, which is not sent to servers."""
     return see_other(f"{request.redirect_uri}#{urlencode(parameters)}")
 
@@ -62,9 +70,15 @@ def signed(mode: Mode) -> Mode:
     def answer(
         provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
     ) -> Answer:
-        claims = {**parameters, "aud": request.client.id, "exp": request.now + _JARM_SECONDS}
+        claims = {
+            **parameters,
+            "aud": request.client.id,
+            "exp": request.now + _JARM_SECONDS,
+        }
         algorithm = request.client.settings.authorization_signed_response_alg or "RS256"
-        return mode(provider, request, {"response": provider.sign(claims, JARM_TYPE, algorithm)})
+        return mode(
+            provider, request, {"response": provider.sign(claims, JARM_TYPE, algorithm)}
+        )
 
     return answer
 

@@ -37,7 +37,9 @@ _TYPES = ("", "jwt", "oauth-authz-req+jwt")
 _SEEN = "signed-backchannel-request"
 
 
-def request_parameters(provider: Provider, client: Client, form: Form, now: int) -> Form:
+def request_parameters(
+    provider: Provider, client: Client, form: Form, now: int
+) -> Form:
     """The parameters of an authentication request: those of its `request`, else of the form.
 
     Raises OAuthError invalid_request, also when the client registered
@@ -47,11 +49,15 @@ def request_parameters(provider: Provider, client: Client, form: Form, now: int)
     registered = client.settings.backchannel_authentication_request_signing_alg
     if signed is None:
         if registered:
-            raise OAuthError("invalid_request", "This client must sign its requests (CIBA Core 4)")
+            raise OAuthError(
+                "invalid_request", "This client must sign its requests (CIBA Core 4)"
+            )
         return form
     beside = sorted(set(form.values) - _OUTSIDE)
     if beside:
-        detail = f"{', '.join(beside)[:200]} must be in the signed request, not beside it"
+        detail = (
+            f"{', '.join(beside)[:200]} must be in the signed request, not beside it"
+        )
         raise OAuthError("invalid_request", f"{detail} (CIBA Core 7.1.1)")
     try:
         return _verified(provider, client, signed, registered, now)
@@ -60,7 +66,9 @@ def request_parameters(provider: Provider, client: Client, form: Form, now: int)
         raise OAuthError("invalid_request", detail) from error
 
 
-def _verified(provider: Provider, client: Client, signed: str, registered: str, now: int) -> Form:
+def _verified(
+    provider: Provider, client: Client, signed: str, registered: str, now: int
+) -> Form:
     accepted = accepted_algorithms(client.settings, registered, ASYMMETRIC)
     jwt = read_jwt(signed, algorithms=accepted, types=_TYPES)
     check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
@@ -78,6 +86,8 @@ def _verified(provider: Provider, client: Client, signed: str, registered: str, 
         raise InvalidJwt("it must not contain another request")
     parameters = form_of(claims)
     digest = key_of(f"{client.id}\n{text_claim(claims, 'jti', 255)}")
-    if not provider.records.add(_SEEN, Record(digest, "", {}, max(expires, now) + 60), now):
+    if not provider.records.add(
+        _SEEN, Record(digest, "", {}, max(expires, now) + 60), now
+    ):
         raise InvalidJwt("its jti was used before")
     return parameters

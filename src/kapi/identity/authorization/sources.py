@@ -30,7 +30,11 @@ _HASH = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def push(
-    provider: Provider, client: Client, credentials: Credentials, parameters: Form, now: int
+    provider: Provider,
+    client: Client,
+    credentials: Credentials,
+    parameters: Form,
+    now: int,
 ) -> str:
     """Store the parameters of a request; returns their `request_uri`.
 
@@ -48,35 +52,46 @@ def push(
     return f"{PUSHED_PREFIX}{secret}"
 
 
-def parameters(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def parameters(
+    provider: Provider, request: AuthorizationRequest
+) -> AuthorizationRequest:
     """The request with the parameters of its source. Raises OAuthError."""
     if request.resumed:
         return request
     client, now = request.client, request.now
     uri, text = request.parameters.get("request_uri"), request.parameters.get("request")
     if uri is not None and text is not None:
-        raise OAuthError("invalid_request", "request and request_uri exclude each other")
+        raise OAuthError(
+            "invalid_request", "request and request_uri exclude each other"
+        )
     if uri is not None and uri.startswith(PUSHED_PREFIX):
         key = key_of(uri.removeprefix(PUSHED_PREFIX))
         pushed = _pushed(provider.records, client, key, now)
         return dataclasses.replace(request, parameters=pushed, pushed_key=key)
     if not request.pushed and _must_push(provider.settings.identity, client):
         raise OAuthError(
-            "invalid_request", "This client must push its authorization requests (RFC 9126)"
+            "invalid_request",
+            "This client must push its authorization requests (RFC 9126)",
         )
     if uri is not None:
         text = _fetched(provider.documents, client, uri, now)
     if text is not None:
-        return dataclasses.replace(request, parameters=parameters_of(provider, client, text, now))
+        return dataclasses.replace(
+            request, parameters=parameters_of(provider, client, text, now)
+        )
     if client.settings.require_signed_request_object:
         raise OAuthError(
-            "invalid_request", "This client must sign its authorization requests (RFC 9101)"
+            "invalid_request",
+            "This client must sign its authorization requests (RFC 9101)",
         )
     return request
 
 
 def _must_push(identity: IdentitySettings, client: Client) -> bool:
-    return client.settings.require_pushed_authorization_requests or identity.require_pushed_requests
+    return (
+        client.settings.require_pushed_authorization_requests
+        or identity.require_pushed_requests
+    )
 
 
 def use_pushed(records: Records, request: AuthorizationRequest) -> bool:
@@ -108,8 +123,12 @@ def _fetched(documents: RemoteDocuments, client: Client, uri: str, now: int) -> 
     because it may change. A fragment that is a hash must be the hash of the content.
     """
     address, _, fragment = uri.partition("#")
-    if address not in {known.partition("#")[0] for known in client.settings.request_uris}:
-        raise OAuthError("invalid_request_uri", "request_uri is not one that the client registered")
+    if address not in {
+        known.partition("#")[0] for known in client.settings.request_uris
+    }:
+        raise OAuthError(
+            "invalid_request_uri", "request_uri is not one that the client registered"
+        )
     try:
         content = documents.fetch_new(address, now)
         text = content.decode("ascii").strip()
@@ -120,10 +139,13 @@ def _fetched(documents: RemoteDocuments, client: Client, uri: str, now: int) -> 
         ) from error
     except (Unavailable, UnicodeDecodeError) as error:
         raise OAuthError(
-            "invalid_request_uri", "The request object could not be fetched from request_uri"
+            "invalid_request_uri",
+            "The request object could not be fetched from request_uri",
         ) from error
     digest = base64url.sha256(content)
     if _HASH.fullmatch(fragment) and fragment != digest:
-        detail = "The fragment of request_uri is not the hash of the request object there"
+        detail = (
+            "The fragment of request_uri is not the hash of the request object there"
+        )
         raise OAuthError("invalid_request_uri", detail)
     return text

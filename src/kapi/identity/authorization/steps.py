@@ -25,7 +25,10 @@ def continued(provider: Provider, request: Request) -> tuple[Form, Interaction]:
 
 
 def shown(
-    provider: Provider, asked: AuthorizationRequest, interaction: Interaction, session: Session
+    provider: Provider,
+    asked: AuthorizationRequest,
+    interaction: Interaction,
+    session: Session,
 ) -> dict[str, Any]:
     """The values of such a page: the client, the person and the waiting request."""
     return {

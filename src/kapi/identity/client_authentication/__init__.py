@@ -101,7 +101,8 @@ def _attempt(form: Mapping[str, str], credentials: Credentials) -> Attempt:
     by_assertion = "client_assertion" in form or "client_assertion_type" in form
     if by_header + by_secret + by_assertion > 1:
         raise OAuthError(
-            "invalid_request", "Use one client authentication method per request (RFC 6749 2.3)"
+            "invalid_request",
+            "Use one client authentication method per request (RFC 6749 2.3)",
         )
     if credentials.authorization is not None:
         return secrets.from_header(credentials.authorization, form)

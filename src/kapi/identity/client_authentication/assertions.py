@@ -38,9 +38,13 @@ _SEEN = "client-assertion"
 
 def from_form(form: Mapping[str, str]) -> Attempt:
     """The attempt in a form; the client is the issuer of the assertion. Raises OAuthError."""
-    if form.get("client_assertion_type") != ASSERTION_TYPE or "client_assertion" not in form:
+    if (
+        form.get("client_assertion_type") != ASSERTION_TYPE
+        or "client_assertion" not in form
+    ):
         raise OAuthError(
-            "invalid_request", f"Send client_assertion, and client_assertion_type {ASSERTION_TYPE}"
+            "invalid_request",
+            f"Send client_assertion, and client_assertion_type {ASSERTION_TYPE}",
         )
     assertion = form["client_assertion"]
     try:
@@ -52,7 +56,8 @@ def from_form(form: Mapping[str, str]) -> Attempt:
         raise _refused(error) from error
     if form.get("client_id", client_id) != client_id:
         raise OAuthError(
-            "invalid_request", "client_id in the body differs from the one in the assertion"
+            "invalid_request",
+            "client_id in the body differs from the one in the assertion",
         )
     method = PRIVATE_KEY_JWT
     if jwt.header["alg"] in SYMMETRIC:
@@ -61,7 +66,9 @@ def from_form(form: Mapping[str, str]) -> Attempt:
     return Attempt(client_id, (method.name,), assertion=assertion, mistake=mistake)
 
 
-def private_key_jwt(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
+def private_key_jwt(
+    provider: Provider, client: Client, attempt: Attempt, now: int
+) -> bool:
     """Signed with a registered key of the client. Raises OAuthError with the reason."""
     try:
         jwt = _read(client, attempt, ASYMMETRIC)
@@ -72,7 +79,9 @@ def private_key_jwt(provider: Provider, client: Client, attempt: Attempt, now: i
     return True
 
 
-def client_secret_jwt(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
+def client_secret_jwt(
+    provider: Provider, client: Client, attempt: Attempt, now: int
+) -> bool:
     """Signed with the client's secret. Raises OAuthError invalid_client with the reason."""
     try:
         check_hmac(_read(client, attempt, SYMMETRIC), client.hmac_key)
@@ -84,11 +93,15 @@ def client_secret_jwt(provider: Provider, client: Client, attempt: Attempt, now:
 
 def _read(client: Client, attempt: Attempt, algorithms: Sequence[str]) -> Jwt:
     settings = client.settings
-    accepted = accepted_algorithms(settings, settings.token_endpoint_auth_signing_alg, algorithms)
+    accepted = accepted_algorithms(
+        settings, settings.token_endpoint_auth_signing_alg, algorithms
+    )
     return read_jwt(attempt.assertion, algorithms=accepted, types=_TYPES)
 
 
-def _check_claims(provider: Provider, client: Client, claims: Mapping[str, Any], now: int) -> None:
+def _check_claims(
+    provider: Provider, client: Client, claims: Mapping[str, Any], now: int
+) -> None:
     _check_audience(provider, client, claims.get("aud"))
     expires = check_times(claims, now, LONGEST_SECONDS)
     digest = key_of(f"{client.id}\n{text_claim(claims, 'jti', 255)}")
@@ -106,7 +119,9 @@ def _check_audience(provider: Provider, client: Client, audience: Any) -> None:
     # With the name of another server in the list, the assertion could be replayed there.
     names = listed(audience)
     if not names or not all(_is_ours(provider, item) for item in names):
-        raise InvalidJwt(f"aud must be the issuer, {issuer}, or the address of the token endpoint")
+        raise InvalidJwt(
+            f"aud must be the issuer, {issuer}, or the address of the token endpoint"
+        )
 
 
 def _is_ours(provider: Provider, item: Any) -> bool:

@@ -36,7 +36,9 @@ def from_header(authorization: str, form: Mapping[str, str]) -> Attempt:
             "invalid_request",
             "client_id in the body differs from the one in the Authorization header",
         )
-    return Attempt(client_id, (CLIENT_SECRET_BASIC.name,), secret=secret, mistake=_MISTAKE)
+    return Attempt(
+        client_id, (CLIENT_SECRET_BASIC.name,), secret=secret, mistake=_MISTAKE
+    )
 
 
 def from_form(form: Mapping[str, str]) -> Attempt:
@@ -55,12 +57,16 @@ def basic_credentials(authorization: str) -> tuple[str, str]:
     if scheme.lower() != "basic":
         raise invalid_client("The Authorization header must use the Basic scheme here")
     try:
-        decoded = binascii.a2b_base64(encoded.strip(" ").encode("ascii"), strict_mode=True)
+        decoded = binascii.a2b_base64(
+            encoded.strip(" ").encode("ascii"), strict_mode=True
+        )
     except (ValueError, UnicodeEncodeError) as error:
         raise invalid_client("The Basic credentials are not base64") from error
     client_id, colon, secret = decoded.partition(b":")
     if not colon:
-        raise invalid_client("The Basic credentials have no colon between client id and secret")
+        raise invalid_client(
+            "The Basic credentials have no colon between client id and secret"
+        )
     return _form_decoded(client_id), _form_decoded(secret)
 
 

@@ -13,12 +13,20 @@ from kapi.identity.provider import Provider
 from kapi.settings import IdentitySettings
 
 
-def tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: int) -> bool:
+def tls_client_auth(
+    provider: Provider, client: Client, attempt: Attempt, now: int
+) -> bool:
     """Issued by a trusted authority, with the registered name (RFC 8705 §2.1.2)."""
-    from kapi.identity.possession.certificates import forwarded_certificate, names_of, same_subject
+    from kapi.identity.possession.certificates import (
+        forwarded_certificate,
+        names_of,
+        same_subject,
+    )
 
     certificate = forwarded_certificate(attempt.certificate)
-    if certificate is None or not provider.client_authorities.vouch_for(certificate, now):
+    if certificate is None or not provider.client_authorities.vouch_for(
+        certificate, now
+    ):
         return False
     settings = client.settings
     if settings.tls_client_auth_subject_dn:
@@ -30,7 +38,9 @@ def tls_client_auth(provider: Provider, client: Client, attempt: Attempt, now: i
         "email": settings.tls_client_auth_san_email,
     }
     names = names_of(certificate)
-    return any(value and value in names.get(kind, ()) for kind, value in registered.items())
+    return any(
+        value and value in names.get(kind, ()) for kind, value in registered.items()
+    )
 
 
 def self_signed_tls_client_auth(

@@ -107,8 +107,13 @@ class ApiKeyIssuer:
             text, digest = sign_jwt(self._key, claims), ""
         else:
             secret = base64url.encode(self._random(32))
-            text, digest = f"kapi_{key_id}_{secret}", hashlib.sha256(secret.encode()).hexdigest()
-        key = StoredApiKey(key_id, organization, wanted.kind, digest, claims, now, expires)
+            text, digest = (
+                f"kapi_{key_id}_{secret}",
+                hashlib.sha256(secret.encode()).hexdigest(),
+            )
+        key = StoredApiKey(
+            key_id, organization, wanted.kind, digest, claims, now, expires
+        )
         self._keys.add(key)
         return Issued(text, key)
 
@@ -125,14 +130,18 @@ class ApiKeyIssuer:
                 f"{key_id[:64]} not found",
                 hint="See the keys: kapi api-key list.",
             )
-        self._revocations.revoke(key.id, key.expires_at or _FOREVER, "api key", issuer=self.issuer)
+        self._revocations.revoke(
+            key.id, key.expires_at or _FOREVER, "api key", issuer=self.issuer
+        )
         self._keys.revoke(key.id)
 
     def _claims(
         self, wanted: Wanted, organization: str, subject: str, key_id: str, now: int
     ) -> dict[str, Any]:
         uuid = UUID(
-            bytes=hashlib.sha256(f"{organization}/{wanted.application}".encode()).digest()[:16],
+            bytes=hashlib.sha256(
+                f"{organization}/{wanted.application}".encode()
+            ).digest()[:16],
             version=4,
         )
         return {

@@ -37,7 +37,9 @@ class Client:
 
     def has_secret(self, secret: str) -> bool:
         """Whether this is its secret; in constant time. False for a client without a secret."""
-        digest = hashlib.sha256(self.salt + secret.encode("utf-8", "surrogatepass")).digest()
+        digest = hashlib.sha256(
+            self.salt + secret.encode("utf-8", "surrogatepass")
+        ).digest()
         return hmac.compare_digest(digest, self.digest or _NO_DIGEST)
 
     @property
@@ -70,7 +72,9 @@ class Clients:
         self._by_id: dict[str, Client] = dict(self._configured)
         self._revision = 0
         self._changing = threading.Lock()
-        self.unknown = Client("", frozenset(), frozenset(), ClientSettings(""), salt, b"")
+        self.unknown = Client(
+            "", frozenset(), frozenset(), ClientSettings(""), salt, b""
+        )
         """A client without a secret: an unknown id takes as long as a wrong secret."""
 
     def get(self, client_id: str) -> Client | None:
@@ -126,7 +130,8 @@ def registered_client(item: RegisteredClient) -> Client:
         if name in LINKS:
             before[name] = value
     settings: ClientSettings = built(
-        ClientSettings, {**before, **item.metadata["settings"], "id": item.id, "secret": ""}
+        ClientSettings,
+        {**before, **item.metadata["settings"], "id": item.id, "secret": ""},
     )
     return Client(
         item.id,

@@ -30,12 +30,19 @@ def declared_mistakes(
     """What is wrong with a declared client. It may leave out the secret that it has already."""
     kept = settings
     has_secret = before is not None and before.secret_digest
-    if not settings.secret and has_secret and policy.facts.has_secret(_method(settings)):
+    if (
+        not settings.secret
+        and has_secret
+        and policy.facts.has_secret(_method(settings))
+    ):
         kept = dataclasses.replace(settings, secret=_KEPT)
     yield from secret_mistakes(kept, policy.facts)
     method = _method(settings) or "client_secret_basic"
     stored = dataclasses.replace(settings, token_endpoint_auth_method=method)
-    for text in (*client_mistakes(settings, policy.facts), *more_mistakes(stored, policy)):
+    for text in (
+        *client_mistakes(settings, policy.facts),
+        *more_mistakes(stored, policy),
+    ):
         yield Mistake(text)
 
 

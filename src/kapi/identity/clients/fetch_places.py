@@ -51,7 +51,10 @@ class FetchPlaces:
                 self._changed.notify_all()
 
     def _is_free(self, host: str) -> bool:
-        return self._fetching.total() < _FETCHING and self._fetching[host] < _FETCHING_OF_HOST
+        return (
+            self._fetching.total() < _FETCHING
+            and self._fetching[host] < _FETCHING_OF_HOST
+        )
 
 
 def _take_off(counts: Counter[str], host: str) -> None:

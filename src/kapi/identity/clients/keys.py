@@ -28,7 +28,9 @@ def keys_of(
         if isinstance(kid, str) and kid not in [key.get("kid") for key in keys]:
             keys = _read(documents.get(client.settings.jwks_uri, now, fresh=True))
     except Unavailable as error:
-        raise InvalidJwt(f"the client's keys cannot be fetched: {plain(error)}") from error
+        raise InvalidJwt(
+            f"the client's keys cannot be fetched: {plain(error)}"
+        ) from error
     return keys
 
 

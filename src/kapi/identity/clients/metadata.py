@@ -15,7 +15,12 @@ from kapi.errors import OAuthError
 from kapi.identity.clients.response_types import normal_form
 from kapi.json_reading import is_texts
 from kapi.settings import ClientSettings
-from kapi.settings.identity.client_checks import LINKS, ClientFacts, client_mistakes, uri_mistake
+from kapi.settings.identity.client_checks import (
+    LINKS,
+    ClientFacts,
+    client_mistakes,
+    uri_mistake,
+)
 from kapi.settings.values import REFUSED, checked, field_types
 from kapi.store.registered_clients import RegisteredClient
 
@@ -82,7 +87,11 @@ class RegistrationError(OAuthError):
     """An error answer of registration (RFC 7591 §3.2.2), with APK's number where it has one."""
 
     def __init__(self, error: str, description: str, *, number: int = 0) -> None:
-        plain = description.translate({34: "'", 92: "/"}).encode("ascii", "replace").decode("ascii")
+        plain = (
+            description.translate({34: "'", 92: "/"})
+            .encode("ascii", "replace")
+            .decode("ascii")
+        )
         members = None
         if number:
             members = {"code": number}
@@ -115,7 +124,9 @@ def checked_metadata(sent: Any, policy: Policy) -> dict[str, Any]:
     mistakes: list[str] = []
     values = _settings(sent, mistakes)
     if sent.get("client_name") == "":
-        raise RegistrationError("invalid_client_metadata", "client_name is empty", number=NO_NAME)
+        raise RegistrationError(
+            "invalid_client_metadata", "client_name is empty", number=NO_NAME
+        )
     _check_grants(values.get("grants", ()), policy)
     values["response_types"] = _response_types(sent, values.get("grants", ()), policy)
     _check_redirect_uris(values, sent)
@@ -138,7 +149,10 @@ def checked_metadata(sent: Any, policy: Policy) -> dict[str, Any]:
 def shown(client: RegisteredClient) -> dict[str, Any]:
     """The metadata of a client by their registered names, without its secrets."""
     settings, defaults = client.metadata["settings"], ClientSettings("new")
-    made: dict[str, Any] = {"client_id": client.id, "client_id_issued_at": client.created_at}
+    made: dict[str, Any] = {
+        "client_id": client.id,
+        "client_id_issued_at": client.created_at,
+    }
     for name in ("redirect_uris", "token_endpoint_auth_method"):
         made[name] = settings[name]
     made["grant_types"] = settings["grants"]
@@ -226,7 +240,9 @@ def _response_types(
     default = ["code"] * has_code
     wanted = sent.get("response_types", default)
     if not is_texts(wanted):
-        raise RegistrationError("invalid_client_metadata", "response_types must be a list of texts")
+        raise RegistrationError(
+            "invalid_client_metadata", "response_types must be a list of texts"
+        )
     found = tuple(dict.fromkeys(map(normal_form, wanted)))
     unknown = []
     for item in found:
@@ -234,13 +250,19 @@ def _response_types(
             unknown.append(item)
     if unknown:
         offered = ", ".join(policy.response_types)
-        detail = f"response_types: {', '.join(unknown)[:200]} is not offered; {offered} is"
+        detail = (
+            f"response_types: {', '.join(unknown)[:200]} is not offered; {offered} is"
+        )
         raise RegistrationError("invalid_client_metadata", detail)
     if bool(found) == _AUTHORIZATION_GRANTS.isdisjoint(grants):
-        detail = "response_types must be code with the authorization code grant, else empty"
+        detail = (
+            "response_types must be code with the authorization code grant, else empty"
+        )
         raise RegistrationError("invalid_client_metadata", detail)
     if ("code" in " ".join(found).split(" ")) != has_code:
-        detail = "A response type with code and the authorization code grant belong together"
+        detail = (
+            "A response type with code and the authorization code grant belong together"
+        )
         raise RegistrationError("invalid_client_metadata", detail)
     return found or ("code",)
 
@@ -264,7 +286,9 @@ def _check_redirect_uris(values: Mapping[str, Any], sent: Mapping[str, Any]) -> 
 def _scopes(wanted: tuple[str, ...] | None, policy: Policy) -> tuple[str, ...]:
     if wanted is None:
         return policy.scopes
-    if "*" in wanted or ("*" not in policy.scopes and not set(wanted) <= set(policy.scopes)):
+    if "*" in wanted or (
+        "*" not in policy.scopes and not set(wanted) <= set(policy.scopes)
+    ):
         raise RegistrationError(
             "invalid_client_metadata", f"scope may contain {' '.join(policy.scopes)}"
         )

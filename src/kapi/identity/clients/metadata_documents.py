@@ -14,7 +14,12 @@ from kapi.addresses import url_parts
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.clients.metadata import Policy, checked_metadata
-from kapi.identity.clients.remote_documents import Busy, RemoteDocuments, Unavailable, plain
+from kapi.identity.clients.remote_documents import (
+    Busy,
+    RemoteDocuments,
+    Unavailable,
+    plain,
+)
 from kapi.identity.clients.sectors import sector_mistake
 from kapi.json_reading import NotJson, read_object
 from kapi.settings import ClientSettings
@@ -53,18 +58,29 @@ def document_client(
         return None
     try:
         client = _client(client_id, documents.get(client_id, now), policy)
-        uri, redirect_uris = client.settings.sector_identifier_uri, client.settings.redirect_uris
-        mistake = sector_mistake(uri, redirect_uris, lambda url: documents.get(url, now))
+        uri, redirect_uris = (
+            client.settings.sector_identifier_uri,
+            client.settings.redirect_uris,
+        )
+        mistake = sector_mistake(
+            uri, redirect_uris, lambda url: documents.get(url, now)
+        )
         if mistake:
-            raise OAuthError("invalid_client", f"The client metadata document: {mistake}")
+            raise OAuthError(
+                "invalid_client", f"The client metadata document: {mistake}"
+            )
         return client
     except Busy as error:
         raise OAuthError(
-            "temporarily_unavailable", str(error), status=503, headers=(("retry-after", "5"),)
+            "temporarily_unavailable",
+            str(error),
+            status=503,
+            headers=(("retry-after", "5"),),
         ) from error
     except Unavailable as error:
         raise OAuthError(
-            "invalid_client", f"The client metadata document cannot be fetched: {plain(error)}"
+            "invalid_client",
+            f"The client metadata document cannot be fetched: {plain(error)}",
         ) from error
 
 
@@ -80,11 +96,18 @@ def _client(client_id: str, content: bytes, policy: Policy) -> Client:
             "The client metadata document is not JSON whose client_id is its own address",
         )
     if "client_secret" in sent or "client_secret_expires_at" in sent:
-        raise OAuthError("invalid_client", "A client metadata document must not contain a secret")
+        raise OAuthError(
+            "invalid_client", "A client metadata document must not contain a secret"
+        )
     metadata = checked_metadata({"token_endpoint_auth_method": "none"} | sent, policy)
     settings: ClientSettings = built(
         ClientSettings, {**metadata["settings"], "id": client_id, "secret": ""}
     )
     return Client(
-        client_id, frozenset(settings.grants), frozenset(settings.scopes), settings, b"", b""
+        client_id,
+        frozenset(settings.grants),
+        frozenset(settings.scopes),
+        settings,
+        b"",
+        b"",
     )

@@ -54,18 +54,24 @@ class Notices:
             self._woken.set()
             if not self._running:
                 self._running = True
-                threading.Thread(target=self._run, name="logout-notices", daemon=True).start()
+                threading.Thread(
+                    target=self._run, name="logout-notices", daemon=True
+                ).start()
 
     def send_due(self, now: int, form: Form) -> bool:
         """Send some of what is due at `now`; whether anything was."""
         for client_id, count in Counter(self.stored.drop_old(now)).items():
-            _LOG.warning("%d notices for the client %s are too old to be sent", count, client_id)
+            _LOG.warning(
+                "%d notices for the client %s are too old to be sent", count, client_id
+            )
         taken = self.stored.take(now, _AT_ONCE)
         if len(taken) == 1:
             self._deliver(taken[0], now, form)
         elif taken:
             with ThreadPoolExecutor(len(taken), thread_name_prefix="notice") as threads:
-                list(threads.map(lambda notice: self._deliver(notice, now, form), taken))
+                list(
+                    threads.map(lambda notice: self._deliver(notice, now, form), taken)
+                )
         return bool(taken)
 
     def _run(self) -> None:
@@ -109,7 +115,9 @@ class Notices:
         else:
             self.stored.done(notice)
 
-    def _failed(self, notice: LogoutNotice, now: int, error: OAuthError | Unfetched) -> None:
+    def _failed(
+        self, notice: LogoutNotice, now: int, error: OAuthError | Unfetched
+    ) -> None:
         if isinstance(error, Unfetched) and error.code in _FOR_EVER:
             self.stored.done(notice)
         elif self.stored.failed(notice, now) and notice.attempts > 1:
@@ -121,6 +129,11 @@ class Notices:
 
     def _post(self, url: str, form: bytes) -> None:
         options = FetchOptions(
-            64 * 1024, SECONDS, self._allow_private, hosts=self._hosts, redirects=0, form=form
+            64 * 1024,
+            SECONDS,
+            self._allow_private,
+            hosts=self._hosts,
+            redirects=0,
+            form=form,
         )
         get(url, options)

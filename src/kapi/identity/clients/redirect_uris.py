@@ -10,7 +10,9 @@ from collections.abc import Iterable
 
 from kapi.addresses import LOOPBACK_LITERALS
 
-_HOSTS = "|".join(re.escape(f"[{host}]" if ":" in host else host) for host in LOOPBACK_LITERALS)
+_HOSTS = "|".join(
+    re.escape(f"[{host}]" if ":" in host else host) for host in LOOPBACK_LITERALS
+)
 _LOOPBACK = re.compile(rf"(http://(?:{_HOSTS}))(?::(\d{{1,5}}))?((?:/[^#]*)?)")
 
 

@@ -54,7 +54,9 @@ def register(
     metadata = checked_metadata(sent, policy)
     check_sector(metadata["settings"], documents, now)
     token = _secret(random_bytes)
-    salt, secret, digest = credentials(random_bytes, needed=_needs_secret(metadata, policy))
+    salt, secret, digest = credentials(
+        random_bytes, needed=_needs_secret(metadata, policy)
+    )
     client = RegisteredClient(new_id(), metadata, salt, digest, key_of(token), now)
     store.put(client)
     return Registration(client, secret, token)
@@ -105,7 +107,9 @@ def rotate_secret(
 
     def changed(before: RegisteredClient) -> RegisteredClient:
         if not before.secret_digest:
-            raise RegistrationError("invalid_client_metadata", "this client has no secret")
+            raise RegistrationError(
+                "invalid_client_metadata", "this client has no secret"
+            )
         return dataclasses.replace(before, salt=salt, secret_digest=digest)
 
     client = store.change(client_id, changed)
@@ -133,10 +137,14 @@ def _check_update(before: RegisteredClient, sent: Mapping[str, Any]) -> None:
         )
 
 
-def check_sector(settings: Mapping[str, Any], documents: RemoteDocuments, now: int) -> None:
+def check_sector(
+    settings: Mapping[str, Any], documents: RemoteDocuments, now: int
+) -> None:
     """Fetch the redirect URIs of the client's sector. Raises RegistrationError."""
     uri, redirect_uris = settings["sector_identifier_uri"], settings["redirect_uris"]
-    mistake = sector_mistake(uri, redirect_uris, lambda url: documents.fetch_new(url, now))
+    mistake = sector_mistake(
+        uri, redirect_uris, lambda url: documents.fetch_new(url, now)
+    )
     if mistake:
         raise RegistrationError("invalid_client_metadata", mistake)
 
@@ -145,7 +153,9 @@ def _needs_secret(metadata: Mapping[str, Any], policy: Policy) -> bool:
     return policy.facts.has_secret(metadata["settings"]["token_endpoint_auth_method"])
 
 
-def credentials(random_bytes: Callable[[int], bytes], *, needed: bool) -> tuple[bytes, str, bytes]:
+def credentials(
+    random_bytes: Callable[[int], bytes], *, needed: bool
+) -> tuple[bytes, str, bytes]:
     """Salt, secret and digest; empty when the client's method uses no secret."""
     if not needed:
         return b"", "", b""
@@ -167,7 +177,9 @@ def is_secret(client: RegisteredClient, secret: Any) -> bool:
     """Whether this is the secret of a client."""
     if not isinstance(secret, str) or not client.secret_digest:
         return False
-    digest = hashlib.sha256(client.salt + secret.encode("utf-8", "surrogatepass")).digest()
+    digest = hashlib.sha256(
+        client.salt + secret.encode("utf-8", "surrogatepass")
+    ).digest()
     return hmac.compare_digest(digest, client.secret_digest)
 
 

@@ -33,7 +33,13 @@ class Fetch(Protocol):
     """Gets a document by URL; see `kapi.fetch.fetch`."""
 
     def __call__(
-        self, url: str, *, max_bytes: int, timeout: float, allow_private: bool, redirects: int
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        timeout: float,
+        allow_private: bool,
+        redirects: int,
     ) -> bytes: ...
 
 
@@ -67,7 +73,9 @@ class _Kept:
 
 def fetches_private(settings: Settings) -> bool:
     """Whether clients may publish their documents in private networks."""
-    return settings.identity.fetch_private_networks or is_loopback(settings.gateway.listen)
+    return settings.identity.fetch_private_networks or is_loopback(
+        settings.gateway.listen
+    )
 
 
 class RemoteDocuments:
@@ -153,7 +161,11 @@ class RemoteDocuments:
 
     def _fetched(self, url: str) -> bytes:
         return self._fetch(
-            url, max_bytes=LARGEST, timeout=SECONDS, allow_private=self._allow_private, redirects=0
+            url,
+            max_bytes=LARGEST,
+            timeout=SECONDS,
+            allow_private=self._allow_private,
+            redirects=0,
         )
 
     def _keep(self, key: str, kept: _Kept) -> None:

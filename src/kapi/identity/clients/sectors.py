@@ -23,7 +23,9 @@ def sector_of(client: Client) -> str:
     return next(filter(None, map(_host, addresses)), client.id)
 
 
-def sector_mistake(uri: str, redirect_uris: Sequence[str], fetch: Callable[[str], bytes]) -> str:
+def sector_mistake(
+    uri: str, redirect_uris: Sequence[str], fetch: Callable[[str], bytes]
+) -> str:
     """Why a client may not name this `sector_identifier_uri`; empty when it may, or names none.
 
     The document must be a JSON list of all redirect URIs of the client: the owner of its host

@@ -70,7 +70,9 @@ def ask(
 
     Raises OAuthError when the caller's quota is used up.
     """
-    record = Record(key_of(secret), owner, dataclasses.asdict(pending), pending.expires_at + _KEPT)
+    record = Record(
+        key_of(secret), owner, dataclasses.asdict(pending), pending.expires_at + _KEPT
+    )
     holder = quota_holder(provider.clients, client, request.credentials)
     keep_waiting(provider.records, holder, kind, record, request.now)
 
@@ -82,7 +84,11 @@ def pending_of(record: Record) -> Pending:
 
 
 def decide(
-    provider: Provider, kind: str, key: str, now: int, authorization: Mapping[str, Any] | None
+    provider: Provider,
+    kind: str,
+    key: str,
+    now: int,
+    authorization: Mapping[str, Any] | None,
 ) -> bool:
     """Store the decision; None denies. False when it was decided before or has expired."""
     decided = False
@@ -106,7 +112,9 @@ def decide(
     return decided
 
 
-def redeem(provider: Provider, kind: str, secret: str, request: TokenRequest) -> Issuance:
+def redeem(
+    provider: Provider, kind: str, secret: str, request: TokenRequest
+) -> Issuance:
     """The tokens of an allowed request, once.
 
     Raises OAuthError authorization_pending, slow_down, access_denied, expired_token, invalid_grant.
@@ -116,9 +124,15 @@ def redeem(provider: Provider, kind: str, secret: str, request: TokenRequest) ->
     pending = pending_of(record)
     if record.consumed_at is not None:
         provider.revoke_family(pending.family, now, "a code was used twice")
-        raise OAuthError("invalid_grant", "This was used before; what it issued is revoked")
-    if pending.confirmation and pending.confirmation != dict(request.confirmation.members):
-        raise OAuthError("invalid_grant", "This was asked for with another key (RFC 9449 10)")
+        raise OAuthError(
+            "invalid_grant", "This was used before; what it issued is revoked"
+        )
+    if pending.confirmation and pending.confirmation != dict(
+        request.confirmation.members
+    ):
+        raise OAuthError(
+            "invalid_grant", "This was asked for with another key (RFC 9449 10)"
+        )
     allowed = dataclasses.replace(
         authorization_of(pending.authorization), grant=request.form.need("grant_type")
     )
@@ -135,7 +149,9 @@ def redeem(provider: Provider, kind: str, secret: str, request: TokenRequest) ->
     )
 
 
-def _polled(records: Records, kind: str, secret: str, client: Client, now: int) -> Record:
+def _polled(
+    records: Records, kind: str, secret: str, client: Client, now: int
+) -> Record:
     """The allowed request of this client; counts the poll."""
     too_soon = False
 
@@ -150,14 +166,20 @@ def _polled(records: Records, kind: str, secret: str, client: Client, now: int) 
 
     record = records.update(kind, key_of(secret), now, change)
     if record is None or record.payload["client_id"] != client.id:
-        raise OAuthError("invalid_grant", "The code is unknown, or was issued to another client")
+        raise OAuthError(
+            "invalid_grant", "The code is unknown, or was issued to another client"
+        )
     pending = pending_of(record)
     if pending.expires_at <= now:
-        raise OAuthError("expired_token", "The person did not decide in time; begin again")
+        raise OAuthError(
+            "expired_token", "The person did not decide in time; begin again"
+        )
     if pending.state == DENIED:
         raise OAuthError("access_denied", "The person did not allow it")
     if pending.state == PENDING:
         if too_soon:
-            raise OAuthError("slow_down", f"Wait {pending.interval} seconds between polls")
+            raise OAuthError(
+                "slow_down", f"Wait {pending.interval} seconds between polls"
+            )
         raise OAuthError("authorization_pending", "The person has not decided yet")
     return record

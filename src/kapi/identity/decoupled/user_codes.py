@@ -25,7 +25,9 @@ def new_user_code(provider: Provider, now: int) -> str:
             if byte < 240:
                 letters.append(ALPHABET[byte % 20])
         code = "".join(letters[:LENGTH])
-        if len(code) == LENGTH and not provider.records.family(KIND, owner_of(code), now):
+        if len(code) == LENGTH and not provider.records.family(
+            KIND, owner_of(code), now
+        ):
             return code
 
 

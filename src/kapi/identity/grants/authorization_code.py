@@ -36,7 +36,9 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     _check_redirect_uri(request.form.get("redirect_uri"), found)
     _check_verifier(request.form.get("code_verifier"), found.challenge)
     if found.authorization.confirmation.items() - request.confirmation.members.items():
-        raise OAuthError("invalid_grant", "The code is bound to another key (RFC 9449 10)")
+        raise OAuthError(
+            "invalid_grant", "The code is bound to another key (RFC 9449 10)"
+        )
     redeemed = dataclasses.replace(found.authorization, redirect_uri=found.redirect_uri)
     authorization = dataclasses.replace(
         still_allowed(client, redeemed),
@@ -61,12 +63,14 @@ def _usable_code(provider: Provider, code: str, client: Client, now: int) -> Cod
     found = read_code(provider.records, code, now)
     if found is None or found.authorization.client_id != client.id:
         raise OAuthError(
-            "invalid_grant", "The code is unknown or expired, or was issued to another client"
+            "invalid_grant",
+            "The code is unknown or expired, or was issued to another client",
         )
     if found.used:
         provider.revoke_family(found.family, now, "a code was used twice")
         raise OAuthError(
-            "invalid_grant", "The code was used before; what it issued is revoked (RFC 6749 4.1.2)"
+            "invalid_grant",
+            "The code was used before; what it issued is revoked (RFC 6749 4.1.2)",
         )
     if found.expired(now):
         raise OAuthError("invalid_grant", "The code has expired")
@@ -106,5 +110,6 @@ def _check_verifier(verifier: str | None, challenge: str) -> None:
     made = base64url.sha256(verifier.encode("ascii"))
     if not hmac.compare_digest(made.encode("ascii"), challenge.encode("ascii")):
         raise OAuthError(
-            "invalid_grant", "code_verifier does not belong to the code_challenge (RFC 7636 4.6)"
+            "invalid_grant",
+            "code_verifier does not belong to the code_challenge (RFC 7636 4.6)",
         )

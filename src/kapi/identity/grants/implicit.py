@@ -25,5 +25,6 @@ facts = GrantFacts(
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:  # noqa: ARG001 - the contract
     """Not at the token endpoint. Raises OAuthError."""
     raise OAuthError(
-        "unsupported_grant_type", "The implicit grant is used at the authorization endpoint"
+        "unsupported_grant_type",
+        "The implicit grant is used at the authorization endpoint",
     )

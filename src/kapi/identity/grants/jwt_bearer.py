@@ -19,7 +19,14 @@ from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.presented import listed
-from kapi.jose.jwt import InvalidJwt, Jwt, check_signature, check_times, read_jwt, text_claim
+from kapi.jose.jwt import (
+    InvalidJwt,
+    Jwt,
+    check_signature,
+    check_times,
+    read_jwt,
+    text_claim,
+)
 from kapi.settings import AssertionIssuerSettings, ClientSettings, IdentitySettings
 from kapi.store.records import Record, key_of
 
@@ -50,7 +57,9 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         subject = _subject(provider, issuer, jwt.claims)
         _check_claims(provider, issuer, jwt.claims, request.now)
     except InvalidJwt as error:
-        raise OAuthError("invalid_grant", f"The assertion is refused: {error}") from error
+        raise OAuthError(
+            "invalid_grant", f"The assertion is refused: {error}"
+        ) from error
     scope = _scope(issuer, request)
     client = request.client
     lifetime = provider.lifetime(client, audience)
@@ -60,10 +69,14 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         if len(user.organizations) == 1:
             claims["organization"] = user.organizations[0]
     jti = tied(provider, account, request.now + lifetime)
-    return Issuance(AccessToken(subject, client.id, scope, lifetime, audience, claims, jti))
+    return Issuance(
+        AccessToken(subject, client.id, scope, lifetime, audience, claims, jti)
+    )
 
 
-def _read(identity: IdentitySettings, assertion: str) -> tuple[AssertionIssuerSettings, Jwt]:
+def _read(
+    identity: IdentitySettings, assertion: str
+) -> tuple[AssertionIssuerSettings, Jwt]:
     issuers = {item.issuer: item for item in identity.assertion_issuers}
     algorithms = {name for item in issuers.values() for name in item.algorithms}
     jwt = read_jwt(assertion, algorithms=sorted(algorithms), types=_TYPES)
@@ -84,7 +97,9 @@ def _keys(
     return keys_of(documents, holder, jwt.header.get("kid"), now)
 
 
-def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any]) -> str:
+def _subject(
+    provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any]
+) -> str:
     """`sub` of the token. An assertion may name a person by user name or by subject."""
     subject = text_claim(claims, "sub", 255)
     person = provider.users.named(subject) or provider.users.get(subject)
@@ -101,7 +116,10 @@ def _subject(provider: Provider, issuer: AssertionIssuerSettings, claims: Mappin
 
 
 def _check_claims(
-    provider: Provider, issuer: AssertionIssuerSettings, claims: Mapping[str, Any], now: int
+    provider: Provider,
+    issuer: AssertionIssuerSettings,
+    claims: Mapping[str, Any],
+    now: int,
 ) -> None:
     ours = (provider.issuer, f"{provider.base_url}/oauth2/token")
     audience = listed(claims.get("aud"))
@@ -115,6 +133,10 @@ def _check_claims(
 
 
 def _scope(issuer: AssertionIssuerSettings, request: TokenRequest) -> str:
-    if "*" not in issuer.scopes and not set(request.scope.split(" ")) <= set(issuer.scopes):
-        raise OAuthError("invalid_scope", "Assertions of this issuer may not have these scopes")
+    if "*" not in issuer.scopes and not set(request.scope.split(" ")) <= set(
+        issuer.scopes
+    ):
+        raise OAuthError(
+            "invalid_scope", "Assertions of this issuer may not have these scopes"
+        )
     return request.scope

@@ -78,6 +78,8 @@ def _organization(user: User, named: str | None) -> str:
     if user.belongs_to(named or ""):
         return named or ""
     if named:
-        raise OAuthError("invalid_grant", "The person does not belong to this organization")
+        raise OAuthError(
+            "invalid_grant", "The person does not belong to this organization"
+        )
     detail = "The person belongs to several organizations: send organization"
     raise OAuthError("invalid_grant", detail)

@@ -41,16 +41,26 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
             "invalid_grant",
             "The client may not have refresh tokens any more for what was authorized",
         )
-    if request.client.is_public and authorization.confirmation != request.confirmation.members:
+    if (
+        request.client.is_public
+        and authorization.confirmation != request.confirmation.members
+    ):
         raise OAuthError(
             "invalid_grant",
             "The refresh token is bound to a key that the client did not prove (RFC 9449 5)",
         )
     scope = _narrowed(request.form.get("scope"), authorization.scope)
     # The nonce belongs to the first ID token (OpenID Connect Core §12.2).
-    authorization = narrowed(dataclasses.replace(authorization, scope=scope, nonce=""), request)
+    authorization = narrowed(
+        dataclasses.replace(authorization, scope=scope, nonce=""), request
+    )
     return next_tokens(
-        provider, request.client, authorization, request.now, refresh_token=token, family=family
+        provider,
+        request.client,
+        authorization,
+        request.now,
+        refresh_token=token,
+        family=family,
     )
 
 
@@ -60,6 +70,7 @@ def _narrowed(wanted: str | None, authorized: str) -> str:
     names = dict.fromkeys(wanted.split(" "))
     if not set(names) <= set(authorized.split(" ")):
         raise OAuthError(
-            "invalid_scope", "A refresh cannot ask for more than was authorized (RFC 6749 6)"
+            "invalid_scope",
+            "A refresh cannot ask for more than was authorized (RFC 6749 6)",
         )
     return " ".join(names)

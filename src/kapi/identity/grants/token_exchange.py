@@ -48,7 +48,9 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     acting = _acting(provider, client, subject, actor)
     audience = _audience(provider, request)
     scope = _scope(request, subject)
-    lifetime = min(provider.lifetime(client, audience), subject.expires_at - request.now)
+    lifetime = min(
+        provider.lifetime(client, audience), subject.expires_at - request.now
+    )
     claims = {}
     for name in _CARRIED:
         if name in subject.claims:
@@ -77,7 +79,8 @@ def _actor(provider: Provider, request: TokenRequest) -> Presented | None:
         return present(provider, request, "actor_token")
     if request.form.get("actor_token_type"):
         raise OAuthError(
-            "invalid_request", "actor_token_type is sent without actor_token (RFC 8693 2.1)"
+            "invalid_request",
+            "actor_token_type is sent without actor_token (RFC 8693 2.1)",
         )
     return None
 
@@ -105,7 +108,8 @@ def _acting(
     may_act = subject.claims.get("may_act")
     if may_act is not None and not _named(provider, may_act, subject, client, actor):
         raise OAuthError(
-            "invalid_request", "The subject_token's may_act names another actor (RFC 8693 4.4)"
+            "invalid_request",
+            "The subject_token's may_act names another actor (RFC 8693 4.4)",
         )
     if actor is None and client.settings.exchange_impersonates:
         return None
@@ -114,7 +118,9 @@ def _acting(
         made = dict(actor.named)
     before = subject.claims.get("act")
     if _depth(before) >= _DEEPEST:
-        raise OAuthError("invalid_request", f"At most {_DEEPEST} actors may follow each other")
+        raise OAuthError(
+            "invalid_request", f"At most {_DEEPEST} actors may follow each other"
+        )
     if isinstance(before, Mapping):
         made["act"] = before
     return made
@@ -128,7 +134,11 @@ def _depth(act: Any) -> int:
 
 
 def _named(
-    provider: Provider, may_act: Any, subject: Presented, client: Client, actor: Presented | None
+    provider: Provider,
+    may_act: Any,
+    subject: Presented,
+    client: Client,
+    actor: Presented | None,
 ) -> bool:
     """Whether `may_act` names the actor. Without `iss` it is of the subject token's issuer."""
     if not isinstance(may_act, Mapping) or not may_act:
@@ -154,7 +164,8 @@ def _audience(provider: Provider, request: TokenRequest) -> tuple[str, ...]:
     allowed = set(request.client.settings.exchange_audiences)
     if len(wanted) > 10 or not ("*" in allowed or allowed.issuperset(wanted)):
         raise OAuthError(
-            "invalid_target", "The client may not ask for a token for this audience or resource"
+            "invalid_target",
+            "The client may not ask for a token for this audience or resource",
         )
     return tuple(dict.fromkeys(wanted)) or provider.audience(request.client)
 
@@ -177,7 +188,9 @@ def _id_token(
 ) -> Issuance:
     """An ID token, with the `token_type` N_A (§2.2.1)."""
     if not subject.user:
-        raise OAuthError("invalid_request", "An ID token is about a person, but the subject is not")
+        raise OAuthError(
+            "invalid_request", "An ID token is about a person, but the subject is not"
+        )
     client, now = request.client, request.now
     said = {
         "iss": provider.issuer,
@@ -190,7 +203,10 @@ def _id_token(
         **claims,
     }
     token = provider.sign(said, "JWT", client.settings.id_token_signed_response_alg)
-    access = AccessToken(subject.subject, client.id, "openid", lifetime, user=subject.user)
+    access = AccessToken(
+        subject.subject, client.id, "openid", lifetime, user=subject.user
+    )
     return Issuance(
-        access, {"access_token": token, "token_type": "N_A", "issued_token_type": ID_TOKEN}
+        access,
+        {"access_token": token, "token_type": "N_A", "issued_token_type": ID_TOKEN},
     )

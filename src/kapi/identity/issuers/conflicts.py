@@ -19,7 +19,8 @@ def refuse_conflict(issuer: Issuer, others: Iterable[Issuer], *, replace: bool) 
             if not replace:
                 raise exists(issuer.name)
         elif other.issuer == issuer.issuer and (
-            other.in_organization(issuer.organization) or issuer.in_organization(other.organization)
+            other.in_organization(issuer.organization)
+            or issuer.in_organization(other.organization)
         ):
             raise Problem.of(
                 error_codes.ISSUER_EXISTS,

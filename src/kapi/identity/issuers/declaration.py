@@ -20,7 +20,11 @@ from kapi.errors import Diagnostic, Invalid
 from kapi.fetch import is_on_this_machine
 from kapi.identity.issuers.preset import ANY_ORGANIZATION, ASYMMETRIC, Preset
 from kapi.identity.issuers.presets import PRESETS, oidc
-from kapi.identity.issuers.static_keys import key_of_certificate, key_of_pem, trusted_certificates
+from kapi.identity.issuers.static_keys import (
+    key_of_certificate,
+    key_of_pem,
+    trusted_certificates,
+)
 from kapi.jose.claim_names import client_claims
 from kapi.jose.jwk_set import one_key
 from kapi.jose.token_kinds import USUAL_TYPES, AccessTokenRule
@@ -102,8 +106,12 @@ class Issuer:
         whose = "other APIs"
         if self.id_tokens:
             whose = "other APIs and applications"
-        warning = f"no audience is declared: tokens that this provider issues for {whose}"
-        return (f"{warning} are accepted here too; name the audience of yours with --audience",)
+        warning = (
+            f"no audience is declared: tokens that this provider issues for {whose}"
+        )
+        return (
+            f"{warning} are accepted here too; name the audience of yours with --audience",
+        )
 
     @property
     def source(self) -> str:
@@ -132,7 +140,9 @@ def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Is
 
     def wrong(where: str, message: str, hint: str = "") -> None:
         hint = hint or "`kapi issuer add --help` explains every field."
-        mistakes.append(Diagnostic("issuer", message, hint, f"#/{where}", source=settings.name))
+        mistakes.append(
+            Diagnostic("issuer", message, hint, f"#/{where}", source=settings.name)
+        )
 
     preset = preset_named(settings.preset)
     if preset is None:
@@ -148,7 +158,10 @@ def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Is
         if settings.name != settings.preset:
             name = settings.name
         issuer = dataclasses.replace(
-            issuer, name=name, issuer=issuer.issuer or _UNKNOWN, discovery=settings.discovery
+            issuer,
+            name=name,
+            issuer=issuer.issuer or _UNKNOWN,
+            discovery=settings.discovery,
         )
     else:
         issuer = _whole(settings, preset, _parameters(settings, preset, wrong), wrong)
@@ -158,7 +171,9 @@ def declare(settings: IssuerSettings, hosts: Mapping[str, str] = NO_HOSTS) -> Is
     return issuer
 
 
-def _parameters(settings: IssuerSettings, preset: Preset, wrong: Wrong) -> dict[str, str]:
+def _parameters(
+    settings: IssuerSettings, preset: Preset, wrong: Wrong
+) -> dict[str, str]:
     known = {parameter.name: parameter for parameter in preset.parameters}
     for name in settings.parameters.keys() - known.keys():
         wrong(
@@ -215,7 +230,9 @@ def _whole(
         consumer_key_claim=settings.consumer_key_claim or preset.consumer_key_claim,
         scopes_claims=settings.scopes_claims or preset.scopes_claims,
         claim_mappings=tuple(claim_mappings.items()),
-        required_claims=tuple((name, filled(value)) for name, value in required_claims.items()),
+        required_claims=tuple(
+            (name, filled(value)) for name, value in required_claims.items()
+        ),
         id_tokens=settings.id_tokens or preset.id_tokens,
         audience_needed=preset.audience_needed,
         advice=_advice(preset, values),
@@ -281,7 +298,11 @@ def _check(issuer: Issuer, hosts: Mapping[str, str], wrong: Wrong) -> None:
             "Use a-z, 0-9, - and _, at most 64 characters, and not `inbuilt`.",
         )
     if not issuer.issuer:
-        wrong("issuer", "the issuer is missing", "Give it as the token's `iss` has it: https://…")
+        wrong(
+            "issuer",
+            "the issuer is missing",
+            "Give it as the token's `iss` has it: https://…",
+        )
     elif not _is_text(issuer.issuer):
         wrong("issuer", "the issuer must be printable and at most 1024 characters")
     if issuer.fetches:
@@ -361,7 +382,10 @@ def _check_texts(issuer: Issuer, wrong: Wrong) -> None:
         if len(texts) > 32 or not all(map(_is_text, texts)):
             wrong(where, "must be at most 32 printable texts, none of them empty")
     if any(len(text) > 64 or not text.isascii() for text in issuer.types):
-        wrong("types", "media types are short ASCII texts; the empty text is a token without `typ`")
+        wrong(
+            "types",
+            "media types are short ASCII texts; the empty text is a token without `typ`",
+        )
 
 
 def _is_text(text: str) -> bool:

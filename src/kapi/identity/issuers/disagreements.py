@@ -39,7 +39,9 @@ def _seen(issuer: str, address: str) -> dict[str, Any]:
         made["problem"] = f"it cannot be reached from here: {error}"
         return made
     if made["issuer"] != issuer:
-        made["problem"] = f"issuer is {made['issuer']!r}, not {issuer!r}: clients refuse it"
+        made["problem"] = (
+            f"issuer is {made['issuer']!r}, not {issuer!r}: clients refuse it"
+        )
     return made
 
 

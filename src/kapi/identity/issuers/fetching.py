@@ -53,7 +53,8 @@ def fetch_keys(
         return Fetched(document.content, uri, tag, age)
     if "If-None-Match" not in headers:
         raise Unfetched(
-            "status", "the JWKS address answered 304 without being asked whether it changed"
+            "status",
+            "the JWKS address answered 304 without being asked whether it changed",
         )
     return Fetched(None, uri, tag or etag, age)
 
@@ -72,16 +73,21 @@ def discovered(issuer: Issuer, get: Get, options: FetchOptions) -> str:
     try:
         value = read_object(document.content)
     except NotJson as error:
-        raise Unfetched("discovery", f"{issuer.discovery} is not a JSON object: {error}") from error
+        raise Unfetched(
+            "discovery", f"{issuer.discovery} is not a JSON object: {error}"
+        ) from error
     if value.get("issuer") != issuer.issuer:
         shown = repr(value.get("issuer"))[:200]
         # OpenID Connect Discovery §4.3, RFC 8414 §3.3: it MUST be the same, or one issuer could
         # speak for another.
         raise Unfetched(
-            "issuer", f"{issuer.discovery} says the issuer is {shown}, not {issuer.issuer!r}"
+            "issuer",
+            f"{issuer.discovery} says the issuer is {shown}, not {issuer.issuer!r}",
         )
     uri = value.get("jwks_uri")
-    if not isinstance(uri, str) or not _may_follow(uri, issuer.discovery, options.hosts):
+    if not isinstance(uri, str) or not _may_follow(
+        uri, issuer.discovery, options.hosts
+    ):
         raise Unfetched("discovery", f"{issuer.discovery} names no usable jwks_uri")
     return uri
 

@@ -17,7 +17,11 @@ def issuer_figures(trust: Trust, now: Callable[[], float]) -> Iterator[Family]:
     ]
     keys = [(labels, len(state.keys.keys)) for labels, state in states]
     yield gauge("kapi_issuer_keys", "Usable keys of an issuer.", keys)
-    ages = [(labels, now() - state.fetched_at) for labels, state in states if state.fetched_at]
+    ages = [
+        (labels, now() - state.fetched_at)
+        for labels, state in states
+        if state.fetched_at
+    ]
     text = "Seconds since the issuer last confirmed its keys."
     yield gauge("kapi_issuer_keys_age_seconds", text, ages)
     fetches = [(labels, state.fetches) for labels, state in states]

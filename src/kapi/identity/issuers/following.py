@@ -87,7 +87,9 @@ class Followed:
             return KeyState()
         if kept is None or not self.issuer.fetches:
             return KeyState(keys, changed_at=int(self._now()))
-        return KeyState(keys, kept.jwks_uri, kept.etag, kept.fetched_at, kept.changed_at)
+        return KeyState(
+            keys, kept.jwks_uri, kept.etag, kept.fetched_at, kept.changed_at
+        )
 
     def start(self) -> None:
         """Follow it until stopped."""
@@ -138,7 +140,9 @@ class Followed:
             except ValueError as error:
                 pause = self._failed(str(error))
             except Exception:
-                _LOG.exception("issuer %s: the keys could not be fetched", self.issuer.name)
+                _LOG.exception(
+                    "issuer %s: the keys could not be fetched", self.issuer.name
+                )
                 pause = self._failed("an unexpected error; see the log")
             with self._news:
                 self._next = min(self._next, self._clock() + pause)
@@ -173,7 +177,11 @@ class Followed:
 
     def _log_change(self, before: KeySet) -> None:
         new, old = set(self.state.keys.kids), set(before.kids)
-        shown = {"new": sorted(new - old), "withdrawn": sorted(old - new), "all": sorted(new)}
+        shown = {
+            "new": sorted(new - old),
+            "withdrawn": sorted(old - new),
+            "all": sorted(new),
+        }
         _LOG.info("issuer %s: keys changed: %s", self.issuer.name, shown)
         for reason in self.state.keys.ignored:
             _LOG.warning("issuer %s: %s; it is not used", self.issuer.name, reason)

@@ -102,5 +102,9 @@ class KeptIssuers:
         names = frozenset(item.name for item in fixed)
         for issuer in (*fixed, *stored_declarations(self._store, names, hosts)):
             keys = kept_keys(issuer, self._store.keys(issuer.name))
-            if keys is not None and keys.keys and issuer.issuer not in self._settings.own_issuers:
+            if (
+                keys is not None
+                and keys.keys
+                and issuer.issuer not in self._settings.own_issuers
+            ):
                 yield IssuerKeys(issuer, keys)

@@ -24,7 +24,9 @@ def key_of_certificate(text: str) -> str:
 def key_of_pem(text: str) -> str:
     """A public key, as PEM. Raises ValueError, also when the text holds a private key."""
     if "PRIVATE KEY" in text:
-        raise ValueError("this is a private key: give the public one, and replace this one")
+        raise ValueError(
+            "this is a private key: give the public one, and replace this one"
+        )
     try:
         return _public(serialization.load_pem_public_key(_bytes(text)))
     except Exception as error:
@@ -53,5 +55,7 @@ def _bytes(text: str) -> bytes:
 def _public(key: object) -> str:
     if not hasattr(key, "public_bytes"):
         raise ValueError("this is not a public key")
-    content: bytes = key.public_bytes(_PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    content: bytes = key.public_bytes(
+        _PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     return content.decode("ascii")

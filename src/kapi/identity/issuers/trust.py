@@ -52,7 +52,9 @@ class Trust:
         """Has the last valid keys of the store at once. Raises Invalid for faulty settings."""
         identity, gateway = settings.identity, settings.gateway
         private = is_loopback(gateway.listen) or identity.keys_private_networks
-        self._options = FetchOptions(LARGEST_DOCUMENT, SECONDS, private, hosts=gateway.hosts)
+        self._options = FetchOptions(
+            LARGEST_DOCUMENT, SECONDS, private, hosts=gateway.hosts
+        )
         self._pace = Pace(identity.keys_refresh, identity.keys_cooldown)
         self._store, self._get, self._now, self._clock = store, get, now, clock
         self._inbuilt = inbuilt
@@ -91,7 +93,11 @@ class Trust:
     def _declarations(self) -> dict[str, str]:
         """The stored declarations by name, except those that the settings replace."""
         stored = self._store.issuers()
-        return {item.name: item.declaration for item in stored if item.name not in self.fixed}
+        return {
+            item.name: item.declaration
+            for item in stored
+            if item.name not in self.fixed
+        }
 
     def take_up_stored(self) -> None:
         """Take up what other nodes added, changed or removed."""
@@ -103,7 +109,9 @@ class Trust:
             gone = self._stored.keys() - stored.keys()
             for name in gone:
                 self._replace(name, None)
-            for issuer in stored_declarations(self._store, self.fixed, self._options.hosts):
+            for issuer in stored_declarations(
+                self._store, self.fixed, self._options.hosts
+            ):
                 if issuer.name in changed:
                     self._replace(issuer.name, self._follow(issuer))
             self._stored = stored
@@ -134,7 +142,9 @@ class Trust:
     def start(self, publish: Publish) -> None:
         """Follow each issuer, and publish changes to the gateway."""
         self._publish = publish
-        threading.Thread(target=self._publish_changes, name="issuer-keys", daemon=True).start()
+        threading.Thread(
+            target=self._publish_changes, name="issuer-keys", daemon=True
+        ).start()
         for followed in self.followed():
             followed.start()
 
@@ -208,7 +218,9 @@ class Trust:
         for followed in self.followed():
             followed.unknown_key()
 
-    def change(self, name: str, changed: Callable[[IssuerSettings], IssuerSettings]) -> Followed:
+    def change(
+        self, name: str, changed: Callable[[IssuerSettings], IssuerSettings]
+    ) -> Followed:
         """Change an issuer that was added. Raises what `add` and `changed` do, or Problem 404."""
         for _ in range(_MOST_TRIES):
             self._refuse_fixed(name)
@@ -260,7 +272,9 @@ class Trust:
         _LOG.info("issuer %s: trusted from now on: %s", issuer.name, issuer.issuer)
         return followed
 
-    def _keep(self, settings: IssuerSettings, *, replace: bool, before: str | None) -> None:
+    def _keep(
+        self, settings: IssuerSettings, *, replace: bool, before: str | None
+    ) -> None:
         declaration = declaration_text(settings)
         stored = StoredIssuer(settings.name, declaration, int(self._now()))
         if not self._store.save(stored, replace=replace, before=before):
@@ -342,7 +356,9 @@ class Trust:
                 f"{issuer.issuer} is the inbuilt provider",
                 hint="Give the other provider's issuer.",
             )
-        refuse_conflict(issuer, [item.issuer for item in self.followed()], replace=replace)
+        refuse_conflict(
+            issuer, [item.issuer for item in self.followed()], replace=replace
+        )
 
     def _changed(self, followed: Followed) -> None:
         with self._lock:
@@ -385,7 +401,9 @@ class Trust:
             except StoreClosed:
                 return  # The platform stops.
             except (GatewayError, StorageError) as error:
-                _LOG.warning("the gateway did not take the issuers' keys: %s", error.detail)
+                _LOG.warning(
+                    "the gateway did not take the issuers' keys: %s", error.detail
+                )
                 self._stopped.wait(pause)
                 pause = min(_MOST_PAUSE, pause * 2)
                 self._dirty.set()
@@ -402,7 +420,9 @@ class Trust:
                 try:
                     self._tell(tuple({**self._accepted, name: item}.values()))
                 except GatewayRejected as error:
-                    _LOG.error("issuer %s: the gateway refuses it: %s", name, error.detail)
+                    _LOG.error(
+                        "issuer %s: the gateway refuses it: %s", name, error.detail
+                    )
 
     def _tell(self, issuers: Sequence[IssuerKeys]) -> None:
         if self._publish is not None:

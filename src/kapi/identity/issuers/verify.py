@@ -187,7 +187,10 @@ def _problem(reason: str) -> Problem:
             detail="The organization in the token is not one that can have APIs here.",
             hint=hint,
         )
-    why = {"not yet valid": "The token is not valid yet", "revoked": "The token was revoked"}
+    why = {
+        "not yet valid": "The token is not valid yet",
+        "revoked": "The token was revoked",
+    }
     detail = f"{why.get(reason, 'Invalid Credentials')}. {_SUGGESTION}"
     return Problem.of(error_codes.INVALID_CREDENTIALS, detail=detail, headers=challenge)
 
@@ -204,7 +207,10 @@ def _accepted(
     if not trusted:
         raise _Refused("unknown issuer")
     # One issuer may be declared twice, for the system APIs and for an organization.
-    own = next((item for item in trusted if item.issuer.in_organization(SYSTEM_ORGANIZATION)), None)
+    own = next(
+        (item for item in trusted if item.issuer.in_organization(SYSTEM_ORGANIZATION)),
+        None,
+    )
     if own is None:
         raise _Refused("unknown issuer", trusted[0].issuer.name)
     issuer = own.issuer
@@ -267,7 +273,11 @@ def time_fault(claims: Mapping[str, Any], issuer: Issuer, now: int) -> str:
 
 
 def _check_holder(
-    claims: Mapping[str, Any], scheme: str, token: str, holder: Holder | None, issuer: Issuer
+    claims: Mapping[str, Any],
+    scheme: str,
+    token: str,
+    holder: Holder | None,
+    issuer: Issuer,
 ) -> None:
     """A token that is bound to a key needs the proof (RFC 7800), and a DPoP key its scheme."""
     required = confirmation_of(claims)
@@ -300,6 +310,10 @@ def _principal(issuer: Issuer, claims: Mapping[str, Any]) -> Principal:
 
 def _time(claims: Mapping[str, Any], name: str, default: float | None = None) -> float:
     value = claims.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**53:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not abs(value) < 2**53
+    ):
         raise ValueError(name)
     return float(value)

@@ -13,7 +13,13 @@ from functools import cached_property
 from kapi.jose import base64url
 from kapi.jose.algorithms import ALGORITHMS
 from kapi.jose.jwk import thumbprint
-from kapi.jose.signing_keys import SigningKey, generate_key, load_key, public_jwks, to_pem
+from kapi.jose.signing_keys import (
+    SigningKey,
+    generate_key,
+    load_key,
+    public_jwks,
+    to_pem,
+)
 from kapi.settings import DEFAULT_ALGORITHM, ClientSettings, IdentitySettings
 from kapi.settings.identity.profiles import with_profile
 from kapi.store.keys import ACTIVE, IN_JWKS, Keys, StoredKey
@@ -26,7 +32,8 @@ class Keyring:
         """`stored` are the keys of the JWKS."""
         # The default algorithm and the active key first, for clients that use the first key.
         ordered = sorted(
-            stored, key=lambda key: (key.algorithm != DEFAULT_ALGORITHM, key.state != ACTIVE)
+            stored,
+            key=lambda key: (key.algorithm != DEFAULT_ALGORITHM, key.state != ACTIVE),
         )
         self._by_kid: dict[str, SigningKey] = {}
         self._active: dict[str, SigningKey] = {}

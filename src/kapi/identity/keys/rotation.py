@@ -118,9 +118,13 @@ class Rotation:
             self._publish(load_keyring(self._keys))
             left = self._unconfirmed()
             if left and not emergency:
-                raise GatewayUnavailable(f"These nodes have not confirmed it: {', '.join(left)}.")
+                raise GatewayUnavailable(
+                    f"These nodes have not confirmed it: {', '.join(left)}."
+                )
             self._wait(SETTLE_SECONDS)
-            self._keys.activate(kid, int(self._now()) + self._longest_lifetime() + _MARGIN)
+            self._keys.activate(
+                kid, int(self._now()) + self._longest_lifetime() + _MARGIN
+            )
             _LOG.info("key %s is active", kid)
             return self._get(kid)
 
@@ -133,7 +137,9 @@ class Rotation:
                     f"Rotate it: kapi key rotate --algorithm {key.algorithm};"
                     " add --emergency to refuse its tokens at once."
                 )
-                raise Problem.of(error_codes.KEY_ACTIVE, f"{kid} is the active key", hint=hint)
+                raise Problem.of(
+                    error_codes.KEY_ACTIVE, f"{kid} is the active key", hint=hint
+                )
             self._keys.remove(kid, (STAGED, PUBLISHED, RETIRED))
             _LOG.info("key %s is removed", kid)
             self._publish(load_keyring(self._keys))
@@ -170,7 +176,9 @@ class Rotation:
                 _LOG.warning("keys wait until the gateway confirms: %s", error.detail)
 
     def _is_due(self, key: StoredKey) -> bool:
-        return key.state == STAGED or (key.due_at is not None and key.due_at <= self._now())
+        return key.state == STAGED or (
+            key.due_at is not None and key.due_at <= self._now()
+        )
 
     def _advance(self, key: StoredKey) -> None:
         if not self._is_due(key):
@@ -210,7 +218,9 @@ class Rotation:
 
     def _show(self, key: StoredKey) -> None:
         """The gateway first, then the JWKS."""
-        self._publish(Keyring((*published_keys(self._keys), replace(key, state=PUBLISHED))))
+        self._publish(
+            Keyring((*published_keys(self._keys), replace(key, state=PUBLISHED)))
+        )
         self._keys.move(key.kid, (STAGED,), PUBLISHED, key.due_at)
 
     def _get(self, kid: str) -> StoredKey:
@@ -254,7 +264,10 @@ def rotating(
 
     if identity.enabled:
         threading.Thread(
-            target=_do_what_is_due, args=(rotation, connected), name="key-rotation", daemon=True
+            target=_do_what_is_due,
+            args=(rotation, connected),
+            name="key-rotation",
+            daemon=True,
         ).start()
     return rotation
 

@@ -67,7 +67,9 @@ def _about_client(client: Client) -> dict[str, Any]:
     return made
 
 
-def _filled_rules(rules: Sequence[Mapping[str, Any]], context: _Context) -> dict[str, Any]:
+def _filled_rules(
+    rules: Sequence[Mapping[str, Any]], context: _Context
+) -> dict[str, Any]:
     """The claims of all rules without reserved ones; a later rule replaces an earlier one."""
     made: dict[str, Any] = {}
     for wanted in rules:

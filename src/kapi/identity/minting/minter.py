@@ -85,7 +85,11 @@ class Minter:
         self._signers: dict[tuple[str, str], tuple[SigningKey, str]] = {}
 
     def mint(
-        self, token: AccessToken, now: int, form: str = "jwt", algorithm: str = DEFAULT_ALGORITHM
+        self,
+        token: AccessToken,
+        now: int,
+        form: str = "jwt",
+        algorithm: str = DEFAULT_ALGORITHM,
     ) -> tuple[str, str]:
         """The token and its `jti`; `now` in seconds since the epoch.
 
@@ -98,13 +102,17 @@ class Minter:
         claims = {**before, **times, **after}
         if form == "opaque":
             return self._keep(claims), jti
-        key, header = self._signers.get((form, algorithm)) or self._signer(form, algorithm)
+        key, header = self._signers.get((form, algorithm)) or self._signer(
+            form, algorithm
+        )
         return signed(key, header, claims), jti
 
     def template(self, token: AccessToken, form: str, algorithm: str) -> Template:
         """What is the same in all tokens with these contents; `form` is not `opaque`."""
         before, after = self._claims(token, form)
-        key, header = self._signers.get((form, algorithm)) or self._signer(form, algorithm)
+        key, header = self._signers.get((form, algorithm)) or self._signer(
+            form, algorithm
+        )
         return Template(
             key,
             header.encode("ascii"),
@@ -113,7 +121,9 @@ class Minter:
             orjson.dumps(after)[1:],
         )
 
-    def _claims(self, token: AccessToken, form: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _claims(
+        self, token: AccessToken, form: str
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The claims before and after those that differ in each token."""
         audience = token.audience
         before: dict[str, Any] = {"iss": self._issuer, "sub": token.subject}

@@ -50,7 +50,11 @@ def page_link(path: str, key: str) -> str:
 
 def see_other(location: str, cookies: Sequence[str] = ()) -> Answer:
     """A redirect that is followed by GET, so that no password is sent on (RFC 9700 §4.12)."""
-    headers: Headers = (("location", location), *_NO_STORE, ("referrer-policy", "no-referrer"))
+    headers: Headers = (
+        ("location", location),
+        *_NO_STORE,
+        ("referrer-policy", "no-referrer"),
+    )
     return Answer(303, (*headers, *_set(cookies)))
 
 
@@ -114,7 +118,9 @@ def error_page(
     )
 
 
-def form_post_page(provider: Provider, action: str, parameters: Mapping[str, str]) -> Answer:
+def form_post_page(
+    provider: Provider, action: str, parameters: Mapping[str, str]
+) -> Answer:
     """The Form Post Response Mode."""
     return page(
         provider,

@@ -14,7 +14,10 @@ from kapi.identity.protocol.http import Headers
 
 
 def home_page(
-    title: str, texts: Sequence[str], links: Sequence[tuple[str, str]] = (), note: str = ""
+    title: str,
+    texts: Sequence[str],
+    links: Sequence[tuple[str, str]] = (),
+    note: str = "",
 ) -> tuple[Headers, bytes]:
     """Headers and body. `links` are pairs of text and path; `note` is shown first."""
     headers, body = one_file_page(

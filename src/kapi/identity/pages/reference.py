@@ -41,7 +41,9 @@ class _Operation:
 
     @property
     def anchor(self) -> str:
-        return re.sub(r"[^a-z0-9]+", "-", f"{self.method} {self.path}".lower()).strip("-")
+        return re.sub(r"[^a-z0-9]+", "-", f"{self.method} {self.path}".lower()).strip(
+            "-"
+        )
 
     @property
     def security(self) -> str:
@@ -53,7 +55,9 @@ class _Operation:
     @property
     def body(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """Media types, and the members of each."""
-        for media_type, content in self.value.get("requestBody", {}).get("content", {}).items():
+        for media_type, content in (
+            self.value.get("requestBody", {}).get("content", {}).items()
+        ):
             yield media_type, _members(content["schema"])
 
     @property
@@ -80,7 +84,9 @@ def _example(item: Mapping[str, Any]) -> dict[str, Any]:
     return {"summary": item["summary"], "text": text}
 
 
-def reference_page(document: Mapping[str, Any], note: str = "") -> tuple[Headers, bytes]:
+def reference_page(
+    document: Mapping[str, Any], note: str = ""
+) -> tuple[Headers, bytes]:
     """The page and its headers. `note` is shown first."""
     css = _css()
     schemas = {
@@ -127,7 +133,10 @@ def _groups(document: Mapping[str, Any]) -> Mapping[str, list[_Operation]]:
             made.setdefault(item[method]["tags"][0], []).append(same[key])
     for operations in made.values():
         operations.sort(
-            key=lambda operation: (operation.path, _METHODS.index(operation.method.lower()))
+            key=lambda operation: (
+                operation.path,
+                _METHODS.index(operation.method.lower()),
+            )
         )
     return dict(sorted(made.items()))
 

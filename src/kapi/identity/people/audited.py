@@ -12,7 +12,12 @@ from kapi.store.audit import SIGN_IN, SUCCESS, Event
 
 
 def tell_decision(
-    provider: Provider, request: Request, session: Session, asked: tuple[str, str], *, allowed: bool
+    provider: Provider,
+    request: Request,
+    session: Session,
+    asked: tuple[str, str],
+    *,
+    allowed: bool,
 ) -> None:
     """A person allowed or denied a client something: its id, and the scopes."""
     client_id, scope = asked
@@ -22,12 +27,16 @@ def tell_decision(
     tell(provider, request, session, event, client_id, detail=scope)
 
 
-def tell_sign_out(provider: Provider, request: Request, session: Session, detail: str = "") -> None:
+def tell_sign_out(
+    provider: Provider, request: Request, session: Session, detail: str = ""
+) -> None:
     """A person signed out in the browser of the request."""
     tell(provider, request, session, "sign_out", session.sid, detail=detail)
 
 
-def tell_one_click(provider: Provider, request: Request, username: str, organization: str) -> None:
+def tell_one_click(
+    provider: Provider, request: Request, username: str, organization: str
+) -> None:
     """A person was signed in without a password."""
     provider.record(
         Event(

@@ -47,7 +47,9 @@ class Authorization:
     def payload(self) -> dict[str, Any]:
         """As JSON-ready values, without empty ones."""
         # Not `asdict`: the values are stored at once and need no copies.
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+        }
         found = {}
         for name, value in values.items():
             if value not in ("", (), {}, False):

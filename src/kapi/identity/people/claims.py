@@ -60,7 +60,9 @@ def claims_about(
     requested = authorization.claims.get(place)
     if isinstance(requested, dict):
         names += [
-            name for name, demand in requested.items() if _acceptable(known.get(name), demand)
+            name
+            for name, demand in requested.items()
+            if _acceptable(known.get(name), demand)
         ]
     made: dict[str, Any] = {}
     for name in (*names, "organization"):

@@ -28,7 +28,9 @@ def is_of_ended_account(
         if subject not in _subjects(provider, account, client_id):
             continue
         # Within one second, the store decides: an older token is not tied to the account any more.
-        if ended_at > issued or not provider.families.person_of(str(claims.get("jti", "")), now):
+        if ended_at > issued or not provider.families.person_of(
+            str(claims.get("jti", "")), now
+        ):
             return True
     return False
 
@@ -43,10 +45,17 @@ def tied(provider: Provider, user: str, expires_at: int) -> str:
 
 def settle_accounts(provider: Provider, now: int) -> None:
     """End the accounts of the settings that were removed or got another password."""
-    key = provider.platform_keys.get_or_make("settings-accounts", lambda: provider.random_bytes(32))
-    marks = {item.username: _mark(key, item.password) for item in provider.settings.identity.users}
+    key = provider.platform_keys.get_or_make(
+        "settings-accounts", lambda: provider.random_bytes(32)
+    )
+    marks = {
+        item.username: _mark(key, item.password)
+        for item in provider.settings.identity.users
+    }
     if marks != provider.accounts.marks():
-        ending = Ending(provider.settings.identity.issuer, now, "the settings changed the account")
+        ending = Ending(
+            provider.settings.identity.issuer, now, "the settings changed the account"
+        )
         provider.accounts.settle(marks, ending)
 
 

@@ -71,7 +71,9 @@ def walk(
     found: list[T] = []
     after, read = sought.after, 0
     while read < _MOST_READ:
-        batch = provider.records.page(kind, now, person=person, after=after, most=_BATCH)
+        batch = provider.records.page(
+            kind, now, person=person, after=after, most=_BATCH
+        )
         for record in batch:
             after = record.key
             item = wanted(record)

@@ -28,7 +28,9 @@ _TOKEN_SECONDS = 120
 _LOG = logging.getLogger("kapi.identity")
 
 
-def end_session(provider: Provider, session: Session, now: int) -> tuple[str, tuple[str, ...]]:
+def end_session(
+    provider: Provider, session: Session, now: int
+) -> tuple[str, tuple[str, ...]]:
     """End a session.
 
     Returns the Set-Cookie value that removes its cookie, and the addresses that a page must load
@@ -51,7 +53,9 @@ def send_notices(provider: Provider, now: int) -> None:
     provider.notices.wake(now, partial(_notice_form, provider))
 
 
-def _notice_form(provider: Provider, notice: LogoutNotice, now: int) -> tuple[str, bytes] | None:
+def _notice_form(
+    provider: Provider, notice: LogoutNotice, now: int
+) -> tuple[str, bytes] | None:
     """Where a notice is posted, and the form; None if the client has no back channel any more.
 
     Raises OAuthError (Back-Channel Logout §2.5).
@@ -70,7 +74,9 @@ def _clients(provider: Provider, session: Session, now: int) -> list[Client]:
         try:
             client = provider.client(client_id, now)
         except OAuthError as error:
-            _LOG.warning("a client of an ended session cannot be read: %s", error.detail)
+            _LOG.warning(
+                "a client of an ended session cannot be read: %s", error.detail
+            )
             continue
         if client is not None:
             found.append(client)
@@ -93,7 +99,9 @@ def revoke_session(provider: Provider, session: Session, now: int) -> None:
     end_session(_of_session(provider, session), session, now)
 
 
-def logout_token(provider: Provider, client: Client, notice: LogoutNotice, now: int) -> str:
+def logout_token(
+    provider: Provider, client: Client, notice: LogoutNotice, now: int
+) -> str:
     """A logout token (Back-Channel Logout §2.4): without a nonce, which an ID token may have."""
     claims = {
         "iss": notice.issuer or provider.settings.identity.issuer,
@@ -105,7 +113,9 @@ def logout_token(provider: Provider, client: Client, notice: LogoutNotice, now: 
         "events": {EVENT: {}},
         "sid": notice.sid,
     }
-    return provider.sign(claims, "logout+jwt", client.settings.id_token_signed_response_alg)
+    return provider.sign(
+        claims, "logout+jwt", client.settings.id_token_signed_response_alg
+    )
 
 
 def _front_channel(issuer: str, client: Client, session: Session) -> str:

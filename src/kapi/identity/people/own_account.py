@@ -11,6 +11,7 @@ from typing import Final
 from kapi.dataclass import dataclass
 from kapi.identity.accounts.attempts import TooManyTries
 from kapi.identity.accounts.passwords import LONGEST, SHORTEST
+from kapi.identity.accounts.users import User
 from kapi.identity.people.audited import tell
 from kapi.identity.people.consents import Consent, consent_of, consents, revoke_consent
 from kapi.identity.people.listing import Sought
@@ -77,7 +78,23 @@ def own_consents(provider: Provider, session: Session, now: int) -> tuple[Consen
     return tuple(item for item in found if item.person.subject == session.user)
 
 
-def change_password(provider: Provider, request: Request, session: Session, form: Form) -> Changed:
+def _authenticated(
+    provider: Provider, request: Request, username: str, password: str
+) -> User | None:
+    """The account, if this is its password. Raises TooManyTries."""
+    return provider.attempts.authenticate(
+        provider.users,
+        username,
+        password,
+        request.network,
+        request.now,
+        request.cookies.get(BROWSER, ""),
+    )
+
+
+def change_password(
+    provider: Provider, request: Request, session: Session, form: Form
+) -> Changed:
     """Another password, after the current one was given. Ends all that the account has.
 
     This browser gets a session of its own in place of its former one.
@@ -89,19 +106,13 @@ def change_password(provider: Provider, request: Request, session: Session, form
     if fault:
         return Changed(fault)
     try:
-        user = provider.attempts.authenticate(
-            provider.users,
-            session.username,
-            current,
-            request.network,
-            request.now,
-            request.cookies.get(BROWSER, ""),
-        )
+        user = _authenticated(provider, request, session.username, current)
     except TooManyTries:
         return Changed("tries")
     if user is None or user.subject != session.user:
         return Changed("wrong")
-    ending = Ending(provider.settings.identity.issuer, request.now, "the password changed")
+    issuer = provider.settings.identity.issuer
+    ending = Ending(issuer, request.now, "the password changed")
     if not provider.users.change_password(session.username, new, ending):
         return Changed("of_settings")
     _tell(provider, request, session, "user.password", session.username)
@@ -128,7 +139,9 @@ def _fault(current: str, new: str, again: str) -> str:
     return ""
 
 
-def end_one(provider: Provider, request: Request, session: Session, form: Form) -> Changed:
+def end_one(
+    provider: Provider, request: Request, session: Session, form: Form
+) -> Changed:
     """End the session with the id of the form, if it is the person's."""
     found = session_with_id(provider, form.get("session") or "", request.now)
     if found is None or found.user != session.user:
@@ -159,7 +172,9 @@ def _unlike(found: Sequence[Session], ended: Collection[str]) -> list[Session]:
     return [item for item in found if item.sid not in ended]
 
 
-def withdraw(provider: Provider, request: Request, session: Session, form: Form) -> Changed:
+def withdraw(
+    provider: Provider, request: Request, session: Session, form: Form
+) -> Changed:
     """End the consent with the id of the form, if it is the person's."""
     found = consent_of(provider, form.get("consent") or "", request.now)
     if found is None or found.person.subject != session.user:
@@ -169,7 +184,9 @@ def withdraw(provider: Provider, request: Request, session: Session, form: Form)
     return Changed("withdrawn")
 
 
-def _tell(provider: Provider, request: Request, session: Session, event: str, target: str) -> None:
+def _tell(
+    provider: Provider, request: Request, session: Session, event: str, target: str
+) -> None:
     """An entry of the audit log."""
     detail = "by the person"
     tell(provider, request, session, event, target, detail=detail, class_=CHANGE)

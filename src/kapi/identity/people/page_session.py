@@ -30,7 +30,12 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9-]")
 
 
 def session_here(
-    provider: Provider, request: Request, form: Form, path: str, purpose: str, carried: str = ""
+    provider: Provider,
+    request: Request,
+    form: Form,
+    path: str,
+    purpose: str,
+    carried: str = "",
 ) -> Session | Answer:
     """The session of the person, or the sign-in page. Raises OAuthError.
 
@@ -67,7 +72,8 @@ def session_here(
 def _check_cookies(request: Request) -> None:
     if BROWSER not in request.cookies:
         raise OAuthError(
-            "expired_session", "Cookies are off, or this took too long. Open the page again."
+            "expired_session",
+            "Cookies are off, or this took too long. Open the page again.",
         )
 
 

@@ -104,9 +104,14 @@ def sign_in(
         amr=amr,
         acr=acr,
         organization=organization,
-        issuer="" if provider.issuer == provider.settings.identity.issuer else provider.issuer,
+        issuer=""
+        if provider.issuer == provider.settings.identity.issuer
+        else provider.issuer,
     )
-    if before is not None and (before.user, before.organization) == (user, organization):
+    if before is not None and (before.user, before.organization) == (
+        user,
+        organization,
+    ):
         session = dataclasses.replace(session, sid=before.sid, clients=before.clients)
     provider.records.put(KIND, _record(session))
     if before is not None:
@@ -114,7 +119,9 @@ def sign_in(
     return session, _cookie(SESSION, secret, lifetime)
 
 
-def remember_client(records: Records, session: Session, client_id: str, now: int) -> None:
+def remember_client(
+    records: Records, session: Session, client_id: str, now: int
+) -> None:
     """Add a client to the session, so that it is notified when the session ends."""
     if client_id in session.clients:
         return

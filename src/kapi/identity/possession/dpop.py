@@ -60,7 +60,9 @@ class Nonces:
         return any(hmac.compare_digest(sent, known) for known in accepted)
 
     def _of(self, window: int) -> str:
-        mac = hmac.new(self.secret, b"dpop-nonce %d" % window, hashlib.sha256).digest()[:24]
+        mac = hmac.new(self.secret, b"dpop-nonce %d" % window, hashlib.sha256).digest()[
+            :24
+        ]
         return base64url.encode(mac)
 
 
@@ -94,11 +96,15 @@ def verify_proof(
             raise InvalidJwt("ath is not the hash of the access token")
         if nonces is not None and not nonces.holds(claims.get("nonce"), now):
             raise _nonce_wanted(nonces, now)
-        digest = hashlib.sha256(f"{jkt}\n{jti}".encode("utf-8", "surrogatepass")).hexdigest()
+        digest = hashlib.sha256(
+            f"{jkt}\n{jti}".encode("utf-8", "surrogatepass")
+        ).hexdigest()
         if seen(digest, int(issued) + OLDEST + 1):
             raise InvalidJwt("it was used before")
     except InvalidJwt as error:
-        raise OAuthError("invalid_dpop_proof", f"The DPoP proof is refused: {error}") from error
+        raise OAuthError(
+            "invalid_dpop_proof", f"The DPoP proof is refused: {error}"
+        ) from error
     return jkt
 
 
@@ -118,7 +124,9 @@ def _check_request(claims: Mapping[str, Any], method: str, url: str) -> None:
     if text_claim(claims, "htm") != method:
         raise InvalidJwt("htm is not the method of this request")
     if not _same_place(text_claim(claims, "htu", 2048), url):
-        raise InvalidJwt(f"htu is not the address of this request, {_without_query(url)}")
+        raise InvalidJwt(
+            f"htu is not the address of this request, {_without_query(url)}"
+        )
 
 
 def _nonce_wanted(nonces: Nonces, now: int) -> OAuthError:

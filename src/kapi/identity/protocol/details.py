@@ -78,4 +78,6 @@ def _check(client: Client, item: Any) -> None:
 
 
 def _wrong(reason: str) -> OAuthError:
-    return OAuthError("invalid_authorization_details", f"authorization_details: {reason}")
+    return OAuthError(
+        "invalid_authorization_details", f"authorization_details: {reason}"
+    )

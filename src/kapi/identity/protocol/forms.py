@@ -72,7 +72,8 @@ def parse_form(body: bytes) -> Form:
         pairs = read_pairs(body.decode("ascii"))
     except ValueError as error:
         raise OAuthError(
-            "invalid_request", "The body is not application/x-www-form-urlencoded text in UTF-8"
+            "invalid_request",
+            "The body is not application/x-www-form-urlencoded text in UTF-8",
         ) from error
     values: dict[str, str] = {}
     repeated: dict[str, tuple[str, ...]] = {}
@@ -82,7 +83,9 @@ def parse_form(body: bytes) -> Form:
             if value:
                 repeated[name] = (*repeated.get(name, ()), value)
         elif name in seen:
-            raise OAuthError("invalid_request", "A parameter is sent more than once (RFC 6749 3.2)")
+            raise OAuthError(
+                "invalid_request", "A parameter is sent more than once (RFC 6749 3.2)"
+            )
         seen.add(name)
         value = parameter_text(name, value)  # noqa: PLW2901 - the value that counts
         if value:

@@ -79,7 +79,12 @@ class Request:
         proofs = tuple(self.values("dpop"))
         certificate = self.header("x-kapi-client-certificate")
         return Credentials(
-            self.header("authorization"), proofs, certificate, self.method, self.path, self.network
+            self.header("authorization"),
+            proofs,
+            certificate,
+            self.method,
+            self.path,
+            self.network,
         )
 
 
@@ -120,7 +125,9 @@ class Answer:
 def json_answer(value: Any, status: int = 200, headers: Headers = NO_STORE) -> Answer:
     """A JSON answer that must not be stored, or with other `headers`."""
     return Answer(
-        status, (("content-type", "application/json"), *headers, *ANY_ORIGIN), orjson.dumps(value)
+        status,
+        (("content-type", "application/json"), *headers, *ANY_ORIGIN),
+        orjson.dumps(value),
     )
 
 

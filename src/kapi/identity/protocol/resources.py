@@ -32,7 +32,9 @@ class Resources:
         self._declared: Mapping[str, ResourceSettings] = {
             item.resource: item for item in identity.resources
         }
-        self._default = TokenFormat(identity.access_token_format, identity.access_token_signing_alg)
+        self._default = TokenFormat(
+            identity.access_token_format, identity.access_token_signing_alg
+        )
 
     @property
     def any_opaque(self) -> bool:
@@ -98,7 +100,8 @@ def requested_resources(client: Client, form: Form) -> tuple[str, ...]:
     for resource in asked:
         if not is_resource(resource):
             raise OAuthError(
-                "invalid_target", "resource must be an absolute URI without a fragment (RFC 8707 2)"
+                "invalid_target",
+                "resource must be an absolute URI without a fragment (RFC 8707 2)",
             )
         if {"*", resource}.isdisjoint(allowed):
             raise OAuthError(
@@ -107,13 +110,16 @@ def requested_resources(client: Client, form: Form) -> tuple[str, ...]:
     return asked
 
 
-def chosen_resources(asked: Sequence[str], authorized: Sequence[str]) -> tuple[str, ...]:
+def chosen_resources(
+    asked: Sequence[str], authorized: Sequence[str]
+) -> tuple[str, ...]:
     """The resources of a token: those of its request, else all authorized ones.
 
     Raises OAuthError invalid_target for a resource that was not authorized.
     """
     if authorized and not set(asked) <= set(authorized):
         raise OAuthError(
-            "invalid_target", "resource must be among those that were authorized (RFC 8707 2.2)"
+            "invalid_target",
+            "resource must be among those that were authorized (RFC 8707 2.2)",
         )
     return tuple(asked or authorized)

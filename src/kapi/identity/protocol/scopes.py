@@ -34,5 +34,7 @@ def granted_scope(client: Client, requested: str | None) -> str:
     for name in names:
         if not client.allows(name):
             # A scope is printable ASCII without quotes by now, so it may be shown.
-            raise OAuthError("invalid_scope", f"The client may not ask for the scope {name}")
+            raise OAuthError(
+                "invalid_scope", f"The client may not ask for the scope {name}"
+            )
     return " ".join(names)

@@ -24,7 +24,9 @@ def quota_holder(clients: Clients, client: Client, credentials: Credentials) -> 
     return unproven_address(clients, client, credentials) or f"client {client.id}"
 
 
-def unproven_address(clients: Clients, client: Client | None, credentials: Credentials) -> str:
+def unproven_address(
+    clients: Clients, client: Client | None, credentials: Credentials
+) -> str:
     """The address of a caller whose client id proves nothing; "" for any other caller.
 
     That is a public client, or one with a metadata document. `client` is None with an access token.
@@ -34,17 +36,25 @@ def unproven_address(clients: Clients, client: Client | None, credentials: Crede
     return f"address {credentials.network}"
 
 
-def keep_waiting(records: Records, holder: str, kind: str, record: Record, now: int) -> None:
+def keep_waiting(
+    records: Records, holder: str, kind: str, record: Record, now: int
+) -> None:
     """Keep a record until it is used or expires.
 
     Raises OAuthError, 429 with Retry-After, when the quota of `holder` is used up.
     """
-    seconds = records.admit(kind, record, now, holder=holder, most=MOST, of_all=MOST_OF_ALL)
+    seconds = records.admit(
+        kind, record, now, holder=holder, most=MOST, of_all=MOST_OF_ALL
+    )
     if seconds:
-        raise _too_many("Too many requests of this client or this address are waiting", seconds)
+        raise _too_many(
+            "Too many requests of this client or this address are waiting", seconds
+        )
 
 
-def is_used_proof(records: Records, address: str, kind: str, proof: Record, now: int) -> bool:
+def is_used_proof(
+    records: Records, address: str, kind: str, proof: Record, now: int
+) -> bool:
     """Store a DPoP proof; True when it was stored before.
 
     `address` is that of an unproven caller, or "". Raises OAuthError, 429 with Retry-After, when
@@ -61,5 +71,8 @@ def is_used_proof(records: Records, address: str, kind: str, proof: Record, now:
 def _too_many(detail: str, seconds: int) -> OAuthError:
     detail = f"{detail}; try again in {seconds} seconds"
     return OAuthError(
-        "temporarily_unavailable", detail, status=429, headers=(("retry-after", str(seconds)),)
+        "temporarily_unavailable",
+        detail,
+        status=429,
+        headers=(("retry-after", str(seconds)),),
     )

@@ -74,7 +74,9 @@ def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
 
 def _is_of_removed_client(provider: Provider, own: OwnToken) -> bool:
     """Whether the client was removed (RFC 7592 §2.3). A metadata document is not fetched for it."""
-    return provider.known_client(own.client_id) is None and not is_document_id(own.client_id)
+    return provider.known_client(own.client_id) is None and not is_document_id(
+        own.client_id
+    )
 
 
 def _begins_after(claims: Mapping[str, Any], now: int) -> bool:
@@ -103,7 +105,9 @@ def bearer(
     scheme, token = scheme.lower(), token.strip(" ")
     if scheme not in {"bearer", "dpop"} or not token:
         raise _unauthorized(
-            "invalid_token", "Send an access token: Authorization: Bearer ...", error_code=False
+            "invalid_token",
+            "Send an access token: Authorization: Bearer ...",
+            error_code=False,
         )
     own = _held_token(provider, request, scheme, token)
     if scope and scope not in own.scopes:
@@ -111,16 +115,22 @@ def bearer(
     return own
 
 
-def _held_token(provider: Provider, request: Request, scheme: str, token: str) -> OwnToken:
+def _held_token(
+    provider: Provider, request: Request, scheme: str, token: str
+) -> OwnToken:
     """The live token that a request contains, when its sender holds the key that it is bound to."""
     own = live_own(provider, token, request.now)
     required = None
     if own is not None:
         required = own.confirmation
     if own is None or required is None:
-        raise _unauthorized("invalid_token", "The access token is unknown, expired or revoked")
+        raise _unauthorized(
+            "invalid_token", "The access token is unknown, expired or revoked"
+        )
     try:
-        check_holder(provider, required, request.credentials, scheme, token, request.now)
+        check_holder(
+            provider, required, request.credentials, scheme, token, request.now
+        )
     except OAuthError as error:
         raise _unauthorized(
             error.error,
@@ -162,4 +172,6 @@ def _unauthorized(
     challenge = f'{scheme} realm="kapi"'
     if error_code:
         challenge += f', error="{error}", error_description="{description}"'
-    return OAuthError(error, description, status=401, challenge=challenge, headers=headers)
+    return OAuthError(
+        error, description, status=401, challenge=challenge, headers=headers
+    )

@@ -20,7 +20,11 @@ from kapi.jose.claim_names import client_of
 from kapi.jose.token_kinds import EVENT_CLAIM, OWN_MARK
 
 _PREFIX = "urn:ietf:params:oauth:token-type:"
-ACCESS_TOKEN, ID_TOKEN, JWT = f"{_PREFIX}access_token", f"{_PREFIX}id_token", f"{_PREFIX}jwt"
+ACCESS_TOKEN, ID_TOKEN, JWT = (
+    f"{_PREFIX}access_token",
+    f"{_PREFIX}id_token",
+    f"{_PREFIX}jwt",
+)
 
 
 def present(provider: Provider, request: TokenRequest, name: str) -> Presented:
@@ -46,7 +50,10 @@ def present(provider: Provider, request: TokenRequest, name: str) -> Presented:
             f"The {name} is not a live token of {who} of the kind in {name}_type",
         )
     required = confirmation_of(found.claims)
-    if required is None or not required.members.items() <= request.confirmation.members.items():
+    if (
+        required is None
+        or not required.members.items() <= request.confirmation.members.items()
+    ):
         raise OAuthError(
             "invalid_request",
             f"The {name} is bound to a key that this request does not prove to hold",
@@ -66,7 +73,9 @@ def _ours(provider: Provider, token: str, kind: str, now: int) -> Presented | No
     return _presented(provider, own.claims, now)
 
 
-def _theirs(provider: Provider, request: TokenRequest, token: str, name: str) -> Presented | None:
+def _theirs(
+    provider: Provider, request: TokenRequest, token: str, name: str
+) -> Presented | None:
     if not request.client.settings.exchange_issuers:
         return None
     # Imported on use: only such clients need the keys of other issuers.
@@ -108,7 +117,11 @@ def _presented(provider: Provider, claims: Mapping[str, Any], now: int) -> Prese
 
 
 def _person(
-    provider: Provider, claims: Mapping[str, Any], subject: str, client_id: str, now: int
+    provider: Provider,
+    claims: Mapping[str, Any],
+    subject: str,
+    client_id: str,
+    now: int,
 ) -> str:
     """The subject of the account that a token is about; empty for a client."""
     if subject != client_id:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from kapi.errors import OAuthError
 from kapi.identity.accounts.users import User
@@ -25,6 +25,11 @@ from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.still_allowed import may_refresh
 from kapi.store.families import Issue
 from kapi.store.records import Record, key_of
+
+_USED_BEFORE: Final = (
+    "This refresh token was used before; the authorization is revoked (RFC 9700 4.14.2)"
+)
+_UNKNOWN: Final = "The refresh token is unknown, expired or revoked"
 
 
 def narrowed(authorization: Authorization, request: TokenRequest) -> Authorization:
@@ -71,9 +76,12 @@ def first_tokens(
     if not provider.families.start(record, issue, now, source):
         provider.revoke_family(family, now, "a code was used twice")
         raise OAuthError(
-            "invalid_grant", "This was used before; what it issued is revoked (RFC 6749 4.1.2)"
+            "invalid_grant",
+            "This was used before; what it issued is revoked (RFC 6749 4.1.2)",
         )
-    return issuance(provider, client, issued_as or authorization, now, issue, refresh, code=code)
+    return issuance(
+        provider, client, issued_as or authorization, now, issue, refresh, code=code
+    )
 
 
 def next_tokens(
@@ -95,25 +103,35 @@ def next_tokens(
     if client.settings.refresh_token_rotation:
         refresh = provider.new_secret()
     # The family may be stored for longer: until its last access token has expired.
-    ends = min(family.expires_at, authorization.auth_time + identity.refresh_token_lifetime)
+    ends = min(
+        family.expires_at, authorization.auth_time + identity.refresh_token_lifetime
+    )
     issue = _issue(provider, client, authorization, now, refresh, ends)
+    key = key_of(refresh_token)
     if refresh:
-        outcome = provider.families.rotate(
-            key_of(refresh_token), issue, now, identity.refresh_token_grace
-        )
+        grace = identity.refresh_token_grace
+        outcome = provider.families.rotate(key, issue, now, grace)
     else:
-        outcome = provider.families.use(
-            key_of(refresh_token), issue, now, min(now + identity.refresh_token_idle, ends)
-        )
+        expires_at = min(now + identity.refresh_token_idle, ends)
+        outcome = provider.families.use(key, issue, now, expires_at)
     if outcome == "reused":
         provider.revoke_family(family.key, now, "a refresh token was used twice")
-        raise OAuthError(
-            "invalid_grant",
-            "This refresh token was used before; the authorization is revoked (RFC 9700 4.14.2)",
-        )
+        raise OAuthError("invalid_grant", _USED_BEFORE)
     if outcome == "unknown":
-        raise OAuthError("invalid_grant", "The refresh token is unknown, expired or revoked")
+        raise OAuthError("invalid_grant", _UNKNOWN)
     return issuance(provider, client, authorization, now, issue, refresh)
+
+
+def _current_user(provider: Provider, authorization: Authorization) -> User:
+    """The person of the authorization. Raises OAuthError when it may not be used any more."""
+    user = provider.users.get(authorization.user)
+    ended_at = provider.accounts.ended_at(authorization.user)
+    if user is None or authorization.auth_time < ended_at:
+        raise OAuthError("invalid_grant", "The person does not exist any more")
+    if not user.belongs_to(authorization.organization):
+        detail = "The person does not belong to the organization any more"
+        raise OAuthError("invalid_grant", detail)
+    return user
 
 
 def issuance(
@@ -127,11 +145,7 @@ def issuance(
     code: str = "",
 ) -> Issuance:
     """The tokens of a stored issue."""
-    user = provider.users.get(authorization.user)
-    if user is None or authorization.auth_time < provider.accounts.ended_at(authorization.user):
-        raise OAuthError("invalid_grant", "The person does not exist any more")
-    if not user.belongs_to(authorization.organization):
-        raise OAuthError("invalid_grant", "The person does not belong to the organization any more")
+    user = _current_user(provider, authorization)
     access = access_token(provider, client, authorization, user, issue)
     identify: Callable[[str], Mapping[str, Any]] | None = None
     if "openid" in authorization.scope.split(" "):
@@ -139,7 +153,13 @@ def issuance(
         def identify(token: str) -> Mapping[str, Any]:
             return {
                 "id_token": id_token(
-                    provider, client, authorization, user, now, access_token=token, code=code
+                    provider,
+                    client,
+                    authorization,
+                    user,
+                    now,
+                    access_token=token,
+                    code=code,
                 )
             }
 
@@ -152,7 +172,11 @@ def issuance(
 
 
 def access_token(
-    provider: Provider, client: Client, authorization: Authorization, user: User, issue: Issue
+    provider: Provider,
+    client: Client,
+    authorization: Authorization,
+    user: User,
+    issue: Issue,
 ) -> AccessToken:
     """The access token of a person, with the organization they signed in to and their groups."""
     claims: dict[str, Any] = {}
@@ -181,7 +205,10 @@ def front_channel_issue(
     """The stored issue of an access token of the authorization endpoint, as a family of its own."""
     issue = _issue(provider, client, authorization, now, "", 0)
     family = Record(
-        provider.new_id(), authorization.sid, authorization.payload(), issue.access_expires_at
+        provider.new_id(),
+        authorization.sid,
+        authorization.payload(),
+        issue.access_expires_at,
     )
     provider.families.start(family, issue, now)
     return issue
@@ -202,7 +229,10 @@ def id_token(
 
     `alone`: no access token is issued with it, so that it contains the claims of the scopes (§5.4).
     """
-    identity, algorithm = provider.settings.identity, client.settings.id_token_signed_response_alg
+    identity, algorithm = (
+        provider.settings.identity,
+        client.settings.id_token_signed_response_alg,
+    )
     claims: dict[str, Any] = {
         "iss": provider.issuer,
         "sub": subject_for(provider, client, user.subject),
@@ -226,7 +256,9 @@ def id_token(
     return provider.sign({**about, **claims}, "JWT", algorithm)
 
 
-def _audience(provider: Provider, client: Client, authorization: Authorization) -> tuple[str, ...]:
+def _audience(
+    provider: Provider, client: Client, authorization: Authorization
+) -> tuple[str, ...]:
     return authorization.resources or provider.audience(client)
 
 

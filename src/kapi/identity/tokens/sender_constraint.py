@@ -21,13 +21,17 @@ from kapi.store.records import Record
 _SEEN = "dpop-proof"
 
 
-def confirm(provider: Provider, client: Client, credentials: Credentials, now: int) -> Confirmation:
+def confirm(
+    provider: Provider, client: Client, credentials: Credentials, now: int
+) -> Confirmation:
     """The key of the client's new tokens. Raises OAuthError for a wrong or missing proof."""
     settings = client.settings
     if credentials.proofs:
         return Confirmation(jkt=proven_key(provider, credentials, now, client=client))
     if settings.dpop_bound_access_tokens:
-        raise OAuthError("invalid_dpop_proof", "This client must send a DPoP proof (RFC 9449)")
+        raise OAuthError(
+            "invalid_dpop_proof", "This client must send a DPoP proof (RFC 9449)"
+        )
     if settings.tls_client_certificate_bound_access_tokens:
         thumbprint = _thumbprint(credentials.certificate)
         provider.before_binding()
@@ -51,7 +55,9 @@ def proven_key(
 
     def seen(digest: str, until: int) -> bool:
         address = unproven_address(provider.clients, client, credentials)
-        return is_used_proof(provider.records, address, _SEEN, Record(digest, "", {}, until), now)
+        return is_used_proof(
+            provider.records, address, _SEEN, Record(digest, "", {}, until), now
+        )
 
     nonces: Nonces | None = None
     accepted: Sequence[str] = ASYMMETRIC
@@ -90,7 +96,10 @@ def check_holder(
             "A DPoP-bound token needs the DPoP scheme, any other token Bearer",
             status=401,
         )
-    if required.jkt and proven_key(provider, credentials, now, token=token) != required.jkt:
+    if (
+        required.jkt
+        and proven_key(provider, credentials, now, token=token) != required.jkt
+    ):
         raise OAuthError(
             "invalid_token",
             "The DPoP proof is made with another key than the token is bound to",
@@ -98,7 +107,9 @@ def check_holder(
         )
     if required.x5t and _thumbprint(credentials.certificate) != required.x5t:
         raise OAuthError(
-            "invalid_token", "The token is bound to another client certificate", status=401
+            "invalid_token",
+            "The token is bound to another client certificate",
+            status=401,
         )
 
 

@@ -84,7 +84,9 @@ def _allowed_details(client: Client, details: tuple[Any, ...]) -> tuple[Any, ...
 
 
 def _nothing_left() -> OAuthError:
-    return OAuthError("invalid_grant", "The client may not have any more what was authorized")
+    return OAuthError(
+        "invalid_grant", "The client may not have any more what was authorized"
+    )
 
 
 def may_refresh(client: Client, authorization: Authorization) -> bool:

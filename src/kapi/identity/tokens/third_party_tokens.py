@@ -63,7 +63,9 @@ def third_party(
         trusted = _issuer(provider.trusted_issuers, client, jwt.claims.get("iss"))
         if trusted is None:
             return None
-        fault = signature_fault(jwt, trusted) or _fault(provider, trusted.issuer, jwt, now)
+        fault = signature_fault(jwt, trusted) or _fault(
+            provider, trusted.issuer, jwt, now
+        )
     except ValueError:
         # A text that is not a JWT has no issuer.
         return None
@@ -139,7 +141,9 @@ def _presented(issuer: Issuer, claims: Mapping[str, Any]) -> Presented:
     named = {"sub": subject, "iss": issuer.issuer}
     if client_id not in {"", subject}:
         named["client_id"] = client_id
-    said: dict[str, Any] = {"sub_id": {"format": "iss_sub", "iss": issuer.issuer, "sub": subject}}
+    said: dict[str, Any] = {
+        "sub_id": {"format": "iss_sub", "iss": issuer.issuer, "sub": subject}
+    }
     organization = organization_of(claims, issuer)
     if organization:
         said["organization"] = organization

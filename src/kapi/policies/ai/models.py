@@ -31,7 +31,13 @@ from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import Items, Record, Text, Whole
 from kapi.apis.endpoints import endpoints
 from kapi.apis.ir import Endpoint, Model
-from kapi.apis.model.conf import ApiConf, EndpointConf, OperationConf, PolicyConf, policy_named
+from kapi.apis.model.conf import (
+    ApiConf,
+    EndpointConf,
+    OperationConf,
+    PolicyConf,
+    policy_named,
+)
 from kapi.apis.model.rules import Fault, endpoint_of
 from kapi.apis.report import Report
 from kapi.apis.yaml_positions import Mapping, key_mark, mark, plain
@@ -106,7 +112,9 @@ def _models(
         base_paths=tuple(endpoint.base_path for _, endpoint in found),
         suspend_seconds=policy.parameter("onQuotaExceedSuspendDuration"),
         in_path=_in_path(conf),
-        credential_headers=tuple(sorted({_credential(item) for _, item in found} - {""})),
+        credential_headers=tuple(
+            sorted({_credential(item) for _, item in found} - {""})
+        ),
     )
     return tuple(
         replace(endpoint, retry=None, model=replace(shared, name=model, number=number))
@@ -159,7 +167,9 @@ def envoy(node: AiModels, place: Place) -> EnvoyRoute:
     return EnvoyRoute(
         {FILTER: ON},
         metadata={FILTER: {"models": "\t".join(shares)}},
-        target={"inline_cluster_specifier_plugin": {"extension": _specifier(models, place)}},
+        target={
+            "inline_cluster_specifier_plugin": {"extension": _specifier(models, place)}
+        },
         action={"retry_policy": {**_RETRIES, "num_retries": len(models) - 1}},
         route={"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes},
     )
@@ -219,8 +229,14 @@ def _check_models(parameters: Mapping, pointer: str, report: Report) -> None:
             check_text(node, "endpoint", _url_fault, codes.ENDPOINT, report, here)
         shares = [whole_at(node, "weight") for node, _ in models]
         place = key_mark(parameters, field, pointer)
-        if field in parameters.entries and not models and not report.has_within(pointer):
-            report.add(codes.MISSING, f"{field} is empty", place, "Write at least one model.")
+        if (
+            field in parameters.entries
+            and not models
+            and not report.has_within(pointer)
+        ):
+            report.add(
+                codes.MISSING, f"{field} is empty", place, "Write at least one model."
+            )
         elif models and all(share == 0 for share in shares):
             hint = "Give one of them a weight, or leave weight out."
             report.add(codes.COMBINATION, "no model has a weight above 0", place, hint)
@@ -250,7 +266,11 @@ def _check_endpoints(owner: Mapping, pointer: str, report: Report) -> None:
         limits = []
         for endpoint, here in endpoint_nodes(owner, kind, pointer):
             security = member(endpoint.entries.get("endpointSecurity"), "securityType")
-            if security and text_at(security, "in") == "Query" and not report.has_within(here):
+            if (
+                security
+                and text_at(security, "in") == "Query"
+                and not report.has_within(here)
+            ):
                 message = f"{POLICY} sends API keys in headers only"
                 place = key_mark(endpoint, "endpointSecurity", here)
                 report.add(codes.COMBINATION, message, place, "Write `in: Header`.")
@@ -258,9 +278,13 @@ def _check_endpoints(owner: Mapping, pointer: str, report: Report) -> None:
             limits.append((plain(own) if own else None, endpoint, here))
         for other, endpoint, here in limits[1:]:
             if other != limits[0][0] and not report.has_within(here):
-                message = f"with {POLICY} the endpoints of one kind share one aiRatelimit"
+                message = (
+                    f"with {POLICY} the endpoints of one kind share one aiRatelimit"
+                )
                 place = key_mark(endpoint, "aiRatelimit", here)
-                report.add(codes.COMBINATION, message, place, "Write the same at each of them.")
+                report.add(
+                    codes.COMBINATION, message, place, "Write the same at each of them."
+                )
 
 
 _MODELS: Final = Items(
@@ -307,12 +331,20 @@ conf_part = ConfPart(
                 ),
                 "productionModels": "Models that share the requests of the production host.",
                 "sandboxModels": "Models that share the requests of the sandbox host.",
-                **{f"productionModels.{key}": text for key, text in _MODEL_DESCRIPTIONS.items()},
-                **{f"sandboxModels.{key}": text for key, text in _MODEL_DESCRIPTIONS.items()},
+                **{
+                    f"productionModels.{key}": text
+                    for key, text in _MODEL_DESCRIPTIONS.items()
+                },
+                **{
+                    f"sandboxModels.{key}": text
+                    for key, text in _MODEL_DESCRIPTIONS.items()
+                },
             },
             example={
                 "onQuotaExceedSuspendDuration": 60,
-                "productionModels": [{"model": "large", "endpoint": "http://models:8080/v1"}],
+                "productionModels": [
+                    {"model": "large", "endpoint": "http://models:8080/v1"}
+                ],
             },
             check=_check_models,
         ),

@@ -16,7 +16,12 @@ from collections.abc import Iterator
 from typing import ClassVar, Final, Literal
 
 from kapi.apis import report as codes
-from kapi.apis.conf.nodes import ENDPOINT_KINDS, endpoint_nodes, is_true, operation_nodes
+from kapi.apis.conf.nodes import (
+    ENDPOINT_KINDS,
+    endpoint_nodes,
+    is_true,
+    operation_nodes,
+)
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG, UNIT, Record, Whole
 from kapi.apis.ir import AiLimits, Unit
@@ -47,10 +52,16 @@ class AiRateLimit:
 
 def compile(conf: ApiConf, operation: OperationConf) -> AiRateLimit | None:
     """A conf has limits at one of the two levels only; reading it made sure."""
-    used = (*(operation.production or conf.production), *(operation.sandbox or conf.sandbox))
+    used = (
+        *(operation.production or conf.production),
+        *(operation.sandbox or conf.sandbox),
+    )
     if not any(endpoint.ai_rate_limit for endpoint in used):
         return None
-    own = any(endpoint.ai_rate_limit for endpoint in (*operation.production, *operation.sandbox))
+    own = any(
+        endpoint.ai_rate_limit
+        for endpoint in (*operation.production, *operation.sandbox)
+    )
     return AiRateLimit("operation" if own else "api")
 
 
@@ -101,7 +112,9 @@ def _counts(limits: AiLimits) -> Iterator[tuple[str, int, Unit]]:
         ("c", limits.completion_tokens, limits.token_unit),
         ("t", limits.total_tokens, limits.token_unit),
     )
-    return ((kind, allowed, unit) for kind, allowed, unit in counts if allowed is not None)
+    return (
+        (kind, allowed, unit) for kind, allowed, unit in counts if allowed is not None
+    )
 
 
 FIELD: Final = "aiRatelimit"
@@ -137,7 +150,9 @@ def _enabled(owner: Mapping, pointer: str) -> Iterator[tuple[Mapping, str]]:
                 yield endpoint, here
 
 
-def _check_limits(root: Mapping, endpoint: Mapping, pointer: str, report: Report) -> None:
+def _check_limits(
+    root: Mapping, endpoint: Mapping, pointer: str, report: Report
+) -> None:
     here = below(pointer, FIELD)
     limits = endpoint.entries.get(FIELD)
     if not isinstance(limits, Mapping) or report.has_within(here):
@@ -148,7 +163,9 @@ def _check_limits(root: Mapping, endpoint: Mapping, pointer: str, report: Report
         report.add(codes.COMBINATION, "aiRatelimit needs an aiProvider", place, hint)
     given = {group: _given(limits, group) for group in _LIMITS}
     if not any(given.values()):
-        known = ", ".join(f"{group}.{name}" for group, names in _LIMITS.items() for name in names)
+        known = ", ".join(
+            f"{group}.{name}" for group, names in _LIMITS.items() for name in names
+        )
         hint = f"Write one of: {known}. Or enabled: false."
         report.add(codes.MISSING, "aiRatelimit has no limit", place, hint)
     for group, found in given.items():

@@ -55,7 +55,9 @@ name = NAME
 phase = Phase.AUTHENTICATE
 conf_part = in_conf.conf_part
 
-PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig"
+PER_ROUTE = (
+    "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig"
+)
 CREDENTIALS_FILTER = "kapi.filters.http.credentials"
 """Also the name of its ECDS resource: its script holds the digests of opaque API keys."""
 KEY_CLAIMS_FILTER = "kapi.filters.http.key_claims"
@@ -89,7 +91,9 @@ filters = (
         disabled=True,
     ),
     HttpFilter(
-        phase, FILTER, discovered="envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
+        phase,
+        FILTER,
+        discovered="envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
     ),
     HttpFilter(
         phase,
@@ -110,7 +114,9 @@ filters = (
         disabled=True,
     ),
     CHECK,
-    HttpFilter(phase, CALLER_FILTER, {"@type": f"type.googleapis.com/{_RBAC}"}, disabled=True),
+    HttpFilter(
+        phase, CALLER_FILTER, {"@type": f"type.googleapis.com/{_RBAC}"}, disabled=True
+    ),
 )
 
 
@@ -119,14 +125,18 @@ def compile(conf: ApiConf, operation: OperationConf) -> Authentication:
     mtls = item_of(conf, "mTLS")
     certificates = None
     if mtls and mtls.enabled and operation.secured:
-        refs = tuple(SecretRef(item.name, item.key, mtls.mark) for item in mtls.certificates)
+        refs = tuple(
+            SecretRef(item.name, item.key, mtls.mark) for item in mtls.certificates
+        )
         certificates = ClientCertificates(mtls.required == "mandatory", refs)
     accepted = credentials(conf)
     if is_web_socket(operation):
         # A proof of possession is made for a header, which browsers cannot send.
         accepted = tuple(replace(item, protocol=not item.dpop) for item in accepted)
     bound = conf.type in _BOUND
-    return Authentication(needs_caller(conf, operation), accepted, certificates, bound=bound)
+    return Authentication(
+        needs_caller(conf, operation), accepted, certificates, bound=bound
+    )
 
 
 def credentials(conf: ApiConf) -> tuple[Credential, ...]:
@@ -152,20 +162,27 @@ def _credential(item: AuthenticationConf) -> Credential:
 
 def envoy(node: Authentication, place: Place) -> EnvoyRoute:
     """What the token filter must find, what else is checked, and what the backend does not see."""
-    hidden = tuple(dict.fromkeys(name for item in node.credentials for name in item.hidden))
+    hidden = tuple(
+        dict.fromkeys(name for item in node.credentials for name in item.hidden)
+    )
     configs: dict[str, dict[str, Any]] = {}
     answered = []
     if node.protocol_kinds:
         answered = protocols.answer()
     taken = _taken_by_script(node, place)
     if taken:
-        configs[CREDENTIALS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": taken}
+        configs[CREDENTIALS_FILTER] = {
+            "@type": f"{_LUA}PerRoute",
+            "filter_context": taken,
+        }
     if not node.required:
         # Nothing is checked here, so a backend may check credentials of its own in the header that
         # both would use.
         kept = tuple(name for name in hidden if name != "authorization")
         configs |= no_token()
-        return EnvoyRoute(configs, remove_request_headers=kept, response_headers_to_add=answered)
+        return EnvoyRoute(
+            configs, remove_request_headers=kept, response_headers_to_add=answered
+        )
     configs |= _token_filters(node, place) | _other_filters(node, place)
     asked = challenge(place, node.dpop, tokens=bool(node.kinds - {"APIKey"}))
     return EnvoyRoute(
@@ -204,7 +221,10 @@ def _other_filters(node: Authentication, place: Place) -> dict[str, dict[str, An
         pems = [place.secret(ref) or "" for ref in node.certificates.accepted]
         configs[CERTIFICATE_FILTER] = certificate_route(pems, place)
     if "APIKey" in node.kinds:
-        configs[KEY_CLAIMS_FILTER] = {"@type": f"{_LUA}PerRoute", "filter_context": _api(place)}
+        configs[KEY_CLAIMS_FILTER] = {
+            "@type": f"{_LUA}PerRoute",
+            "filter_context": _api(place),
+        }
     callers = refused(node, place)
     if callers:
         configs[CALLER_FILTER] = per_route(rules(callers))
@@ -279,7 +299,9 @@ def _taken_by_script(node: Authentication, place: Place) -> dict[str, Any]:
     if places:
         context["query"] = places
     if node.protocol_kinds:
-        context["protocols"] = protocols.markers(node.protocol_kinds, is_read=node.required)
+        context["protocols"] = protocols.markers(
+            node.protocol_kinds, is_read=node.required
+        )
     keys = []
     for item in node.credentials:
         if item.kind == "APIKey":

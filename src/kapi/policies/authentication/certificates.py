@@ -30,7 +30,11 @@ _SCRIPT = script("json", "sha256", "key_rules", "certificate")
 CHECK = HttpFilter(
     Phase.AUTHENTICATE,
     FILTER,
-    {"@type": _LUA, "clear_route_cache": False, "default_source_code": {"inline_string": _SCRIPT}},
+    {
+        "@type": _LUA,
+        "clear_route_cache": False,
+        "default_source_code": {"inline_string": _SCRIPT},
+    },
     disabled=True,
 )
 
@@ -76,4 +80,6 @@ def _certificates(pem: str) -> list[x509.Certificate]:
 
 
 def _text(certificate: x509.Certificate) -> str:
-    return b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode("ascii")
+    return b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode(
+        "ascii"
+    )

@@ -81,7 +81,10 @@ def _check_conf(conf: ApiConf, report: Report) -> None:
         if queries.count(item.query) > 1:
             message = f"two kinds of credentials in the query parameter {item.query}"
             report.add(
-                codes.AUTHENTICATION, message, item.mark, "Name another parameter: queryParamName."
+                codes.AUTHENTICATION,
+                message,
+                item.mark,
+                "Name another parameter: queryParamName.",
             )
     if any(operation.secured for operation in conf.operations):
         _check_somebody_may_call(conf, enabled, report)
@@ -170,18 +173,24 @@ def _check_somebody_may_call(
         what = "a credential of this kind"
         if kind == "mTLS":
             what = "a client certificate"
-        message = f"{kind} is optional, and no other kind is enabled: {what} is still needed"
+        message = (
+            f"{kind} is optional, and no other kind is enabled: {what} is still needed"
+        )
         hint = "Set required: mandatory, or enable another kind."
         report.warn(codes.AUTHENTICATION, message, enabled[0].mark, hint)
 
 
 def _check(root: Mapping, report: Report) -> None:
     """Refuse two items of one type."""
-    kinds = Counter(text_at(item, "authType") for item, _ in mappings_at(root, FIELD, "#"))
+    kinds = Counter(
+        text_at(item, "authType") for item, _ in mappings_at(root, FIELD, "#")
+    )
     for kind in sorted(kinds):
         if kind and kinds[kind] > 1:
             message = f"more than one authentication item of type {kind[:40]}"
-            report.add(codes.COMBINATION, message, key_mark(root, FIELD, "#"), "Keep one.")
+            report.add(
+                codes.COMBINATION, message, key_mark(root, FIELD, "#"), "Keep one."
+            )
 
 
 _CREDENTIAL_PLACES: Final[dict[AuthType, tuple[str, str]]] = {
@@ -198,7 +207,9 @@ def _values(node: Node, pointer: str) -> tuple[AuthenticationConf, ...]:
     found = []
     if isinstance(node, Sequence):
         found = node.items
-    return tuple(_value(item, below(pointer, index)) for index, item in enumerate(found))
+    return tuple(
+        _value(item, below(pointer, index)) for index, item in enumerate(found)
+    )
 
 
 def _value(node: Node, pointer: str) -> AuthenticationConf:
@@ -221,7 +232,8 @@ def _value(node: Node, pointer: str) -> AuthenticationConf:
         audiences=tuple(dict.fromkeys(data.get("audience", ()))),
         dpop=data.get("dpop", ""),
         certificates=tuple(
-            SecretKey(item["name"], item["key"], place) for item in data.get("certificates", ())
+            SecretKey(item["name"], item["key"], place)
+            for item in data.get("certificates", ())
         ),
         mark=place,
     )
@@ -238,11 +250,15 @@ _TOKEN: Final[dict[str, Shape]] = {
     "queryParamName": Text(1, 256),
     "queryParamEnable": FLAG,
 }
-_CERTIFICATES: Final = Items(Record({"name": NAME, "key": NAME}, ("name", "key"), more=True))
+_CERTIFICATES: Final = Items(
+    Record({"name": NAME, "key": NAME}, ("name", "key"), more=True)
+)
 _ITEM: Final = ByField(
     "authType",
     {
-        "OAuth2": Record({**_TOKEN, "dpop": _REQUIRED, "audience": Items(TEXT)}, ("authType",)),
+        "OAuth2": Record(
+            {**_TOKEN, "dpop": _REQUIRED, "audience": Items(TEXT)}, ("authType",)
+        ),
         "JWT": Record({**_TOKEN, "audience": Items(TEXT)}, ("authType",)),
         "APIKey": Record(_TOKEN, ("authType",)),
         "mTLS": Record(
@@ -262,7 +278,9 @@ conf_part = ConfPart(
             "secured",
             places=("operation",),
             shape=FLAG,
-            descriptions={"operations.secured": "false needs no credential. true when left out."},
+            descriptions={
+                "operations.secured": "false needs no credential. true when left out."
+            },
         ),
         ConfField(
             FIELD,

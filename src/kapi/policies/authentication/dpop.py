@@ -25,7 +25,11 @@ _SCRIPT = script("json", "dpop")
 CHECK = HttpFilter(
     Phase.AUTHENTICATE,
     FILTER,
-    {"@type": _LUA, "clear_route_cache": False, "default_source_code": {"inline_string": _SCRIPT}},
+    {
+        "@type": _LUA,
+        "clear_route_cache": False,
+        "default_source_code": {"inline_string": _SCRIPT},
+    },
     disabled=True,
 )
 """Is between the token filter and the check of bound tokens."""

@@ -96,5 +96,6 @@ class Authentication:
     def needs_credential(self) -> bool:
         """Whether a certificate alone is not enough."""
         return bool(self.credentials) and (
-            self.certificates is None or any(item.mandatory for item in self.credentials)
+            self.certificates is None
+            or any(item.mandatory for item in self.credentials)
         )

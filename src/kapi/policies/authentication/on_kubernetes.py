@@ -25,7 +25,9 @@ _MOST_AUDIENCES = 8
 
 def kubernetes(node: Authentication, at: KubernetesPlace) -> KubernetesRoute:
     """The providers, and the headers that the backend does not see."""
-    hidden = tuple(dict.fromkeys(name for item in node.credentials for name in item.hidden))
+    hidden = tuple(
+        dict.fromkeys(name for item in node.credentials for name in item.hidden)
+    )
     if not node.required:
         kept = tuple(name for name in hidden if name != "authorization")
         return KubernetesRoute(request_headers=HeaderChanges(remove=kept))
@@ -34,12 +36,16 @@ def kubernetes(node: Authentication, at: KubernetesPlace) -> KubernetesRoute:
         return KubernetesRoute(not_possible=faults)
     headers = HeaderChanges(remove=hidden)
     if node.kinds == {"APIKey"}:
-        return KubernetesRoute({"apiKeyAuth": _api_keys(node, at)}, request_headers=headers)
+        return KubernetesRoute(
+            {"apiKeyAuth": _api_keys(node, at)}, request_headers=headers
+        )
     found = [_provider(issuer, item, at) for issuer, item in providers(node, at)]
     return KubernetesRoute({"jwt": {"providers": found}}, request_headers=headers)
 
 
-def providers(node: Authentication, at: KubernetesPlace) -> list[tuple[KeyAddress, Credential]]:
+def providers(
+    node: Authentication, at: KubernetesPlace
+) -> list[tuple[KeyAddress, Credential]]:
     """The pairs of issuer and credential for which there is a provider."""
     return [(issuer, item) for issuer in at.serving for item in node.credentials]
 
@@ -54,7 +60,9 @@ def provider_name(issuer: KeyAddress, item: Credential) -> str:
 def _faults(node: Authentication, at: KubernetesPlace) -> Iterator[NotPossible]:
     if node.certificates:
         hint = "Require certificates for all APIs: clientValidation of a ClientTrafficPolicy."
-        yield NotPossible("client certificates (mTLS) of one API", f"{hint} Remove mTLS here.")
+        yield NotPossible(
+            "client certificates (mTLS) of one API", f"{hint} Remove mTLS here."
+        )
     if node.dpop:
         yield NotPossible("proofs of possession (DPoP)", f"Remove dpop, {_OWN_GATEWAY}")
     if "APIKey" in node.kinds and node.kinds != {"APIKey"}:
@@ -64,22 +72,29 @@ def _faults(node: Authentication, at: KubernetesPlace) -> Iterator[NotPossible]:
         yield from _faults_of_tokens(node, at)
 
 
-def _faults_of_tokens(node: Authentication, at: KubernetesPlace) -> Iterator[NotPossible]:
+def _faults_of_tokens(
+    node: Authentication, at: KubernetesPlace
+) -> Iterator[NotPossible]:
     if not at.serving:
         hint = "Enable the inbuilt provider, or declare an issuer in identity.issuers."
         yield NotPossible("no issuer is trusted for this API", hint)
     for issuer in at.serving:
         if not issuer.jwks_uri:
             hint = "Declare it with jwks_uri."
-            yield NotPossible(f"the address of the keys of {issuer.name} is not known", hint)
+            yield NotPossible(
+                f"the address of the keys of {issuer.name} is not known", hint
+            )
     for issuer, item in providers(node, at):
         audiences = _audiences(issuer, item)
         if audiences is None:
             hint = "Let `audience` name one of the issuer's audiences."
-            yield NotPossible(f"no audience is right for the API and for {issuer.name}", hint)
+            yield NotPossible(
+                f"no audience is right for the API and for {issuer.name}", hint
+            )
         elif len(audiences) > _MOST_AUDIENCES:
             yield NotPossible(
-                f"more than {_MOST_AUDIENCES} audiences", f"Name at most {_MOST_AUDIENCES}."
+                f"more than {_MOST_AUDIENCES} audiences",
+                f"Name at most {_MOST_AUDIENCES}.",
             )
 
 
@@ -90,7 +105,9 @@ def _audiences(issuer: KeyAddress, item: Credential) -> list[str] | None:
     return [name for name in item.audiences if name in issuer.audiences] or None
 
 
-def _provider(issuer: KeyAddress, item: Credential, at: KubernetesPlace) -> dict[str, Any]:
+def _provider(
+    issuer: KeyAddress, item: Credential, at: KubernetesPlace
+) -> dict[str, Any]:
     provider: dict[str, Any] = {
         "name": provider_name(issuer, item),
         "issuer": issuer.issuer,
@@ -102,7 +119,8 @@ def _provider(issuer: KeyAddress, item: Credential, at: KubernetesPlace) -> dict
         provider["audiences"] = audiences
     if issuer.claim_mappings:
         provider["claimToHeaders"] = [
-            {"claim": claim, "header": header} for claim, header in issuer.claim_mappings
+            {"claim": claim, "header": header}
+            for claim, header in issuer.claim_mappings
         ]
     return provider
 

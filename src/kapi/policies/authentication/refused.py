@@ -39,10 +39,16 @@ BAD_CERTIFICATE: Principal = metadata(FACTS, ("bad_certificate",), TRUE)
 
 def refused(node: Authentication, place: Place) -> dict[str, Principal]:
     """Name of a rule → the callers that it refuses."""
-    found = {**_refused_tokens(node, place), **_refused_certificates(node), **_refused_keys(node)}
+    found = {
+        **_refused_tokens(node, place),
+        **_refused_certificates(node),
+        **_refused_keys(node),
+    }
     if node.optional:
         missing = error_codes.MISSING_CREDENTIALS.number
-        return {name: who for name, who in found.items() if not name.startswith(missing)}
+        return {
+            name: who for name, who in found.items() if not name.startswith(missing)
+        }
     return found
 
 
@@ -67,7 +73,9 @@ def _own_audiences(node: Authentication, place: Place) -> tuple[str, ...]:
     if not node.bound:
         return ()
     origins = map(place.gateway.origin, place.hosts)
-    return tuple(f"{origin}{quote(path)}" for origin in origins for path in place.api.base_paths)
+    return tuple(
+        f"{origin}{quote(path)}" for origin in origins for path in place.api.base_paths
+    )
 
 
 def _refused_certificates(node: Authentication) -> dict[str, Principal]:
@@ -102,7 +110,11 @@ def _good(node: Authentication) -> list[Principal]:
         good.append(KEY)
     if node.kinds - {"APIKey"}:
         good.append(TOKEN)
-    if node.certificates and not node.certificates.mandatory and not node.needs_credential:
+    if (
+        node.certificates
+        and not node.certificates.mandatory
+        and not node.needs_credential
+    ):
         good.append(CERTIFICATE)
     return good
 
@@ -114,7 +126,8 @@ def _came_raw() -> Principal:
     """
     bearer = {"string_match": {"prefix": "bearer ", "ignore_case": True}}
     return all_of(
-        header(MOVED_JWT_HEADER, {"present_match": True}), negated(header(MOVED_JWT_HEADER, bearer))
+        header(MOVED_JWT_HEADER, {"present_match": True}),
+        negated(header(MOVED_JWT_HEADER, bearer)),
     )
 
 

@@ -13,7 +13,10 @@ from kapi.policies.rbac import JWT_FILTER
 CLAIMS_FILTER = "kapi.filters.http.claims"
 TOKEN_FILTER = "kapi.filters.http.token"  # noqa: S105 - a filter's name
 REVOKED_FILTER = "kapi.filters.http.revoked"
-_OFF: Final = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+_OFF: Final = {
+    "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+    "disabled": True,
+}
 _FILTERS: Final = (JWT_FILTER, CLAIMS_FILTER, TOKEN_FILTER, REVOKED_FILTER)
 """They read nothing but the claims of a verified token."""
 

@@ -18,7 +18,13 @@ from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import FLAG, NAME, Items, Record, Text, Whole
 from kapi.apis.header_rules import header_fault
 from kapi.apis.ir import Endpoint, SecretRef
-from kapi.apis.model.conf import ApiConf, OperationConf, PolicyConf, policies_named, policy_named
+from kapi.apis.model.conf import (
+    ApiConf,
+    OperationConf,
+    PolicyConf,
+    policies_named,
+    policy_named,
+)
 from kapi.apis.model.rules import Fault, endpoint_of
 from kapi.apis.report import Report, below
 from kapi.apis.yaml_positions import Mapping, Scalar, key_mark, mark
@@ -40,7 +46,12 @@ _MOST_HEADERS: Final = 30
 _LONGEST: Final = 60_000
 _LARGEST_BODY: Final = 1024 * 1024
 _LARGEST_REFUSAL: Final = 64 * 1024
-_LISTS: Final = ("requestHeaders", "backendHeaders", "removedHeaders", "responseHeaders")
+_LISTS: Final = (
+    "requestHeaders",
+    "backendHeaders",
+    "removedHeaders",
+    "responseHeaders",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +147,10 @@ def _authorization(node: ExternalAuthorization, place: Place) -> dict[str, Any]:
             "max_request_bytes": node.body_bytes,
             "pack_as_bytes": node.protocol == GRPC,
         }
-    cluster, timeout = place.cluster(node.endpoint), f"{node.timeout_millis / 1000:.3f}s"
+    cluster, timeout = (
+        place.cluster(node.endpoint),
+        f"{node.timeout_millis / 1000:.3f}s",
+    )
     if node.protocol == GRPC:
         service = {"cluster_name": cluster, "authority": node.endpoint.authority}
         return config | {"grpc_service": {"envoy_grpc": service, "timeout": timeout}}
@@ -182,12 +196,22 @@ def _check(parameters: Mapping, pointer: str, report: Report) -> None:
             if isinstance(node, Scalar) and isinstance(node.value, str) and node.value:
                 fault = header_fault(node.value)
                 if fault is not None:
-                    report.add(codes.HEADER, fault.message, mark(node, here), fault.hint)
-    if text_at(parameters, "protocol") == GRPC and "responseHeaders" in parameters.entries:
+                    report.add(
+                        codes.HEADER, fault.message, mark(node, here), fault.hint
+                    )
+    if (
+        text_at(parameters, "protocol") == GRPC
+        and "responseHeaders" in parameters.entries
+    ):
         place = key_mark(parameters, "responseHeaders", pointer)
         hint = "Remove it: a gRPC service names them in response_headers_to_add."
-        report.add(codes.COMBINATION, "responseHeaders is for the protocol HTTP", place, hint)
-    for given, other in (("tlsSecretName", "tlsSecretKey"), ("tlsSecretKey", "tlsSecretName")):
+        report.add(
+            codes.COMBINATION, "responseHeaders is for the protocol HTTP", place, hint
+        )
+    for given, other in (
+        ("tlsSecretName", "tlsSecretKey"),
+        ("tlsSecretKey", "tlsSecretName"),
+    ):
         if given in parameters.entries and other not in parameters.entries:
             place = key_mark(parameters, given, pointer)
             hint = f"Add {other}, or remove it."

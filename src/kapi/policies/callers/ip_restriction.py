@@ -94,7 +94,9 @@ def kubernetes(node: IpRestriction, at: KubernetesPlace) -> KubernetesRoute:  # 
     if not denied:
         return KubernetesRoute()
     rule = {"action": "Deny", "principal": {"clientCIDRs": list(denied)}}
-    return KubernetesRoute({"authorization": {"defaultAction": "Allow", "rules": [rule]}})
+    return KubernetesRoute(
+        {"authorization": {"defaultAction": "Allow", "rules": [rule]}}
+    )
 
 
 def _all_but(allowed: Sequence[str]) -> tuple[str, ...]:
@@ -102,7 +104,10 @@ def _all_but(allowed: Sequence[str]) -> tuple[str, ...]:
     if not allowed:
         return ()
     four, six = _by_version(allowed)
-    rest = (*_outside(IPv4Network("0.0.0.0/0"), four), *_outside(IPv6Network("::/0"), six))
+    rest = (
+        *_outside(IPv4Network("0.0.0.0/0"), four),
+        *_outside(IPv6Network("::/0"), six),
+    )
     return tuple(map(str, rest))
 
 
@@ -128,7 +133,11 @@ def _check(parameters: Mapping, pointer: str, report: Report) -> None:
 
 def _check_list(parameters: Mapping, key: str, pointer: str, report: Report) -> None:
     for node, here in items_at(parameters, key, pointer):
-        if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value:
+        if (
+            not isinstance(node, Scalar)
+            or not isinstance(node.value, str)
+            or not node.value
+        ):
             continue
         fault = _fault(node.value)
         if fault:
@@ -149,7 +158,10 @@ def _fault(text: str) -> tuple[str, str] | None:
     except ValueError:
         hint = "Write it as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32."
         return f"{text[:60]} is not an IP address or network", hint
-    return f"{text[:60]} is an address within a network", f"Write the network as {network}."
+    return (
+        f"{text[:60]} is an address within a network",
+        f"Write the network as {network}.",
+    )
 
 
 _NETWORKS = Items(Text(1, 64), MOST)

@@ -23,7 +23,12 @@ from kapi.policies.authentication.conf import methods, needs_caller
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.authentication.on_kubernetes import provider_name, providers
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
-from kapi.policies.kubernetes import KeyAddress, KubernetesPlace, KubernetesRoute, not_possible
+from kapi.policies.kubernetes import (
+    KeyAddress,
+    KubernetesPlace,
+    KubernetesRoute,
+    not_possible,
+)
 from kapi.policies.rbac import (
     FACTS,
     PRESENT,
@@ -81,9 +86,13 @@ class Scopes:
 
 def compile(conf: ApiConf, operation: OperationConf) -> Scopes | None:
     """No scopes, no check; an operation open to any caller has no token to look into."""
-    if not needs_caller(conf, operation) or not (operation.scopes or operation.scope_alternatives):
+    if not needs_caller(conf, operation) or not (
+        operation.scopes or operation.scope_alternatives
+    ):
         return None
-    alternatives = tuple(tuple(sorted(set(item))) for item in operation.scope_alternatives)
+    alternatives = tuple(
+        tuple(sorted(set(item))) for item in operation.scope_alternatives
+    )
     scopes = tuple(sorted(set(operation.scopes)))
     return Scopes(scopes, tokens_only=_tokens_only(conf), alternatives=alternatives)
 
@@ -116,7 +125,8 @@ def envoy(node: Scopes, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the polic
     policy = {"permissions": [{"any": True}], "principals": allowed}
     needed = {METADATA: {"scope": " ".join(node.asked_for)}}
     return EnvoyRoute(
-        {FILTER: per_route({"action": "ALLOW", "policies": {"scopes": policy}})}, metadata=needed
+        {FILTER: per_route({"action": "ALLOW", "policies": {"scopes": policy}})},
+        metadata=needed,
     )
 
 
@@ -132,8 +142,13 @@ def kubernetes(node: Scopes, at: KubernetesPlace) -> KubernetesRoute:
             needed = tuple(dict.fromkeys((*node.scopes, *alternative)))
             if len(needed) > _MOST_SCOPES:
                 hint = f"Ask for at most {_MOST_SCOPES}."
-                return not_possible(f"more than {_MOST_SCOPES} scopes of one operation", hint)
-            principal = {"provider": provider_name(issuer, credential), **_held(issuer, needed)}
+                return not_possible(
+                    f"more than {_MOST_SCOPES} scopes of one operation", hint
+                )
+            principal = {
+                "provider": provider_name(issuer, credential),
+                **_held(issuer, needed),
+            }
             rules.append({"action": "Allow", "principal": {"jwt": principal}})
     return KubernetesRoute({"authorization": {"defaultAction": "Deny", "rules": rules}})
 
@@ -145,7 +160,8 @@ def _held(issuer: KeyAddress, needed: tuple[str, ...]) -> dict[str, Any]:
     claim_name = issuer.scopes_claims[0]
     return {
         "claims": [
-            {"name": claim_name, "valueType": "StringArray", "values": [scope]} for scope in needed
+            {"name": claim_name, "valueType": "StringArray", "values": [scope]}
+            for scope in needed
         ]
     }
 

@@ -70,7 +70,8 @@ def everywhere(place: Place) -> EnvoyRoute | None:
     """What the settings ask of every API: a subscription, or limits of consumers."""
     settings = place.subscriptions
     secured = any(
-        node.policy == "authentication" and node.required for node in place.operation.policies
+        node.policy == "authentication" and node.required
+        for node in place.operation.policies
     )
     if not secured or not (settings.mandatory or settings.tiers):
         return None
@@ -83,9 +84,13 @@ def _route(place: Place, *, validate: bool) -> EnvoyRoute:
         + ("v" if validate else "")
         + ("t" if place.subscriptions.tiers else "")
     )
-    where = f"{place.api.id}\t{place.api.organization}\t{place.api.environment}\t{flags}"
+    where = (
+        f"{place.api.id}\t{place.api.organization}\t{place.api.environment}\t{flags}"
+    )
     fields = {"place": where}
-    if place.api.ai_provider and any(tier.limits_tokens for tier in place.subscriptions.tiers):
+    if place.api.ai_provider and any(
+        tier.limits_tokens for tier in place.subscriptions.tiers
+    ):
         fields["usage"] = usage(place.api.ai_provider, place.api.id)
     return EnvoyRoute({FILTER: ON}, metadata={FILTER: fields})
 

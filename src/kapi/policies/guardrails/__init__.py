@@ -43,7 +43,13 @@ CHECKS: Final[tuple[Check, ...]] = (
 _BY_NAME: Final = {item.listed.name: item for item in CHECKS}
 
 filters = (
-    HttpFilter(phase, FILTER, module_filter(FILTER, FILTER, MODULE), disabled=True, on_demand=True),
+    HttpFilter(
+        phase,
+        FILTER,
+        module_filter(FILTER, FILTER, MODULE),
+        disabled=True,
+        on_demand=True,
+    ),
 )
 
 

@@ -11,7 +11,9 @@ from kapi.apis.conf.shapes import FLAG, Shape, Text
 from kapi.apis.model.conf import Fields
 from kapi.dataclass import dataclass
 
-PATH_HINT: Final = "Write names and numbers, such as $.messages[-1].content or $.items[*].text."
+PATH_HINT: Final = (
+    "Write names and numbers, such as $.messages[-1].content or $.items[*].text."
+)
 _PATH: Final = r"\$(\.[A-Za-z0-9_-]{1,64}|\.\*|\[(-?[0-9]{1,4}|\*)\]){1,16}"
 PATH: Final = Text(2, 1024, pattern=_PATH, hint=PATH_HINT)
 COMMON: Final[dict[str, Shape]] = {

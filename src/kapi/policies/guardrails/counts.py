@@ -20,10 +20,17 @@ def _check(parameters: Mapping, pointer: str, report: Report) -> None:
     low, high = whole_at(parameters, "min"), whole_at(parameters, "max")
     if low is None and high is None:
         message = "the guardrail has neither min nor max"
-        report.add(codes.MISSING, message, mark(parameters, pointer), "Write min, max, or both.")
+        report.add(
+            codes.MISSING,
+            message,
+            mark(parameters, pointer),
+            "Write min, max, or both.",
+        )
     elif low is not None and high is not None and low > high:
         place = key_mark(parameters, "min", pointer)
-        report.add(codes.RANGE, f"min {low} is more than max {high}", place, "Swap them.")
+        report.add(
+            codes.RANGE, f"min {low} is more than max {high}", place, "Swap them."
+        )
 
 
 def _own(given: Table[str, Any]) -> dict[str, Any]:
@@ -55,6 +62,12 @@ def _listed(name: str, what: str) -> ListedPolicy:
 
 CHECKS: Final = (
     Check("WORD_COUNT_GUARDRAIL", _listed("WordCountGuardrail", "words"), _own),
-    Check("SENTENCE_COUNT_GUARDRAIL", _listed("SentenceCountGuardrail", "sentences"), _own),
-    Check("CONTENT_LENGTH_GUARDRAIL", _listed("ContentLengthGuardrail", "bytes (UTF-8)"), _own),
+    Check(
+        "SENTENCE_COUNT_GUARDRAIL", _listed("SentenceCountGuardrail", "sentences"), _own
+    ),
+    Check(
+        "CONTENT_LENGTH_GUARDRAIL",
+        _listed("ContentLengthGuardrail", "bytes (UTF-8)"),
+        _own,
+    ),
 )

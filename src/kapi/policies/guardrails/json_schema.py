@@ -27,15 +27,32 @@ _MANY: Final = ("allOf", "anyOf", "oneOf")
 _NAMED: Final = ("properties", "$defs")
 _NUMBERS: Final = {
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-    *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
+    *(
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "minProperties",
+        "maxProperties",
+    ),
 }
-_NOTES: Final = {"$schema", "$id", "title", "description", "default", "examples", "format"}
+_NOTES: Final = {
+    "$schema",
+    "$id",
+    "title",
+    "description",
+    "default",
+    "examples",
+    "format",
+}
 _OTHERS: Final = {"type", "required", "enum", "const", "pattern", "$ref"}
 KEYWORDS: Final = frozenset({*_ONE, *_MANY, *_NAMED, *_NUMBERS, *_NOTES, *_OTHERS})
 _DEEPEST: Final = 32
 
 
-def _faults(schema: Any, defs: Table[str, Any], place: str, depth: int = 0) -> Iterator[str]:
+def _faults(
+    schema: Any, defs: Table[str, Any], place: str, depth: int = 0
+) -> Iterator[str]:
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict) or depth > _DEEPEST:
@@ -56,7 +73,9 @@ def _faults(schema: Any, defs: Table[str, Any], place: str, depth: int = 0) -> I
             yield from _faults(item, defs, f"{place}/{name}/{key}", depth + 1)
 
 
-def _value_faults(schema: Table[str, Any], defs: Table[str, Any], place: str) -> Iterator[str]:
+def _value_faults(
+    schema: Table[str, Any], defs: Table[str, Any], place: str
+) -> Iterator[str]:
     types = schema.get("type", "object")
     names = items(types) or [types]
     for name in names:
@@ -97,7 +116,9 @@ def _check(parameters: Mapping, pointer: str, report: Report) -> None:
         try:
             schema = json.loads(schema)
         except (ValueError, RecursionError):
-            report.add(codes.FORMAT, "schema is not JSON", place, "Write a JSON Schema.")
+            report.add(
+                codes.FORMAT, "schema is not JSON", place, "Write a JSON Schema."
+            )
             return
     known = mapping(mapping(schema).get("$defs"))
     hint = f"Keywords that are checked: {', '.join(sorted(KEYWORDS - _NOTES))}."
@@ -119,7 +140,11 @@ CHECK: Final = Check(
         flows=("request", "response"),
         both_levels=True,
         parameters=Record(
-            {**COMMON, "schema": Either(Record({}, more=True), Text(2, 32 * 1024)), "invert": FLAG},
+            {
+                **COMMON,
+                "schema": Either(Record({}, more=True), Text(2, 32 * 1024)),
+                "invert": FLAG,
+            },
             ("schema",),
         ),
         descriptions={

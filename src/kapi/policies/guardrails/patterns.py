@@ -21,7 +21,9 @@ _NOT_LINEAR: Final = re.compile(
     r"\(\?(=|!|<=|<!|>|\(|P=|P>|R|&|#|\||[0-9+-])|\\[1-9]|\\[kgGKXRCZNEQhHvVpP]|[*+?}]\+"
 )
 _NOT_COMMON: Final = re.compile(r"\{\s*,|&&|--|~~|\[\^?\]|\(\?[a-zA-Z]*[auLUxR]")
-_HINT: Final = "Write a pattern of the Rust crate regex: no look-around, no back-references."
+_HINT: Final = (
+    "Write a pattern of the Rust crate regex: no look-around, no back-references."
+)
 _LONE_BRACE: Final = re.compile(r"\{(?!\d+(?:,\d*)?\})")
 _TOKEN: Final = re.compile(
     r"(?P<group>\((\?(P?<\w+>|[ims-]*:|[ims-]+\)))?)|(?P<end>\))|(?P<repeat>\{(\d+)(,(\d*))?\})"
@@ -36,13 +38,18 @@ def pattern_fault(pattern: str) -> Fault | None:
     bare = re.sub(r"\\\\|\\x\{[^}]*\}", "p", pattern)
     found = _NOT_LINEAR.search(bare) or _NOT_COMMON.search(bare)
     if found:
-        return Fault(f"the pattern has {found.group()!r}, which is not supported", _HINT)
+        return Fault(
+            f"the pattern has {found.group()!r}, which is not supported", _HINT
+        )
     if re.search(r"\[(?:\\.|[^\]\\])*(?:\[|\\[bB])", bare):
         return Fault(
-            "the pattern has `[` or `\\b` inside a class", r"Write \[ for the character itself."
+            "the pattern has `[` or `\\b` inside a class",
+            r"Write \[ for the character itself.",
         )
     if _LONE_BRACE.search(re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "p", bare)):
-        return Fault("the pattern has `{` without numbers", r"Write \{ for the character itself.")
+        return Fault(
+            "the pattern has `{` without numbers", r"Write \{ for the character itself."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

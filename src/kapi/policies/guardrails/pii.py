@@ -32,7 +32,9 @@ KNOWN: Final = {
 
 
 def _check(parameters: Mapping, pointer: str, report: Report) -> None:
-    if not list(mappings_at(parameters, "entities", pointer)) and not report.has_within(pointer):
+    if not list(mappings_at(parameters, "entities", pointer)) and not report.has_within(
+        pointer
+    ):
         hint = f"Name some: {', '.join(KNOWN)}, or a name with a regex."
         report.add(codes.MISSING, "entities is empty", mark(parameters, pointer), hint)
     for entity, here in mappings_at(parameters, "entities", pointer):
@@ -40,7 +42,9 @@ def _check(parameters: Mapping, pointer: str, report: Report) -> None:
         name = text_at(entity, "name")
         if "regex" not in entity.entries and name not in KNOWN:
             hint = f"Give its regex, or use one of {', '.join(KNOWN)}."
-            report.add(codes.MISSING, f"{name[:40]} has no regex", mark(entity, here), hint)
+            report.add(
+                codes.MISSING, f"{name[:40]} has no regex", mark(entity, here), hint
+            )
 
 
 def _own(given: Table[str, Any]) -> dict[str, Any]:
@@ -84,7 +88,9 @@ CHECK: Final = Check(
                 " the answer gets the original back. The response flow always redacts."
             ),
         },
-        example={"entities": [{"name": "EMAIL"}, {"name": "CUSTOMER", "regex": "C-[0-9]{6}"}]},
+        example={
+            "entities": [{"name": "EMAIL"}, {"name": "CUSTOMER", "regex": "C-[0-9]{6}"}]
+        },
         check=_check,
     ),
     _own,

@@ -50,7 +50,10 @@ CHECKS: Final = (
                 {
                     **COMMON,
                     "templates": Items(
-                        Record({"name": SCRIPT_NAME, "prompt": _TEXT}, ("name", "prompt")), 100
+                        Record(
+                            {"name": SCRIPT_NAME, "prompt": _TEXT}, ("name", "prompt")
+                        ),
+                        100,
                     ),
                 },
                 ("templates",),
@@ -76,7 +79,10 @@ CHECKS: Final = (
                 {
                     **COMMON,
                     "messages": Items(
-                        Record({"role": Text(1, 40), "content": _TEXT}, ("role", "content")), 20
+                        Record(
+                            {"role": Text(1, 40), "content": _TEXT}, ("role", "content")
+                        ),
+                        20,
                     ),
                     "append": FLAG,
                 },

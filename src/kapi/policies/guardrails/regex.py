@@ -29,7 +29,9 @@ CHECK: Final = Check(
         "RegexGuardrail",
         flows=("request", "response"),
         both_levels=True,
-        parameters=Record({**COMMON, "regex": Text(1, LONGEST), "invert": FLAG}, ("regex",)),
+        parameters=Record(
+            {**COMMON, "regex": Text(1, LONGEST), "invert": FLAG}, ("regex",)
+        ),
         descriptions={
             **DESCRIPTIONS,
             "regex": "The pattern, of the Rust crate regex.",

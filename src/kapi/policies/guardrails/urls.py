@@ -18,7 +18,10 @@ _HOST: Final = Text(
 
 
 def _own(given: Table[str, Any]) -> dict[str, Any]:
-    return {"allowed": given.get("allowedHosts", []), "denied": given.get("deniedHosts", [])}
+    return {
+        "allowed": given.get("allowedHosts", []),
+        "denied": given.get("deniedHosts", []),
+    }
 
 
 CHECK: Final = Check(
@@ -28,7 +31,11 @@ CHECK: Final = Check(
         flows=("request", "response"),
         both_levels=True,
         parameters=Record(
-            {**COMMON, "allowedHosts": Items(_HOST, 100), "deniedHosts": Items(_HOST, 100)}
+            {
+                **COMMON,
+                "allowedHosts": Items(_HOST, 100),
+                "deniedHosts": Items(_HOST, 100),
+            }
         ),
         descriptions={
             **DESCRIPTIONS,

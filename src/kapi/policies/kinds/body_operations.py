@@ -89,7 +89,11 @@ def credentials(node: Authentication) -> str:
 
 
 def envoy(
-    kind: str, options: str, needs: str, operations: Iterable[BodyOperation], place: Place
+    kind: str,
+    options: str,
+    needs: str,
+    operations: Iterable[BodyOperation],
+    place: Place,
 ) -> EnvoyRoute:
     """Switch the filter on.
 
@@ -112,5 +116,7 @@ def _text(item: BodyOperation, place: Place) -> str:
     if item.limit:
         key = rate_limit.operation_key(place, item.verb, item.target)
         seconds = rate_limit.SECONDS[item.limit.unit]
-        fields.append(limit("r", key, item.limit.requests, seconds, rate_limit.OPERATION_CODE))
+        fields.append(
+            limit("r", key, item.limit.requests, seconds, rate_limit.OPERATION_CODE)
+        )
     return "\t".join(fields)

@@ -70,7 +70,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> GraphQl | None:
         return None
     node = GraphQl(
         (body_operation(conf, operation),),
-        body_operations.credentials(authentication.compile(conf, OperationConf("", ""))),
+        body_operations.credentials(
+            authentication.compile(conf, OperationConf("", ""))
+        ),
     )
     own = conf.field(FIELD) or Fields()
     return replace(
@@ -113,7 +115,9 @@ def _check(conf: ApiConf, report: Report) -> None:
         return
     for item in (*conf.policies.request, *conf.policies.response):
         if item.name == "Interceptor" and any(map(item.parameter, _WAITS)):
-            message = "an Interceptor cannot get the bodies of an API with subscriptions"
+            message = (
+                "an Interceptor cannot get the bodies of an API with subscriptions"
+            )
             hint = f"Streams have no end: remove {' and '.join(_WAITS)}."
             report.add(codes.COMBINATION, message, item.mark, hint)
 
@@ -123,7 +127,9 @@ def together(nodes: Sequence[GraphQl]) -> GraphQl:
     operations = [item for node in nodes for item in node.operations]
     if nodes[0].introspection:
         is_open = all(item.open for item in operations)
-        operations += [BodyOperation("QUERY", item, open=is_open) for item in INTROSPECTION]
+        operations += [
+            BodyOperation("QUERY", item, open=is_open) for item in INTROSPECTION
+        ]
     return replace(nodes[0], operations=tuple(operations))
 
 
@@ -137,7 +143,9 @@ def envoy(node: GraphQl, place: Place) -> EnvoyRoute:
         ("message", place.gateway.enforcer.max_body_bytes),
     )
     options = " ".join(f"{name}={value}" for name, value in numbers)
-    return body_operations.envoy("graphql", options, node.credentials, node.operations, place)
+    return body_operations.envoy(
+        "graphql", options, node.credentials, node.operations, place
+    )
 
 
 def kubernetes(node: GraphQl | None, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001

@@ -15,7 +15,12 @@ from dataclasses import field
 from typing import Any, ClassVar, Final
 
 from kapi.apis import report as codes
-from kapi.apis.conf.nodes import ENDPOINT_KINDS, endpoint_nodes, operation_nodes, text_at
+from kapi.apis.conf.nodes import (
+    ENDPOINT_KINDS,
+    endpoint_nodes,
+    operation_nodes,
+    text_at,
+)
 from kapi.apis.conf.policy_part import ConfField, ConfPart
 from kapi.apis.conf.shapes import FLAG, Record, Text
 from kapi.apis.ir import Endpoint, Operation
@@ -36,10 +41,13 @@ from kapi.policies.streams import ended_with_caller
 name = "grpc"
 phase = Phase.TRANSFORM
 WEB_FILTER: Final = "envoy.filters.http.grpc_web"
-_WEB: Final = {"@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"}
+_WEB: Final = {
+    "@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"
+}
 JSON_FILTER: Final = "envoy.filters.http.grpc_json_transcoder"
 _JSON_TYPE: Final = (
-    "type.googleapis.com/envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder"
+    "type.googleapis.com/"
+    "envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder"
 )
 _NO_JSON: Final = {"@type": _JSON_TYPE, "proto_descriptor_bin": ""}
 filters = (
@@ -100,7 +108,10 @@ def compile(conf: ApiConf, operation: OperationConf) -> GrpcCalls | None:  # noq
         return None
     asked = _field(conf)
     package = asked.get("package", package_of(conf.base_path, conf.version))
-    web, transcoding = asked.get("web", default=False), asked.get("transcoding", default=False)
+    web, transcoding = (
+        asked.get("web", default=False),
+        asked.get("transcoding", default=False),
+    )
     return GrpcCalls(package, web, transcoding)
 
 
@@ -109,14 +120,18 @@ def _field(conf: ApiConf) -> Fields:
     return found
 
 
-def added_operations(conf: ApiConf, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+def added_operations(
+    conf: ApiConf, operations: tuple[Operation, ...]
+) -> tuple[Operation, ...]:
     """Health checks and reflection, where the conf lets them pass."""
     if conf.type != GRPC.type:
         return ()
     return tuple(_at_host(conf, operations))
 
 
-def _at_host(conf: ApiConf, operations: tuple[Operation, ...]) -> Iterator[HostGrpcOperation]:
+def _at_host(
+    conf: ApiConf, operations: tuple[Operation, ...]
+) -> Iterator[HostGrpcOperation]:
     options = _field(conf)
     production = _first(item.production for item in operations)
     sandbox = _first(item.sandbox for item in operations)
@@ -124,7 +139,9 @@ def _at_host(conf: ApiConf, operations: tuple[Operation, ...]) -> Iterator[HostG
         passes = options.get(key)
         for target, verb in methods if passes else ():
             asked = OperationConf(target, verb, secured=passes != _OPEN)
-            yield HostGrpcOperation(verb, target, production, sandbox, _nodes(conf, asked))
+            yield HostGrpcOperation(
+                verb, target, production, sandbox, _nodes(conf, asked)
+            )
 
 
 def _first(endpoints: Iterator[tuple[Endpoint, ...]]) -> tuple[Endpoint, ...]:
@@ -156,7 +173,9 @@ def envoy(node: GrpcCalls | Transcoding, place: Place) -> EnvoyRoute:
     if isinstance(node, Transcoding):
         # The transcoder reads the whole body of a request.
         limit = {"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes}
-        return EnvoyRoute({JSON_FILTER: _transcoder(node, place.base_path)}, route=limit)
+        return EnvoyRoute(
+            {JSON_FILTER: _transcoder(node, place.base_path)}, route=limit
+        )
     bound = place.endpoint.response_timeout
     seconds = bound
     if bound is None:
@@ -182,7 +201,9 @@ def kubernetes(node: GrpcCalls | Transcoding, at: KubernetesPlace) -> Kubernetes
     """The longest time of a call. Envoy Gateway takes gRPC-Web on every GRPCRoute."""
     if isinstance(node, Transcoding) or node.transcoding:
         what = "JSON transcoding of gRPC"
-        return not_possible(what, "Remove transcoding, or deploy the API to kapi's gateway.")
+        return not_possible(
+            what, "Remove transcoding, or deploy the API to kapi's gateway."
+        )
     bound = at.place.endpoint.response_timeout
     longest = f"{LONGEST_CALL if bound is None else bound}s"
     times = {"requestTimeout": "0s", "maxStreamDuration": longest}
@@ -210,7 +231,9 @@ def _transcoder(node: Transcoding, base_path: str) -> dict[str, Any]:
                     method.options.Extensions[annotations_pb2.http].CopyFrom(kept)
     return {
         "@type": _JSON_TYPE,
-        "proto_descriptor_bin": base64.b64encode(made.SerializeToString()).decode("ascii"),
+        "proto_descriptor_bin": base64.b64encode(made.SerializeToString()).decode(
+            "ascii"
+        ),
         "services": [node.service],
         "match_incoming_request_route": True,
         "ignore_unknown_query_parameters": True,

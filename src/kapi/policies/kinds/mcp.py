@@ -55,12 +55,16 @@ def compile(conf: ApiConf, operation: OperationConf) -> Mcp | None:
         return None
     needed = authentication.compile(conf, OperationConf("", ""))
     prefix = server_of(conf, operation)
-    return Mcp((body_operation(conf, operation),), prefix, body_operations.credentials(needed))
+    return Mcp(
+        (body_operation(conf, operation),), prefix, body_operations.credentials(needed)
+    )
 
 
 def together(nodes: Sequence[Mcp]) -> Mcp:
     """The node of the route that takes the messages for all these operations."""
-    return replace(nodes[0], operations=tuple(item for node in nodes for item in node.operations))
+    return replace(
+        nodes[0], operations=tuple(item for node in nodes for item in node.operations)
+    )
 
 
 def envoy(node: Mcp, place: Place) -> EnvoyRoute:
@@ -77,7 +81,9 @@ def envoy(node: Mcp, place: Place) -> EnvoyRoute:
     if headers:
         metadata[METADATA] = headers
     # Checked here: a server on a local network would compare it with its own address.
-    return replace(made, action=times(place), metadata=metadata, remove_request_headers=("origin",))
+    return replace(
+        made, action=times(place), metadata=metadata, remove_request_headers=("origin",)
+    )
 
 
 def with_origins(flags: str, place: Place) -> str:
@@ -85,7 +91,9 @@ def with_origins(flags: str, place: Place) -> str:
 
     The transport demands it: a server that any page could reach would trust its network.
     """
-    return " ".join((flags, *map(place.gateway.origin, place.hosts), *allowed_origins(place)))
+    return " ".join(
+        (flags, *map(place.gateway.origin, place.hosts), *allowed_origins(place))
+    )
 
 
 def with_patterns(options: str, operations: Iterable[BodyOperation]) -> str:
@@ -101,7 +109,9 @@ def header_texts(api: Api) -> dict[str, str]:
     """For each tool the headers that repeat its arguments; `mcp_headers.rs` reads it."""
     texts: dict[str, str] = {}
     for item in api.mcp_headers:
-        path = "/".join(name.replace("~", "~0").replace("/", "~1") for name in item.path)
+        path = "/".join(
+            name.replace("~", "~0").replace("/", "~1") for name in item.path
+        )
         key = f"headers {item.tool}"
         texts[key] = f"{texts.get(key, '')}{item.header}\t{item.type}\t{path}\t"
     return texts

@@ -80,7 +80,10 @@ def kubernetes(node: McpTools | None, at: KubernetesPlace) -> KubernetesRoute:  
 
 def _texts(tools: Sequence[McpTool], place: Place) -> dict[str, str]:
     server = {"name": place.api.name, "version": place.api.version}
-    texts = {"server": json.dumps(server), "tools": "\t".join(tool.name for tool in tools)}
+    texts = {
+        "server": json.dumps(server),
+        "tools": "\t".join(tool.name for tool in tools),
+    }
     for tool in tools:
         verb, target, *rest = tool.template
         path = target
@@ -88,7 +91,9 @@ def _texts(tools: Sequence[McpTool], place: Place) -> dict[str, str]:
             path = f"{place.base_path.rstrip('/')}{target}"
         texts[f"operation {tool.name}"] = f"{tool.verb.lower()} {tool.target}"
         texts[f"call {tool.name}"] = "\t".join((verb, path, *rest))
-        texts[f"list {tool.name}"] = f'{{"name":{json.dumps(tool.name)},{tool.shown[1:]}'
+        texts[f"list {tool.name}"] = (
+            f'{{"name":{json.dumps(tool.name)},{tool.shown[1:]}'
+        )
     return texts
 
 

@@ -30,7 +30,9 @@ conf_part = NOTHING
 KEYS_FILTER = "kapi.limit_keys"
 HEADER = "x-kapi-limit-keys"
 filters = (
-    HttpFilter(phase, KEYS_FILTER, part("keys"), disabled=True, on_demand=True, counts=True),
+    HttpFilter(
+        phase, KEYS_FILTER, part("keys"), disabled=True, on_demand=True, counts=True
+    ),
 )
 
 
@@ -43,13 +45,16 @@ class LimitKeys:
 
 def header_value(keys: Mapping[str, str]) -> str:
     """The keys as the header holds them."""
-    return "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in keys.items())
+    return "&".join(
+        f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in keys.items()
+    )
 
 
 def compile(conf: ApiConf, operation: OperationConf) -> LimitKeys | None:
     """Only where an interceptor sees the request."""
     asked = any(
-        item.name == "Interceptor" for item in (*conf.policies.request, *operation.policies.request)
+        item.name == "Interceptor"
+        for item in (*conf.policies.request, *operation.policies.request)
     )
     if asked:
         return LimitKeys()

@@ -45,10 +45,14 @@ class RateLimit:
 
 def compile(conf: ApiConf, operation: OperationConf) -> RateLimit | None:
     """A conf has limits at one of the two levels only; reading it made sure."""
-    return _limit(conf.field(FIELD), "api") or _limit(operation.field(FIELD), "operation")
+    return _limit(conf.field(FIELD), "api") or _limit(
+        operation.field(FIELD), "operation"
+    )
 
 
-def _limit(field: Fields | None, counted: Literal["api", "operation"]) -> RateLimit | None:
+def _limit(
+    field: Fields | None, counted: Literal["api", "operation"]
+) -> RateLimit | None:
     if field is None:
         return None
     return RateLimit(field.get("requestsPerUnit"), field.get("unit"), counted)
@@ -65,7 +69,9 @@ def envoy(node: RateLimit, place: Place) -> EnvoyRoute:
         )
     return EnvoyRoute(
         {FILTER: ON},
-        metadata={FILTER: {"limits": limit("r", key, node.requests, SECONDS[node.unit], code)}},
+        metadata={
+            FILTER: {"limits": limit("r", key, node.requests, SECONDS[node.unit], code)}
+        },
     )
 
 
@@ -96,7 +102,12 @@ def _check_levels(root: Mapping, report: Report) -> None:
         if isinstance(operation.entries.get(FIELD), Mapping):
             message = "Presence of both resource level and API level rate limits is not allowed"
             place = key_mark(operation, FIELD, pointer)
-            report.add(codes.RATE_LIMITS, message, place, "Remove it, or the rateLimit of the API.")
+            report.add(
+                codes.RATE_LIMITS,
+                message,
+                place,
+                "Remove it, or the rateLimit of the API.",
+            )
 
 
 conf_part = ConfPart(
@@ -104,7 +115,9 @@ conf_part = ConfPart(
         ConfField(
             FIELD,
             places=("api", "operation"),
-            shape=Record({"requestsPerUnit": Whole(1), "unit": UNIT}, ("requestsPerUnit", "unit")),
+            shape=Record(
+                {"requestsPerUnit": Whole(1), "unit": UNIT}, ("requestsPerUnit", "unit")
+            ),
             descriptions={
                 ".rateLimit": (
                     "Requests in each unit for the whole API; not together with limits of "

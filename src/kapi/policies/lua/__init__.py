@@ -11,5 +11,6 @@ from importlib import resources
 def script(*names: str) -> str:
     """The named scripts of this folder as one chunk, in order."""
     return "\n".join(
-        resources.files(__name__).joinpath(f"{name}.lua").read_text("utf-8") for name in names
+        resources.files(__name__).joinpath(f"{name}.lua").read_text("utf-8")
+        for name in names
     )

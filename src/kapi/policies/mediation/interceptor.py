@@ -39,7 +39,10 @@ _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
 _SOURCE = {"source_codes": {name: {"inline_string": script("json", "interceptor")}}}
 filters = (
     HttpFilter(
-        phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False, **_SOURCE}, disabled=True
+        phase,
+        FILTER,
+        {"@type": _LUA + "Lua", "clear_route_cache": False, **_SOURCE},
+        disabled=True,
     ),
 )
 
@@ -72,8 +75,14 @@ class Interceptors:
 
 def compile(conf: ApiConf, operation: OperationConf) -> Interceptors | None:
     """API level first on the way in, operation level first on the way out."""
-    request = (*_services(conf.policies.request), *_services(operation.policies.request))
-    response = (*_services(operation.policies.response), *_services(conf.policies.response))
+    request = (
+        *_services(conf.policies.request),
+        *_services(operation.policies.request),
+    )
+    response = (
+        *_services(operation.policies.response),
+        *_services(conf.policies.response),
+    )
     if not request and not response:
         return None
     return Interceptors(request, response)
@@ -88,7 +97,12 @@ def _services(policies: Iterable[PolicyConf]) -> tuple[Service, ...]:
         if isinstance(endpoint, Endpoint):
             flags = [
                 item.parameter(flag, default=False)
-                for flag in ("headersEnabled", "bodyEnabled", "trailersEnabled", "contextEnabled")
+                for flag in (
+                    "headersEnabled",
+                    "bodyEnabled",
+                    "trailersEnabled",
+                    "contextEnabled",
+                )
             ]
             names = item.parameter("tlsSecretName"), item.parameter("tlsSecretKey")
             certificate = None
@@ -98,13 +112,17 @@ def _services(policies: Iterable[PolicyConf]) -> tuple[Service, ...]:
     return tuple(made)
 
 
-def gateway_services(settings: Iterable[InterceptorSettings], flow: str) -> tuple[Service, ...]:
+def gateway_services(
+    settings: Iterable[InterceptorSettings], flow: str
+) -> tuple[Service, ...]:
     """The services of the settings, on every API; their URLs were checked when read."""
     made = []
     for item in settings:
         endpoint = _settings_endpoint(item)
         if endpoint and flow in item.flows:
-            made.append(Service(endpoint, item.headers, item.body, item.trailers, item.context))
+            made.append(
+                Service(endpoint, item.headers, item.body, item.trailers, item.context)
+            )
     return tuple(made)
 
 
@@ -120,13 +138,17 @@ def _settings_endpoint(item: InterceptorSettings) -> Endpoint | None:
 
 def settings_endpoints(settings: Iterable[InterceptorSettings]) -> tuple[Endpoint, ...]:
     """Their addresses; an URL that is none was refused when the settings were read."""
-    return tuple(endpoint for item in settings if (endpoint := _settings_endpoint(item)))
+    return tuple(
+        endpoint for item in settings if (endpoint := _settings_endpoint(item))
+    )
 
 
 def envoy(node: Interceptors, place: Place) -> EnvoyRoute:
     """Name the services for the script; buffer as much of a body as the settings allow."""
     config = _config(node, place)
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[
+        :16
+    ]
     per_route = {
         "@type": _LUA + "LuaPerRoute",
         "name": name,
@@ -158,10 +180,17 @@ def _config(node: Interceptors, place: Place) -> dict[str, Any]:
     config: dict[str, Any] = {
         "request": [
             *_calls(node.request, place, REQUEST_PATH, of_conf),
-            *_calls(gateway_services(settings, "request"), place, REQUEST_PATH, of_settings),
+            *_calls(
+                gateway_services(settings, "request"), place, REQUEST_PATH, of_settings
+            ),
         ],
         "response": [
-            *_calls(gateway_services(settings, "response"), place, RESPONSE_PATH, of_settings),
+            *_calls(
+                gateway_services(settings, "response"),
+                place,
+                RESPONSE_PATH,
+                of_settings,
+            ),
             *_calls(node.response, place, RESPONSE_PATH, of_conf),
         ],
     }
@@ -175,7 +204,10 @@ def _config(node: Interceptors, place: Place) -> dict[str, Any]:
 
 
 def _calls(
-    services: Iterable[Service], place: Place, path: str, cluster: Callable[[Endpoint], str]
+    services: Iterable[Service],
+    place: Place,
+    path: str,
+    cluster: Callable[[Endpoint], str],
 ) -> Iterator[dict[str, Any]]:
     for item in services:
         yield _service(item, place, path, cluster(item.endpoint))
@@ -226,14 +258,20 @@ def _credentials(place: Place) -> list[dict[str, Any]]:
             if item.header:
                 found.append(item)
     return [
-        {"type": _KINDS[item.kind], "header": item.header.lower(), "bearer": item.kind == "OAuth2"}
+        {
+            "type": _KINDS[item.kind],
+            "header": item.header.lower(),
+            "bearer": item.kind == "OAuth2",
+        }
         for item in found
     ]
 
 
 def _hidden(place: Place) -> list[str]:
     """Credentials that the conf keeps from the backend, so from the services too."""
-    return sorted({name for item in _authentication(place).credentials for name in item.hidden})
+    return sorted(
+        {name for item in _authentication(place).credentials for name in item.hidden}
+    )
 
 
 def _endpoint_names(place: Place) -> dict[str, str]:
@@ -241,7 +279,10 @@ def _endpoint_names(place: Place) -> dict[str, str]:
 
     Empty where the call stays.
     """
-    other, own = ("production", place.operation.production), ("sandbox", place.operation.sandbox)
+    other, own = (
+        ("production", place.operation.production),
+        ("sandbox", place.operation.sandbox),
+    )
     if not place.sandbox:
         other, own = own, other
     moved = {}
@@ -252,7 +293,9 @@ def _endpoint_names(place: Place) -> dict[str, str]:
 
 def _properties(properties: Iterable[tuple[str, str]]) -> str:
     """The additional properties as APK sends them: JSON without blanks, `'` in place of `"`."""
-    return json.dumps(dict(properties), separators=(",", ":"), ensure_ascii=False).replace('"', "'")
+    return json.dumps(
+        dict(properties), separators=(",", ":"), ensure_ascii=False
+    ).replace('"', "'")
 
 
 def _invocation(place: Place) -> str:
@@ -265,8 +308,12 @@ def _invocation(place: Place) -> str:
         "supportedMethods": " ".join(sorted(_methods_of_path(api, operation.path))),
         "basePath": place.base_path,
         "pathTemplate": operation.path,
-        "prodClusterName": place.cluster(operation.production[0]) if operation.production else "",
-        "sandClusterName": place.cluster(operation.sandbox[0]) if operation.sandbox else "",
+        "prodClusterName": place.cluster(operation.production[0])
+        if operation.production
+        else "",
+        "sandClusterName": place.cluster(operation.sandbox[0])
+        if operation.sandbox
+        else "",
         "apiProperties": _properties(api.properties),
         "environment": api.environment,
     }
@@ -284,8 +331,13 @@ def _check(parameters: Mapping, pointer: str, report: Report) -> None:
     fault = endpoint_of(text)
     if url is not None and is_text(url) and isinstance(fault, Fault):
         message = fault.message.replace("endpoint", "backendUrl", 1)
-        report.add(codes.ENDPOINT, message, mark(url, below(pointer, "backendUrl")), fault.hint)
-    for given, other in (("tlsSecretName", "tlsSecretKey"), ("tlsSecretKey", "tlsSecretName")):
+        report.add(
+            codes.ENDPOINT, message, mark(url, below(pointer, "backendUrl")), fault.hint
+        )
+    for given, other in (
+        ("tlsSecretName", "tlsSecretKey"),
+        ("tlsSecretKey", "tlsSecretName"),
+    ):
         if given in parameters.entries and other not in parameters.entries:
             place = key_mark(parameters, given, pointer)
             hint = f"Add {other}, or remove it."

@@ -33,9 +33,16 @@ phase = Phase.TRANSFORM
 FILTER = "kapi.lua"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3."
 filters = (
-    HttpFilter(phase, FILTER, {"@type": _LUA + "Lua", "clear_route_cache": False}, disabled=True),
+    HttpFilter(
+        phase,
+        FILTER,
+        {"@type": _LUA + "Lua", "clear_route_cache": False},
+        disabled=True,
+    ),
 )
-_SANDBOX = script("sandbox_limits", "sandbox_patterns", "sandbox_text", "sandbox_handle", "sandbox")
+_SANDBOX = script(
+    "sandbox_limits", "sandbox_patterns", "sandbox_text", "sandbox_handle", "sandbox"
+)
 _TEXT = 256 * 1024
 """Bytes of a text that a script may make, besides a body's."""
 _KEY = "lua"
@@ -52,7 +59,9 @@ class Script:
     name: str
     source: str = ""
     ref: SecretRef | None = None
-    mark: Mark = field(default=Mark(), compare=False, repr=False, metadata={"hidden": True})
+    mark: Mark = field(
+        default=Mark(), compare=False, repr=False, metadata={"hidden": True}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> LuaScripts | None:
         operation.policies.request,
         operation.policies.response,
     )
-    found = tuple(dict.fromkeys(item for policies in lists for item in _scripts(policies)))
+    found = tuple(
+        dict.fromkeys(item for policies in lists for item in _scripts(policies))
+    )
     if found:
         return LuaScripts(found)
     return None
@@ -105,11 +116,15 @@ def envoy(node: LuaScripts, place: Place) -> EnvoyRoute:
 
 def kubernetes(node: LuaScripts, at: KubernetesPlace) -> KubernetesRoute:
     """The scripts in their sandbox, as one script of an EnvoyExtensionPolicy."""
-    stored = ((item.name, at.place.secret(item.ref)) for item in node.scripts if item.ref)
+    stored = (
+        (item.name, at.place.secret(item.ref)) for item in node.scripts if item.ref
+    )
     unknown = [name for name, source in stored if not source]
     if unknown:
         hint = "Give its source in secrets.values, or write it as sourceCode."
-        faults = [NotPossible(f"the source of the script {name}", hint) for name in unknown]
+        faults = [
+            NotPossible(f"the source of the script {name}", hint) for name in unknown
+        ]
         return KubernetesRoute(not_possible=tuple(faults))
     source = _NOT_BY_THE_CONTROLLER + _source(node, at.place)
     return KubernetesRoute(lua=[{"type": "Inline", "inline": source}])
@@ -122,7 +137,9 @@ def _source(node: LuaScripts, place: Place) -> str:
     head = ""
     if endless:
         head = f"ENDLESS = {{{endless}}}\n"
-    return f"local LONGEST = {longest}\n{head}SCRIPTS = {{{', '.join(items)}}}\n{_SANDBOX}"
+    return (
+        f"local LONGEST = {longest}\n{head}SCRIPTS = {{{', '.join(items)}}}\n{_SANDBOX}"
+    )
 
 
 def _literal(item: Script, place: Place) -> str:
@@ -139,10 +156,14 @@ def _literal(item: Script, place: Place) -> str:
 
 
 def _check(parameters: Mapping, pointer: str, report: Report) -> None:
-    given = [name for name in ("sourceCode", "sourceCodeRef") if name in parameters.entries]
+    given = [
+        name for name in ("sourceCode", "sourceCodeRef") if name in parameters.entries
+    ]
     if len(given) != 1:
         message = "LuaInterceptor needs one of sourceCode and sourceCodeRef"
-        hint = "Write the script as sourceCode, or name where it is kept by sourceCodeRef."
+        hint = (
+            "Write the script as sourceCode, or name where it is kept by sourceCodeRef."
+        )
         report.add(codes.COMBINATION, message, mark(parameters, pointer), hint)
     source = text_at(parameters, "sourceCode")
     if "\x00" in source or source.lstrip("\r\n").startswith("\x1b"):

@@ -64,7 +64,11 @@ _LIFE = (
         "proxy_on_log",
         "proxy_on_delete",
     ),
-    *("proxy_done", "proxy_set_effective_context", "proxy_set_tick_period_milliseconds"),
+    *(
+        "proxy_done",
+        "proxy_set_effective_context",
+        "proxy_set_tick_period_milliseconds",
+    ),
 )
 _CALLS = tuple(
     f"proxy_on_{flow}_{part}"
@@ -72,7 +76,11 @@ _CALLS = tuple(
     for part in ("headers", "body", "trailers")
 )
 _MESSAGES = (
-    *(f"proxy_{verb}_header_map_{what}" for verb in ("get", "set") for what in ("pairs",)),
+    *(
+        f"proxy_{verb}_header_map_{what}"
+        for verb in ("get", "set")
+        for what in ("pairs",)
+    ),
     *(f"proxy_{verb}_header_map_value" for verb in ("get", "add", "replace", "remove")),
     *(
         "proxy_get_header_map_size",
@@ -96,7 +104,11 @@ _OWN = (
         "proxy_get_property",
         "proxy_set_property",
     ),
-    *("proxy_get_current_time_nanoseconds", "proxy_get_shared_data", "proxy_set_shared_data"),
+    *(
+        "proxy_get_current_time_nanoseconds",
+        "proxy_get_shared_data",
+        "proxy_set_shared_data",
+    ),
 )
 _WASI = (
     *(
@@ -132,7 +144,9 @@ class Module:
     fail_open: bool = False
     host_keys: tuple[str, ...] = ()
     file: str = ""
-    mark: Mark = field(default=Mark(), compare=False, repr=False, metadata={"hidden": True})
+    mark: Mark = field(
+        default=Mark(), compare=False, repr=False, metadata={"hidden": True}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +172,12 @@ def compile(conf: ApiConf, operation: OperationConf) -> WasmModules | None:
 
 
 def _items(lists: Iterable[Iterable[PolicyConf]]) -> Iterable[PolicyConf]:
-    return (item for policies in lists for item in policies if item.name == "WASMInterceptor")
+    return (
+        item
+        for policies in lists
+        for item in policies
+        if item.name == "WASMInterceptor"
+    )
 
 
 def _module(item: PolicyConf) -> Module:
@@ -184,11 +203,14 @@ def _plain(value: Any) -> Any:
 def envoy(node: WasmModules, place: Place) -> EnvoyRoute:
     """The modules on this route alone, between the two guards."""
     filters_here = [
-        {"name": item.name, "typed_config": _filter(item, place)} for item in node.modules
+        {"name": item.name, "typed_config": _filter(item, place)}
+        for item in node.modules
     ]
     per_route = on_route("modules", filters_here)
     limit = {"request_body_buffer_limit": place.gateway.enforcer.max_body_bytes}
-    return EnvoyRoute({GUARD_BEFORE: ON, FILTER: per_route, GUARD_AFTER: ON}, route=limit)
+    return EnvoyRoute(
+        {GUARD_BEFORE: ON, FILTER: per_route, GUARD_AFTER: ON}, route=limit
+    )
 
 
 def kubernetes(node: WasmModules, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
@@ -206,7 +228,9 @@ def _faults_on_kubernetes(modules: Iterable[Module]) -> Iterator[NotPossible]:
             yield NotPossible(f"the module {item.name} is a file of this gateway", hint)
         if item.config and not item.config.startswith("{"):
             what = f"the configuration of the module {item.name} is a text"
-            yield NotPossible(what, "Envoy Gateway passes JSON only: write it as an object.")
+            yield NotPossible(
+                what, "Envoy Gateway passes JSON only: write it as an object."
+            )
 
 
 def _on_kubernetes(item: Module) -> dict[str, Any]:
@@ -251,7 +275,9 @@ def _filter(item: Module, place: Place) -> dict[str, Any]:
     return {"@type": _EXTENSIONS + "filters.http.wasm.v3.Wasm", "config": config}
 
 
-_URL_HINT: Final = "https://host/module.wasm, or file:NAME for a file in gateway.wasm.folder."
+_URL_HINT: Final = (
+    "https://host/module.wasm, or file:NAME for a file in gateway.wasm.folder."
+)
 _FILE_URL: Final = re.compile(r"file:[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -263,7 +289,9 @@ def _check(parameters: Mapping, pointer: str, report: Report) -> None:
         return
     if "url" not in parameters.entries:
         place = mark(parameters, pointer)
-        report.add(codes.MISSING, "required key [url] not found", place, f"Give {_URL_HINT}")
+        report.add(
+            codes.MISSING, "required key [url] not found", place, f"Give {_URL_HINT}"
+        )
         return
     url = text_at(parameters, "url")
     if not _is_module_url(url):
@@ -278,7 +306,11 @@ def _is_module_url(url: str) -> bool:
     if not url.isascii() or not url.isprintable() or " " in url:
         return False
     parts = url_parts(url)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+    return (
+        parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and parts.username is None
+    )
 
 
 conf_part = ConfPart(
@@ -326,7 +358,11 @@ conf_part = ConfPart(
                 "failOpen": "true lets requests pass when the module fails. false when left out.",
                 "hostKeys": "Environment variables that the module may read.",
             },
-            example={"name": "module", "rootId": "r", "url": "https://modules.example/a.wasm"},
+            example={
+                "name": "module",
+                "rootId": "r",
+                "url": "https://modules.example/a.wasm",
+            },
             check=_check,
         ),
     )

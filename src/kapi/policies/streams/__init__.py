@@ -19,7 +19,13 @@ from kapi.policies.admission import ADMIT, ADMIT_BY_HEADERS, HEADERS_MODULE, ON,
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
 from kapi.policies.streams import conf as in_conf
-from kapi.policies.streams.conf import CLOSE_FRAMES, FIELD, LONG_POLLING, WEB_SOCKET, Kind
+from kapi.policies.streams.conf import (
+    CLOSE_FRAMES,
+    FIELD,
+    LONG_POLLING,
+    WEB_SOCKET,
+    Kind,
+)
 from kapi.policies.streams.rules import rules
 from kapi.typed import of_kind
 
@@ -109,7 +115,10 @@ def envoy(node: Stream, place: Place) -> EnvoyRoute:
     if messages:
         switched, metadata = MESSAGES_FILTER, {**metadata, MESSAGES_FILTER: messages}
     return EnvoyRoute(
-        {switched: ON}, action=action, metadata=metadata, replaces=_admission(node, place)
+        {switched: ON},
+        action=action,
+        metadata=metadata,
+        replaces=_admission(node, place),
     )
 
 
@@ -136,7 +145,9 @@ def kubernetes(node: Stream, at: KubernetesPlace) -> KubernetesRoute:  # noqa: A
     """The same times; Envoy Gateway upgrades WebSockets on every route."""
     if node.messages_per_second:
         what = "a limit of the messages of a WebSocket"
-        return not_possible(what, "Remove messagesPerSecond, or deploy the API to kapi's gateway.")
+        return not_possible(
+            what, "Remove messagesPerSecond, or deploy the API to kapi's gateway."
+        )
     times = {"streamIdleTimeout": f"{node.idle_timeout}s"}
     if node.kind == LONG_POLLING:
         times["requestTimeout"] = f"{node.max_duration}s"

@@ -43,10 +43,15 @@ def _check(root: Mapping, report: Report) -> None:
         stream = operation.entries.get(FIELD)
         if not isinstance(stream, Mapping):
             continue
-        if text_at(stream, "type") == WEB_SOCKET and text_at(operation, "verb") not in {"GET", ""}:
+        if text_at(stream, "type") == WEB_SOCKET and text_at(operation, "verb") not in {
+            "GET",
+            "",
+        }:
             message = "the handshake of a WebSocket is a GET"
             place = key_mark(operation, FIELD, pointer)
-            report.add(codes.COMBINATION, message, place, "Write verb: GET, or another type.")
+            report.add(
+                codes.COMBINATION, message, place, "Write verb: GET, or another type."
+            )
 
 
 def _check_interceptors(conf: ApiConf, report: Report) -> None:
@@ -57,8 +62,12 @@ def _check_interceptors(conf: ApiConf, report: Report) -> None:
             if any(map(item.parameter, ("bodyEnabled", "trailersEnabled"))):
                 found.setdefault(item.mark, operation)
     for place, operation in found.items():
-        message = f"an Interceptor cannot get the body of {operation.verb} {operation.target}"
-        hint = "It is a stream, which has no end: remove bodyEnabled and trailersEnabled."
+        message = (
+            f"an Interceptor cannot get the body of {operation.verb} {operation.target}"
+        )
+        hint = (
+            "It is a stream, which has no end: remove bodyEnabled and trailersEnabled."
+        )
         report.add(codes.COMBINATION, message, place, hint)
 
 
@@ -79,7 +88,11 @@ def _described() -> dict[str, str]:
     """The descriptions by the ends of paths, which name the type."""
     first, *options = _DESCRIPTIONS
     kinds = (WEB_SOCKET, EVENTS, LONG_POLLING)
-    made = {f"stream.{kind}.{name}": _DESCRIPTIONS[name] for kind in kinds for name in options}
+    made = {
+        f"stream.{kind}.{name}": _DESCRIPTIONS[name]
+        for kind in kinds
+        for name in options
+    }
     return made | {first: _DESCRIPTIONS[first], "stream.type": _DESCRIPTIONS["type"]}
 
 
@@ -111,7 +124,9 @@ conf_part = ConfPart(
                 {
                     WEB_SOCKET: Record(_WEB_SOCKET, ("type",)),
                     EVENTS: Record(_TIMES, ("type",)),
-                    LONG_POLLING: Record({"type": TEXT, "maxDuration": Whole(1, _DAY)}, ("type",)),
+                    LONG_POLLING: Record(
+                        {"type": TEXT, "maxDuration": Whole(1, _DAY)}, ("type",)
+                    ),
                 },
             ),
             descriptions=_described(),

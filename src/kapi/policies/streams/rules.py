@@ -35,8 +35,16 @@ _DECIDE: Final = frozenset(
 def rules(place: Place) -> str:
     """The name of the rules of an operation at a place."""
     operation = place.operation
-    nodes = sorted(_text(node, place) for node in operation.policies if node.policy in _DECIDE)
-    where = (place.api.id, place.host, place.base_path, operation.verb, operation.target)
+    nodes = sorted(
+        _text(node, place) for node in operation.policies if node.policy in _DECIDE
+    )
+    where = (
+        place.api.id,
+        place.host,
+        place.base_path,
+        operation.verb,
+        operation.target,
+    )
     text = "\n".join((*where, *nodes))
     return PREFIX + hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -47,10 +55,17 @@ def _text(value: Any, place: Place) -> str:
         secret = hashlib.sha256((place.secret(value) or "").encode()).hexdigest()
         return f"{value.name}/{value.key}/{secret}"
     if is_dataclass(value):
-        parts = [f"{item.name}={_text(getattr(value, item.name), place)}" for item in fields(value)]
+        parts = [
+            f"{item.name}={_text(getattr(value, item.name), place)}"
+            for item in fields(value)
+        ]
         return f"{type(value).__name__}({', '.join(parts)})"
     if isinstance(value, Mapping):
-        return str(sorted((_text(key, place), _text(item, place)) for key, item in value.items()))
+        return str(
+            sorted(
+                (_text(key, place), _text(item, place)) for key, item in value.items()
+            )
+        )
     if isinstance(value, AbstractSet):
         return str(sorted(_text(item, place) for item in value))
     if isinstance(value, tuple | list):

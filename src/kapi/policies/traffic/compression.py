@@ -69,7 +69,9 @@ _CONFIGS: Final = {
     "gzip": _compressor(_library("gzip", compression_level="COMPRESSION_LEVEL_4")),
 }
 filters = tuple(
-    HttpFilter(phase, _FILTER_OF[encoding], _CONFIGS[encoding], disabled=True, on_demand=True)
+    HttpFilter(
+        phase, _FILTER_OF[encoding], _CONFIGS[encoding], disabled=True, on_demand=True
+    )
     for encoding in ENCODINGS
 )
 _KUBERNETES: Final = {"br": "Brotli", "gzip": "Gzip"}
@@ -108,7 +110,9 @@ conf_part = ConfPart(
         ListedPolicy(
             POLICY,
             flows=("response",),
-            parameters=Record({"encodings": Items(Text(one_of=ENCODINGS), len(ENCODINGS))}),
+            parameters=Record(
+                {"encodings": Items(Text(one_of=ENCODINGS), len(ENCODINGS))}
+            ),
             descriptions={
                 "encodings": "The encodings that answers may get: br, gzip; both when left out.",
             },

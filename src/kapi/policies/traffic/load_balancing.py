@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
-from kapi.apis.balancing import Balancing, HashKey, HealthCheck, Member, OutlierDetection
+from kapi.apis.balancing import (
+    Balancing,
+    HashKey,
+    HealthCheck,
+    Member,
+    OutlierDetection,
+)
 from kapi.apis.model.conf import ApiConf, OperationConf
 from kapi.dataclass import dataclass
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
@@ -77,7 +83,12 @@ def _hash_policy(key: HashKey) -> dict[str, Any]:
     if key.cookie:
         attributes = list(_COOKIE_ATTRIBUTES)
         # A cookie of this session; without a time to live Envoy would not set it.
-        cookie = {"name": key.cookie, "ttl": "0s", "path": "/", "attributes": attributes}
+        cookie = {
+            "name": key.cookie,
+            "ttl": "0s",
+            "path": "/",
+            "attributes": attributes,
+        }
         return {"cookie": cookie}
     return {"connection_properties": {"source_ip": True}}
 
@@ -115,7 +126,9 @@ def _health_check(check: HealthCheck, *, grpc: bool) -> dict[str, Any]:
         service = {"service_name": check.service} if check.service else {}
         return made | {"grpc_health_check": service}
     statuses = [{"start": item, "end": item + 1} for item in check.statuses]
-    return made | {"http_health_check": {"path": check.path, "expected_statuses": statuses}}
+    return made | {
+        "http_health_check": {"path": check.path, "expected_statuses": statuses}
+    }
 
 
 def _outlier_detection(outliers: OutlierDetection) -> dict[str, Any]:
@@ -137,7 +150,9 @@ def kubernetes(node: LoadBalancing, at: KubernetesPlace) -> KubernetesRoute:
     """`loadBalancer` and `healthCheck` of a BackendTrafficPolicy."""
     balancing = node.balancing
     if balancing.kind not in _ON_KUBERNETES:
-        faults = (NotPossible("the load balancing of the kind ringHash", "Write maglev."),)
+        faults = (
+            NotPossible("the load balancing of the kind ringHash", "Write maglev."),
+        )
         return KubernetesRoute(not_possible=faults)
     balancer: dict[str, Any] = {"type": _ON_KUBERNETES[balancing.kind]}
     if balancing.key is not None:
@@ -165,7 +180,9 @@ def _consistent_hash(key: HashKey) -> dict[str, Any]:
     if key.header:
         return made | {"type": "Header", "header": {"name": key.header}}
     if key.cookie:
-        attributes = {item["name"]: item.get("value", "") for item in _COOKIE_ATTRIBUTES}
+        attributes = {
+            item["name"]: item.get("value", "") for item in _COOKIE_ATTRIBUTES
+        }
         cookie = {"name": key.cookie, "ttl": "0s", "attributes": attributes}
         return made | {"type": "Cookie", "cookie": cookie}
     return made | {"type": "SourceIP"}
@@ -181,7 +198,11 @@ def _active(check: HealthCheck, *, grpc: bool) -> dict[str, Any]:
     if grpc:
         service = {"service": check.service} if check.service else {}
         return made | {"type": "GRPC", "grpc": service}
-    http = {"path": check.path, "method": "GET", "expectedStatuses": list(check.statuses)}
+    http = {
+        "path": check.path,
+        "method": "GET",
+        "expectedStatuses": list(check.statuses),
+    }
     return made | {"type": "HTTP", "http": http}
 
 

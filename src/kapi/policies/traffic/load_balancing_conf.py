@@ -39,7 +39,10 @@ def _value(node: Node, pointer: str) -> Balancing:  # noqa: ARG001 - `ConfField.
     key, health, outliers = map(data.get, ("hashOn", "healthCheck", "outlierDetection"))
     return Balancing(
         data.get("kind", "roundRobin"),
-        key and HashKey(key.get("header", "").lower(), key.get("cookie", ""), "sourceIp" in key),
+        key
+        and HashKey(
+            key.get("header", "").lower(), key.get("cookie", ""), "sourceIp" in key
+        ),
         None if health is None else _health(health),
         None if outliers is None else _outliers(outliers),
     )
@@ -113,9 +116,13 @@ def _check_key(node: MappingNode, here: str, report: Report) -> None:
         hint = f"Write kind: {' or '.join(_HASHED)}, or remove hashOn."
         message = "hashOn is for the kinds ringHash and maglev"
         report.add(codes.COMBINATION, message, key_mark(node, "hashOn", here), hint)
-    if len(key.entries) != 1 or ("sourceIp" in key.entries and not is_true(key, "sourceIp")):
+    if len(key.entries) != 1 or (
+        "sourceIp" in key.entries and not is_true(key, "sourceIp")
+    ):
         hint = "Write header, cookie or sourceIp: true."
-        report.add(codes.COMBINATION, "hashOn needs one of its fields", mark(key, spot), hint)
+        report.add(
+            codes.COMBINATION, "hashOn needs one of its fields", mark(key, spot), hint
+        )
     check_text(key, "header", header_fault, codes.HEADER, report, spot)
 
 
@@ -125,7 +132,9 @@ def _check_priorities(owner: MappingNode, pointer: str, report: Report) -> None:
             if PRIORITY in node.entries:
                 message = f"{PRIORITY} does nothing without {FIELD}"
                 hint = f"Add {FIELD} with healthCheck or outlierDetection, or remove {PRIORITY}."
-                report.add(codes.COMBINATION, message, key_mark(node, PRIORITY, here), hint)
+                report.add(
+                    codes.COMBINATION, message, key_mark(node, PRIORITY, here), hint
+                )
 
 
 def _check_conf(conf: ApiConf, report: Report) -> None:
@@ -146,15 +155,21 @@ def _check_alike(confs: tuple[EndpointConf, ...], report: Report) -> None:
     kinds = [replace(item, host="", port=0, weight=1) for item in endpoints(confs)]
     for conf, kind in zip(confs[1:], kinds[1:], strict=True):
         if kind != kinds[0]:
-            message = f"endpoints below {FIELD} differ in more than host, port and weight"
+            message = (
+                f"endpoints below {FIELD} differ in more than host, port and weight"
+            )
             hint = "Give them the same scheme, path, times, retries, limits and credentials."
             report.add(codes.COMBINATION, message, conf.mark, hint)
 
 
 _SECONDS: Final = Whole(1, 3600)
 _COUNT: Final = Whole(1, 1000)
-_PATH: Final = Text(1, 512, pattern=r"/[!-\"$-~]*", hint="Write a path such as /health.")
-_COOKIE: Final = Text(1, 64, pattern=r"[A-Za-z0-9_-]+", hint="Use letters, digits, `_` and `-`.")
+_PATH: Final = Text(
+    1, 512, pattern=r"/[!-\"$-~]*", hint="Write a path such as /health."
+)
+_COOKIE: Final = Text(
+    1, 64, pattern=r"[A-Za-z0-9_-]+", hint="Use letters, digits, `_` and `-`."
+)
 _SHAPE: Final = Record(
     {
         "kind": Text(one_of=_KINDS),
@@ -209,7 +224,9 @@ conf_part = ConfPart(
             FIELD,
             places=("api", "operation"),
             shape=_SHAPE,
-            descriptions={f"{FIELD}.{path}".rstrip("."): text for path, text in _TEXTS.items()},
+            descriptions={
+                f"{FIELD}.{path}".rstrip("."): text for path, text in _TEXTS.items()
+            },
             value=_value,
         ),
         ConfField(

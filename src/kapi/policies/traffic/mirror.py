@@ -57,7 +57,11 @@ def kubernetes(node: Mirror, at: KubernetesPlace) -> KubernetesRoute:  # noqa: A
 
 def _check_urls(parameters: Mapping, pointer: str, report: Report) -> None:
     for node, here in items_at(parameters, "urls", pointer):
-        if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value:
+        if (
+            not isinstance(node, Scalar)
+            or not isinstance(node.value, str)
+            or not node.value
+        ):
             continue
         fault = endpoint_of(node.value)
         if isinstance(fault, Fault):

@@ -106,7 +106,9 @@ conf_part = ConfPart(
             parameters=Record(
                 {
                     "statusCode": Whole(200, 599),
-                    "contentType": Text(3, 128, pattern=_MEDIA_TYPE, hint="Write type/subtype."),
+                    "contentType": Text(
+                        3, 128, pattern=_MEDIA_TYPE, hint="Write type/subtype."
+                    ),
                     "body": Text(0, LARGEST),
                 }
             ),

@@ -80,7 +80,11 @@ def _url_fault(url: str) -> Fault | None:
     endpoint = endpoint_of(plain)
     if isinstance(endpoint, Fault):
         return Fault(endpoint.message.replace("endpoint", "url"), endpoint.hint)
-    if "#" in query or not url.isascii() or any(char <= " " or char == "\x7f" for char in query):
+    if (
+        "#" in query
+        or not url.isascii()
+        or any(char <= " " or char == "\x7f" for char in query)
+    ):
         return Fault(
             "url has a query with spaces, non-ASCII characters or a fragment",
             "Percent-encode them.",
@@ -111,7 +115,9 @@ conf_part = ConfPart(
         ListedPolicy(
             POLICY,
             flows=("request",),
-            parameters=Record({"url": Text(1, 2048), "statusCode": Whole(301, 302)}, ("url",)),
+            parameters=Record(
+                {"url": Text(1, 2048), "statusCode": Whole(301, 302)}, ("url",)
+            ),
             descriptions={
                 "url": "Where callers are sent, as it is in `Location`.",
                 "statusCode": "301, or 302 when left out.",

@@ -41,7 +41,13 @@ MODULE: Final = built("validation")
 LARGEST: Final = 512 * 1024
 """Characters of the schemas of one operation."""
 filters = (
-    HttpFilter(phase, FILTER, module_filter(FILTER, FILTER, MODULE), disabled=True, on_demand=True),
+    HttpFilter(
+        phase,
+        FILTER,
+        module_filter(FILTER, FILTER, MODULE),
+        disabled=True,
+        on_demand=True,
+    ),
 )
 _UNCHECKED_HEADERS: Final = {"accept", "content-type", "authorization"}
 """Header parameters that OpenAPI ignores (3.0.4 §4.7.12.1)."""
@@ -96,7 +102,9 @@ def completed(
         checks["body"] = body
     text = _text(checks)
     if node.responses and mapping(found.get("responses")):
-        both = _text(checks | {"responses": {"statuses": list(_statuses(source, found))}})
+        both = _text(
+            checks | {"responses": {"statuses": list(_statuses(source, found))}}
+        )
         # Schemas of answers must not be the reason why requests are not checked.
         text = both if len(both) <= LARGEST else text
     return replace(node, checks=text if len(text) <= LARGEST else "")
@@ -106,21 +114,34 @@ def _text(checks: Mapping[str, Any]) -> str:
     return json.dumps(checks, ensure_ascii=False, separators=(",", ":"))
 
 
-def _statuses(source: OpenApiReader, operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _statuses(
+    source: OpenApiReader, operation: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     """The answers of the definition: status, class of statuses or `default`, and media types."""
     for status, given in mapping(operation.get("responses")).items():
         answer = mapping(source.followed(given))
         content = mapping(answer.get("content"))
         if not content and isinstance(answer.get("schema"), dict):
-            content = {name: {"schema": answer["schema"]} for name in _produced(source, operation)}
+            content = {
+                name: {"schema": answer["schema"]}
+                for name in _produced(source, operation)
+            }
         types = [_answer_type(source, name, item) for name, item in content.items()]
         yield {"status": str(status), "types": types}
 
 
 def _produced(source: OpenApiReader, operation: Mapping[str, Any]) -> list[str]:
     """The media types of answers in Swagger 2.0."""
-    given = operation.get("produces") or source.document.get("produces") or ["application/json"]
-    return [str(item) for item in given] if isinstance(given, list) else ["application/json"]
+    given = (
+        operation.get("produces")
+        or source.document.get("produces")
+        or ["application/json"]
+    )
+    return (
+        [str(item) for item in given]
+        if isinstance(given, list)
+        else ["application/json"]
+    )
 
 
 def _answer_type(source: OpenApiReader, media_type: str, item: Any) -> dict[str, Any]:
@@ -128,17 +149,28 @@ def _answer_type(source: OpenApiReader, media_type: str, item: Any) -> dict[str,
     schema = mapping(item).get("schema")
     if not JSON.match(bare) or not isinstance(schema, dict):
         return {"type": bare}
-    return {"type": bare, "schema": _without_other_patterns(source.response_schema(schema))}
+    return {
+        "type": bare,
+        "schema": _without_other_patterns(source.response_schema(schema)),
+    }
 
 
-def _parameters(source: OpenApiReader, operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _parameters(
+    source: OpenApiReader, operation: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     """The parameters that the module can read; others are not checked."""
     for parameter in source.parameters(operation):
         place = str(parameter.get("in"))
         header = parameter["name"].lower() if place == "header" else ""
-        if place not in _PLACES or "content" in parameter or header in _UNCHECKED_HEADERS:
+        if (
+            place not in _PLACES
+            or "content" in parameter
+            or header in _UNCHECKED_HEADERS
+        ):
             continue
-        schema = _without_other_patterns(source.parameter_schema(parameter, bundled=True))
+        schema = _without_other_patterns(
+            source.parameter_schema(parameter, bundled=True)
+        )
         if _is_object(schema):
             continue
         made = {"in": place, "name": header or parameter["name"], "schema": schema}
@@ -168,7 +200,10 @@ def _is_list(schema: Mapping[str, Any]) -> bool:
 
 def _is_object(schema: Mapping[str, Any]) -> bool:
     resolved = _resolved(schema)
-    return resolved.get("type") in ("object", ["object", "null"]) or "properties" in resolved
+    return (
+        resolved.get("type") in ("object", ["object", "null"])
+        or "properties" in resolved
+    )
 
 
 def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -204,15 +239,25 @@ def _body(source: OpenApiReader, operation: Mapping[str, Any]) -> dict[str, Any]
     for parameter in source.parameters(operation):
         if parameter.get("in") == "body":
             item = {"schema": parameter.get("schema")}
-            types = [_media_type(source, name, item) for name in _consumed(source, operation)]
+            types = [
+                _media_type(source, name, item) for name in _consumed(source, operation)
+            ]
             return {"required": parameter.get("required") is True, "types": types}
     return {}
 
 
 def _consumed(source: OpenApiReader, operation: Mapping[str, Any]) -> list[str]:
     """The media types of a body in Swagger 2.0."""
-    given = operation.get("consumes") or source.document.get("consumes") or ["application/json"]
-    return [str(item) for item in given] if isinstance(given, list) else ["application/json"]
+    given = (
+        operation.get("consumes")
+        or source.document.get("consumes")
+        or ["application/json"]
+    )
+    return (
+        [str(item) for item in given]
+        if isinstance(given, list)
+        else ["application/json"]
+    )
 
 
 def _media_type(source: OpenApiReader, media_type: str, item: Any) -> dict[str, Any]:
@@ -220,7 +265,10 @@ def _media_type(source: OpenApiReader, media_type: str, item: Any) -> dict[str, 
     schema = mapping(item).get("schema")
     if not JSON.match(bare) or not isinstance(schema, dict):
         return {"type": bare}
-    return {"type": bare, "schema": _without_other_patterns(source.request_schema(schema))}
+    return {
+        "type": bare,
+        "schema": _without_other_patterns(source.request_schema(schema)),
+    }
 
 
 def _without_other_patterns(schema: Any) -> Any:

@@ -31,7 +31,13 @@ FILTER: Final = "kapi.cache"
 """Also the name of the route metadata that the module reads."""
 MODULE: Final = built("cache")
 filters = (
-    HttpFilter(phase, FILTER, module_filter(FILTER, FILTER, MODULE), disabled=True, on_demand=True),
+    HttpFilter(
+        phase,
+        FILTER,
+        module_filter(FILTER, FILTER, MODULE),
+        disabled=True,
+        on_demand=True,
+    ),
 )
 _LONGEST: Final = 24 * 3600
 _LARGEST: Final = 64 * 1024
@@ -97,7 +103,8 @@ def _depends_on_caller(place: Place) -> bool:
 def kubernetes(node: ResponseCache, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
     """Not possible: Envoy Gateway has no field for a cache."""
     return not_possible(
-        "a cache of responses", "Remove ResponseCache, or deploy the API to kapi's gateway."
+        "a cache of responses",
+        "Remove ResponseCache, or deploy the API to kapi's gateway.",
     )
 
 
@@ -107,7 +114,10 @@ conf_part = ConfPart(
             POLICY,
             flows=("response",),
             parameters=Record(
-                {"lifetimeSeconds": Whole(0, _LONGEST), "maxBodyBytes": Whole(1, _LARGEST)}
+                {
+                    "lifetimeSeconds": Whole(0, _LONGEST),
+                    "maxBodyBytes": Whole(1, _LARGEST),
+                }
             ),
             descriptions={
                 "lifetimeSeconds": (

@@ -68,14 +68,18 @@ def kubernetes(node: UrlRewrite, at: KubernetesPlace) -> KubernetesRoute:  # noq
 
 
 def _check(root: Mapping, report: Report) -> None:
-    targets = {pointer: text_at(node, "target") for node, pointer in operation_nodes(root)}
+    targets = {
+        pointer: text_at(node, "target") for node, pointer in operation_nodes(root)
+    }
     for use in uses_of(root, POLICY):
         operation = use.owner.rsplit("/", 2)[0]
         if use.parameters is None or operation not in targets:
             continue
         fault = _fault(text_at(use.parameters, "path"), targets[operation])
         if fault is not None:
-            report.add(codes.FORMAT, fault.message, mark(use.node, use.pointer), fault.hint)
+            report.add(
+                codes.FORMAT, fault.message, mark(use.node, use.pointer), fault.hint
+            )
 
 
 def _fault(path: str, target: str) -> Fault | None:
@@ -88,7 +92,9 @@ def _fault(path: str, target: str) -> Fault | None:
     for part in _parts(path):
         if part not in known:
             hint = "Use the parameters of the target, or change the target."
-            return Fault(f"path has {part}, which the target {target[:80]} does not have", hint)
+            return Fault(
+                f"path has {part}, which the target {target[:80]} does not have", hint
+            )
     if len(_parts(path)) > _MOST:
         return Fault(f"path has more than {_MOST} parameters", "Use fewer.")
     return None

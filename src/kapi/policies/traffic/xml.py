@@ -12,7 +12,13 @@ from typing import Any, ClassVar, Final
 from kapi.apis import report as codes
 from kapi.apis.conf.policy_part import ConfPart, ListedPolicy
 from kapi.apis.conf.shapes import Record, Text
-from kapi.apis.model.conf import ApiConf, OperationConf, PolicyConf, policies_named, policy_named
+from kapi.apis.model.conf import (
+    ApiConf,
+    OperationConf,
+    PolicyConf,
+    policies_named,
+    policy_named,
+)
 from kapi.apis.report import Report
 from kapi.dataclass import dataclass
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place, literal_header
@@ -62,7 +68,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> Xml | None:
     response = policy_named(policies.response, *_FORMATS)
     if request is None and response is None:
         return None
-    return Xml(_format(request), _format(response), _root(request) or _root(response) or _ROOT)
+    return Xml(
+        _format(request), _format(response), _root(request) or _root(response) or _ROOT
+    )
 
 
 def _format(item: PolicyConf | None) -> str:
@@ -111,14 +119,18 @@ def _check_conf(conf: ApiConf, report: Report) -> None:
             found += here
             if len(here) > 1:
                 message = f"a list has {TO_XML} and {TO_JSON}"
-                report.add(codes.COMBINATION, message, here[1].mark, "Keep one of them.")
+                report.add(
+                    codes.COMBINATION, message, here[1].mark, "Keep one of them."
+                )
         if found and operation.field(STREAM) is not None:
             message = f"{found[0].name} cannot read {operation.verb} {operation.target}"
             hint = "It is a stream, which has no end: remove the policy."
             report.add(codes.COMBINATION, message, found[0].mark, hint)
 
 
-_NAME: Final = Text(1, 64, pattern=r"[A-Za-z_][A-Za-z0-9_.-]*", hint="Write a name of an element.")
+_NAME: Final = Text(
+    1, 64, pattern=r"[A-Za-z_][A-Za-z0-9_.-]*", hint="Write a name of an element."
+)
 _COMMON: Final[dict[str, Any]] = {
     "flows": ("request", "response"),
     "needs_parameters": False,
@@ -134,7 +146,9 @@ conf_part = ConfPart(
             example={"root": "order"},
             **_COMMON,
         ),
-        ListedPolicy(TO_JSON, parameters=Record({}), descriptions={}, example={}, **_COMMON),
+        ListedPolicy(
+            TO_JSON, parameters=Record({}), descriptions={}, example={}, **_COMMON
+        ),
     ),
     check_conf=_check_conf,
 )

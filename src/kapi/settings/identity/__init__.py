@@ -16,7 +16,11 @@ from kapi.settings.identity.issuers import IssuerSettings
 from kapi.settings.identity.resources import ResourceSettings, resource_mistakes
 from kapi.settings.identity.users import UserSettings
 from kapi.settings.identity.well_known import published_clients, published_users
-from kapi.settings.words import ACCESS_TOKEN_FORMATS, DEFAULT_ALGORITHM, SIGNING_ALGORITHMS
+from kapi.settings.words import (
+    ACCESS_TOKEN_FORMATS,
+    DEFAULT_ALGORITHM,
+    SIGNING_ALGORITHMS,
+)
 
 ONE_CLICK = ("seeded", "all", "off")
 """Values of `one_click_sign_in`."""
@@ -55,7 +59,8 @@ class AssertionIssuerSettings:
     jwks: dict[str, Any] = field(default_factory=dict)
     jwks_uri: str = ""
     algorithms: tuple[str, ...] = field(
-        default=("RS256", "PS256", "ES256", "EdDSA"), metadata={"choices": SIGNING_ALGORITHMS}
+        default=("RS256", "PS256", "ES256", "EdDSA"),
+        metadata={"choices": SIGNING_ALGORITHMS},
     )
     scopes: tuple[str, ...] = ("*",)
     any_subject: bool = False
@@ -99,22 +104,29 @@ class IdentitySettings:
             )
         },
     )
-    key_id: str = field(default="gateway_certificate_alias", metadata={"check": _check_key_id})
+    key_id: str = field(
+        default="gateway_certificate_alias", metadata={"check": _check_key_id}
+    )
     token_lifetime: int = field(default=3600, metadata={"range": (1, 365 * 24 * 3600)})
     """Seconds an access token is valid."""
     algorithms: tuple[str, ...] = field(
-        default=("RS256", "PS256", "ES256", "EdDSA"), metadata={"choices": SIGNING_ALGORITHMS}
+        default=("RS256", "PS256", "ES256", "EdDSA"),
+        metadata={"choices": SIGNING_ALGORITHMS},
     )
     """What can be signed with; those that clients name come to them."""
     key_lifetime: int = field(default=0, metadata={"range": (0, 10 * 365 * 24 * 3600)})
     """Seconds after which a signing key gets a successor; 0 means by command only."""
     key_overlap: int = field(default=600, metadata={"range": (1, 30 * 24 * 3600)})
     """Seconds a new key is shown before it signs; longer than verifiers keep a JWKS (300)."""
-    access_token_format: str = field(default="jwt", metadata={"choices": ACCESS_TOKEN_FORMATS})
+    access_token_format: str = field(
+        default="jwt", metadata={"choices": ACCESS_TOKEN_FORMATS}
+    )
     access_token_signing_alg: str = field(
         default=DEFAULT_ALGORITHM, metadata={"choices": SIGNING_ALGORITHMS}
     )
-    claims: dict[str, Any] = field(default_factory=dict, metadata={"check": claim_mistakes})
+    claims: dict[str, Any] = field(
+        default_factory=dict, metadata={"check": claim_mistakes}
+    )
     """Further claims of every access token; those of clients and users win."""
     default_audience: str = ""
     """Added as `aud` to every access token when not empty (APK 1.1 and later send `aud1`)."""
@@ -164,7 +176,9 @@ class IdentitySettings:
     assertion_issuers: tuple[AssertionIssuerSettings, ...] = field(
         default=(), metadata={"check": _check_keys}
     )
-    id_token_lifetime: int = field(default=3600, metadata={"range": (1, 365 * 24 * 3600)})
+    id_token_lifetime: int = field(
+        default=3600, metadata={"range": (1, 365 * 24 * 3600)}
+    )
     refresh_token_lifetime: int = field(
         default=30 * 24 * 3600, metadata={"range": (1, 10 * 365 * 24 * 3600)}
     )
@@ -178,7 +192,9 @@ class IdentitySettings:
 
     For clients that lost the answer.
     """
-    session_lifetime: int = field(default=12 * 3600, metadata={"range": (60, 365 * 24 * 3600)})
+    session_lifetime: int = field(
+        default=12 * 3600, metadata={"range": (60, 365 * 24 * 3600)}
+    )
     """Seconds after sign-in until a person must sign in again."""
     one_click_sign_in: str = field(default="seeded", metadata={"choices": ONE_CLICK})
     """Whom the login page offers as a button without a password: published users, all, or none."""

@@ -77,7 +77,9 @@ _SOURCE = re.compile(
 
 
 _HINT = "A rule is a value, or a text with `${…}`."
-_SOURCES = "user.…, client.id, client.name, client.organization, request.…, scope or subject"
+_SOURCES = (
+    "user.…, client.id, client.name, client.organization, request.…, scope or subject"
+)
 
 
 def claim_mistakes(rules: Mapping[str, Any]) -> Iterator[Mistake]:

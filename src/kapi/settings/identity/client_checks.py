@@ -15,7 +15,18 @@ from kapi.settings.identity.clients import ClientSettings
 from kapi.settings.identity.profiles import profile_mistakes
 
 _NEVER = frozenset(
-    {"javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "ws", "wss", "ftp"}
+    {
+        "javascript",
+        "data",
+        "vbscript",
+        "file",
+        "blob",
+        "about",
+        "filesystem",
+        "ws",
+        "wss",
+        "ftp",
+    }
 )
 """Schemes that do not lead to a client."""
 _WEB = frozenset({"http", "https"})
@@ -79,10 +90,14 @@ def _unknown_names_of(client: Any, facts: ClientFacts) -> Iterator[Mistake]:
 
 def _unknown(where: str, value: Any, known: tuple[str, ...]) -> Iterator[Mistake]:
     if isinstance(value, str) and value not in known:
-        yield Mistake(f"{value!r} is not known here", f"Known: {', '.join(known)}.", where)
+        yield Mistake(
+            f"{value!r} is not known here", f"Known: {', '.join(known)}.", where
+        )
 
 
-def clients_mistakes(clients: tuple[ClientSettings, ...], facts: ClientFacts) -> Iterator[Mistake]:
+def clients_mistakes(
+    clients: tuple[ClientSettings, ...], facts: ClientFacts
+) -> Iterator[Mistake]:
     """Each mistake in the clients of the settings."""
     for number, client in enumerate(clients):
         yield from below(f"[{number}]", secret_mistakes(client, facts))
@@ -101,7 +116,9 @@ def secret_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[Mist
         yield Mistake(f"a client with {method} has no secret", public_hint)
     is_short = len(client.secret.encode()) < 32
     if method == "client_secret_jwt" and is_short:
-        yield Mistake("client_secret_jwt needs a secret of at least 32 bytes (RFC 7518 3.2)")
+        yield Mistake(
+            "client_secret_jwt needs a secret of at least 32 bytes (RFC 7518 3.2)"
+        )
 
 
 def client_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[str]:
@@ -111,7 +128,9 @@ def client_mistakes(client: ClientSettings, facts: ClientFacts) -> Iterator[str]
     yield from _address_mistakes(client)
     yield from profile_mistakes(client, facts.fapi_methods, facts.grants_outside_fapi)
     for response_type in client.response_types:
-        for what in _broken_rules(_RESPONSE_TYPE_RULES, client, response_type.split(" ")):
+        for what in _broken_rules(
+            _RESPONSE_TYPE_RULES, client, response_type.split(" ")
+        ):
             yield f"response type {response_type!r} {what}"
     yield from _sector_mistakes(client)
     names = [name for name in _NAMES if getattr(client, f"tls_client_auth_{name}")]
@@ -126,7 +145,9 @@ _Rule = tuple[Callable[[ClientSettings, Any], Any], str]
 """What breaks a rule, and the message, in which `{client}` is the client."""
 
 
-def _broken_rules(rules: Iterable[_Rule], client: ClientSettings, other: Any) -> Iterator[str]:
+def _broken_rules(
+    rules: Iterable[_Rule], client: ClientSettings, other: Any
+) -> Iterator[str]:
     for is_broken, message in rules:
         if is_broken(client, other):
             yield message.format(client=client)
@@ -148,7 +169,10 @@ def _may_reuse_refresh_tokens(client: ClientSettings, _facts: ClientFacts) -> bo
 
 def _is_bound(client: ClientSettings) -> bool:
     """Whether its tokens are always bound to a key."""
-    return client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens
+    return (
+        client.dpop_bound_access_tokens
+        or client.tls_client_certificate_bound_access_tokens
+    )
 
 
 _ROTATION = (
@@ -180,7 +204,9 @@ _RESPONSE_TYPE_RULES: tuple[_Rule, ...] = (
         "needs the grant implicit",
     ),
     (
-        lambda client, words: {"code"} < set(words) and "authorization_code" not in client.grants,
+        lambda client, words: (
+            {"code"} < set(words) and "authorization_code" not in client.grants
+        ),
         "needs the grant authorization_code",
     ),
     (
@@ -329,7 +355,10 @@ _URI_RULES: tuple[tuple[Callable[[str, SplitResult], bool], str], ...] = (
         f"it must be a URI of at most {_LONGEST_URI} printable ASCII characters",
     ),
     (lambda uri, _parts: "#" in uri, "it must have no fragment (RFC 6749 3.1.2)"),
-    (_leads_to_no_client, "it must be absolute, with a scheme that leads to the client"),
+    (
+        _leads_to_no_client,
+        "it must be absolute, with a scheme that leads to the client",
+    ),
     (_has_bad_host, "its host must be a name or an address, with or without a port"),
     (lambda _uri, parts: parts.username is not None, "it must have no user name"),
 )

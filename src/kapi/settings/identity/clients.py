@@ -7,7 +7,11 @@ from typing import Any
 
 from kapi.dataclass import dataclass
 from kapi.settings.identity.claims import claim_mistakes
-from kapi.settings.words import ACCESS_TOKEN_FORMATS, DEFAULT_ALGORITHM, SIGNING_ALGORITHMS
+from kapi.settings.words import (
+    ACCESS_TOKEN_FORMATS,
+    DEFAULT_ALGORITHM,
+    SIGNING_ALGORITHMS,
+)
 
 RESPONSE_TYPES = ("code", "id_token", "id_token token", "code id_token")
 """Values of `response_types` (OAuth 2.0 Multiple Response Type Encoding Practices)."""
@@ -35,7 +39,9 @@ class ClientSettings:
     grants: tuple[str, ...] = ("client_credentials",)
     """Grant types; those that the provider has (`ClientFacts`)."""
     redirect_uris: tuple[str, ...] = ()
-    response_types: tuple[str, ...] = field(default=("code",), metadata={"choices": RESPONSE_TYPES})
+    response_types: tuple[str, ...] = field(
+        default=("code",), metadata={"choices": RESPONSE_TYPES}
+    )
     """What it may ask the authorization endpoint for."""
     scopes: tuple[str, ...] = ("*",)
     """Scopes the client may ask for; `*` grants whatever it asks for (non-production)."""
@@ -45,7 +51,9 @@ class ClientSettings:
     """Seconds its access tokens are valid; 0 means the provider's setting."""
     audience: tuple[str, ...] = ()
     """`aud` of its access tokens; empty means the provider's setting."""
-    access_token_format: str = field(default="", metadata={"choices": ("", *ACCESS_TOKEN_FORMATS)})
+    access_token_format: str = field(
+        default="", metadata={"choices": ("", *ACCESS_TOKEN_FORMATS)}
+    )
     access_token_signing_alg: str = field(
         default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)}
     )
@@ -53,13 +61,16 @@ class ClientSettings:
     """`organization` of the tokens it gets for itself."""
     groups: tuple[str, ...] = ()
     """`groups` of the tokens it gets for itself."""
-    claims: dict[str, Any] = field(default_factory=dict, metadata={"check": claim_mistakes})
+    claims: dict[str, Any] = field(
+        default_factory=dict, metadata={"check": claim_mistakes}
+    )
     """Further claims of its access tokens: values, or texts with `${…}` (`claims.py`)."""
     jwks: dict[str, Any] = field(default_factory=dict)
     """Its public keys as a JWK Set, for what it signs itself."""
     jwks_uri: str = ""
     token_endpoint_auth_signing_alg: str = field(
-        default="", metadata={"choices": ("", *SIGNING_ALGORITHMS, "HS256", "HS384", "HS512")}
+        default="",
+        metadata={"choices": ("", *SIGNING_ALGORITHMS, "HS256", "HS384", "HS512")},
     )
     """The one algorithm of its client assertions; empty takes any."""
     tls_client_auth_subject_dn: str = ""
@@ -82,7 +93,9 @@ class ClientSettings:
 
     A client that authenticates, or holds a key, may do without (FAPI 2.0 §5.3.2.1).
     """
-    subject_type: str = field(default="public", metadata={"choices": ("public", "pairwise")})
+    subject_type: str = field(
+        default="public", metadata={"choices": ("public", "pairwise")}
+    )
     sector_identifier: str = ""
     """Clients that share it see the same pairwise subject.
 

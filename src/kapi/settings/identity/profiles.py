@@ -56,7 +56,10 @@ def with_profile(client: ClientSettings) -> ClientSettings:
             "require_signed_request_object": True,
             "require_request_object_lifetime": True,
         }
-        for setting in ("authorization_signed_response_alg", "introspection_signed_response_alg"):
+        for setting in (
+            "authorization_signed_response_alg",
+            "introspection_signed_response_alg",
+        ):
             demands[setting] = getattr(client, setting) or _DEFAULT
     return dataclasses.replace(client, **demands)
 

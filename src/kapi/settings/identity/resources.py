@@ -22,7 +22,9 @@ class ResourceSettings:
 
     resource: str = field(metadata={"key": True, "needed": True})
     """Its resource indicator: exactly `resource` of requests and `aud` of tokens."""
-    access_token_format: str = field(default="", metadata={"choices": ("", *ACCESS_TOKEN_FORMATS)})
+    access_token_format: str = field(
+        default="", metadata={"choices": ("", *ACCESS_TOKEN_FORMATS)}
+    )
     access_token_signing_alg: str = field(
         default="", metadata={"choices": ("", *SIGNING_ALGORITHMS)}
     )

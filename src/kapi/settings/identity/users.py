@@ -21,5 +21,7 @@ class UserSettings:
     groups: tuple[str, ...] = ()
     claims: dict[str, Any] = field(default_factory=dict)
     """Claims about the person by name (OpenID Connect Core §5.1 and your own)."""
-    token_claims: dict[str, Any] = field(default_factory=dict, metadata={"check": claim_mistakes})
+    token_claims: dict[str, Any] = field(
+        default_factory=dict, metadata={"check": claim_mistakes}
+    )
     """Claims that access tokens about the person get."""

@@ -18,5 +18,7 @@ class ConsoleSettings:
     """Groups whose members see and change; so does an account with `super_admin`."""
     reader_groups: tuple[str, ...] = ("kapi-readers",)
     """Groups whose members see. A person in no group of both sees nothing."""
-    session_lifetime: int = field(default=8 * 3600, metadata={"range": (60, 7 * 24 * 3600)})
+    session_lifetime: int = field(
+        default=8 * 3600, metadata={"range": (60, 7 * 24 * 3600)}
+    )
     """Seconds after which a person must sign in again."""

@@ -44,7 +44,9 @@ def _change(field: dataclasses.Field[Any], name: str, old: Any, new: Any) -> Cha
     return Change(name, _json(first), _json(second))
 
 
-def _changed_items(old: Sequence[Any], new: Sequence[Any], name: str) -> Iterator[Change]:
+def _changed_items(
+    old: Sequence[Any], new: Sequence[Any], name: str
+) -> Iterator[Change]:
     before, after = _named(old), _named(new)
     if before == after:
         yield Change(name, None, "in another order")

@@ -73,7 +73,10 @@ def settings_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "data_dir": {"type": "string", "description": "Keys, deployed APIs and logs."},
+            "data_dir": {
+                "type": "string",
+                "description": "Keys, deployed APIs and logs.",
+            },
             **sections,
         },
     }
@@ -100,7 +103,9 @@ def _path(*_: Any, **_options: Any) -> dict[str, Any]:
     return {"type": "string"}
 
 
-def _settings(cls: type, _metadata: Mapping[str, Any], *, files: bool) -> dict[str, Any]:
+def _settings(
+    cls: type, _metadata: Mapping[str, Any], *, files: bool
+) -> dict[str, Any]:
     return schema_of(cls, files=files)
 
 
@@ -142,7 +147,9 @@ def _texts(cls: type) -> Mapping[str, str]:
 
 def _described(statements: list[ast.stmt]) -> Iterator[tuple[str, str]]:
     for field, text in pairwise(statements):
-        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+        if not isinstance(field, ast.AnnAssign) or not isinstance(
+            field.target, ast.Name
+        ):
             continue
         if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
             yield field.target.id, inspect.cleandoc(str(text.value.value))

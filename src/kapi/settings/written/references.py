@@ -25,7 +25,9 @@ class Value:
     """The file that was read."""
 
 
-def value_of(reference: Mapping[str, Any], folder: Path, environ: Mapping[str, str]) -> Value:
+def value_of(
+    reference: Mapping[str, Any], folder: Path, environ: Mapping[str, str]
+) -> Value:
     """The value of a reference; names of files are relative to the folder."""
     variable, file = reference.get("env"), reference.get("file")
     if len(reference) == 1 and isinstance(variable, str):

@@ -22,7 +22,10 @@ def shown(value: Any) -> Any:
     """A part of the settings as JSON-ready values, with `***` in place of each secret."""
     if dataclasses.is_dataclass(value):
         fields = dataclasses.fields(value)
-        return {field.name: field_shown(field, getattr(value, field.name)) for field in fields}
+        return {
+            field.name: field_shown(field, getattr(value, field.name))
+            for field in fields
+        }
     if isinstance(value, Mapping):
         made = {name: shown(item) for name, item in value.items()}
         if "kty" in made:
@@ -80,7 +83,9 @@ def _name(item: Any) -> str:
 def key_of(item: Any) -> str:
     """What names an item of a list of tables."""
     fields = dataclasses.fields(item)
-    keys = [field.name for field in fields if field.metadata.get("key")] or [fields[0].name]
+    keys = [field.name for field in fields if field.metadata.get("key")] or [
+        fields[0].name
+    ]
     return ":".join(str(getattr(item, key)) for key in keys)
 
 

@@ -14,7 +14,12 @@ from typing import Any
 
 from kapi.errors import StorageNewer
 from kapi.store.engine.conditions import check_condition, condition_met
-from kapi.store.engine.interface import Connection, ConstraintViolated, Engine, StoreClosed
+from kapi.store.engine.interface import (
+    Connection,
+    ConstraintViolated,
+    Engine,
+    StoreClosed,
+)
 from kapi.store.engine.migrations import migrate
 from kapi.store.engine.sqlite.engine import SqliteEngine, newer_step
 from kapi.store.engine.watch import POLL_SECONDS, Watch

@@ -25,7 +25,9 @@ _COMPATIBLE: Final = re.compile(r"-- compatible from (\S+)")
 _NEVER: Final = "~"
 """After every name."""
 _NODES: Final = "0090_nodes.sql"
-_RUNNING: Final = "SELECT name FROM nodes WHERE seen_at >= unixepoch() - 10 ORDER BY name"
+_RUNNING: Final = (
+    "SELECT name FROM nodes WHERE seen_at >= unixepoch() - 10 ORDER BY name"
+)
 COMPATIBLE: Final = "SELECT name, since FROM compatible_migrations"
 
 
@@ -33,7 +35,11 @@ COMPATIBLE: Final = "SELECT name, since FROM compatible_migrations"
 def scripts() -> Mapping[str, str]:
     """The text of each migration by its name, in their order."""
     files = resources.files("kapi.store").joinpath("migrations").iterdir()
-    found = {file.name: file.read_text("utf-8") for file in files if file.name.endswith(".sql")}
+    found = {
+        file.name: file.read_text("utf-8")
+        for file in files
+        if file.name.endswith(".sql")
+    }
     return dict(sorted(found.items()))
 
 
@@ -42,13 +48,17 @@ def unknown_steps(done: Iterable[str]) -> frozenset[str]:
     return frozenset(done) - scripts().keys()
 
 
-def incompatible_step(unknown: Iterable[str], compatible: Iterable[tuple[str, str]]) -> str:
+def incompatible_step(
+    unknown: Iterable[str], compatible: Iterable[tuple[str, str]]
+) -> str:
     """The newest of these migrations that this version cannot work with, or an empty text.
 
     `compatible`: names of migrations, and since which one programs can work with each.
     """
     newest, since = max(scripts()), dict(compatible)
-    return max((name for name in unknown if since.get(name, _NEVER) > newest), default="")
+    return max(
+        (name for name in unknown if since.get(name, _NEVER) > newest), default=""
+    )
 
 
 def migrate(engine: Engine) -> None:

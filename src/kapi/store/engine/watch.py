@@ -46,7 +46,9 @@ class Watch:
 
     def start(self) -> None:
         """Call back for changes since `begin`."""
-        self._thread = threading.Thread(target=self._run, name="store-watch", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name="store-watch", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -95,7 +97,9 @@ class Watch:
     def _lose(self, why: str) -> None:
         if self.lost_at is None:
             self.lost_at = time.time()
-            _LOG.error("the database does not answer; what is known is used meanwhile: %s", why)
+            _LOG.error(
+                "the database does not answer; what is known is used meanwhile: %s", why
+            )
         self._stopped.wait(_AGAIN_SECONDS)
 
     def _find(self) -> None:

@@ -123,7 +123,9 @@ class ApplicationStore:
 
         Raises Taken for a name that another one of its organization has.
         """
-        same_name = "SELECT 1 FROM applications WHERE organization = ? AND name = ? AND id <> ?"
+        same_name = (
+            "SELECT 1 FROM applications WHERE organization = ? AND name = ? AND id <> ?"
+        )
         sql = (
             "UPDATE applications SET name = COALESCE(?, name), tier = COALESCE(?, tier)"
             " WHERE id = ?"
@@ -176,7 +178,9 @@ class ApplicationStore:
         )
         self._insert(sql, values)
 
-    def change(self, subscription_id: str, status: str | None, tier: str | None) -> None:
+    def change(
+        self, subscription_id: str, status: str | None, tier: str | None
+    ) -> None:
         """Replace status and tier of a subscription; what is None stays as another node has it."""
         self._delete(
             "UPDATE subscriptions SET status = COALESCE(?, status), tier = COALESCE(?, tier)"

@@ -32,7 +32,9 @@ class Counters:
         """Take over the counters of a database that was copied from one without nodes."""
         if self._node:
             with self._database.transaction() as db:
-                db.execute("UPDATE counters SET node = ? WHERE node = ''", (self._node,))
+                db.execute(
+                    "UPDATE counters SET node = ? WHERE node = ''", (self._node,)
+                )
 
     def all(self) -> tuple[Counter, ...]:
         """Every counter, also of windows that are over."""
@@ -55,5 +57,8 @@ class Counters:
                 "INSERT INTO counters (node, name, unit, slot, used) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (node, name, unit)"
                 " DO UPDATE SET slot = excluded.slot, used = excluded.used",
-                [(self._node, item.name, item.unit, item.slot, item.used) for item in changed],
+                [
+                    (self._node, item.name, item.unit, item.slot, item.used)
+                    for item in changed
+                ],
             )

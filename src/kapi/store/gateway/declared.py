@@ -38,7 +38,11 @@ class DeclaredObjects:
 
     def owners(self, kind: str) -> dict[str, str]:
         """The owners of the objects of a kind, by id."""
-        return dict(self._database.rows("SELECT id, owner FROM declared WHERE kind = ?", (kind,)))
+        return dict(
+            self._database.rows(
+                "SELECT id, owner FROM declared WHERE kind = ?", (kind,)
+            )
+        )
 
     def of(self, organization: str, owner: str) -> tuple[Declared, ...]:
         """What an owner created for an organization, by kind and name."""

@@ -91,20 +91,32 @@ class McpSessions:
 
     def changed_since(self, change: int) -> tuple[StoredSession, ...]:
         """What was written after this change, in that order."""
-        rows = self._database.rows(f"{_READ} WHERE change > ? ORDER BY change", (change,))
+        rows = self._database.rows(
+            f"{_READ} WHERE change > ? ORDER BY change", (change,)
+        )
         return tuple(map(_session, rows))
 
-    def _found(self, session: StoredSession, now: int, begin: Most | None) -> StoredSession | None:
+    def _found(
+        self, session: StoredSession, now: int, begin: Most | None
+    ) -> StoredSession | None:
         """The stored one, or the new one if it may begin."""
-        row = self._database.row(f"{_READ} WHERE id = ? AND expires_at > ?", (session.id, now))
+        row = self._database.row(
+            f"{_READ} WHERE id = ? AND expires_at > ?", (session.id, now)
+        )
         if row is None:
-            return session if begin is not None and self._have_room(session, begin) else None
+            return (
+                session
+                if begin is not None and self._have_room(session, begin)
+                else None
+            )
         found = _session(row)
         return None if found.ended else found
 
     def _have_room(self, session: StoredSession, most: Most) -> bool:
         count = "SELECT count(*) FROM mcp_sessions"
-        ((of_caller,),) = self._database.rows(f"{count} WHERE caller = ?", (session.caller,))
+        ((of_caller,),) = self._database.rows(
+            f"{count} WHERE caller = ?", (session.caller,)
+        )
         ((of_all,),) = self._database.rows(count)
         return int(of_caller) < most.of_caller and int(of_all) < most.of_all
 

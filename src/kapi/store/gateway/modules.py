@@ -25,7 +25,9 @@ class PinnedModules:
     def of(self, api_id: str) -> dict[str, str]:
         """URL → SHA-256 in hex, of one API."""
         return dict(
-            self._database.rows("SELECT url, sha256 FROM modules WHERE api_id = ?", (api_id,))
+            self._database.rows(
+                "SELECT url, sha256 FROM modules WHERE api_id = ?", (api_id,)
+            )
         )
 
     def forget(self, api_id: str) -> None:
@@ -44,7 +46,9 @@ class PinnedModules:
 
     def read(self, sha256: str) -> bytes | None:
         """The bytes of a module, or None."""
-        row = self._database.row("SELECT content FROM module_contents WHERE sha256 = ?", (sha256,))
+        row = self._database.row(
+            "SELECT content FROM module_contents WHERE sha256 = ?", (sha256,)
+        )
         return None if row is None else bytes(row[0])
 
     def remove(self, sha256: str) -> None:

@@ -52,11 +52,19 @@ class SecretStore:
                 " updated_at) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (organization, name, secret_key) DO UPDATE "
                 "SET secret_value = excluded.secret_value, updated_at = excluded.updated_at",
-                (secret.organization, secret.name, secret.key, secret.value, secret.updated_at),
+                (
+                    secret.organization,
+                    secret.name,
+                    secret.key,
+                    secret.value,
+                    secret.updated_at,
+                ),
             )
             keep_rendered(db, rendered, dropped)
 
-    def remove(self, organization: str, name: str, key: str, *, after: int | None = None) -> None:
+    def remove(
+        self, organization: str, name: str, key: str, *, after: int | None = None
+    ) -> None:
         """Forget a secret. Raises StoreMoved; see `next_change`."""
         with self._database.transaction(DEPLOYMENTS) as db:
             next_change(db, after)

@@ -37,7 +37,9 @@ class StartupRequirements:
         """Whether the gateway has confirmed it. With nodes, each has it from its start."""
         if self._database.has_nodes:
             return True
-        row = self._database.row("SELECT 1 FROM duties WHERE name = ? AND done = 1", (name,))
+        row = self._database.row(
+            "SELECT 1 FROM duties WHERE name = ? AND done = 1", (name,)
+        )
         return row is not None
 
     def mark_met(self, name: str) -> None:

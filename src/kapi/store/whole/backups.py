@@ -17,7 +17,14 @@ from kapi.store.revocations import TOPIC as REVOCATIONS
 from kapi.store.users import TOPIC as USERS
 
 TABLES: Final = {
-    "signing_keys": ("kid", "algorithm", "state", "private_pem", "created_at", "due_at"),
+    "signing_keys": (
+        "kid",
+        "algorithm",
+        "state",
+        "private_pem",
+        "created_at",
+        "due_at",
+    ),
     "platform_keys": ("name", "value"),
     "enforcer_keys": ("kid", "private_pem", "created_at"),
     "api_key_signers": ("kid", "private_pem", "created_at"),
@@ -26,7 +33,15 @@ TABLES: Final = {
         "revoked",
     ),
     "registered_clients": (
-        *("id", "metadata", "salt", "secret_digest", "token_key", "created_at", "revision"),
+        *(
+            "id",
+            "metadata",
+            "salt",
+            "secret_digest",
+            "token_key",
+            "created_at",
+            "revision",
+        ),
         "removed",
     ),
     "users": ("username", "digest", "profile", "created_at", "subject", "disabled"),
@@ -53,7 +68,9 @@ class Backups:
         for table in _FILLED:
             if self._database.row(f"SELECT 1 FROM {table} LIMIT 1"):  # noqa: S608 - a constant
                 found.append(table)
-        if self._database.row("SELECT 1 FROM registered_clients WHERE removed = 0 LIMIT 1"):
+        if self._database.row(
+            "SELECT 1 FROM registered_clients WHERE removed = 0 LIMIT 1"
+        ):
             found.append("registered_clients")
         return tuple(found)
 
@@ -74,7 +91,9 @@ class Backups:
 
 
 def _rows(db: Connection) -> dict[str, list[list[Any]]]:
-    return {table: [list(map(_json, row)) for row in _select(db, table)] for table in TABLES}
+    return {
+        table: [list(map(_json, row)) for row in _select(db, table)] for table in TABLES
+    }
 
 
 def _select(db: Connection, table: str) -> Iterable[Sequence[Any]]:

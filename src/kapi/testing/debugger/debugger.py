@@ -116,12 +116,18 @@ class Debugger:
 
     def _with_cookie(self, reply: Reply, session: Session) -> Reply:
         secure = " Secure;" if self._base_url.startswith("https:") else ""
-        cookie = f"{_COOKIE}={session.key}; Path=/testing;{secure} HttpOnly; SameSite=Lax"
+        cookie = (
+            f"{_COOKIE}={session.key}; Path=/testing;{secure} HttpOnly; SameSite=Lax"
+        )
         return reply.with_header("set-cookie", cookie)
 
 
 def _path_of(name: str) -> str:
-    return "/testing/debugger" if name == "default" else f"/testing/issuers/{name}/debugger"
+    return (
+        "/testing/debugger"
+        if name == "default"
+        else f"/testing/issuers/{name}/debugger"
+    )
 
 
 def _cookie(call: Call) -> str:

@@ -32,7 +32,9 @@ Form = Mapping[str, str]
 class Run:
     """One step of a session. `form` is what the browser sent."""
 
-    def __init__(self, issuer: Issuer, session: Session, form: Form, callback: str) -> None:
+    def __init__(
+        self, issuer: Issuer, session: Session, form: Form, callback: str
+    ) -> None:
         self.issuer = issuer
         self.session = session
         self.form = form
@@ -55,7 +57,10 @@ class Run:
         )
         register(self.issuer.provider, client, os.urandom(16))
         if self.form.get("client_id"):
-            self.session.client = self.form["client_id"], self.form.get("client_secret", "")
+            self.session.client = (
+                self.form["client_id"],
+                self.form.get("client_secret", ""),
+            )
             self.session.method = self.form.get("method", "client_secret_basic")
         elif not self.session.client[0]:
             self.session.client = CLIENT, _SECRET
@@ -76,7 +81,9 @@ class Run:
         if self.session.method == "client_secret_post":
             wanted["client_secret"] = secret
         path = url.removeprefix(self.issuer.base_url)
-        return await self._noted(title, request_of("POST", path, form=wanted, auth=auth, **more))
+        return await self._noted(
+            title, request_of("POST", path, form=wanted, auth=auth, **more)
+        )
 
     async def get(self, title: str, member: str, token: str) -> Reply:
         """Call a protected endpoint."""
@@ -88,7 +95,9 @@ class Run:
         reply = await self.issuer.answer(replace(call, headers=(*call.headers,)))
         members = reply.members or {}
         notes = tuple(
-            f"{name}: {members[name]}" for name in ("clause", "likely_mistake") if name in members
+            f"{name}: {members[name]}"
+            for name in ("clause", "likely_mistake")
+            if name in members
         )
         failed = reply.status >= 400
         sent, got = text_of_call(call), text_of_reply(reply)
@@ -105,14 +114,18 @@ class Run:
             told = self.issuer.explain(token)
             checks = [item for item in told["checks"] if item["result"] != "ok"]
             notes = tuple(f"{item['check']}: {item['detail']}" for item in checks)
-            self.session.note(Message("The access token", token, text_of_token(told), notes))
+            self.session.note(
+                Message("The access token", token, text_of_token(told), notes)
+            )
         link = members.get("verification_uri_complete")
         if isinstance(link, str):
             self.session.link = link
 
     def extra(self) -> dict[str, str]:
         """Lines `name=value` of the field for further parameters."""
-        pairs = (line.partition("=") for line in self.form.get("extra", "").splitlines())
+        pairs = (
+            line.partition("=") for line in self.form.get("extra", "").splitlines()
+        )
         return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
 
     def scope(self, usual: str = "") -> dict[str, str]:
@@ -155,7 +168,9 @@ async def _code(run: Run) -> str:
     }
     address = f"{run.metadata.get('authorization_endpoint', '')}?{urlencode(query)}"
     shown = address.replace("?", "\n?").replace("&", "\n&")
-    session.note(Message("Authorization request (in the browser)", f"GET {shown}", "303 …"))
+    session.note(
+        Message("Authorization request (in the browser)", f"GET {shown}", "303 …")
+    )
     return address
 
 
@@ -167,12 +182,16 @@ async def _device(run: Run) -> str:
 
 async def _device_poll(run: Run) -> str:
     grant = "urn:ietf:params:oauth:grant-type:device_code"
-    return await _grant(run, "Poll for the device", grant, device_code=run.token("device_code"))
+    return await _grant(
+        run, "Poll for the device", grant, device_code=run.token("device_code")
+    )
 
 
 async def _ciba(run: Run) -> str:
     form = {"login_hint": run.form.get("user", "org1user"), **run.scope("openid")}
-    await run.send("Backchannel authentication", "backchannel_authentication_endpoint", form)
+    await run.send(
+        "Backchannel authentication", "backchannel_authentication_endpoint", form
+    )
     page = "/authenticationEndpoint/approvals"
     run.session.link = f"{run.issuer.base_url}{page}"
     return ""
@@ -180,7 +199,9 @@ async def _ciba(run: Run) -> str:
 
 async def _ciba_poll(run: Run) -> str:
     grant = "urn:openid:params:grant-type:ciba"
-    return await _grant(run, "Poll for the approval", grant, auth_req_id=run.token("auth_req_id"))
+    return await _grant(
+        run, "Poll for the approval", grant, auth_req_id=run.token("auth_req_id")
+    )
 
 
 async def _password(run: Run) -> str:
@@ -197,13 +218,18 @@ async def _refresh(run: Run) -> str:
 
 async def _exchange(run: Run) -> str:
     grant = "urn:ietf:params:oauth:grant-type:token-exchange"
-    form = {"subject_token": run.token("access_token"), "subject_token_type": _ACCESS_TOKEN}
+    form = {
+        "subject_token": run.token("access_token"),
+        "subject_token_type": _ACCESS_TOKEN,
+    }
     return await _grant(run, "Token exchange", grant, **form)
 
 
 async def _jwt_bearer(run: Run) -> str:
     grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-    assertion = run.form.get("assertion") or run.issuer.token(user=run.form.get("user", ""))
+    assertion = run.form.get("assertion") or run.issuer.token(
+        user=run.form.get("user", "")
+    )
     return await _grant(run, "JWT bearer", grant, assertion=assertion, **run.scope())
 
 

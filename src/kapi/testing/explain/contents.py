@@ -27,8 +27,17 @@ def contents_of(token: str) -> dict[str, Any]:
     try:
         jwt = parse_jwt(text)
     except InvalidJwt as error:
-        return {"kind": _opaque(text), "problem": str(error), "header": {}, "claims": {}}
-    return {"kind": _kind(jwt.header, jwt.claims), "header": jwt.header, "claims": jwt.claims}
+        return {
+            "kind": _opaque(text),
+            "problem": str(error),
+            "header": {},
+            "claims": {},
+        }
+    return {
+        "kind": _kind(jwt.header, jwt.claims),
+        "header": jwt.header,
+        "claims": jwt.claims,
+    }
 
 
 def _opaque(text: str) -> str:
@@ -36,7 +45,9 @@ def _opaque(text: str) -> str:
         return "an encrypted token (JWE, RFC 7516): only its recipient can read it"
     if text.count(".") == 2:
         return "a damaged JWT"
-    return "an opaque token, or not a token: only its issuer can say what it is (RFC 7662)"
+    return (
+        "an opaque token, or not a token: only its issuer can say what it is (RFC 7662)"
+    )
 
 
 def _kind(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:

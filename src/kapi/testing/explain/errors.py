@@ -27,16 +27,23 @@ class Explaining:
         reason = _reason(reply.members)
         if reason is None:
             return reply
-        return reply.with_members({**reply.members, **explained(reason, _difference(call))})
+        return reply.with_members(
+            {**reply.members, **explained(reason, _difference(call))}
+        )
 
 
 def _reason(members: dict[str, object]) -> Reason | None:
-    return reason_for(str(members.get("error", "")), str(members.get("error_description", "")))
+    return reason_for(
+        str(members.get("error", "")), str(members.get("error_description", ""))
+    )
 
 
 def explained(reason: Reason, more: str = "") -> dict[str, str]:
     """The members of an explanation, with a link to the RFC where there is one."""
-    made = {"clause": reason.clause, "likely_mistake": f"{reason.mistake} {more}".strip()}
+    made = {
+        "clause": reason.clause,
+        "likely_mistake": f"{reason.mistake} {more}".strip(),
+    }
     if reason.clause.startswith("RFC "):
         number, _, rest = reason.clause.removeprefix("RFC ").partition(" §")
         section = rest.partition(",")[0]
@@ -62,7 +69,9 @@ def _redirect(reply: Reply) -> Reply:
     before = members.get("error_description", "").rstrip(".")
     # RFC 6749 §4.1.2.1: no quotation mark, backslash or characters outside of ASCII.
     text = f"{before}. {reason.mistake} ({reason.clause.replace('§', '')})".lstrip(". ")
-    members["error_description"] = text.replace('"', "'").encode("ascii", "ignore").decode()
+    members["error_description"] = (
+        text.replace('"', "'").encode("ascii", "ignore").decode()
+    )
     where = "fragment"
     if parts.query:
         where = "query"

@@ -22,7 +22,9 @@ def explain_token(
 
     `trusted` is the issuer as a verifier declares it, if it is not the inbuilt one.
     """
-    inbuilt = IssuerKeys.inbuilt(provider.issuer, provider.keyring.keys, provider.issuers)
+    inbuilt = IssuerKeys.inbuilt(
+        provider.issuer, provider.keyring.keys, provider.issuers
+    )
     steps = token_steps(token, trusted or inbuilt.issuer, inbuilt.keys, now)
     return {
         **contents_of(token),

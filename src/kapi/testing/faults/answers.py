@@ -14,7 +14,9 @@ _STATUSES = (200, 599)
 
 def _status(scene: Scene) -> Reply:
     status = int(scene.value)
-    reply = Reply(status, (("content-type", "text/plain"),), f"fault: {status}\n".encode())
+    reply = Reply(
+        status, (("content-type", "text/plain"),), f"fault: {status}\n".encode()
+    )
     if status in {429, 503}:
         return reply.with_header("retry-after", "1")
     return reply
@@ -92,7 +94,9 @@ KINDS = (
         numbers=_STATUSES,
         instead=True,
     ),
-    Kind("empty", "status 200 without a body", "RFC 6749 §5.1", _empty_200, instead=True),
+    Kind(
+        "empty", "status 200 without a body", "RFC 6749 §5.1", _empty_200, instead=True
+    ),
     Kind(
         "redirect",
         "a redirect (307) to this address",

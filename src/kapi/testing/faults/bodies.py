@@ -79,9 +79,17 @@ def _of_member(name: str, change: Callable[[Any], Any]) -> Effect:
 
 
 KINDS = (
-    Kind("truncated", "half of the body, with a right length", "RFC 8259 §2", _truncated),
+    Kind(
+        "truncated", "half of the body, with a right length", "RFC 8259 §2", _truncated
+    ),
     Kind("garbage", "bytes that are not JSON", "RFC 8259 §8.1", _garbage),
-    Kind("content-type", "this media type", "RFC 6749 §5.1", _media_type, value="text/html"),
+    Kind(
+        "content-type",
+        "this media type",
+        "RFC 6749 §5.1",
+        _media_type,
+        value="text/html",
+    ),
     Kind("array", "a JSON array around the object", "RFC 6749 §5.1", _array),
     Kind(
         "huge",
@@ -91,9 +99,17 @@ KINDS = (
         value=5_000_000,
         numbers=(0, 50_000_000),
     ),
-    Kind("cacheable", "Cache-Control allows to store it", "RFC 6749 §5.1", _cacheable, _TOKEN),
+    Kind(
+        "cacheable",
+        "Cache-Control allows to store it",
+        "RFC 6749 §5.1",
+        _cacheable,
+        _TOKEN,
+    ),
     Kind("no-cors", "no header for scripts of other origins", "Fetch §3.2", _no_cors),
-    Kind("no-challenge", "401 without WWW-Authenticate", "RFC 6749 §5.2", _no_challenge),
+    Kind(
+        "no-challenge", "401 without WWW-Authenticate", "RFC 6749 §5.2", _no_challenge
+    ),
     Kind(
         "no-access-token",
         "access_token is missing",
@@ -101,8 +117,20 @@ KINDS = (
         _member("access_token"),
         _TOKEN,
     ),
-    Kind("no-token-type", "token_type is missing", "RFC 6749 §5.1", _member("token_type"), _TOKEN),
-    Kind("token-type", "token_type is this", "RFC 6749 §7.1", _member("token_type", "mac"), _TOKEN),
+    Kind(
+        "no-token-type",
+        "token_type is missing",
+        "RFC 6749 §5.1",
+        _member("token_type"),
+        _TOKEN,
+    ),
+    Kind(
+        "token-type",
+        "token_type is this",
+        "RFC 6749 §7.1",
+        _member("token_type", "mac"),
+        _TOKEN,
+    ),
     Kind(
         "token-type-case",
         "token_type is bEARER",
@@ -110,7 +138,13 @@ KINDS = (
         _member("token_type", "bEARER"),
         _TOKEN,
     ),
-    Kind("no-expires-in", "expires_in is missing", "RFC 6749 §5.1", _member("expires_in"), _TOKEN),
+    Kind(
+        "no-expires-in",
+        "expires_in is missing",
+        "RFC 6749 §5.1",
+        _member("expires_in"),
+        _TOKEN,
+    ),
     Kind(
         "expires-in-text",
         "expires_in is a text",
@@ -118,10 +152,28 @@ KINDS = (
         _of_member("expires_in", str),
         _TOKEN,
     ),
-    Kind("expires-in", "expires_in is this", "RFC 6749 §5.1", _member("expires_in", 0), _TOKEN),
+    Kind(
+        "expires-in",
+        "expires_in is this",
+        "RFC 6749 §5.1",
+        _member("expires_in", 0),
+        _TOKEN,
+    ),
     Kind("no-scope", "scope is missing", "RFC 6749 §5.1", _member("scope"), _TOKEN),
-    Kind("other-scope", "scope is this", "RFC 6749 §3.3", _member("scope", "other"), _TOKEN),
-    Kind("no-id-token", "id_token is missing", "OIDC Core §3.1.3.3", _member("id_token"), _TOKEN),
+    Kind(
+        "other-scope",
+        "scope is this",
+        "RFC 6749 §3.3",
+        _member("scope", "other"),
+        _TOKEN,
+    ),
+    Kind(
+        "no-id-token",
+        "id_token is missing",
+        "OIDC Core §3.1.3.3",
+        _member("id_token"),
+        _TOKEN,
+    ),
     Kind(
         "no-refresh-token",
         "refresh_token is missing",

@@ -58,12 +58,17 @@ def _none(_keys: list[_Key], _: Scene) -> list[_Key]:
 
 def _without(*names: str) -> Callable[[list[_Key], Scene], list[_Key]]:
     return lambda keys, _: [
-        {name: value for name, value in key.items() if name not in names} for key in keys
+        {name: value for name, value in key.items() if name not in names}
+        for key in keys
     ]
 
 
 def _with_encryption_key(keys: list[_Key], scene: Scene) -> list[_Key]:
-    other = {**scene.spare_key("encryption").public_jwk(), "use": "enc", "alg": "RSA-OAEP"}
+    other = {
+        **scene.spare_key("encryption").public_jwk(),
+        "use": "enc",
+        "alg": "RSA-OAEP",
+    }
     return [other, *keys]
 
 
@@ -72,12 +77,18 @@ def _for_encryption(keys: list[_Key], _: Scene) -> list[_Key]:
 
 
 def _strange_key(keys: list[_Key], _: Scene) -> list[_Key]:
-    return [{"kty": "AKP", "kid": "post-quantum", "alg": "ML-DSA-44", "pub": "AA"}, *keys]
+    return [
+        {"kty": "AKP", "kid": "post-quantum", "alg": "ML-DSA-44", "pub": "AA"},
+        *keys,
+    ]
 
 
 def _many(keys: list[_Key], scene: Scene) -> list[_Key]:
     first = scene.spare_key().public_jwk()
-    return [*({**first, "kid": f"key-{number}"} for number in range(int(scene.value))), *keys]
+    return [
+        *({**first, "kid": f"key-{number}"} for number in range(int(scene.value))),
+        *keys,
+    ]
 
 
 def _member(name: str, value: Callable[[Scene], Any]) -> Effect:
@@ -106,7 +117,13 @@ def _slash(scene: Scene) -> str:
 
 _SET = "RFC 7517 §5"
 KINDS = (
-    Kind("stale-jwks", "none of the keys that sign now", "OIDC Core §10.1.1", _keys(_stale), _JWKS),
+    Kind(
+        "stale-jwks",
+        "none of the keys that sign now",
+        "OIDC Core §10.1.1",
+        _keys(_stale),
+        _JWKS,
+    ),
     Kind(
         "duplicate-kid",
         "a wrong key with the same kid, first",
@@ -114,11 +131,23 @@ KINDS = (
         _keys(_duplicate),
         _JWKS,
     ),
-    Kind("wrong-jwks", "other keys with the same kids", "RFC 7517 §4.5", _keys(_wrong_key), _JWKS),
-    Kind("empty-jwks", "no keys", _SET, _keys(_none), _JWKS),
-    Kind("no-kids", "keys without kid", "OIDC Core §10.1", _keys(_without("kid")), _JWKS),
     Kind(
-        "no-algs", "keys without alg and use", "RFC 7517 §4.4", _keys(_without("alg", "use")), _JWKS
+        "wrong-jwks",
+        "other keys with the same kids",
+        "RFC 7517 §4.5",
+        _keys(_wrong_key),
+        _JWKS,
+    ),
+    Kind("empty-jwks", "no keys", _SET, _keys(_none), _JWKS),
+    Kind(
+        "no-kids", "keys without kid", "OIDC Core §10.1", _keys(_without("kid")), _JWKS
+    ),
+    Kind(
+        "no-algs",
+        "keys without alg and use",
+        "RFC 7517 §4.4",
+        _keys(_without("alg", "use")),
+        _JWKS,
     ),
     Kind(
         "encryption-key",
@@ -128,9 +157,19 @@ KINDS = (
         _JWKS,
     ),
     Kind(
-        "only-encryption", "every key has use enc", "RFC 7517 §4.2", _keys(_for_encryption), _JWKS
+        "only-encryption",
+        "every key has use enc",
+        "RFC 7517 §4.2",
+        _keys(_for_encryption),
+        _JWKS,
     ),
-    Kind("strange-key", "a further key of an unknown kty, first", _SET, _keys(_strange_key), _JWKS),
+    Kind(
+        "strange-key",
+        "a further key of an unknown kty, first",
+        _SET,
+        _keys(_strange_key),
+        _JWKS,
+    ),
     Kind(
         "many-keys",
         "number of further keys",

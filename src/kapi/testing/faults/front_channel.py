@@ -22,7 +22,9 @@ def _redirect(change: Callable[[_Pairs, Scene], _Pairs]) -> Effect:
         if "code" not in dict(pairs):
             return scene.reply
         query = urlencode(change(pairs, scene))
-        return scene.reply.with_header("location", urlunsplit(parts._replace(query=query)))
+        return scene.reply.with_header(
+            "location", urlunsplit(parts._replace(query=query))
+        )
 
     return effect
 
@@ -55,7 +57,9 @@ KINDS = (
         _AT,
         "another-state",
     ),
-    Kind("no-state", "state is missing", "RFC 6749 §4.1.2", _redirect(_set("state")), _AT),
+    Kind(
+        "no-state", "state is missing", "RFC 6749 §4.1.2", _redirect(_set("state")), _AT
+    ),
     Kind(
         "mix-up",
         "iss of the redirect is this",
@@ -64,10 +68,21 @@ KINDS = (
         _AT,
         "https://other-issuer.test",
     ),
-    Kind("no-iss", "iss of the redirect is missing", "RFC 9207 §2.4", _redirect(_set("iss")), _AT),
+    Kind(
+        "no-iss",
+        "iss of the redirect is missing",
+        "RFC 9207 §2.4",
+        _redirect(_set("iss")),
+        _AT,
+    ),
     Kind("no-code", "code is missing", "RFC 6749 §4.1.2", _redirect(_set("code")), _AT),
     Kind(
-        "wrong-code", "code is this", "RFC 6749 §4.1.2", _redirect(_set("code")), _AT, "wrong-code"
+        "wrong-code",
+        "code is this",
+        "RFC 6749 §4.1.2",
+        _redirect(_set("code")),
+        _AT,
+        "wrong-code",
     ),
     Kind("two-codes", "code is there twice", "RFC 6749 §3.1", _redirect(_twice), _AT),
 )

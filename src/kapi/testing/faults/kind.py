@@ -57,4 +57,6 @@ class Kind:
         least, most = self.numbers
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not least <= value <= most:
-            raise ValueError(f"the value of {self.name} is a number from {least} to {most}")
+            raise ValueError(
+                f"the value of {self.name} is a number from {least} to {most}"
+            )

@@ -90,7 +90,9 @@ class FaultPlan:
         known = set(Fault.__dataclass_fields__) - {"id", "kind", "value"}
         unknown = sorted(set(match) - known)
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is not known; known: {', '.join(sorted(known))}")
+            raise ValueError(
+                f"{unknown[0]!r} is not known; known: {', '.join(sorted(known))}"
+            )
         found.check(value)
         fault = Fault(found.name, value, **match, id=next(self._ids))
         if not 0 <= fault.share <= 1:

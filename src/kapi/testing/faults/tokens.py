@@ -164,7 +164,12 @@ KINDS = (
         "0",
     ),
     Kind(
-        "wrong-sub", "sub is this", "OIDC Core §12.2", _tokens(_claim("sub")), _AT, "somebody-else"
+        "wrong-sub",
+        "sub is this",
+        "OIDC Core §12.2",
+        _tokens(_claim("sub")),
+        _AT,
+        "somebody-else",
     ),
     Kind("no-sub", "sub is missing", "OIDC Core §2", _tokens(_claim("sub")), _AT),
     Kind("no-exp", "exp is missing", "OIDC Core §2", _tokens(_recipe("no-exp")), _AT),
@@ -205,7 +210,12 @@ KINDS = (
         _AT,
     ),
     Kind(
-        "wrong-kid", "kid is this", "RFC 7515 §4.1.4", _tokens(_header("kid")), _AT, "unknown-kid"
+        "wrong-kid",
+        "kid is this",
+        "RFC 7515 §4.1.4",
+        _tokens(_header("kid")),
+        _AT,
+        "unknown-kid",
     ),
     Kind("no-kid", "kid is missing", "RFC 7515 §4.1.4", _tokens(_header("kid")), _AT),
     Kind(
@@ -215,7 +225,14 @@ KINDS = (
         _tokens(_recipe("wrong-key")),
         _AT,
     ),
-    Kind("wrong-typ", "typ is this", "RFC 8725 §3.11", _tokens(_header("typ")), _AT, "logout+jwt"),
+    Kind(
+        "wrong-typ",
+        "typ is this",
+        "RFC 8725 §3.11",
+        _tokens(_header("typ")),
+        _AT,
+        "logout+jwt",
+    ),
     Kind(
         "bad-signature",
         "one bit of the signature differs",

@@ -39,7 +39,9 @@ class Browsing:
                 continue
             forms = _forms(reply.text)
             if reply.status != 200 or not forms:
-                raise ValueError(f"the provider answered {reply.status}: {reply.text[:400]}")
+                raise ValueError(
+                    f"the provider answered {reply.status}: {reply.text[:400]}"
+                )
             action, fields = forms[0]
             reply = await self._send("POST", action, self._filled(fields))
         raise ValueError("the pages of the provider do not end")
@@ -55,11 +57,15 @@ class Browsing:
     async def _get(self, url: str) -> Reply:
         return await self._send("GET", url)
 
-    async def _send(self, method: str, url: str, form: dict[str, str] | None = None) -> Reply:
+    async def _send(
+        self, method: str, url: str, form: dict[str, str] | None = None
+    ) -> Reply:
         prefix = urlsplit(self._base_url).path
         parts = urlsplit(url)
         path = parts.path.removeprefix(prefix) or "/"
-        headers: Headers = (("cookie", "; ".join(f"{n}={v}" for n, v in self._cookies.items())),)
+        headers: Headers = (
+            ("cookie", "; ".join(f"{n}={v}" for n, v in self._cookies.items())),
+        )
         body = b""
         if form is not None:
             headers, body = (*headers, *_FORM), urlencode(form).encode()

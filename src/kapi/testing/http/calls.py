@@ -52,7 +52,9 @@ class Call:
     @cached_property
     def form(self) -> Mapping[str, str]:
         """The parameters of a form body."""
-        if not self.header("content-type").startswith("application/x-www-form-urlencoded"):
+        if not self.header("content-type").startswith(
+            "application/x-www-form-urlencoded"
+        ):
             return {}
         return _pairs(self.body.decode("utf-8", "replace"))
 
@@ -198,7 +200,9 @@ def calling(app: App) -> Onward:
             "path": call.path,
             "raw_path": call.path.encode(),
             "query_string": call.query.encode("latin-1"),
-            "headers": [(name.encode(), value.encode("latin-1")) for name, value in call.headers],
+            "headers": [
+                (name.encode(), value.encode("latin-1")) for name, value in call.headers
+            ],
         }
         await app(scope, _Body(call.body), collected)
         return collected.reply()
@@ -230,15 +234,20 @@ class _Collected:
     def reply(self) -> Reply:
         start, *rest = self.messages
         headers = tuple(
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in start["headers"]
         )
-        return Reply(start["status"], headers, b"".join(item.get("body", b"") for item in rest))
+        return Reply(
+            start["status"], headers, b"".join(item.get("body", b"") for item in rest)
+        )
 
 
 def serving(answer: Onward) -> App:
     """The steps as an ASGI application."""
 
-    async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def app(
+        scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
         if scope["type"] != "http":
             return
         body = await _body(receive)
@@ -295,7 +304,9 @@ async def sent(reply: Reply, send: Send, *, head: bool = False) -> None:
             headers.append((name.encode("latin-1"), value.encode("latin-1")))
     if reply.status not in {204, 304}:
         headers.append((b"content-length", str(len(reply.body)).encode()))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send(
+        {"type": "http.response.start", "status": reply.status, "headers": headers}
+    )
     if reply.cut:
         # The server closes the connection of an answer that does not end.
         half = reply.body[: len(reply.body) // 2]

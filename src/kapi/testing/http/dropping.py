@@ -21,7 +21,9 @@ class DroppingProtocol(H11Protocol):
         super().__init__(*arguments, **named)
         app = self.app
 
-        async def dropping(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        async def dropping(
+            scope: MutableMapping[str, Any], receive: Any, send: Any
+        ) -> None:
             scope["extensions"] = {DROP: self.transport.abort}
             await app(scope, receive, send)
 

@@ -35,7 +35,9 @@ class Mount:
         reply = replace(reply, headers=tuple(map(self._header_out, reply.headers)))
         if self._prefix and reply.header("content-type").startswith("text/html"):
             prefix = self._prefix.encode()
-            reply = replace(reply, body=_ADDRESS.sub(rb"\1" + prefix + b"/", reply.body))
+            reply = replace(
+                reply, body=_ADDRESS.sub(rb"\1" + prefix + b"/", reply.body)
+            )
         return reply
 
     def _cookies_in(self, header: tuple[str, str]) -> tuple[str, str]:

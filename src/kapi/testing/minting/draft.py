@@ -125,7 +125,9 @@ def _use_given(draft: Draft, wish: Any) -> None:
             "the key must be own, other, none, hs256:SECRET, a private key in PEM or a private JWK"
         )
     if algorithm not in ALGORITHMS:
-        raise ValueError(f"{algorithm!r} is not a signature algorithm: {', '.join(ALGORITHMS)}")
+        raise ValueError(
+            f"{algorithm!r} is not a signature algorithm: {', '.join(ALGORITHMS)}"
+        )
     draft.header["alg"] = algorithm
     if kid:
         draft.header["kid"] = kid

@@ -88,7 +88,9 @@ def draft_of(provider: Provider, wish: Wish, now: int) -> Draft:
         key = provider.keyring.active(algorithm)
     except LookupError as error:
         known = ", ".join(provider.keyring.algorithms)
-        raise ValueError(f"the issuer has no key for {algorithm!r}; it has {known}") from error
+        raise ValueError(
+            f"the issuer has no key for {algorithm!r}; it has {known}"
+        ) from error
     header = {**jwt.header, "alg": key.algorithm, "kid": key.kid}
     return Draft(header, dict(jwt.claims), key, lambda: make_key(algorithm))
 

@@ -140,11 +140,17 @@ def _changed(change: Callable[[str], str]) -> Callable[[Draft], None]:
 def _as_id_token(draft: Draft) -> None:
     draft.header["typ"] = "JWT"
     client = (
-        draft.claims.get("client_id") or draft.claims.get("clientId") or draft.claims.get("azp")
+        draft.claims.get("client_id")
+        or draft.claims.get("clientId")
+        or draft.claims.get("azp")
     )
     for name in ("scope", "scp", "client_id", "clientId", "cid", "jti"):
         draft.claims.pop(name, None)
-    draft.claims |= {"aud": client, "nonce": "n-0S6_WzA2Mj", "auth_time": draft.claims.get("iat")}
+    draft.claims |= {
+        "aud": client,
+        "nonce": "n-0S6_WzA2Mj",
+        "auth_time": draft.claims.get("iat"),
+    }
 
 
 def _text_dates(draft: Draft) -> None:
@@ -157,9 +163,16 @@ _TIME = "RFC 7519 §4.1.4"
 _SIGNATURE = "RFC 7515 §5.2"
 RECIPES: tuple[Recipe, ...] = (
     Recipe("valid", "a right token", "none", lambda _: None),
-    Recipe("expired", "exp is an hour ago", _TIME, _times(iat=-7200, nbf=-7200, exp=-3600)),
+    Recipe(
+        "expired", "exp is an hour ago", _TIME, _times(iat=-7200, nbf=-7200, exp=-3600)
+    ),
     Recipe("just-expired", "exp is 90 s ago", _TIME, _times(exp=-90)),
-    Recipe("not-yet-valid", "nbf is in an hour", "RFC 7519 §4.1.5", _times(nbf=3600, exp=7200)),
+    Recipe(
+        "not-yet-valid",
+        "nbf is in an hour",
+        "RFC 7519 §4.1.5",
+        _times(nbf=3600, exp=7200),
+    ),
     Recipe(
         "issued-in-future",
         "iat and nbf are in a day",
@@ -171,7 +184,12 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("text-dates", "exp and iat are texts", "RFC 7519 §2", _text_dates),
     Recipe("negative-exp", "exp is -1", _TIME, _claims(exp=-1)),
     Recipe("alg-none", "alg none, no signature", "RFC 8725 §3.2", _unsigned("none")),
-    Recipe("alg-none-mixed-case", "alg nOnE, no signature", "RFC 8725 §2.1", _unsigned("nOnE")),
+    Recipe(
+        "alg-none-mixed-case",
+        "alg nOnE, no signature",
+        "RFC 8725 §2.1",
+        _unsigned("nOnE"),
+    ),
     Recipe("empty-alg", "alg is empty, no signature", "RFC 7515 §4.1.1", _unsigned("")),
     Recipe(
         "empty-signature",
@@ -198,7 +216,10 @@ RECIPES: tuple[Recipe, ...] = (
         _hmac_of(_jwk_text),
     ),
     Recipe(
-        "hs256-empty-secret", "HS256 with an empty secret", "RFC 8725 §3.5", _hmac_of(lambda _: b"")
+        "hs256-empty-secret",
+        "HS256 with an empty secret",
+        "RFC 8725 §3.5",
+        _hmac_of(lambda _: b""),
     ),
     Recipe(
         "hs256-secret",
@@ -206,7 +227,9 @@ RECIPES: tuple[Recipe, ...] = (
         "RFC 8725 §3.5",
         _hmac_of(lambda _: b"secret"),
     ),
-    Recipe("wrong-key", "another key under the kid of the issuer's", _SIGNATURE, _wrong_key),
+    Recipe(
+        "wrong-key", "another key under the kid of the issuer's", _SIGNATURE, _wrong_key
+    ),
     Recipe(
         "unknown-kid",
         "a kid that is in no JWKS",
@@ -220,9 +243,15 @@ RECIPES: tuple[Recipe, ...] = (
         "RFC 8725 §3.10",
         _header(kid="../../../../dev/null"),
     ),
-    Recipe("kid-sql", "kid is ' OR '1'='1", "RFC 8725 §3.10", _header(kid="' OR '1'='1")),
-    Recipe("foreign-issuer", "another issuer, with its own key", "RFC 8725 §3.8", _foreign),
-    Recipe("issuer-slash", "iss with a slash more (or less)", "RFC 7519 §4.1.1", _slash),
+    Recipe(
+        "kid-sql", "kid is ' OR '1'='1", "RFC 8725 §3.10", _header(kid="' OR '1'='1")
+    ),
+    Recipe(
+        "foreign-issuer", "another issuer, with its own key", "RFC 8725 §3.8", _foreign
+    ),
+    Recipe(
+        "issuer-slash", "iss with a slash more (or less)", "RFC 7519 §4.1.1", _slash
+    ),
     Recipe("issuer-case", "iss in upper case", "RFC 7519 §4.1.1", _upper_issuer),
     Recipe("no-issuer", "iss is missing", "RFC 9068 §2.2", _claims(iss=None)),
     Recipe("no-subject", "sub is missing", "RFC 9068 §2.2", _claims(sub=None)),
@@ -240,17 +269,35 @@ RECIPES: tuple[Recipe, ...] = (
         _claims(client_id=None, clientId=None, azp=None, cid=None, appid=None),
     ),
     Recipe(
-        "no-scope", "no scopes", "RFC 6750 §3.1", _claims(scope=None, scp=None, permissions=None)
+        "no-scope",
+        "no scopes",
+        "RFC 6750 §3.1",
+        _claims(scope=None, scp=None, permissions=None),
     ),
     Recipe("no-jti", "jti is missing", "RFC 9068 §2.2", _claims(jti=None)),
-    Recipe("id-token", "an ID token in place of an access token", "RFC 9068 §4", _as_id_token),
-    Recipe("wrong-typ", "typ is logout+jwt", "RFC 8725 §3.11", _header(typ="logout+jwt")),
+    Recipe(
+        "id-token",
+        "an ID token in place of an access token",
+        "RFC 9068 §4",
+        _as_id_token,
+    ),
+    Recipe(
+        "wrong-typ", "typ is logout+jwt", "RFC 8725 §3.11", _header(typ="logout+jwt")
+    ),
     Recipe("no-typ", "typ is missing", "RFC 9068 §4", _header(typ=None)),
     Recipe(
-        "critical", "crit names an unknown extension", "RFC 7515 §4.1.11", _header(crit=["exp"])
+        "critical",
+        "crit names an unknown extension",
+        "RFC 7515 §4.1.11",
+        _header(crit=["exp"]),
     ),
     Recipe("unencoded", "b64 is false, not in crit", "RFC 7797 §6", _header(b64=False)),
-    Recipe("embedded-key", "signed with the key in its jwk header", "RFC 8725 §3.8", _embedded_key),
+    Recipe(
+        "embedded-key",
+        "signed with the key in its jwk header",
+        "RFC 8725 §3.8",
+        _embedded_key,
+    ),
     Recipe(
         "jku",
         "jku points to a foreign JWKS",
@@ -263,20 +310,39 @@ RECIPES: tuple[Recipe, ...] = (
         "RFC 8725 §3.10",
         _header(x5u="https://other-issuer.test/cert.pem"),
     ),
-    Recipe("tampered-claims", "claims changed after signing", _SIGNATURE, _tampered_claims),
+    Recipe(
+        "tampered-claims", "claims changed after signing", _SIGNATURE, _tampered_claims
+    ),
     Recipe(
         "tampered-signature",
         "one bit of the signature changed",
         _SIGNATURE,
         _changed(_tampered_signature),
     ),
-    Recipe("oversized", "a claim of 32 kB", "RFC 8725 §3.6", _claims(padding="x" * 32768)),
-    Recipe("many-dots", "ten thousand dots", "RFC 7515 §7.1", _changed(lambda _: "." * 10_000)),
-    Recipe("padded", "base64 padding at its parts", "RFC 7515 §2", _changed(lambda t: t + "==")),
     Recipe(
-        "whitespace", "a space in it", "RFC 7515 §7.1", _changed(lambda t: t.replace(".", " .", 1))
+        "oversized", "a claim of 32 kB", "RFC 8725 §3.6", _claims(padding="x" * 32768)
     ),
-    Recipe("not-a-jwt", "an opaque text", "RFC 6750 §3.1", _changed(lambda _: "not-a-jwt")),
+    Recipe(
+        "many-dots",
+        "ten thousand dots",
+        "RFC 7515 §7.1",
+        _changed(lambda _: "." * 10_000),
+    ),
+    Recipe(
+        "padded",
+        "base64 padding at its parts",
+        "RFC 7515 §2",
+        _changed(lambda t: t + "=="),
+    ),
+    Recipe(
+        "whitespace",
+        "a space in it",
+        "RFC 7515 §7.1",
+        _changed(lambda t: t.replace(".", " .", 1)),
+    ),
+    Recipe(
+        "not-a-jwt", "an opaque text", "RFC 6750 §3.1", _changed(lambda _: "not-a-jwt")
+    ),
     Recipe("empty", "an empty text", "RFC 6750 §2.1", _changed(lambda _: "")),
 )
 """All recipes; documented in docs/testing/mint.md."""

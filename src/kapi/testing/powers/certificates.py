@@ -36,7 +36,9 @@ def certificate_of(key: SigningKey) -> x509.Certificate:
     start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name)
     made = made.public_key(key.public).serial_number(_serial(key))
-    made = made.not_valid_before(start).not_valid_after(start + dt.timedelta(days=365 * _YEARS))
+    made = made.not_valid_before(start).not_valid_after(
+        start + dt.timedelta(days=365 * _YEARS)
+    )
     private: Any = key.private
     return made.sign(private, hashes.SHA256())
 

@@ -15,7 +15,9 @@ class Clock:
     """Calling it gives the issuer's time in seconds since the epoch."""
 
     def __init__(
-        self, real: Callable[[], float] = time.time, changed: Callable[[], object] = lambda: None
+        self,
+        real: Callable[[], float] = time.time,
+        changed: Callable[[], object] = lambda: None,
     ) -> None:
         """`changed` is called after each change."""
         self._real = real
@@ -45,7 +47,9 @@ class Clock:
         self._frozen = None
         self._changed()
 
-    def travel(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0) -> None:
+    def travel(
+        self, seconds: float = 0, *, minutes: float = 0, hours: float = 0
+    ) -> None:
         """Move forward; a negative number moves back."""
         self._offset += seconds + 60 * minutes + 3600 * hours
         self._changed()
@@ -86,7 +90,9 @@ class Clock:
         unknown = sorted(set(wish) - set(actions))
         if unknown:
             known = ", ".join(actions)
-            raise ValueError(f"{unknown[0]!r} is not an action of the clock; known: {known}")
+            raise ValueError(
+                f"{unknown[0]!r} is not an action of the clock; known: {known}"
+            )
         for name, action in actions.items():
             if name in wish:
                 action(wish[name])

@@ -24,7 +24,9 @@ SECRETS = frozenset({
     "subject_token", "token", "user_code", "registration_client_uri", "response",
 })  # fmt: skip
 """Parameters and members whose values are not shown."""
-_SECRET_HEADERS = frozenset({"authorization", "cookie", "set-cookie", "dpop", "dpop-nonce"})
+_SECRET_HEADERS = frozenset(
+    {"authorization", "cookie", "set-cookie", "dpop", "dpop-nonce"}
+)
 _IN_URL = re.compile(r"([?&#](?:" + "|".join(sorted(SECRETS)) + r")=)([^&#]*)")
 
 
@@ -78,7 +80,9 @@ class Journal:
         unknown = sorted(set(wanted) - set(Entry.__dataclass_fields__))
         if unknown:
             known = ", ".join(Entry.__dataclass_fields__)
-            raise ValueError(f"{unknown[0]!r} is not a member of an entry; known: {known}")
+            raise ValueError(
+                f"{unknown[0]!r} is not a member of an entry; known: {known}"
+            )
         with self._lock:
             found = list(self._entries)
         return [entry for entry in found if _matches(entry, wanted)]
@@ -88,7 +92,9 @@ class Journal:
         with self._lock:
             self._entries.clear()
 
-    def assert_called(self, endpoint: str, *, times: int | None = None, **wanted: Any) -> None:
+    def assert_called(
+        self, endpoint: str, *, times: int | None = None, **wanted: Any
+    ) -> None:
         """Raise AssertionError unless there are such requests: `times`, or at least one."""
         found = self.entries(endpoint=endpoint, **wanted)
         enough, expected = bool(found), "at least once"

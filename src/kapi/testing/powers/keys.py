@@ -135,7 +135,9 @@ class KeyDrills:
         """
         active = self._active(algorithm)
         self._keys().remove(active.kid, (ACTIVE,))
-        self._keys().add(stored(make_key(algorithm, active.kid), ACTIVE, self._clock.now))
+        self._keys().add(
+            stored(make_key(algorithm, active.kid), ACTIVE, self._clock.now)
+        )
         self.load()
         return active.kid
 
@@ -150,7 +152,9 @@ class KeyDrills:
             elif key.state == RETIRED:
                 self.retire(key.kid)
 
-    def run(self, action: str, kid: str = "", algorithm: str = "RS256") -> dict[str, Any]:
+    def run(
+        self, action: str, kid: str = "", algorithm: str = "RS256"
+    ) -> dict[str, Any]:
         """One drill by its name, for the HTTP interface. Raises ValueError or LookupError."""
         of_algorithm: dict[str, Callable[[str], str]] = {
             "stage": self.stage,

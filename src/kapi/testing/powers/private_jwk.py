@@ -20,7 +20,9 @@ def private_key(jwk: Mapping[str, Any]) -> PrivateKey:
         if kty == "EC":
             return ec.derive_private_key(_number(jwk, "d"), CURVES[str(jwk["crv"])])
         if kty == "OKP":
-            return ed25519.Ed25519PrivateKey.from_private_bytes(base64url.decode(str(jwk["d"])))
+            return ed25519.Ed25519PrivateKey.from_private_bytes(
+                base64url.decode(str(jwk["d"]))
+            )
     except KeyError as error:
         raise ValueError(f"the private JWK has no usable {error.args[0]}") from error
     raise ValueError("the kty of a private JWK must be RSA, EC or OKP")

@@ -99,6 +99,8 @@ def make_key(algorithm: str, kid: str = "") -> SigningKey:
     return generate_key(kid, algorithm)
 
 
-def stored(key: SigningKey, state: str, now: int, due_at: int | None = None) -> StoredKey:
+def stored(
+    key: SigningKey, state: str, now: int, due_at: int | None = None
+) -> StoredKey:
     """The key as the store keeps it."""
     return StoredKey(key.kid, key.algorithm, state, to_pem(key), now, due_at)

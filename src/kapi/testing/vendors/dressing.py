@@ -16,9 +16,13 @@ from kapi.testing.vendors.facts import filled
 from kapi.testing.vendors.tokens import Tokens, timestamp
 from kapi.testing.vendors.vendor import CERTIFICATES, Vendor
 
-_TOKENS = frozenset({"token", "subject_token", "actor_token", "id_token_hint", "access_token"})
+_TOKENS = frozenset(
+    {"token", "subject_token", "actor_token", "id_token_hint", "access_token"}
+)
 """Parameters that may have a token of the vendor."""
-_WITH_ERRORS = frozenset({"token", "introspect", "revoke", "device_authorization", "par", "ciba"})
+_WITH_ERRORS = frozenset(
+    {"token", "introspect", "revoke", "device_authorization", "par", "ciba"}
+)
 _LISTED = 1000
 """Clients whose audience is remembered."""
 
@@ -27,7 +31,11 @@ class Dressing:
     """The step of one emulated provider."""
 
     def __init__(
-        self, vendor: Vendor, provider: Provider, base_url: str, now: Callable[[], float]
+        self,
+        vendor: Vendor,
+        provider: Provider,
+        base_url: str,
+        now: Callable[[], float],
     ) -> None:
         self.tokens = Tokens(vendor, provider)
         self._vendor = vendor
@@ -79,7 +87,9 @@ class Dressing:
             call = replace(call, query=urlencode(self._pairs_in(call.query)))
         if not call.form:
             return call
-        return replace(call, body=urlencode(self._pairs_in(call.body.decode())).encode())
+        return replace(
+            call, body=urlencode(self._pairs_in(call.body.decode())).encode()
+        )
 
     def _header_in(self, header: tuple[str, str]) -> tuple[str, str]:
         name, value = header
@@ -94,13 +104,18 @@ class Dressing:
             if name in _TOKENS:
                 pairs.append((name, self.tokens.own(value)))
             elif name == "scope" and self._vendor.emulation.audience_from == FROM_SCOPE:
-                pairs += [("scope", scopes) for scopes in [_without_resource(value)] if scopes]
+                pairs += [
+                    ("scope", scopes) for scopes in [_without_resource(value)] if scopes
+                ]
             elif not self._names_audience(name):
                 pairs.append((name, value))
         return pairs
 
     def _names_audience(self, name: str) -> bool:
-        return name == "audience" and self._vendor.emulation.audience_from == FROM_PARAMETER
+        return (
+            name == "audience"
+            and self._vendor.emulation.audience_from == FROM_PARAMETER
+        )
 
     def _audience(self, call: Call) -> str:
         """The API that a request names, or that its client named at the authorization endpoint."""
@@ -112,7 +127,11 @@ class Dressing:
             resources = map(_resource, call.parameters.get("scope", "").split())
             named = next(filter(None, resources), "")
             named = named.removeprefix(self._vendor.emulation.audience_without)
-        if named and call.endpoint in {"authorize", "par"} and len(self._asked) < _LISTED:
+        if (
+            named
+            and call.endpoint in {"authorize", "par"}
+            and len(self._asked) < _LISTED
+        ):
             self._asked[call.client] = named
         if not named and call.parameters.get("grant_type") != "client_credentials":
             named = self._asked.get(call.client, "")
@@ -125,7 +144,9 @@ class Dressing:
             members["access_token"] = self.tokens.access_token(access, audience)
         if isinstance(members.get("id_token"), str):
             own = members["id_token"]
-            members["id_token"] = self.tokens.id_token(own, str(members.get("access_token", "")))
+            members["id_token"] = self.tokens.id_token(
+                own, str(members.get("access_token", ""))
+            )
         return reply.with_members(members)
 
     def _refused(self, call: Call, reply: Reply, members: dict[str, Any]) -> Reply:

@@ -20,7 +20,9 @@ def filled(template: Any, facts: Facts) -> Any:
         return _text(template, facts)
     if isinstance(template, Mapping):
         made = {name: filled(value, facts) for name, value in template.items()}
-        return {name: value for name, value in made.items() if value is not None} or None
+        return {
+            name: value for name, value in made.items() if value is not None
+        } or None
     if isinstance(template, list | tuple):
         items = [filled(value, facts) for value in template]
         return _flat(item for item in items if item is not None) if template else []
@@ -41,4 +43,8 @@ def _flat(items: Any) -> list[Any]:
     made: list[Any] = []
     for item in items:
         made += item if isinstance(item, list) else [item]
-    return list(dict.fromkeys(made)) if all(isinstance(item, str) for item in made) else made
+    return (
+        list(dict.fromkeys(made))
+        if all(isinstance(item, str) for item in made)
+        else made
+    )

@@ -25,7 +25,9 @@ def published(keyring: Keyring, emulation: Emulation) -> list[SigningKey]:
 def jwks(keyring: Keyring, emulation: Emulation) -> Reply:
     """The JWK Set, as the vendor publishes it."""
     shape = emulation.keys
-    keys = [_jwk(key, certified=shape.certificates) for key in published(keyring, emulation)]
+    keys = [
+        _jwk(key, certified=shape.certificates) for key in published(keyring, emulation)
+    ]
     if shape.encryption_key:
         keys.append(_encryption_key())
     return _cached({"keys": keys}, shape.max_age)
@@ -64,7 +66,9 @@ def _encryption_key() -> dict[str, Any]:
 
 def _cached(value: Any, max_age: int) -> Reply:
     reply = json_reply(value)
-    reply = reply.with_header("cache-control", f"public, max-age={max_age}, must-revalidate")
+    reply = reply.with_header(
+        "cache-control", f"public, max-age={max_age}, must-revalidate"
+    )
     return reply.with_header("access-control-allow-origin", "*")
 
 

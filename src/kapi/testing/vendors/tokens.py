@@ -56,7 +56,9 @@ class Tokens:
         claims = _claims_of(own)
         if claims is None:
             return own
-        return self._remembered(self._signed(shape, claims, self.facts(claims, audience)), own)
+        return self._remembered(
+            self._signed(shape, claims, self.facts(claims, audience)), own
+        )
 
     def id_token(self, own: str, access_token: str) -> str:
         """The vendor's ID token for the provider's, with the hash of the vendor's access token."""
@@ -77,19 +79,24 @@ class Tokens:
         shape = emulation.access_token or emulation.id_token
         if shape is None:
             return draft
-        facts = self.facts(draft.claims, list(audience) if len(audience) > 1 else "".join(audience))
+        facts = self.facts(
+            draft.claims, list(audience) if len(audience) > 1 else "".join(audience)
+        )
         key = self._key
         header = self._header(shape.typ, filled(shape.header, facts) or {})
         return Draft(header, _claims(shape, draft.claims, facts), key, draft.other)
 
     def facts(self, claims: Mapping[str, Any], audience: Any) -> Facts:
         """The values for templates about one token of the provider."""
-        client = str(claims.get("clientId") or claims.get("client_id") or claims.get("azp") or "")
+        client = str(
+            claims.get("clientId") or claims.get("client_id") or claims.get("azp") or ""
+        )
         if "nonce" in claims or "at_hash" in claims:
             client = str(claims.get("azp") or claims.get("aud", ""))
         user = self._provider.users.get(str(claims.get("sub", "")))
         organization = str(claims.get("organization", ""))
-        scopes = [name for name in str(claims.get("scope", "")).split() if name != DEFAULT_SCOPE]
+        scopes = str(claims.get("scope", "")).split()
+        scopes = [name for name in scopes if name != DEFAULT_SCOPE]
         jti = str(claims.get("jti") or uuid.uuid4())
         facts: dict[str, Any] = dict(self._vendor.parameters)
         facts |= {
@@ -115,7 +122,9 @@ class Tokens:
             facts["sub"] = filled(self._emulation.subject, about)
             facts |= {"user": user.username, "groups": list(user.groups)}
             facts["email"] = user.claims.get("email", f"{user.username}@kapi.test")
-        facts["audience"] = audience or claims.get("aud") or filled(self._emulation.audience, facts)
+        facts["audience"] = (
+            audience or claims.get("aud") or filled(self._emulation.audience, facts)
+        )
         return facts
 
     def subject(self, own: str) -> str:
@@ -134,11 +143,15 @@ class Tokens:
         opaque = self._emulation.opaque
         return opaque == ALWAYS or (opaque != NEVER and not audience)
 
-    def _signed(self, shape: TokenShape, claims: Mapping[str, Any], facts: Facts) -> str:
+    def _signed(
+        self, shape: TokenShape, claims: Mapping[str, Any], facts: Facts
+    ) -> str:
         header = filled(shape.header, facts) or {}
         return self._draft(shape.typ, _claims(shape, claims, facts), header).sign()
 
-    def _draft(self, typ: str, claims: dict[str, Any], header: Mapping[str, Any]) -> Draft:
+    def _draft(
+        self, typ: str, claims: dict[str, Any], header: Mapping[str, Any]
+    ) -> Draft:
         return Draft(self._header(typ, header), claims, self._key, lambda: self._key)
 
     def _header(self, typ: str, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,7 +169,11 @@ def _claims(shape: TokenShape, own: Mapping[str, Any], facts: Facts) -> dict[str
     """The claims of a shape, and those of the provider's token that are not standard."""
     further = shape.person if facts["person"] else shape.application
     made = filled({**shape.claims, **further}, facts) or {}
-    extra = {name: value for name, value in own.items() if name not in _STANDARD | made.keys()}
+    extra = {
+        name: value
+        for name, value in own.items()
+        if name not in _STANDARD | made.keys()
+    }
     return {**made, **extra}
 
 
@@ -169,7 +186,9 @@ def _claims_of(token: str) -> Mapping[str, Any] | None:
 
 def _half_hash(token: str) -> str:
     """`at_hash` (OpenID Connect Core §3.1.3.6)."""
-    return base64url.encode(hashlib.sha256(token.encode()).digest()[:16]) if token else ""
+    return (
+        base64url.encode(hashlib.sha256(token.encode()).digest()[:16]) if token else ""
+    )
 
 
 def _uuid(text: str) -> str:

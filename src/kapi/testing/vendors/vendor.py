@@ -66,7 +66,9 @@ class Vendor:
     def addresses(self) -> Mapping[str, str]:
         """Members of the discovery document and their addresses at the vendor's own hosts."""
         return {
-            **{name: self.filled(url) for name, url in self.emulation.endpoints.items()},
+            **{
+                name: self.filled(url) for name, url in self.emulation.endpoints.items()
+            },
             "jwks_uri": self.trusted.jwks_uri,
         }
 
@@ -93,7 +95,9 @@ class Vendor:
     @cached_property
     def certificate_paths(self) -> frozenset[str]:
         """Where a map of certificates is."""
-        return frozenset(urlsplit(url).path for url in self.emulation.keys.certificate_maps)
+        return frozenset(
+            urlsplit(url).path for url in self.emulation.keys.certificate_maps
+        )
 
     def documented(self, members: Mapping[str, Any], base_url: str) -> dict[str, Any]:
         """The discovery document: the members of the provider, with the vendor's addresses.
@@ -102,13 +106,19 @@ class Vendor:
         """
         addresses = dict(self.addresses)
         if base_url:
-            addresses = {name: f"{base_url}{urlsplit(url).path}" for name, url in addresses.items()}
+            addresses = {
+                name: f"{base_url}{urlsplit(url).path}"
+                for name, url in addresses.items()
+            }
         kept = {name: value for name, value in members.items() if not _is_address(name)}
         algorithms = [self.emulation.algorithm]
         return (
             kept
             | {name: url for name, url in addresses.items() if name in members}
-            | {"issuer": self.issuer, "id_token_signing_alg_values_supported": algorithms}
+            | {
+                "issuer": self.issuer,
+                "id_token_signing_alg_values_supported": algorithms,
+            }
         )
 
 

@@ -53,7 +53,13 @@ COMMANDS = (
         "app",
         "Applications: who calls APIs, by which consumer keys.",
     ),
-    Row(APIS, "subscription", "apis.applications", "subscription", "What applications may call."),
+    Row(
+        APIS,
+        "subscription",
+        "apis.applications",
+        "subscription",
+        "What applications may call.",
+    ),
     Row(IDENTITY, "token", "identity.tokens", "token"),
     Row(IDENTITY, "explain", "identity.tokens", "explain"),
     Row(
@@ -70,11 +76,23 @@ COMMANDS = (
         "app",
         "Create, list and revoke API keys for deployed APIs.",
     ),
-    Row(IDENTITY, "key", "identity.keys", "app", "Signing keys of the inbuilt provider."),
     Row(
-        IDENTITY, "user", "identity.users", "app", "People who can sign in at the inbuilt provider."
+        IDENTITY, "key", "identity.keys", "app", "Signing keys of the inbuilt provider."
     ),
-    Row(IDENTITY, "client", "identity.clients", "app", "OAuth clients of the inbuilt provider."),
+    Row(
+        IDENTITY,
+        "user",
+        "identity.users",
+        "app",
+        "People who can sign in at the inbuilt provider.",
+    ),
+    Row(
+        IDENTITY,
+        "client",
+        "identity.clients",
+        "app",
+        "OAuth clients of the inbuilt provider.",
+    ),
     Row(
         IDENTITY,
         "session",
@@ -121,7 +139,11 @@ COMMANDS = (
     Row(OPERATE, "dump", "operate.backup", "dump"),
     Row(OPERATE, "restore", "operate.backup", "restore"),
     Row(
-        OPERATE, "store", "operate.store", "app", "Copy the data of a platform to another database."
+        OPERATE,
+        "store",
+        "operate.store",
+        "app",
+        "Copy the data of a platform to another database.",
     ),
     Row(OPERATE, "version", "operate.machine", "version"),
 )

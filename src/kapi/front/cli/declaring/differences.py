@@ -11,7 +11,9 @@ from kapi.front.cli.declaring.entries import API, Entry
 from kapi.front.cli.declaring.writing import yaml_text
 
 
-def differences(objects: Sequence[Mapping[str, Any]], entries: Sequence[Entry]) -> Iterator[str]:
+def differences(
+    objects: Sequence[Mapping[str, Any]], entries: Sequence[Entry]
+) -> Iterator[str]:
     """The unified diff of each object that differs, with its file and line."""
     for item in objects:
         if item["status"] == "unchanged":
@@ -31,7 +33,9 @@ def _of_object(name: str, place: str, item: Mapping[str, Any]) -> Iterator[str]:
         yield f"--- {name}\t(platform)\n+++ {name}\t(removed)\n"
     elif item["kind"] == API:
         for part in ("conf", "definition"):
-            yield from headings.diff(f"{name}/{part}", before.get(part, ""), after.get(part, ""))
+            yield from headings.diff(
+                f"{name}/{part}", before.get(part, ""), after.get(part, "")
+            )
     else:
         yield from headings.diff(name, _text(before), _text(after))
 
@@ -46,7 +50,9 @@ class _Headings:
     def diff(self, name: str, before: str, after: str) -> Iterator[str]:
         """The lines of a unified diff of two texts."""
         texts = (before.splitlines(), after.splitlines())
-        for line in unified_diff(*texts, name, name, self.before, self.after, lineterm=""):
+        for line in unified_diff(
+            *texts, name, name, self.before, self.after, lineterm=""
+        ):
             yield line + "\n"
 
 

@@ -45,7 +45,9 @@ class Document:
         """A mistake at a place of the document (`#/grants/0`)."""
         place: Mark = find(self.node, pointer)
         line = place.line + self.offset
-        return Diagnostic("object", message, hint, pointer, line, place.column, source=self.source)
+        return Diagnostic(
+            "object", message, hint, pointer, line, place.column, source=self.source
+        )
 
 
 def documents_of(
@@ -57,14 +59,18 @@ def documents_of(
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        what = Diagnostic("object", "the file is not UTF-8", "Save it as UTF-8.", source=source)
+        what = Diagnostic(
+            "object", "the file is not UTF-8", "Save it as UTF-8.", source=source
+        )
         return (), (what,)
     for part, offset in _parts(text):
         report = Report(source)
         node = read_yaml(part.encode(), report)
         if node is not None:
             found.append(Document(source, node, offset, part))
-        mistakes += [replace(item, line=item.line + offset) for item in report.diagnostics]
+        mistakes += [
+            replace(item, line=item.line + offset) for item in report.diagnostics
+        ]
     return tuple(found), tuple(mistakes)
 
 

@@ -20,7 +20,9 @@ from kapi.front.cli.declaring.references import Resolved, resolved
 API: Final = "API"
 _CONF_MEMBERS: Final = frozenset({"basePath", "endpointConfigurations", "operations"})
 _FILES: Final = ("conf", "definition")
-KIND_HINT: Final = "Such as: API, Client, User, Secret, Issuer, Application, Subscription."
+KIND_HINT: Final = (
+    "Such as: API, Client, User, Secret, Issuer, Application, Subscription."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ def is_conf(document: Document) -> bool:
     )
 
 
-def entry_of(document: Document, folder: Path, *, plain: bool) -> tuple[Entry, list[Diagnostic]]:
+def entry_of(
+    document: Document, folder: Path, *, plain: bool
+) -> tuple[Entry, list[Diagnostic]]:
     """The object of a document with `kind`, and the mistakes in its references.
 
     Names of files are relative to the folder. `plain` allows secrets in the file.
@@ -87,7 +91,10 @@ def file_value(content: bytes) -> str | dict[str, str]:
 
 
 def _api(
-    document: Document, members: dict[str, Any], folder: Path, mistakes: list[Diagnostic]
+    document: Document,
+    members: dict[str, Any],
+    folder: Path,
+    mistakes: list[Diagnostic],
 ) -> Entry:
     """An API that names its files, or contains them as texts."""
     files: dict[str, tuple[str, str]] = {}

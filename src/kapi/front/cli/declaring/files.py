@@ -17,7 +17,15 @@ from kapi.front.cli.output import usage
 
 CONF: Final = ".apk-conf"
 _ENDINGS: Final = frozenset({".yaml", ".yml", CONF})
-_DEFINITIONS: Final = (".yaml", ".yml", ".json", ".graphql", ".graphqls", ".gql", ".proto")
+_DEFINITIONS: Final = (
+    ".yaml",
+    ".yml",
+    ".json",
+    ".graphql",
+    ".graphqls",
+    ".gql",
+    ".proto",
+)
 _MOST_FILES: Final = 10_000
 _ONE_HINT: Final = "Declare it with `kind: API`, `conf: FILE` and `definition: FILE`."
 
@@ -35,7 +43,10 @@ class Reading:
     @property
     def names(self) -> set[str]:
         """All files that were read."""
-        return {*self.texts, *(name for entry in self.entries for name in entry.secret_files)}
+        return {
+            *self.texts,
+            *(name for entry in self.entries for name in entry.secret_files),
+        }
 
     def take(self, name: str, content: bytes) -> None:
         """Take up the documents of a file."""
@@ -98,7 +109,9 @@ def _files_below(folder: Path) -> Iterator[Path]:
             continue
         count += 1
         if count > _MOST_FILES:
-            usage(f"{folder} has more than {_MOST_FILES} files", "Name a smaller folder.")
+            usage(
+                f"{folder} has more than {_MOST_FILES} files", "Name a smaller folder."
+            )
         yield path
 
 

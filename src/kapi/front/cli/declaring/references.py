@@ -37,7 +37,12 @@ class Resolved:
 
 
 def resolved(
-    document: Document, kind: str, members: Mapping[str, Any], folder: Path, *, plain: bool
+    document: Document,
+    kind: str,
+    members: Mapping[str, Any],
+    folder: Path,
+    *,
+    plain: bool,
 ) -> Resolved:
     """The members of a document with the values of their references.
 
@@ -51,12 +56,18 @@ def resolved(
         if isinstance(value, dict):
             found.members[name] = _resolve(document, name, value, folder, found)
         elif name in _SECRET.get(kind, ()) and not plain:
-            found.mistakes.append(document.mistake(f"#/{name}", f"{name} is in the file", _HINT))
+            found.mistakes.append(
+                document.mistake(f"#/{name}", f"{name} is in the file", _HINT)
+            )
     return found
 
 
 def _resolve(
-    document: Document, name: str, value: Mapping[str, Any], folder: Path, found: Resolved
+    document: Document,
+    name: str,
+    value: Mapping[str, Any],
+    folder: Path,
+    found: Resolved,
 ) -> str:
     """The value of a reference; a mistake is added if it has none."""
     made = value_of(value, folder, os.environ)

@@ -31,13 +31,24 @@ _CLASSES: Final = {
 }
 _TEXT: Final = {"type": "string"}
 _MORE: Final[dict[str, dict[str, Any]]] = {
-    "User": {"disabled": {"type": "boolean", "description": "The person cannot sign in."}},
-    "Subscription": {"application": {**_TEXT, "description": "Name or id of the application."}},
+    "User": {
+        "disabled": {"type": "boolean", "description": "The person cannot sign in."}
+    },
+    "Subscription": {
+        "application": {**_TEXT, "description": "Name or id of the application."}
+    },
 }
 _LESS: Final = {
     "Secret": ("value_variable", "organization"),
     "Application": ("organization",),
-    "Provider": ("clients", "users", "resources", "assertion_issuers", "issuers", "testing"),
+    "Provider": (
+        "clients",
+        "users",
+        "resources",
+        "assertion_issuers",
+        "issuers",
+        "testing",
+    ),
 }
 _NEEDED: Final = {"Secret": ("value",), "Subscription": ("application",)}
 _DUMPED: Final[dict[str, dict[str, Any]]] = {
@@ -45,7 +56,10 @@ _DUMPED: Final[dict[str, dict[str, Any]]] = {
         **_TEXT,
         "description": "By kapi dump: who created it. kapi apply ignores it.",
     },
-    "organization": {**_TEXT, "description": "Whose it is; for callers of that organization."},
+    "organization": {
+        **_TEXT,
+        "description": "Whose it is; for callers of that organization.",
+    },
 }
 """Members that documents of a dump have besides."""
 _BASE64: Final = {
@@ -70,7 +84,10 @@ def declared_schema() -> dict[str, Any]:
     kinds[API] = _document(
         API,
         {
-            "conf": {**_TEXT, "description": "The name of an apk-conf file, or its text."},
+            "conf": {
+                **_TEXT,
+                "description": "The name of an apk-conf file, or its text.",
+            },
             "definition": {
                 "description": "The name of its definition, or its text; base64 of another file.",
                 "oneOf": [_TEXT, _BASE64],

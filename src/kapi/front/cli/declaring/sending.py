@@ -25,7 +25,16 @@ _SCOPES: Final = {
 }
 _SECRET: Final = "Secret"  # noqa: S105 - a kind
 _KINDS: Final = (
-    *("Provider", "Resource", "AssertionIssuer", _SECRET, "Issuer", "Client", "User", API),
+    *(
+        "Provider",
+        "Resource",
+        "AssertionIssuer",
+        _SECRET,
+        "Issuer",
+        "Client",
+        "User",
+        API,
+    ),
     *("Application", "Subscription"),
 )
 """The order in which objects are made."""
@@ -73,7 +82,9 @@ class Sender:
                 objects = []
             planned += objects if part.is_first else _without_secrets(objects)
         if refused:
-            mistakes = dict.fromkeys(item for one in refused for item in one.problem.diagnostics)
+            mistakes = dict.fromkeys(
+                item for one in refused for item in one.problem.diagnostics
+            )
             raise _refused(tuple(mistakes), self._reading, refused[0].problem)
         return sorted(planned, key=_rank)
 
@@ -92,13 +103,17 @@ class Sender:
     def apply(self) -> tuple[list[dict[str, Any]], Problem | None]:
         """Make everything; the objects with their status, and the reason if one has failed."""
         planned = self.plan()
-        order = list(dict.fromkeys(item["object"] for item in planned if "object" in item))
+        order = list(
+            dict.fromkeys(item["object"] for item in planned if "object" in item)
+        )
         made: list[dict[str, Any]] = []
         for part in portions(order, _AT_ONCE):
             more: dict[str, Any] = {}
             if part.is_last:
                 more = {"prune": self._wish.prune, "kept": _identities(made)}
-            numbered = [(number, self._reading.entries[number]) for number in part.items]
+            numbered = [
+                (number, self._reading.entries[number]) for number in part.items
+            ]
             objects, failure = self._sent(numbered, more)
             made += objects
             if failure is not None:
@@ -110,7 +125,9 @@ class Sender:
     ) -> tuple[list[dict[str, Any]], Problem | None]:
         """The answer about these entries, each with its number among all."""
         objects = [{"kind": entry.kind, **entry.members} for _, entry in numbered]
-        body = json.dumps({"objects": objects, "owner": self._wish.owner, **more}).encode()
+        body = json.dumps(
+            {"objects": objects, "owner": self._wish.owner, **more}
+        ).encode()
         headers = {"Content-Type": "application/json"}
         answer = self._client.answer("POST", PATH, body, headers, scopes=self._scopes())
         value = answer.members

@@ -28,7 +28,9 @@ def stamp(names: Iterable[str]) -> Stamp:
 
 
 def watch(
-    look: Callable[[], Stamp], work: Callable[[], None], pause: Callable[[float], object]
+    look: Callable[[], Stamp],
+    work: Callable[[], None],
+    pause: Callable[[float], object],
 ) -> NoReturn:
     """Work once, and again after each change that is complete: two looks see the same."""
     while True:

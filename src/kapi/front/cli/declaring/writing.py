@@ -25,7 +25,9 @@ _Dumper.add_representer(str, _text)
 def yaml_text(documents: Iterable[Mapping[str, Any]]) -> str:
     """The documents as one text, divided by `---`."""
     parts = [
-        yaml.dump(dict(item), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+        yaml.dump(
+            dict(item), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+        )
         for item in documents
     ]
     return "---\n".join(parts)

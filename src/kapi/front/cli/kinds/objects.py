@@ -43,7 +43,9 @@ def answered(kind: Kind, client: Client) -> dict[str, Any]:
     return value
 
 
-def pages(kind: Kind, client: Client, sought: Mapping[str, str], most: int) -> dict[str, Any]:
+def pages(
+    kind: Kind, client: Client, sought: Mapping[str, str], most: int
+) -> dict[str, Any]:
     """At most `most` objects, as one answer. `sought` are parameters of the requests.
 
     Its `next` is empty if these are all.
@@ -59,7 +61,9 @@ def pages(kind: Kind, client: Client, sought: Mapping[str, str], most: int) -> d
     return {kind.member: found, "next": after}
 
 
-def each(kind: Kind, client: Client, sought: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def each(
+    kind: Kind, client: Client, sought: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
     """Every object of a kind that answers in pages; an object may be deleted meanwhile."""
     after = ""
     while True:
@@ -152,7 +156,9 @@ def found(kind: Kind, client: Client, name: str) -> dict[str, Any]:
     raise Problem(404, "not-found", f"there is no {kind.name} {name!r}", hint=hint)
 
 
-def _matching(kind: Kind, items: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+def _matching(
+    kind: Kind, items: Sequence[dict[str, Any]], name: str
+) -> list[dict[str, Any]]:
     """The objects that have this name; if none has, those that have it in another case."""
     for item in items:
         if kind.name_of(item) == name:

@@ -50,7 +50,9 @@ def consent_row(item: Item) -> Item:
 
 def application_row(item: Item) -> Item:
     """Of an application."""
-    keys = " ".join(f"{key['consumerKey']} ({key['type'].lower()})" for key in item["keys"])
+    keys = " ".join(
+        f"{key['consumerKey']} ({key['type'].lower()})" for key in item["keys"]
+    )
     named = {name: item[name] for name in ("name", "id", "tier", "source")}
     return {**named, "keys": keys, "subscriptions": len(item["subscriptions"])}
 
@@ -61,7 +63,13 @@ def subscription_row(item: Item) -> Item:
     if "application" in item:
         named = {"application": item["application"]}
     api = {"api": item["api"]["name"], "version": item["api"]["version"]}
-    return {"id": item["id"], **named, **api, "status": item["status"], "tier": item["tier"]}
+    return {
+        "id": item["id"],
+        **named,
+        **api,
+        "status": item["status"],
+        "tier": item["tier"],
+    }
 
 
 def issuer_row(item: Item) -> Item:

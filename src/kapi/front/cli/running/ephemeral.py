@@ -83,5 +83,7 @@ def _wait(settings: Settings, parent: int) -> None:
     while os.getppid() == parent:
         if lock_holder(settings.data_dir) is None:
             logs = settings.data_dir / "logs"
-            raise KapiError("start", "the platform ended", hint=f"See the logs in {logs}.")
+            raise KapiError(
+                "start", "the platform ended", hint=f"See the logs in {logs}."
+            )
         time.sleep(0.2)

@@ -33,7 +33,9 @@ def reload(settings: Settings) -> dict[str, Any]:
     holder = lock_holder(settings.data_dir)
     if not holder:
         raise KapiError(
-            "not-running", f"nothing runs in {settings.data_dir}", hint="Start it with `kapi up`."
+            "not-running",
+            f"nothing runs in {settings.data_dir}",
+            hint="Start it with `kapi up`.",
         )
     deadline = time.monotonic() + _SECONDS
     send(settings, holder, signal.SIGHUP)
@@ -53,13 +55,21 @@ def _refuse(error: dict[str, Any] | None) -> None:
         return
     mistakes = []
     for item in error.get("diagnostics", ()):
-        place = {name: item[name] for name in ("message", "hint", "pointer", "line", "column")}
+        place = {
+            name: item[name]
+            for name in ("message", "hint", "pointer", "line", "column")
+        }
         severity, source = item["severity"], item["file"]
-        mistakes.append(Diagnostic(item["code"], severity=severity, source=source, **place))
+        mistakes.append(
+            Diagnostic(item["code"], severity=severity, source=source, **place)
+        )
     if mistakes:
         raise SettingsError(tuple(mistakes))
     raise KapiError(
-        error["code"], error["message"], error.get("detail", ""), " ".join(error.get("hints", ()))
+        error["code"],
+        error["message"],
+        error.get("detail", ""),
+        " ".join(error.get("hints", ())),
     )
 
 

@@ -104,7 +104,9 @@ def _path(text: str) -> Path | None:
     return None
 
 
-def _placed(mistakes: Iterable[Diagnostic], config: Path | None) -> Iterator[Diagnostic]:
+def _placed(
+    mistakes: Iterable[Diagnostic], config: Path | None
+) -> Iterator[Diagnostic]:
     """The mistakes with their places in kapi.toml, where they have one."""
     from kapi.settings.reading import settings_file
     from kapi.settings.toml import places_of
@@ -141,7 +143,11 @@ def _check_issuers(settings: Settings) -> None:
                 )
                 pointer = f"identity.issuers[{number}].{field}"
                 mistakes.append(
-                    replace(item, message=f"issuer {issuer.name}: {item.message}", pointer=pointer)
+                    replace(
+                        item,
+                        message=f"issuer {issuer.name}: {item.message}",
+                        pointer=pointer,
+                    )
                 )
     if mistakes:
         raise SettingsError(tuple(mistakes))
@@ -210,7 +216,10 @@ def _start_detached(settings: Settings, command: list[str], lock: int) -> None:
         if state and state["pid"] == process.pid and state.get("ready"):
             say(
                 banner(
-                    settings, default_data_dir(os.environ), time.monotonic() - begun, detached=True
+                    settings,
+                    default_data_dir(os.environ),
+                    time.monotonic() - begun,
+                    detached=True,
                 )
             )
             return

@@ -21,7 +21,9 @@ def stop(settings: Settings) -> bool:
         holder = lock_holder(settings.data_dir)
         if holder is None:
             return True
-        if holder and holder != asked:  # 0: it is starting, and has not said its process id yet
+        if (
+            holder and holder != asked
+        ):  # 0: it is starting, and has not said its process id yet
             send(settings, holder, signal.SIGTERM)
             asked = holder
         time.sleep(0.02)

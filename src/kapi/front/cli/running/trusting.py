@@ -71,7 +71,9 @@ class Outcome:
     detail: str = ""
 
 
-def trust(certificate: Path, machine: Machine, *, remove: bool = False) -> tuple[Outcome, ...]:
+def trust(
+    certificate: Path, machine: Machine, *, remove: bool = False
+) -> tuple[Outcome, ...]:
     """Add the CA to each store that is found, or remove it."""
     name = f"kapi-{sha256(certificate.read_bytes()).hexdigest()[:12]}"
     if machine.platform == "darwin":
@@ -100,7 +102,9 @@ def _linux(certificate: Path, name: str, machine: Machine, *, remove: bool) -> O
             detail = f"{file}: {error.strerror}; run this command with sudo"
             return Outcome("system", "failed", detail)
         return _outcome("system", str(file), machine.run((tool,)), remove=remove)
-    return Outcome("system", "absent", "no folder of authorities that this command knows")
+    return Outcome(
+        "system", "absent", "no folder of authorities that this command knows"
+    )
 
 
 def _keychain(certificate: Path, machine: Machine, *, remove: bool) -> Outcome:
@@ -112,8 +116,12 @@ def _keychain(certificate: Path, machine: Machine, *, remove: bool) -> Outcome:
     return _outcome("system", keychain, machine.run(command), remove=remove)
 
 
-def _browsers(certificate: Path, name: str, machine: Machine, *, remove: bool) -> Iterable[Outcome]:
-    databases = [file.parent for pattern in _PROFILES for file in _found(machine.home, pattern)]
+def _browsers(
+    certificate: Path, name: str, machine: Machine, *, remove: bool
+) -> Iterable[Outcome]:
+    databases = [
+        file.parent for pattern in _PROFILES for file in _found(machine.home, pattern)
+    ]
     if not databases:
         yield Outcome("browsers", "absent", "no profile of Chromium or Firefox")
         return
@@ -139,7 +147,9 @@ def _in_database(
         complaint = machine.run(("certutil", "-D", *database))
     if not remove and not present:
         # "C": an authority for TLS servers, and for nothing else.
-        complaint = machine.run(("certutil", "-A", *database, "-t", "C,,", "-i", str(certificate)))
+        complaint = machine.run(
+            ("certutil", "-A", *database, "-t", "C,,", "-i", str(certificate))
+        )
     return _outcome("browser", str(folder), complaint, remove=remove)
 
 

@@ -65,7 +65,9 @@ def config_dir() -> Path:
         return Path.home() / ".config" / "kapi"
     except RuntimeError as error:
         raise KapiError(
-            "environment", "there is no home directory", hint="Set XDG_CONFIG_HOME to a folder."
+            "environment",
+            "there is no home directory",
+            hint="Set XDG_CONFIG_HOME to a folder.",
         ) from error
 
 
@@ -77,13 +79,17 @@ def read_contexts() -> Contexts:
         for name, members in value.get("contexts", {}).items():
             named[name] = _context(members)
     except (AttributeError, TypeError) as error:
-        raise _unusable(config_dir() / _FILE, "a context has a URL as `server`") from error
+        raise _unusable(
+            config_dir() / _FILE, "a context has a URL as `server`"
+        ) from error
     return Contexts(named, str(value.get("current", "")))
 
 
 def _context(members: Mapping[str, Any]) -> Context:
     known = {item.name for item in fields(Context)}
-    return Context(**{key: str(member) for key, member in members.items() if key in known})
+    return Context(
+        **{key: str(member) for key, member in members.items() if key in known}
+    )
 
 
 def write_contexts(contexts: Contexts) -> None:
@@ -96,7 +102,9 @@ def with_context(contexts: Contexts, name: str, context: Context) -> Contexts:
     """The contexts, with another one or another content of one. Raises KapiError for its name."""
     if not _NAME.fullmatch(name):
         raise KapiError(
-            "context", f"{name[:64]!r} is not a name", hint="Use letters, digits, . _ and -."
+            "context",
+            f"{name[:64]!r} is not a name",
+            hint="Use letters, digits, . _ and -.",
         )
     return replace(contexts, named={**contexts.named, name: context})
 
@@ -148,7 +156,9 @@ def write_file(name: str, value: Mapping[str, Any]) -> None:
 
 
 def _unusable(path: Path, why: object) -> KapiError:
-    return KapiError("context", f"{path} cannot be used: {why}", hint="Mend it, or remove it.")
+    return KapiError(
+        "context", f"{path} cannot be used: {why}", hint="Mend it, or remove it."
+    )
 
 
 def _shown(context: Context) -> dict[str, str]:

@@ -44,7 +44,9 @@ def provider_of(server: str, chosen: str, fetch: Fetch) -> Provider:
         )
     if not issuers:
         raise KapiError(
-            "provider", f"{server} names no issuer", hint="See `kapi issuer list` of the platform."
+            "provider",
+            f"{server} names no issuer",
+            hint="See `kapi issuer list` of the platform.",
         )
     issuer = chosen or issuers[0]
     port = urlsplit(server).port or 443

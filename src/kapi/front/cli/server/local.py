@@ -81,7 +81,9 @@ class LocalServer:
 
     def _nothing_runs(self) -> KapiError:
         hint = "Start it with `kapi up`, or name the data directory of another: --data-dir PATH."
-        return KapiError("not-running", f"nothing runs in {self._settings.data_dir}", hint=hint)
+        return KapiError(
+            "not-running", f"nothing runs in {self._settings.data_dir}", hint=hint
+        )
 
     def _tls(self) -> ssl.SSLContext:
         import ssl
@@ -114,7 +116,9 @@ class LocalServer:
             )
         client = self._client(scopes, client_id)
         in_body = client.token_endpoint_auth_method == "client_secret_post"  # noqa: S105 - a name
-        fields, headers = client_credentials(client.id, client.secret, scopes, in_body=in_body)
+        fields, headers = client_credentials(
+            client.id, client.secret, scopes, in_body=in_body
+        )
         host, body = self._settings.identity.host, urlencode(fields).encode()
         answer = request(self, host, "POST", "/oauth2/token", body, headers)
         if answer.status != 200:
@@ -140,7 +144,9 @@ class LocalServer:
         )
 
 
-def _fitting(clients: tuple[ClientSettings, ...], scopes: tuple[str, ...]) -> ClientSettings:
+def _fitting(
+    clients: tuple[ClientSettings, ...], scopes: tuple[str, ...]
+) -> ClientSettings:
     """The first client that may get such a token with a secret. Raises Problem."""
     for client in clients:
         if _may_get(client, scopes):
@@ -162,7 +168,10 @@ def _fitting(clients: tuple[ClientSettings, ...], scopes: tuple[str, ...]) -> Cl
 
 def _may_get(client: ClientSettings, scopes: tuple[str, ...]) -> bool:
     """Whether a client may get a bearer token with these scopes by its secret."""
-    if client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens:
+    if (
+        client.dpop_bound_access_tokens
+        or client.tls_client_certificate_bound_access_tokens
+    ):
         return False  # A bound token cannot be used without the client's key.
     if "*" not in client.scopes and not set(scopes) <= set(client.scopes):
         return False

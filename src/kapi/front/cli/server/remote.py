@@ -53,7 +53,9 @@ class RemoteServer:
     def default_host(self) -> str:
         """The platform does not say it."""
         raise KapiError(
-            "host", f"which host of {self.name}?", hint="Name it: --host default.gw.example.com."
+            "host",
+            f"which host of {self.name}?",
+            hint="Name it: --host default.gw.example.com.",
         )
 
     @property
@@ -141,14 +143,18 @@ class RemoteServer:
     def token(self, scopes: tuple[str, ...], client_id: str | None) -> str:
         """KAPI_TOKEN, or a token of what `kapi login` keeps. Raises Problem if there is none."""
         if client_id is not None:
-            return self._of_client(client_id, os.environ.get("KAPI_CLIENT_SECRET", ""), scopes, "")
+            return self._of_client(
+                client_id, os.environ.get("KAPI_CLIENT_SECRET", ""), scopes, ""
+            )
         if os.environ.get("KAPI_TOKEN"):
             return os.environ["KAPI_TOKEN"]
         known = credential_of(self.name)
         if known is None:
             raise self._signed_out(f"no user is signed in at {self.name}")
         if not known.is_of_a_person:
-            return self._of_client(known.client, known.secret, scopes, known.token_endpoint)
+            return self._of_client(
+                known.client, known.secret, scopes, known.token_endpoint
+            )
         return self._of_person(scopes)
 
     def _of_client(
@@ -184,7 +190,9 @@ class RemoteServer:
         if not known.refresh_token:
             raise self._signed_out(f"the sign-in at {self.name} has expired")
         fields = {"grant_type": "refresh_token", "refresh_token": known.refresh_token}
-        answer = self.post(known.token_endpoint, authenticated(fields, known.client, known.secret))
+        answer = self.post(
+            known.token_endpoint, authenticated(fields, known.client, known.secret)
+        )
         if answer.status != 200:
             if answer.members.get("error") == "invalid_grant":
                 keep(self.name, None)
@@ -194,14 +202,18 @@ class RemoteServer:
         return made
 
     def _signed_out(self, title: str) -> Problem:
-        return Problem(401, "login", title, hint="Sign in with `kapi login`, or set KAPI_TOKEN.")
+        return Problem(
+            401, "login", title, hint="Sign in with `kapi login`, or set KAPI_TOKEN."
+        )
 
 
 def with_tokens(known: Credential, members: Mapping[str, Any]) -> Credential:
     """The credential with the tokens of an answer (RFC 6749 §5.1). Raises KapiError."""
     token, lifetime = members.get("access_token"), members.get("expires_in", 3600)
     if not isinstance(token, str) or not isinstance(lifetime, int):
-        raise KapiError("provider", "the answer of the token endpoint has no usable token")
+        raise KapiError(
+            "provider", "the answer of the token endpoint has no usable token"
+        )
     return replace(
         known,
         access_token=token,

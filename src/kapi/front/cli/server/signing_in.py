@@ -37,7 +37,9 @@ class Wish:
 def as_client(server: RemoteServer, wish: Wish) -> Credential:
     """The credential of a client, after a token was got with it. Raises KapiError."""
     if not wish.secret:
-        raise KapiError("login", "the client needs its secret", hint="Use --secret-stdin.")
+        raise KapiError(
+            "login", "the client needs its secret", hint="Use --secret-stdin."
+        )
     provider = server.provider()
     made = Credential(wish.client, provider.token_endpoint, wish.secret)
     sent = client_credentials(wish.client, wish.secret, wish.scopes)
@@ -62,7 +64,9 @@ def as_person(
             hint="Sign in as a client: kapi login --client-credentials.",
         )
     fields = {"scope": " ".join(wish.scopes)}
-    answer = server.post(provider.device_endpoint, authenticated(fields, wish.client, wish.secret))
+    answer = server.post(
+        provider.device_endpoint, authenticated(fields, wish.client, wish.secret)
+    )
     asked = answer.members
     if answer.status != 200 or not asked.get("device_code"):
         raise _refused(wish, answer)
@@ -116,4 +120,6 @@ def chosen_scopes(given: Iterable[str], supported: Iterable[str]) -> tuple[str, 
 
 def _refused(wish: Wish, answer: Answer) -> Problem:
     what = f"the provider refused the client {wish.client}"
-    return refused(answer, what, "Check its id, secret, grants and scopes at the provider.")
+    return refused(
+        answer, what, "Check its id, secret, grants and scopes at the provider."
+    )

@@ -15,7 +15,10 @@ _MOST_NOTES: Final = 200
 
 
 def error_object(
-    error: KapiError, exit_code: int, notes: Sequence[str], warnings: Sequence[Diagnostic]
+    error: KapiError,
+    exit_code: int,
+    notes: Sequence[str],
+    warnings: Sequence[Diagnostic],
 ) -> dict[str, Any]:
     """A failure as a JSON object. `notes` and `warnings` are what was said before it."""
     found: Sequence[Diagnostic] = ()

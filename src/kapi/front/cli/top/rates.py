@@ -44,7 +44,9 @@ def figures(before: Reading, now: Reading) -> dict[str, Any]:
             "failedPerSecond": _rate(failed.total(), seconds),
             **latencies(buckets.values()),
         },
-        "tokensPerSecond": _rate(_grown(before, now, "kapi_tokens_issued_total"), seconds),
+        "tokensPerSecond": _rate(
+            _grown(before, now, "kapi_tokens_issued_total"), seconds
+        ),
         "connections": int(now.value("kapi_gateway_connections")),
         "activeRequests": int(now.value("kapi_gateway_active_requests")),
         "apis": apis,
@@ -54,7 +56,9 @@ def figures(before: Reading, now: Reading) -> dict[str, Any]:
     }
 
 
-def _calls(before: Reading, now: Reading) -> tuple[Counter[Api], Counter[Api], Counter[Api]]:
+def _calls(
+    before: Reading, now: Reading
+) -> tuple[Counter[Api], Counter[Api], Counter[Api]]:
     """Calls by API: all of them, those that the gateway refused, those that failed."""
     every: Counter[Api] = Counter()
     failed: Counter[Api] = Counter()
@@ -71,7 +75,11 @@ def _calls(before: Reading, now: Reading) -> tuple[Counter[Api], Counter[Api], C
 
 
 def _api(labels: Labels) -> Api:
-    return labels.get("api", ""), labels.get("version", ""), labels.get("organization", "")
+    return (
+        labels.get("api", ""),
+        labels.get("version", ""),
+        labels.get("organization", ""),
+    )
 
 
 def _buckets(before: Reading, now: Reading) -> Mapping[Api, Buckets]:
@@ -101,7 +109,9 @@ def _quantile(buckets: Buckets, share: float) -> float | None:
         if count >= rank and count > below:
             if bound == float("inf"):
                 return round(1000 * lower, 2)
-            return round(1000 * (lower + (bound - lower) * (rank - below) / (count - below)), 2)
+            return round(
+                1000 * (lower + (bound - lower) * (rank - below) / (count - below)), 2
+            )
         below = count
         if bound != float("inf"):
             lower = bound
@@ -127,7 +137,9 @@ def _processes(before: Reading, now: Reading, seconds: float) -> list[dict[str, 
     for labels, grown in now.since(before, "kapi_process_cpu_seconds_total"):
         name = labels.get("process", "")
         percent = round(100 * grown / seconds, 1)
-        found.append({"process": name, "cpuPercent": percent, "memoryBytes": memory.get(name, 0)})
+        found.append(
+            {"process": name, "cpuPercent": percent, "memoryBytes": memory.get(name, 0)}
+        )
     return found
 
 

@@ -9,7 +9,9 @@ from typing import Final
 
 from kapi.dataclass import dataclass
 
-_LINE: Final = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
+_LINE: Final = re.compile(
+    r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)"
+)
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _ESCAPES: Final = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 _ESCAPED: Final = re.compile(r'\\[\\"n]')
@@ -21,7 +23,9 @@ class Reading:
     """All metrics at one time, in seconds; rows by the name of the metric."""
 
     at: float
-    rows: Mapping[str, Mapping[tuple[tuple[str, str], ...], float]] = field(default_factory=dict)
+    rows: Mapping[str, Mapping[tuple[tuple[str, str], ...], float]] = field(
+        default_factory=dict
+    )
 
     def of(self, name: str) -> Iterator[tuple[Labels, float]]:
         """The rows of a metric: labels and value."""

@@ -9,7 +9,9 @@ from kapi.front.cli.tables import printable
 
 _WIDEST: Final = 400
 _MEGABYTE: Final = 1024 * 1024
-_NO_LOG: Final = "no figures of calls: gateway.access_log is off, or the gateway was just started"
+_NO_LOG: Final = (
+    "no figures of calls: gateway.access_log is off, or the gateway was just started"
+)
 
 
 def lines(figures: Mapping[str, Any], place: str, columns: int, rows: int) -> list[str]:
@@ -39,7 +41,10 @@ def _summary(figures: Mapping[str, Any], place: str) -> list[str]:
         "tokens": figures["tokensPerSecond"],
     }
     times = {name: _ms(requests[name]) for name in ("p50", "p95", "p99")}
-    counts = {"connections": figures["connections"], "in progress": figures["activeRequests"]}
+    counts = {
+        "connections": figures["connections"],
+        "in progress": figures["activeRequests"],
+    }
     return [
         f"kapi top   {place}   over {figures['seconds']:.1f} s",
         _spaced(f"{name} {rate:.1f}/s" for name, rate in rates.items()),
@@ -87,7 +92,9 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     made = []
     for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True)]
+        cells = [
+            cell.rjust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True)
+        ]
         made.append("  ".join((*cells, row[-1])))
     return made
 

@@ -25,7 +25,9 @@ Source = Callable[[str], tuple[str, bytes] | None]
 class ApiPages:
     """The pages, bound to the sources of the deployed APIs."""
 
-    def __init__(self, source: Source, history: CallHistory, now: Callable[[], float]) -> None:
+    def __init__(
+        self, source: Source, history: CallHistory, now: Callable[[], float]
+    ) -> None:
         self._source = source
         self._history = history
         self._now = now
@@ -70,7 +72,9 @@ class ApiPages:
         self, visit: Visit, span: Span, api: tuple[str, str] | None = None
     ) -> Overview:
         organization, now = visit.session.organization, int(self._now())
-        return await run_in_threadpool(overview, self._history, organization, span, now, api)
+        return await run_in_threadpool(
+            overview, self._history, organization, span, now, api
+        )
 
     async def undeploy(self, visit: Visit) -> Response:
         """Remove an API, after the person confirmed it with its name."""
@@ -83,7 +87,9 @@ class ApiPages:
                 detail="What was typed is not the name of the API.",
                 hint=f"Go back, and type {api['name']}.",
             )
-        await visit.apis.call("POST", "/api/deployer/apis/undeploy", f"apiId={api['id']}")
+        await visit.apis.call(
+            "POST", "/api/deployer/apis/undeploy", f"apiId={api['id']}"
+        )
         return RedirectResponse(START_PATH, 303)
 
 
@@ -117,7 +123,9 @@ def _operations(conf: Mapping[str, Any], found: Overview) -> Iterator[dict[str, 
             "verb": operation.get("verb"),
             "target": operation.get("target"),
             "secured": operation.get("secured", True),
-            "scopes": operation.get("scopes") or operation.get("scopeAlternatives") or (),
+            "scopes": operation.get("scopes")
+            or operation.get("scopeAlternatives")
+            or (),
             "policies": sorted(set(_named_policies(operation))),
             "figures": found.of(name),
         }

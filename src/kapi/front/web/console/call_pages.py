@@ -31,7 +31,9 @@ class CallPages:
         if wanted:
             return RedirectResponse(f"/console/calls/{quote(wanted, safe='')}", 303)
         chosen = {"api": query.get("api", ""), "refused": query.get("refused", "")}
-        found = (await visit.apis.get("/api/logs", limit=_limit(visit), **chosen))["calls"]
+        found = (await visit.apis.get("/api/logs", limit=_limit(visit), **chosen))[
+            "calls"
+        ]
         return visit.page(
             "calls.html",
             calls=found[::-1],
@@ -51,8 +53,12 @@ class CallPages:
     async def audit(self, visit: Visit) -> Response:
         """The newest entries, the newest first, by event, person and outcome."""
         query = visit.request.query_params
-        chosen = {name: query.get(name, "").strip() for name in ("event", "by", "failed")}
-        found = (await visit.apis.get("/api/audit", limit=_limit(visit), **chosen))["events"]
+        chosen = {
+            name: query.get(name, "").strip() for name in ("event", "by", "failed")
+        }
+        found = (await visit.apis.get("/api/audit", limit=_limit(visit), **chosen))[
+            "events"
+        ]
         return visit.page(
             "audit.html",
             events=found[::-1],

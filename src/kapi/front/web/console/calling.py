@@ -57,7 +57,9 @@ class Refused(Exception):
 class SystemApis:
     """The system APIs, as one person may call them."""
 
-    def __init__(self, app: Callable[[], App], session: Session, request: Request) -> None:
+    def __init__(
+        self, app: Callable[[], App], session: Session, request: Request
+    ) -> None:
         """`request` is the one of the browser; its client address is sent on."""
         self._app = app
         self._session = session
@@ -89,7 +91,9 @@ class SystemApis:
         was changed since is not changed (RFC 9110 §13.1.1).
         """
         if "%2f" in path.lower():
-            raise _refusal(Problem.of(error_codes.NOT_FOUND, detail="No object has such a name."))
+            raise _refusal(
+                Problem.of(error_codes.NOT_FOUND, detail="No object has such a name.")
+            )
         if method not in _READS and self._session.role != OPERATOR:
             raise read_only()
         if rest:
@@ -158,7 +162,9 @@ def _principal(session: Session) -> Principal:
 
 async def _answer(app: App, scope: dict[str, Any], body: bytes) -> Answered:
     sent: list[Message] = []
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+    waiting: list[Message] = [
+        {"type": "http.request", "body": body, "more_body": False}
+    ]
 
     async def receive() -> Message:
         if waiting:
@@ -175,5 +181,7 @@ async def _answer(app: App, scope: dict[str, Any], body: bytes) -> Answered:
     for name, value in sent[0].get("headers", ()):
         headers[name.decode("latin-1").lower()] = value.decode("latin-1")
     return Answered(
-        sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
+        sent[0]["status"],
+        headers,
+        b"".join(message.get("body", b"") for message in sent[1:]),
     )

@@ -77,7 +77,9 @@ class Console:
         rows = [*self._rows, ("POST", "/sign-out", self._sign_out)]
         return [
             Route(SIGN_IN_PATH, self._unsigned(self._sign_in.start), methods=["GET"]),
-            Route(CALLBACK_PATH, self._unsigned(self._sign_in.callback), methods=["GET"]),
+            Route(
+                CALLBACK_PATH, self._unsigned(self._sign_in.callback), methods=["GET"]
+            ),
             Route(f"{STATIC_PATH}/{{name}}", static_file, methods=["GET"]),
             *(
                 Route(f"/console{path}", self._signed(shown), methods=[method])
@@ -113,14 +115,20 @@ class Console:
             if session is None:
                 return _to_sign_in(request)
             provider = self._provider(request)
-            visit = Visit(request, session, SystemApis(self._apis, session, request), provider)
+            visit = Visit(
+                request, session, SystemApis(self._apis, session, request), provider
+            )
             try:
                 return await shown(visit)
             except Refused as refused:
-                return visit.page("problem.html", status=refused.status, problem=refused.problem)
+                return visit.page(
+                    "problem.html", status=refused.status, problem=refused.problem
+                )
             except KapiError as error:
                 problem = problem_of(error)
-                return visit.page("problem.html", status=problem.status, problem=body_of(problem))
+                return visit.page(
+                    "problem.html", status=problem.status, problem=body_of(problem)
+                )
 
         return answered
 
@@ -147,5 +155,7 @@ def _to_sign_in(request: Request) -> Response:
     """The way to the sign-in; the part of a page that is loaded again lets the page go there."""
     headers = {"Cache-Control": "no-store"}
     if "hx-request" in request.headers:
-        return Response(status_code=204, headers={**headers, "HX-Redirect": SIGN_IN_PATH})
+        return Response(
+            status_code=204, headers={**headers, "HX-Redirect": SIGN_IN_PATH}
+        )
     return RedirectResponse(SIGN_IN_PATH, 303, headers)

@@ -29,7 +29,10 @@ class DeployPages:
     """The pages, bound to the limits of documents."""
 
     def __init__(self, apis: ApisSettings) -> None:
-        self._limits = {CONF: apis.max_conf_bytes, DEFINITION: apis.max_definition_bytes}
+        self._limits = {
+            CONF: apis.max_conf_bytes,
+            DEFINITION: apis.max_definition_bytes,
+        }
 
     def rows(self) -> tuple[PageRow, ...]:
         """The pages."""
@@ -130,7 +133,9 @@ def _excerpt(text: str, item: Mapping[str, Any]) -> str:
 async def _planned(visit: Visit, conf: str, definition: str) -> dict[str, Any]:
     objects = [{"kind": "API", "conf": conf, "definition": definition}]
     body = orjson.dumps({"objects": objects, "dryRun": True})
-    answer = await visit.apis.call("POST", "/api/apply", body=body, media_type="application/json")
+    answer = await visit.apis.call(
+        "POST", "/api/apply", body=body, media_type="application/json"
+    )
     return dict(answer.value["objects"][0])
 
 
@@ -149,7 +154,10 @@ def _multipart(files: Mapping[str, str]) -> tuple[bytes, str]:
     for name, text in files.items():
         head = f'Content-Disposition: form-data; name="{name}"; filename="{name}.yaml"'
         body += f"--{boundary}\r\n{head}\r\n\r\n{text}\r\n".encode()
-    return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+    return (
+        body + f"--{boundary}--\r\n".encode(),
+        f"multipart/form-data; boundary={boundary}",
+    )
 
 
 def _differences(planned: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -163,7 +171,9 @@ def _differences(planned: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _lines(name: str, was: list[str], now: list[str]) -> Iterator[tuple[str, str]]:
-    for line in difflib.unified_diff(was, now, f"{name}, deployed", f"{name}, new", lineterm=""):
+    for line in difflib.unified_diff(
+        was, now, f"{name}, deployed", f"{name}, new", lineterm=""
+    ):
         if line.startswith(("---", "+++", "@@")):
             yield "head", line
         else:

@@ -32,7 +32,9 @@ STATIC: Final = {
 _YEAR: Final = 365 * 24 * 3600
 
 
-def page(template: str, *, provider: str = "", status: int = 200, **values: Any) -> Response:
+def page(
+    template: str, *, provider: str = "", status: int = 200, **values: Any
+) -> Response:
     """A page. `provider` is the origin that a form may redirect to."""
     known = {
         "static": static_link,
@@ -45,7 +47,11 @@ def page(template: str, *, provider: str = "", status: int = 200, **values: Any)
         f" connect-src 'self'; form-action 'self' {provider}".rstrip()
         + "; frame-ancestors 'none'; base-uri 'none'"
     )
-    headers = {**dict(SHUT), "content-security-policy": policy, "cache-control": "no-store"}
+    headers = {
+        **dict(SHUT),
+        "content-security-policy": policy,
+        "cache-control": "no-store",
+    }
     return Response(html, status, headers, "text/html; charset=utf-8")
 
 

@@ -21,18 +21,35 @@ from kapi.jose.jwt import InvalidJwt, Jwt, parse_jwt
 _LISTS: Final = (
     ("Issuers", "issuers", ("name", "issuer", "preset", "organizations", "declaredIn")),
     ("Signing keys", "keys", ("kid", "algorithm", "state", "createdAt", "dueAt")),
-    ("Clients", "clients", ("client_id", "client_name", "grant_types", "scope", "source")),
+    (
+        "Clients",
+        "clients",
+        ("client_id", "client_name", "grant_types", "scope", "source"),
+    ),
     (
         "Users",
         "users",
         ("username", "organizations", "groups", "disabled", "super_admin", "source"),
     ),
     ("Applications", "applications", ("name", "id", "tier")),
-    ("Subscriptions", "subscriptions", ("id", "application", "api", "version", "status", "tier")),
+    (
+        "Subscriptions",
+        "subscriptions",
+        ("id", "application", "api", "version", "status", "tier"),
+    ),
     (
         "API keys",
         "api-keys",
-        ("id", "application", "apis", "kind", "keyType", "createdAt", "expiresAt", "revoked"),
+        (
+            "id",
+            "application",
+            "apis",
+            "kind",
+            "keyType",
+            "createdAt",
+            "expiresAt",
+            "revoked",
+        ),
     ),
     ("Nodes", "nodes", ("name", "version", "alive", "change")),
 )
@@ -97,7 +114,9 @@ class PlatformPages:
         except InvalidJwt:
             steps = checks_of(text, ())
             return visit.page("token.html", steps=steps, parts=(), status=400)
-        return visit.page("token.html", steps=checks_of(text, self._issuers()), parts=_parts(jwt))
+        return visit.page(
+            "token.html", steps=checks_of(text, self._issuers()), parts=_parts(jwt)
+        )
 
 
 def _row(
@@ -111,7 +130,9 @@ def _row(
     return cells, identifier, tuple(_links(item, kind, identifier))
 
 
-def _links(item: Mapping[str, Any], kind: Kind, identifier: str) -> Iterator[tuple[str, str]]:
+def _links(
+    item: Mapping[str, Any], kind: Kind, identifier: str
+) -> Iterator[tuple[str, str]]:
     """Address and title of each page."""
     wanted = quote(identifier, safe="")
     if kind.name == "applications":

@@ -47,7 +47,9 @@ class Session:
     @property
     def form_token(self) -> str:
         """What each form contains: other sites do not know it."""
-        return hmac.new(self.secret.encode(), b"console form", hashlib.sha256).hexdigest()
+        return hmac.new(
+            self.secret.encode(), b"console form", hashlib.sha256
+        ).hexdigest()
 
 
 class Sessions:
@@ -111,7 +113,12 @@ class Sessions:
         if not of_none and not user.belongs_to(organization):
             return None
         return Session(
-            subject, user.username, organization, organization == self._platform, role, secret
+            subject,
+            user.username,
+            organization,
+            organization == self._platform,
+            role,
+            secret,
         )
 
     def end(self, session: Session) -> str:
@@ -135,7 +142,9 @@ def is_own_form(request: Request, session: Session, given: str) -> bool:
     site = request.headers.get("sec-fetch-site", "same-origin")
     if site not in {"same-origin", "none"}:
         return False
-    return hmac.compare_digest(session.form_token.encode(), given.encode("utf-8", "replace"))
+    return hmac.compare_digest(
+        session.form_token.encode(), given.encode("utf-8", "replace")
+    )
 
 
 def new_secret(random_bytes: Callable[[int], bytes]) -> str:

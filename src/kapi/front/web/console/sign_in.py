@@ -57,14 +57,18 @@ class Provider:
             return self.settings.provider_hosts[0]
         return self.settings.provider_hosts[-1]
 
-    def person(self, host: str, code: str, verifier: str, redirect_uri: str) -> Principal:
+    def person(
+        self, host: str, code: str, verifier: str, redirect_uri: str
+    ) -> Principal:
         """The person of a code. Raises Problem if the provider refuses it."""
         token = self._redeemed(host, code, verifier, redirect_uri).get("access_token")
         if not isinstance(token, str):
             raise _failed("The provider did not accept the sign-in.")
         return self.verify(token)
 
-    def _redeemed(self, host: str, code: str, verifier: str, redirect_uri: str) -> dict[str, Any]:
+    def _redeemed(
+        self, host: str, code: str, verifier: str, redirect_uri: str
+    ) -> dict[str, Any]:
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -123,7 +127,10 @@ class SignIn:
     """The endpoints before and after a session."""
 
     def __init__(
-        self, provider: Provider, sessions: Sessions, random_bytes: Callable[[int], bytes]
+        self,
+        provider: Provider,
+        sessions: Sessions,
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._provider = provider
         self._sessions = sessions
@@ -140,20 +147,28 @@ class SignIn:
             "redirect_uri": self._redirect_uri(request),
             "scope": SIGN_IN_SCOPE,
             "state": state,
-            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"),
+            "code_challenge": base64.urlsafe_b64encode(digest)
+            .rstrip(b"=")
+            .decode("ascii"),
             "code_challenge_method": "S256",
         }
         if "again" in request.query_params:
             query["prompt"] = "login"
         url = f"{self._origin(self._provider.host(request))}/oauth2/authorize?{urlencode(query)}"
-        return _see(url, cookie(WAITING_COOKIE, f"{state}.{verifier}", _WAITING_SECONDS))
+        return _see(
+            url, cookie(WAITING_COOKIE, f"{state}.{verifier}", _WAITING_SECONDS)
+        )
 
     async def callback(self, request: Request) -> Response:
         """Take the code of the provider, and start the session. Raises Problem 400 or 403."""
         state, _, verifier = request.cookies.get(WAITING_COOKIE, "").partition(".")
         given = request.query_params.get("state", "")
-        if not state or not hmac.compare_digest(state.encode(), given.encode("utf-8", "replace")):
-            raise _failed("This sign-in is not of this browser, or took more than ten minutes.")
+        if not state or not hmac.compare_digest(
+            state.encode(), given.encode("utf-8", "replace")
+        ):
+            raise _failed(
+                "This sign-in is not of this browser, or took more than ten minutes."
+            )
         code = request.query_params.get("code", "")
         if not code:
             raise _failed("The provider did not sign you in.")

@@ -99,7 +99,9 @@ def overview(
         defaultdict[tuple[str, ...], Cell](Cell),
         defaultdict[int, Cell](Cell),
     )
-    for at, (_, name, version, operation), cell in history.cells(organization, begin, api):
+    for at, (_, name, version, operation), cell in history.cells(
+        organization, begin, api
+    ):
         part: tuple[str, ...] = (name, version)
         if api is not None:
             part = (operation,)
@@ -113,7 +115,9 @@ def overview(
     since = history.since()
     points = tuple(_points(steps, span, max(begin, since), now))
     named = {name: _figures(cell, (), ()) for name, cell in parts.items()}
-    return Overview(_figures(whole, reasons.most_common(_MOST_REASONS), points), named, since)
+    return Overview(
+        _figures(whole, reasons.most_common(_MOST_REASONS), points), named, since
+    )
 
 
 def _figures(
@@ -130,7 +134,9 @@ def _figures(
     )
 
 
-def _points(steps: Mapping[int, Cell], span: Span, begin: int, now: int) -> Iterator[Minute]:
+def _points(
+    steps: Mapping[int, Cell], span: Span, begin: int, now: int
+) -> Iterator[Minute]:
     """A point for each step, also those without calls; none if there were no calls at all."""
     if not steps:
         return
@@ -140,7 +146,10 @@ def _points(steps: Mapping[int, Cell], span: Span, begin: int, now: int) -> Iter
         if cell is None:
             yield Minute(at, 0, 0, None)
             continue
-        calls, refused = round(cell.calls / minutes, 2), round(cell.refused / minutes, 2)
+        calls, refused = (
+            round(cell.calls / minutes, 2),
+            round(cell.refused / minutes, 2),
+        )
         yield Minute(at, calls, refused, round(cell.quantile(0.5), 3))
 
 

@@ -16,7 +16,10 @@ from kapi.apis.merge import Placement
 from kapi.dataclass import dataclass
 from kapi.errors import Invalid, KapiError
 from kapi.front.web.declared.kinds.applications import ApplicationKind
-from kapi.front.web.declared.kinds.subscriptions import Subscriptions, inner_subscriptions
+from kapi.front.web.declared.kinds.subscriptions import (
+    Subscriptions,
+    inner_subscriptions,
+)
 from kapi.front.web.declared.objects import (
     CREATED,
     FAILED,
@@ -110,7 +113,9 @@ class Applying:
             raise Invalid(tuple(batch.mistakes.found), error_codes.INVALID_REQUEST)
         return steps
 
-    def _make(self, step: Step, owner: str, organization: str, made: Outcome) -> tuple[str, str]:
+    def _make(
+        self, step: Step, owner: str, organization: str, made: Outcome
+    ) -> tuple[str, str]:
         """Take a step, unless one before it failed. Kind and id of the object."""
         status, object_id = step.status, step.id
         if made.failure is not None:
@@ -174,7 +179,9 @@ def _refuse_repeated(steps: Iterable[Step], mistakes: Mistakes) -> None:
     for step in steps:
         first = seen.setdefault((step.item.kind, step.id), step)
         if first is not step:
-            mistakes.add(step.item, "", f"{step.name} is declared twice", "Declare it once.")
+            mistakes.add(
+                step.item, "", f"{step.name} is declared twice", "Declare it once."
+            )
 
 
 def _shown(step: Step, status: str, object_id: str) -> dict[str, Any]:

@@ -63,11 +63,18 @@ class Dumps:
                 if item.id in owners:
                     document["owner"] = owners[item.id]
                 if item.secret and not passphrase:
-                    document[item.secret] = {"env": _variable(kind.name, item.id, item.secret)}
+                    document[item.secret] = {
+                        "env": _variable(kind.name, item.id, item.secret)
+                    }
                 found.append(document)
         if passphrase:
             content = {_TABLES: self._backups.read(), _SECRETS: self._values()}
-            found.append({"kind": SEALED, "content": seal(content, passphrase, self._random_bytes)})
+            found.append(
+                {
+                    "kind": SEALED,
+                    "content": seal(content, passphrase, self._random_bytes),
+                }
+            )
         return found
 
     def restore(self, asked: Restoring) -> Outcome:
@@ -77,12 +84,18 @@ class Dumps:
             detail = f"It has {', '.join(filled)} already."
             hint = "Start kapi with another data directory, and restore there."
             raise Problem.of(
-                error_codes.INVALID_REQUEST, "The platform is not empty", detail, hint, status=409
+                error_codes.INVALID_REQUEST,
+                "The platform is not empty",
+                detail,
+                hint,
+                status=409,
             )
         content: Mapping[str, Any] = {}
         if asked.sealed:
             content = opened(asked.sealed, asked.passphrase)
-        items = _with_secrets(asked.items, content.get(_SECRETS, {}), self._organization)
+        items = _with_secrets(
+            asked.items, content.get(_SECRETS, {}), self._organization
+        )
         if _TABLES in content:
             self._fill(content[_TABLES], items)
         else:
@@ -118,7 +131,9 @@ class Dumps:
         """The items by organization."""
         by_organization: dict[str, list[Item]] = {}
         for item in items:
-            by_organization.setdefault(item.organization or self._organization, []).append(item)
+            by_organization.setdefault(
+                item.organization or self._organization, []
+            ).append(item)
         return [
             (Asked(tuple(own), "", prune=False), organization)
             for organization, own in by_organization.items()

@@ -135,7 +135,9 @@ def _placements(values: list[Any], organization: str) -> tuple[Placement, ...]:
     for value in values:
         place = checked(Placement, value, "beside", lambda *_: None)
         if place is REFUSED or place.organization != organization:
-            mistake = Diagnostic("apply", "beside: is not from an answer", "", "#/beside")
+            mistake = Diagnostic(
+                "apply", "beside: is not from an answer", "", "#/beside"
+            )
             raise Invalid((mistake,), error_codes.INVALID_REQUEST)
         found.append(place)
     return tuple(found)

@@ -29,7 +29,9 @@ _COST, _BLOCK, _PARALLEL = 2**16, 8, 1
 _ABOUT: Final = b"kapi dump 1"
 
 
-def seal(content: Mapping[str, Any], passphrase: str, random_bytes: Callable[[int], bytes]) -> str:
+def seal(
+    content: Mapping[str, Any], passphrase: str, random_bytes: Callable[[int], bytes]
+) -> str:
     """The content as text that only the passphrase opens."""
     _refuse_weak(passphrase)
     salt, nonce = random_bytes(_SALT), random_bytes(_NONCE)
@@ -50,11 +52,15 @@ def opened(text: str, passphrase: str) -> dict[str, Any]:
         raise _broken()
     salt, rest = packed[1 : 1 + _SALT], packed[1 + _SALT :]
     try:
-        plain = AESGCM(_key(passphrase, salt)).decrypt(rest[:_NONCE], rest[_NONCE:], _ABOUT)
+        plain = AESGCM(_key(passphrase, salt)).decrypt(
+            rest[:_NONCE], rest[_NONCE:], _ABOUT
+        )
     except InvalidTag:
         detail = "The passphrase does not open the sealed part, or it was changed."
         hint = "Use the passphrase that the dump was made with."
-        raise Problem.of(error_codes.INVALID_REQUEST, detail=detail, hint=hint) from None
+        raise Problem.of(
+            error_codes.INVALID_REQUEST, detail=detail, hint=hint
+        ) from None
     content: dict[str, Any] = json.loads(plain)
     return content
 

@@ -23,7 +23,9 @@ from kapi.front.web.http.shapes import DOCUMENT_HINT, Member, Shape, read_member
 from kapi.front.web.operate.auditing import changes
 
 BACKUP_SCOPE: Final = "kapi:backup"
-_DUMP: Final = Shape("dump", error_codes.INVALID_REQUEST, {"passphrase": Member(str, "")})
+_DUMP: Final = Shape(
+    "dump", error_codes.INVALID_REQUEST, {"passphrase": Member(str, "")}
+)
 _RESTORE: Final = Shape(
     "restore",
     error_codes.INVALID_REQUEST,
@@ -39,7 +41,9 @@ _RESTORE: Final = Shape(
 class StateApi:
     """The endpoints."""
 
-    def __init__(self, access: Access, dumps: Dumps, applying: Applying, lane: Lane) -> None:
+    def __init__(
+        self, access: Access, dumps: Dumps, applying: Applying, lane: Lane
+    ) -> None:
         self._access = access
         self._dumps = dumps
         self._kinds = applying.kinds

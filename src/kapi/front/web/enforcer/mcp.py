@@ -96,7 +96,9 @@ class McpChanges:
         if message.get("method") == upstream.LISTEN:
             asked = Asked.of(message)
             source = self._source(caller.address, asked.id)
-            return self._events(caller, listen(asked, source, caller.revision), asked.id)
+            return self._events(
+                caller, listen(asked, source, caller.revision), asked.id
+            )
         return await self._subscribe(caller, message)
 
     async def stream(self, request: Request) -> Response:
@@ -124,7 +126,9 @@ class McpChanges:
         if is_told is None:
             return _unknown(message_id)
         if not is_told:
-            return _refused(200, message_id, -32603, "The server does not tell of the resource.")
+            return _refused(
+                200, message_id, -32603, "The server does not tell of the resource."
+            )
         return JSONResponse({"jsonrpc": "2.0", "id": message_id, "result": {}})
 
     def _caller(self, request: Request) -> _Caller:
@@ -155,15 +159,23 @@ class McpChanges:
     def _events(self, caller: _Caller, messages: Messages, message_id: Any) -> Response:
         who = caller.at_api()
         if self._streams.total() >= MOST_STREAMS:
-            return _refused(503, message_id, -32603, "The gateway has too many streams.")
+            return _refused(
+                503, message_id, -32603, "The gateway has too many streams."
+            )
         if self._streams[who] >= MOST_STREAMS_OF_CALLER:
-            return _refused(429, message_id, -32603, "You have too many streams: close one.")
+            return _refused(
+                429, message_id, -32603, "You have too many streams: close one."
+            )
         headers = {"cache-control": "no-cache"}
         return StreamingResponse(
-            self._written(who, messages), media_type="text/event-stream", headers=headers
+            self._written(who, messages),
+            media_type="text/event-stream",
+            headers=headers,
         )
 
-    async def _written(self, who: tuple[str, Address], messages: Messages) -> AsyncIterator[bytes]:
+    async def _written(
+        self, who: tuple[str, Address], messages: Messages
+    ) -> AsyncIterator[bytes]:
         self._streams[who] += 1
         quiet = 0
         try:
@@ -183,7 +195,9 @@ class McpChanges:
 
 
 def _unknown(message_id: Any) -> Response:
-    return _refused(404, message_id, -32600, "The session is unknown. Send initialize again.")
+    return _refused(
+        404, message_id, -32600, "The session is unknown. Send initialize again."
+    )
 
 
 def _refused(status: int, message_id: Any, code: int, text: str) -> Response:

@@ -72,7 +72,9 @@ class Proofs:
             token=asked["token"],
             nonces=self._nonces(),
         )
-        if not hmac.compare_digest(jkt.encode(), asked["jkt"].encode("utf-8", "surrogatepass")):
+        if not hmac.compare_digest(
+            jkt.encode(), asked["jkt"].encode("utf-8", "surrogatepass")
+        ):
             raise OAuthError(
                 "invalid_dpop_proof",
                 "The DPoP proof is made with another key than the token is bound to",
@@ -87,7 +89,9 @@ class Proofs:
             return True
         may_outlive, may_be_older = issued > now, issued <= since + NEWEST
         remembered = self._shared or may_outlive or may_be_older
-        return remembered and not self._records.add(_KIND, Record(digest, "", {}, until), now)
+        return remembered and not self._records.add(
+            _KIND, Record(digest, "", {}, until), now
+        )
 
 
 def _read(question: bytes) -> Mapping[str, str]:
@@ -95,7 +99,9 @@ def _read(question: bytes) -> Mapping[str, str]:
         asked = read_json(question)
     except NotJson:
         asked = None
-    if not isinstance(asked, dict) or not all(isinstance(asked.get(name), str) for name in _FIELDS):
+    if not isinstance(asked, dict) or not all(
+        isinstance(asked.get(name), str) for name in _FIELDS
+    ):
         raise Problem.of(
             error_codes.UNEXPECTED,
             "Bad question",

@@ -56,13 +56,18 @@ class Enforcer:
 
     def routes(self) -> list[Route]:
         """The one page of paths."""
-        public = [Route(path, self.public_keys, methods=["GET"]) for path in _JWKS_PATHS]
+        public = [
+            Route(path, self.public_keys, methods=["GET"]) for path in _JWKS_PATHS
+        ]
         asked = {
             "/enforcer/backend-jwt": self.backend_jwt,
             "/enforcer/dpop": self.dpop,
             "/enforcer/certificate": self.certificate,
         }
-        return [*public, *(Route(path, answer, methods=["POST"]) for path, answer in asked.items())]
+        return [
+            *public,
+            *(Route(path, answer, methods=["POST"]) for path, answer in asked.items()),
+        ]
 
     async def public_keys(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's shape
         """The JWK Set that verifies backend JWTs."""
@@ -99,7 +104,10 @@ class Enforcer:
             )
         except OAuthError as error:
             return Response(
-                error.detail, status_code=401, media_type="text/plain", headers=dict(error.headers)
+                error.detail,
+                status_code=401,
+                media_type="text/plain",
+                headers=dict(error.headers),
             )
         return Response(jkt, media_type="text/plain")
 

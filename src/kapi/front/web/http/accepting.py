@@ -71,7 +71,9 @@ class AcceptingServer(uvicorn.Server):
     def _open(self, connection: socket.socket) -> None:
         connection.settimeout(0)
         loop = asyncio.get_running_loop()
-        opening = loop.create_task(loop.connect_accepted_socket(self._protocol, connection))
+        opening = loop.create_task(
+            loop.connect_accepted_socket(self._protocol, connection)
+        )
         self._opening.add(opening)
         opening.add_done_callback(self._opening.discard)
 
@@ -79,5 +81,7 @@ class AcceptingServer(uvicorn.Server):
         """As `uvicorn.Server.startup` makes it for its own listeners."""
         make: Callable[..., asyncio.BaseProtocol] = self.config.http_protocol_class
         return make(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
         )

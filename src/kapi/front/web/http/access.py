@@ -100,7 +100,12 @@ class Access:
         holder = self._holders.of(request)
         try:
             principal = verify_bearer(
-                sent, self._issuers(), int(time.time()), self._revoked, self._refused, holder
+                sent,
+                self._issuers(),
+                int(time.time()),
+                self._revoked,
+                self._refused,
+                holder,
             )
             if any_of is not None:
                 require_scope(principal, any_of)

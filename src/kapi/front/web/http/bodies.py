@@ -17,7 +17,9 @@ _IN_MEMORY: Final = 1024 * 1024
 """Bytes of a large body that are kept in memory while it is received."""
 
 
-async def read_body(request: Request, most: int = LARGEST_BODY, *, at_once: bool = True) -> bytes:
+async def read_body(
+    request: Request, most: int = LARGEST_BODY, *, at_once: bool = True
+) -> bytes:
     """The whole body. Raises Problem 413 when it has more than `most` bytes.
 
     It does so `at_once` if the request declares that many, or else after `most` bytes: a caller
@@ -57,7 +59,9 @@ def json_in(file: IO[bytes], hint: str) -> dict[str, Any]:
     return json_object(content, hint)
 
 
-async def read_json_body(request: Request, hint: str, most: int = LARGEST_BODY) -> dict[str, Any]:
+async def read_json_body(
+    request: Request, hint: str, most: int = LARGEST_BODY
+) -> dict[str, Any]:
     """The JSON object in the body. Raises Problem 413, or 400 with the `hint`."""
     return json_object(await read_body(request, most), hint)
 
@@ -67,7 +71,9 @@ def json_object(content: bytes, hint: str) -> dict[str, Any]:
     try:
         return read_object(content)
     except NotJson as error:
-        raise Problem.of(error_codes.BODY_NOT_JSON, detail=str(error), hint=hint) from error
+        raise Problem.of(
+            error_codes.BODY_NOT_JSON, detail=str(error), hint=hint
+        ) from error
 
 
 def too_large(most: int, hint: str = "Send a smaller body.") -> Problem:

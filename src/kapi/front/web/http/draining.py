@@ -27,7 +27,9 @@ async def discard_body(receive: Receive) -> None:
             while left > 0:
                 message = await receive()
                 left -= len(message.get("body", b""))
-                if message["type"] != "http.request" or not message.get("more_body", False):
+                if message["type"] != "http.request" or not message.get(
+                    "more_body", False
+                ):
                     return
     except TimeoutError:
         return
@@ -36,7 +38,9 @@ async def discard_body(receive: Receive) -> None:
 def draining(app: App) -> App:
     """The application, with its answer held back until the request has been read."""
 
-    async def drained(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def drained(
+        scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
@@ -46,7 +50,9 @@ def draining(app: App) -> App:
             nonlocal ended
             message = await receive()
             ended = (
-                ended or message["type"] != "http.request" or not message.get("more_body", False)
+                ended
+                or message["type"] != "http.request"
+                or not message.get("more_body", False)
             )
             return message
 

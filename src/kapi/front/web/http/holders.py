@@ -56,12 +56,17 @@ class Holders:
             try:
                 if required.jkt and self._proven(request, token) != required.jkt:
                     raise _refused(
-                        "DPoP", "The DPoP proof is made with another key than the token is bound to"
+                        "DPoP",
+                        "The DPoP proof is made with another key than the token is bound to",
                     )
             except OAuthError as error:
-                raise _refused("DPoP", error.detail, error.error, dict(error.headers)) from error
+                raise _refused(
+                    "DPoP", error.detail, error.error, dict(error.headers)
+                ) from error
             if required.x5t and _thumbprint(request) != required.x5t:
-                raise _refused("Bearer", "The token is bound to another client certificate")
+                raise _refused(
+                    "Bearer", "The token is bound to another client certificate"
+                )
 
         return check
 
@@ -70,7 +75,9 @@ class Holders:
         """The same as the identity workers'; None where proofs need none."""
         if not self._wants_nonce:
             return None
-        return Nonces(self._keys.get_or_make("dpop-nonce", lambda: self._random_bytes(32)))
+        return Nonces(
+            self._keys.get_or_make("dpop-nonce", lambda: self._random_bytes(32))
+        )
 
     def _proven(self, request: Request, token: str) -> str:
         now = int(self._now())
@@ -79,7 +86,11 @@ class Holders:
             return not self._records.add(_SEEN, Record(digest, "", {}, until), now)
 
         raw = request.scope.get("raw_path")
-        path = raw.decode("latin-1") if isinstance(raw, bytes) and raw else quote(request.url.path)
+        path = (
+            raw.decode("latin-1")
+            if isinstance(raw, bytes) and raw
+            else quote(request.url.path)
+        )
         proofs = request.headers.getlist("dpop")
         return verify_proof(
             proofs,
@@ -103,7 +114,10 @@ def _thumbprint(request: Request) -> str:
 
 
 def _refused(
-    scheme: str, detail: str, error: str = "invalid_token", headers: dict[str, str] | None = None
+    scheme: str,
+    detail: str,
+    error: str = "invalid_token",
+    headers: dict[str, str] | None = None,
 ) -> Problem:
     challenge = {"WWW-Authenticate": f'{scheme} realm="kapi", error="{error}"'}
     return Problem.of(

@@ -40,7 +40,9 @@ class Lane:
         self._own: dict[str, CapacityLimiter] = {}
         self._present: Counter[str] = Counter()
 
-    async def run(self, request: Request, work: Callable[..., Any], *arguments: Any) -> Any:
+    async def run(
+        self, request: Request, work: Callable[..., Any], *arguments: Any
+    ) -> Any:
         """Run `work` in a thread and return its result.
 
         Raises what it raises, Problem 429 or 503, or ClientDisconnect.
@@ -66,7 +68,9 @@ class Lane:
 
     def _admit(self, name: str) -> None:
         if self._present[name] >= self._most_each:
-            detail = f"{self._present[name]} requests from your network are being worked on."
+            detail = (
+                f"{self._present[name]} requests from your network are being worked on."
+            )
             raise _busy(error_codes.TOO_MANY_REQUESTS, detail)
         if self._present.total() >= self._most:
             detail = f"{self._most} requests of this kind are being worked on."

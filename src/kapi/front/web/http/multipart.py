@@ -56,14 +56,20 @@ async def read_form(request: Request, limits: Mapping[str, int]) -> dict[str, Pa
     that is too large.
     """
     _check_media_type(request)
-    limited = Request(request.scope, _capped(request, sum(limits.values()) + _ROOM_FOR_HEADERS))
+    limited = Request(
+        request.scope, _capped(request, sum(limits.values()) + _ROOM_FOR_HEADERS)
+    )
     most = max(limits.values())
     try:
         fields = max(_FIELDS, len(limits))
-        async with limited.form(max_files=16, max_fields=fields, max_part_size=most) as form:
+        async with limited.form(
+            max_files=16, max_fields=fields, max_part_size=most
+        ) as form:
             return await _parts(form, limits)
     except _BROKEN as error:
-        detail = getattr(error, "message", "") or getattr(error, "detail", "") or str(error)
+        detail = (
+            getattr(error, "message", "") or getattr(error, "detail", "") or str(error)
+        )
         raise Problem.of(
             error_codes.INVALID_DEFINITION,
             "The multipart body is broken",
@@ -109,7 +115,9 @@ async def _part(value: UploadFile | str) -> Part:
 
 
 def _too_large(most: int) -> Problem:
-    return too_large(most, "Send a smaller document, or raise the limit in [apis] of the settings.")
+    return too_large(
+        most, "Send a smaller document, or raise the limit in [apis] of the settings."
+    )
 
 
 def _capped(request: Request, limit: int):  # type: ignore[no-untyped-def]  # noqa: ANN202

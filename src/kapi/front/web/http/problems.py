@@ -85,7 +85,12 @@ def problem_of(error: Exception) -> Problem:
         if isinstance(error, StorageBusy):
             headers = {"Retry-After": "2"}
         return Problem(
-            error.status, error.code, error.title, error.detail, error.hint, headers=headers
+            error.status,
+            error.code,
+            error.title,
+            error.detail,
+            error.hint,
+            headers=headers,
         )
     if isinstance(error, OSError) and error.errno in FULL:
         return problem_of(StorageFull())
@@ -93,7 +98,12 @@ def problem_of(error: Exception) -> Problem:
         return Problem(400, error.code, error.title, error.detail, error.hint)
     if isinstance(error, GatewayUnavailable):
         return Problem(
-            503, error.code, error.title, error.detail, error.hint, headers={"Retry-After": "2"}
+            503,
+            error.code,
+            error.title,
+            error.detail,
+            error.hint,
+            headers={"Retry-After": "2"},
         )
     return Problem.of(
         error_codes.UNEXPECTED,

@@ -61,7 +61,9 @@ class Shape:
 
     def read(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """All members, with defaults for absent ones. Raises Invalid with all mistakes."""
-        mistakes = tuple(islice(_mistakes(self.subject, self.members, body, ()), _MOST_MISTAKES))
+        mistakes = tuple(
+            islice(_mistakes(self.subject, self.members, body, ()), _MOST_MISTAKES)
+        )
         if mistakes:
             raise Invalid(mistakes, self.error)
         return _filled(self.members, body)
@@ -94,13 +96,18 @@ def one_of(*choices: str) -> Rule:
 
 
 def _mistakes(
-    subject: str, members: Mapping[str, Member], body: Mapping[str, Any], place: tuple[str, ...]
+    subject: str,
+    members: Mapping[str, Member],
+    body: Mapping[str, Any],
+    place: tuple[str, ...],
 ) -> Iterator[Diagnostic]:
     """The mistakes of the object at this place."""
     for name in body:
         if name not in members:
             known = f"Known: {', '.join(members)}."
-            yield _diagnostic(subject, (*place, name[:_LONGEST_NAME]), "unknown member", known)
+            yield _diagnostic(
+                subject, (*place, name[:_LONGEST_NAME]), "unknown member", known
+            )
     for name, member in members.items():
         here = (*place, name)
         if name not in body:
@@ -129,7 +136,9 @@ def _filled(members: Mapping[str, Member], body: Mapping[str, Any]) -> dict[str,
     return filled
 
 
-def _diagnostic(subject: str, place: tuple[str, ...], message: str, hint: str) -> Diagnostic:
+def _diagnostic(
+    subject: str, place: tuple[str, ...], message: str, hint: str
+) -> Diagnostic:
     # A JSON pointer (RFC 6901) as a URI fragment.
     pointer = "/".join(name.replace("~", "~0").replace("/", "~1") for name in place)
     return Diagnostic(subject, f"{'.'.join(place)}: {message}", hint, f"#/{pointer}")

@@ -65,7 +65,9 @@ def _of_storage(error: Exception) -> OAuthError | None:
             headers=(("retry-after", "2"),),
         )
     if isinstance(error, StorageError):
-        return OAuthError("server_error", f"{error.title}: {error.hint}", status=error.status)
+        return OAuthError(
+            "server_error", f"{error.title}: {error.hint}", status=error.status
+        )
     return None
 
 
@@ -136,7 +138,9 @@ def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:
     token_paths = frozenset(TOKEN_PATHS)
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="identity")
 
-    async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def app(
+        scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
         if scope["type"] != "http":
             return
         path = scope["path"]
@@ -214,11 +218,15 @@ def checked_headers(headers: Sequence[tuple[bytes, bytes]], path: str) -> Creden
     for name, value in headers:
         if name == b"authorization":
             if authorization is not None:
-                raise OAuthError("invalid_request", "More than one Authorization header")
+                raise OAuthError(
+                    "invalid_request", "More than one Authorization header"
+                )
             authorization = value.decode("latin-1")
         elif name == b"content-type":
             content_type = value.decode("latin-1")
-        elif name == b"content-length" and value.isdigit() and int(value) > LARGEST_FORM:
+        elif (
+            name == b"content-length" and value.isdigit() and int(value) > LARGEST_FORM
+        ):
             raise _too_large()
         elif name == b"dpop":
             proofs = (*proofs, value.decode("latin-1"))
@@ -247,7 +255,8 @@ async def _endpoint(
             return
         _check_method(endpoint, method)
         headers = tuple(
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in scope["headers"]
         )
         _check_length(headers)
         unread = False
@@ -308,7 +317,9 @@ async def _read_body(receive: Receive) -> bytes | None:
         async with asyncio.timeout(FORM_SECONDS):
             return await _read_rest(message, receive)
     except TimeoutError:
-        raise OAuthError("invalid_request", "The body did not arrive in time", status=408) from None
+        raise OAuthError(
+            "invalid_request", "The body did not arrive in time", status=408
+        ) from None
 
 
 async def _read_rest(message: Message, receive: Receive) -> bytes | None:
@@ -344,8 +355,13 @@ async def _preflight(send: Send) -> None:
 
 
 async def _send(send: Send, answer: Answer, *, head: bool = False) -> None:
-    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in answer.headers]
+    headers = [
+        (name.encode("ascii"), value.encode("latin-1"))
+        for name, value in answer.headers
+    ]
     if answer.status not in {204, 304}:
         headers.append((b"content-length", str(len(answer.body)).encode("ascii")))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send(
+        {"type": "http.response.start", "status": answer.status, "headers": headers}
+    )
     await send({"type": "http.response.body", "body": b"" if head else answer.body})

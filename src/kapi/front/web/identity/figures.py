@@ -14,7 +14,9 @@ from kapi.identity.figures import PATH, ProviderFigures
 def with_figures(app: App, figures: ProviderFigures) -> App:
     """The application, with a path for its counts."""
 
-    async def counted(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def counted(
+        scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
         if scope.get("path") != PATH:
             await app(scope, receive, send)
             return

@@ -63,7 +63,10 @@ class RepeatedRequests:
         if decision is None:
             return None
         provider, client = decision.provider, decision.client
-        if provider.minter is not decision.minter or provider.clients.get(client.id) is not client:
+        if (
+            provider.minter is not decision.minter
+            or provider.clients.get(client.id) is not client
+        ):
             del self._decisions[digest]
             return None
         provider.figures.tokens.add(decision.counted)
@@ -91,7 +94,10 @@ class RepeatedRequests:
                 rest = members[members.index(b",") + 1 :]
                 counted = (granted.grant, granted.client.id)
                 self._keep(
-                    digest, _Decision(provider, granted.client, minter, template, rest, counted)
+                    digest,
+                    _Decision(
+                        provider, granted.client, minter, template, rest, counted
+                    ),
                 )
         return members
 
@@ -113,5 +119,11 @@ class RepeatedRequests:
         ):
             return b""
         host = by_name.get(b"host", b"")
-        text = b"%d:%d:%b%b%b" % (len(host), len(authorization), host, authorization, body)
+        text = b"%d:%d:%b%b%b" % (
+            len(host),
+            len(authorization),
+            host,
+            authorization,
+            body,
+        )
         return hashlib.blake2b(text, key=self._key, digest_size=32).digest()

@@ -42,7 +42,9 @@ def token_lane(endpoints: TokenEndpoints, now: Callable[[], float]) -> Lane:
     """The short way to these endpoints. `now` gives seconds since the epoch."""
     repeated = RepeatedRequests(os.urandom(32))
 
-    def answer(path: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes | None:
+    def answer(
+        path: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> bytes | None:
         content = repeated.again(headers, body, int(now()))
         if content is not None:
             return _granted(content)
@@ -68,7 +70,9 @@ def _granted(content: bytes) -> bytes:
 def _refusal(error: OAuthError) -> bytes:
     answer = error_answer(error)
     lines = [STATUS_LINE[answer.status]]
-    lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in answer.headers]
+    lines += [
+        f"{name}: {value}\r\n".encode("latin-1") for name, value in answer.headers
+    ]
     return b"".join(
         (
             *lines,

@@ -50,7 +50,11 @@ class OpenApi:
 
     def routes(self) -> list[Route]:
         """Routes of the document as JSON, as YAML and as a page."""
-        shown = (("/openapi.json", self.json), ("/openapi.yaml", self.yaml), (HTML_PATH, self.html))
+        shown = (
+            ("/openapi.json", self.json),
+            ("/openapi.yaml", self.yaml),
+            (HTML_PATH, self.html),
+        )
         return [Route(path, endpoint, methods=["GET"]) for path, endpoint in shown]
 
     async def json(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's shape
@@ -77,7 +81,9 @@ class OpenApi:
         import yaml
 
         value = self.value()
-        return json.dumps(value), yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+        return json.dumps(value), yaml.safe_dump(
+            value, sort_keys=False, allow_unicode=True
+        )
 
     def value(self) -> dict[str, Any]:
         """The document as a value."""
@@ -88,8 +94,13 @@ class OpenApi:
                 continue
             methods = (route.methods or set()) - {"HEAD"}
             for method in methods:
-                paths.setdefault(path, {})[method.lower()] = _operation(route, path, method)
-        components = {"schemas": CATALOGUE.schemas, "securitySchemes": _SECURITY_SCHEMES}
+                paths.setdefault(path, {})[method.lower()] = _operation(
+                    route, path, method
+                )
+        components = {
+            "schemas": CATALOGUE.schemas,
+            "securitySchemes": _SECURITY_SCHEMES,
+        }
         return document("kapi system APIs", _ABOUT, self._server, paths, components)
 
 
@@ -104,7 +115,10 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
 
 def described(settings: Settings, routes: Sequence[Route]) -> list[Route]:
     """The routes, and those that serve their document."""
-    return [*routes, *OpenApi(settings.gateway.origin(settings.gateway.api_host), routes).routes()]
+    return [
+        *routes,
+        *OpenApi(settings.gateway.origin(settings.gateway.api_host), routes).routes(),
+    ]
 
 
 def _tag(path: str) -> str:

@@ -98,7 +98,10 @@ class Entry:
     """
 
     def __init__(
-        self, record: RecordWithin, event: Callable[[], Event | None], state: dict[str, Any]
+        self,
+        record: RecordWithin,
+        event: Callable[[], Event | None],
+        state: dict[str, Any],
     ) -> None:
         """`event` returns what is known then: call `about` before."""
         self._record = record
@@ -149,7 +152,9 @@ class Auditing:
     def around(self, app: App) -> App:
         """The application that records."""
 
-        async def recorded(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        async def recorded(
+            scope: MutableMapping[str, Any], receive: Receive, send: Send
+        ) -> None:
             if not scope.get("path", "").startswith("/api/"):
                 await app(scope, receive, send)
                 return

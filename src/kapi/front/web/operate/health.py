@@ -124,7 +124,9 @@ def _answer(request: Request, name: str, results: Sequence[Result]) -> Response:
     status = 200 if well else 503
     if "application/json" in request.headers.get("accept", ""):
         checks = [{**asdict(item), "ok": not item.fault} for item in results]
-        answer = json_answer({"status": "ok" if well else "failed", "checks": checks}, status)
+        answer = json_answer(
+            {"status": "ok" if well else "failed", "checks": checks}, status
+        )
     else:
         answer = PlainTextResponse(_text(request, name, results, well=well), status)
     answer.headers["Cache-Control"] = "no-store"

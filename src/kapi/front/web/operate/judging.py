@@ -73,7 +73,9 @@ class DeployedJudge:
         self._compile = compiler(settings.gateway.ai_providers)
         self._now = now
         self._subscriptions = settings.subscriptions
-        self._applications = Applications(settings, ApplicationStore(store.database), now)
+        self._applications = Applications(
+            settings, ApplicationStore(store.database), now
+        )
 
     def __call__(self, token: str) -> list[Judgement]:
         """Each deployed API, and each of its operations with `result` and `why`."""
@@ -89,11 +91,17 @@ class DeployedJudge:
         }
         api = self._compiled(stored)
         if api is None:
-            return {**made, "lets_in": False, "why": "it no longer compiles", "operations": []}
+            return {
+                **made,
+                "lets_in": False,
+                "why": "it no longer compiles",
+                "operations": [],
+            }
         found = self._verified(token, stored)
         subscription = self._subscription_refusal(stored, found)
         operations = [
-            self._of_operation(api, operation, found, subscription) for operation in api.operations
+            self._of_operation(api, operation, found, subscription)
+            for operation in api.operations
         ]
         refused = [item["why"] for item in operations if item["result"] == "refused"]
         return {
@@ -124,7 +132,9 @@ class DeployedJudge:
         try:
             claims = parse_jwt(token.strip()).claims
         except InvalidJwt:
-            return _Token({}, None, "the token is not a JWT: the gateway cannot verify it")
+            return _Token(
+                {}, None, "the token is not a JWT: the gateway cannot verify it"
+            )
         trusted = list(self._trusted(stored))
         named = [item for item in trusted if item.issuer.is_named(claims.get("iss"))]
         if not named:
@@ -183,7 +193,9 @@ class DeployedJudge:
         return f"the client {token.client!r} has no subscription to the API (900908)"
 
 
-def _key_of(application: Application, api: StoredApi, client: str) -> ConsumerKey | None:
+def _key_of(
+    application: Application, api: StoredApi, client: str
+) -> ConsumerKey | None:
     for key in application.keys:
         if key.consumer_key == client and key.environment in {"", api.environment}:
             return key
@@ -192,7 +204,9 @@ def _key_of(application: Application, api: StoredApi, client: str) -> ConsumerKe
 
 def _status_refusal(status: str, key_type: str) -> str:
     """As `check_subscription` of the admission filter; a key of no type is good for sandboxes."""
-    if status == "ACTIVE" or (status == "PROD_ONLY_BLOCKED" and key_type != "PRODUCTION"):
+    if status == "ACTIVE" or (
+        status == "PROD_ONLY_BLOCKED" and key_type != "PRODUCTION"
+    ):
         return ""
     if status in {"BLOCKED", "PROD_ONLY_BLOCKED"}:
         return "the subscription to the API is blocked (900907)"

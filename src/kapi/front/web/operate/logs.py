@@ -43,12 +43,16 @@ class LogsApi:
             calls, place = await run_in_threadpool(self._log.after, after, wanted, most)
         else:
             calls, place = await run_in_threadpool(self._log.newest, wanted, most)
-        return json_answer({"calls": list(map(with_exact_reason, calls)), "next": place})
+        return json_answer(
+            {"calls": list(map(with_exact_reason, calls)), "next": place}
+        )
 
     async def show(self, request: Request) -> Response:
         """One call by its request id (`x-request-id` of the answer), explained."""
         wanted = self._wanted(request)
-        call = await run_in_threadpool(self._log.of, request.path_params["request"], wanted)
+        call = await run_in_threadpool(
+            self._log.of, request.path_params["request"], wanted
+        )
         if call is None:
             raise Problem.of(
                 error_codes.CALL_NOT_FOUND,

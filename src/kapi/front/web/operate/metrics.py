@@ -31,7 +31,10 @@ class Metrics:
 
     def routes(self) -> list[Route]:
         """With a token, and without one on the local socket."""
-        return [Route("/api/metrics", self.over_https, methods=["GET"]), *self.local_routes()]
+        return [
+            Route("/api/metrics", self.over_https, methods=["GET"]),
+            *self.local_routes(),
+        ]
 
     def local_routes(self) -> list[Route]:
         """Without a token."""

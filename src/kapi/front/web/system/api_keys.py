@@ -147,25 +147,35 @@ class ApiKeysApi:
         wanted = _wanted(await read_members(request, _KEY, _HINT))
         subject = principal.subject or principal.client_id
         organization = self._access.organization(principal)
-        made = await run_in_threadpool(self._issuer.issue, wanted, organization, subject)
+        made = await run_in_threadpool(
+            self._issuer.issue, wanted, organization, subject
+        )
         about(request, made.key.id)
         if wanted.kind == "opaque":
             await run_in_threadpool(self._in_force)
-        warnings = warnings_of((api[0] for api in wanted.apis), self._deployed(organization))
+        warnings = warnings_of(
+            (api[0] for api in wanted.apis), self._deployed(organization)
+        )
         answer = json_answer({"apiKey": made.text, **_shown(made.key), **warnings}, 201)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
     async def list(self, request: Request) -> Response:
         """The caller's organization's keys."""
-        organization = self._access.organization(self._access.principal(request, DEPLOY_SCOPE))
+        organization = self._access.organization(
+            self._access.principal(request, DEPLOY_SCOPE)
+        )
         found = await run_in_threadpool(self._issuer.list, organization)
         return json_answer({"apiKeys": list(map(_shown, found))})
 
     async def revoke(self, request: Request) -> Response:
         """Refuse a key from now on; within a second at the gateway."""
-        organization = self._access.organization(self._access.principal(request, DEPLOY_SCOPE))
-        await run_in_threadpool(self._issuer.revoke, request.path_params["id"], organization)
+        organization = self._access.organization(
+            self._access.principal(request, DEPLOY_SCOPE)
+        )
+        await run_in_threadpool(
+            self._issuer.revoke, request.path_params["id"], organization
+        )
         return Response(status_code=204)
 
 
@@ -189,7 +199,8 @@ def _shown(key: StoredApiKey) -> dict[str, Any]:
         "kind": key.kind,
         "application": claims["application"]["name"],
         "apis": [
-            {"name": api["name"], "version": api["version"]} for api in claims["subscribedAPIs"]
+            {"name": api["name"], "version": api["version"]}
+            for api in claims["subscribedAPIs"]
         ],
         "keyType": claims["keytype"],
         "permittedIP": list(filter(None, claims["permittedIP"].split(","))),

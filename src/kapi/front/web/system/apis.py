@@ -147,7 +147,8 @@ class SystemApi:
         apis = self._settings.apis
         texts = dict.fromkeys(("apiType", *_CHOICES), _TEXT_BYTES)
         form = await read_form(
-            request, {"definition": apis.max_definition_bytes, "url": _URL_BYTES, **texts}
+            request,
+            {"definition": apis.max_definition_bytes, "url": _URL_BYTES, **texts},
         )
         if ("definition" in form) == ("url" in form):
             raise Problem.of(
@@ -159,14 +160,22 @@ class SystemApi:
         if "apiType" in form:
             api_type = form["apiType"].text("apiType")
         if "definition" in form:
-            content, file_name, url = form["definition"].content, form["definition"].file_name, ""
+            file, url = form["definition"], ""
+            content, file_name = file.content, file.file_name
         else:
             url = form["url"].text("url")
             content = await self._lanes.fetching.run(request, self._fetched, url)
             file_name = url.partition("?")[0].rpartition("/")[2]
-        chosen = {_CHOICES[name]: form[name].text(name) for name in _CHOICES if name in form}
+        chosen = {
+            _CHOICES[name]: form[name].text(name) for name in _CHOICES if name in form
+        }
         conf = await self._lanes.generating.run(
-            request, self._generate, content, api_type, file_name, Choices(url=url, **chosen)
+            request,
+            self._generate,
+            content,
+            api_type,
+            file_name,
+            Choices(url=url, **chosen),
         )
         return Response(conf, 200, media_type="application/yaml")
 
@@ -245,7 +254,9 @@ class SystemApi:
     async def list_apis(self, request: Request) -> Response:
         """The caller's organization's APIs, with the addresses they answer on."""
         principal = self._access.principal(request, DEPLOY_SCOPE)
-        apis = await run_in_threadpool(self._deployer.list, self._access.organization(principal))
+        apis = await run_in_threadpool(
+            self._deployer.list, self._access.organization(principal)
+        )
         return json_answer({"apis": list(map(self._listed, apis))})
 
     def _change_headers(self, deployed: Deployment) -> dict[str, str]:
@@ -268,7 +279,10 @@ class SystemApi:
         host = api.organization
         if api.environment:
             host = f"{api.organization}-{api.environment}"
-        return [f"{gateway.origin(f'{host}.{gateway.domain}')}{path}" for path in api.base_paths]
+        return [
+            f"{gateway.origin(f'{host}.{gateway.domain}')}{path}"
+            for path in api.base_paths
+        ]
 
     def _listed(self, api: StoredApi) -> dict[str, Any]:
         return {
@@ -309,7 +323,10 @@ async def _on_error(request: Request, error: Exception) -> Response:
         return answer(
             request,
             Problem(
-                error.status_code, str(error.status_code), title, headers=dict(error.headers or {})
+                error.status_code,
+                str(error.status_code),
+                title,
+                headers=dict(error.headers or {}),
             ),
         )
     return answer(request, error)

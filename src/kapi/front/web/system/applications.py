@@ -47,7 +47,9 @@ _CHANGE = _shape("subscription", {"status": Member(str), "tier": Member(str)})
 class ApplicationsApi:
     """The endpoints of this API."""
 
-    def __init__(self, applications: Applications, access: Access, deployed: Deployed) -> None:
+    def __init__(
+        self, applications: Applications, access: Access, deployed: Deployed
+    ) -> None:
         self._applications = applications
         self._deployed = deployed
         self._access = access
@@ -73,7 +75,9 @@ class ApplicationsApi:
 
     async def list(self, request: Request) -> Response:
         """The organization's applications with their keys and subscriptions."""
-        found = await run_in_threadpool(self._applications.list, self._organization(request))
+        found = await run_in_threadpool(
+            self._applications.list, self._organization(request)
+        )
         return json_answer({"applications": list(map(_shown, found))})
 
     async def create(self, request: Request) -> Response:
@@ -95,7 +99,10 @@ class ApplicationsApi:
         """`{name?, tier?}`; 200 with the application."""
         organization = self._organization(request)
         body = await read_members(request, _UPDATE)
-        wanted, members = request.path_params["id"], {"name": body["name"], "tier": body["tier"]}
+        wanted, members = (
+            request.path_params["id"],
+            {"name": body["name"], "tier": body["tier"]},
+        )
         tag, update = self._tag(organization, wanted), self._applications.update
         changed = await guarded(request, tag, update, organization, wanted, **members)
         return tagged(request, _shown(changed))
@@ -114,7 +121,9 @@ class ApplicationsApi:
         key = ConsumerKey(body["consumerKey"], body["type"], body["environment"])
         name = request.path_params["id"]
         tag = self._tag(organization, name)
-        changed = await guarded(request, tag, self._applications.add_key, organization, name, key)
+        changed = await guarded(
+            request, tag, self._applications.add_key, organization, name, key
+        )
         return tagged(request, _shown(changed), 201)
 
     async def remove_key(self, request: Request) -> Response:
@@ -127,11 +136,15 @@ class ApplicationsApi:
 
     async def subscriptions(self, request: Request) -> Response:
         """The organization's subscriptions."""
-        found = await run_in_threadpool(self._applications.list, self._organization(request))
+        found = await run_in_threadpool(
+            self._applications.list, self._organization(request)
+        )
         return json_answer(
             {
                 "subscriptions": [
-                    _subscription(one, item) for item in found for one in item.subscriptions
+                    _subscription(one, item)
+                    for item in found
+                    for one in item.subscriptions
                 ]
             }
         )
@@ -139,7 +152,9 @@ class ApplicationsApi:
     async def show_subscription(self, request: Request) -> Response:
         """A subscription."""
         organization, wanted = self._organization(request), request.path_params["id"]
-        found = await run_in_threadpool(self._applications.subscription, organization, wanted)
+        found = await run_in_threadpool(
+            self._applications.subscription, organization, wanted
+        )
         return tagged(request, _subscription(found))
 
     async def subscribe(self, request: Request) -> Response:
@@ -148,8 +163,12 @@ class ApplicationsApi:
         body = await read_members(request, _SUBSCRIPTION)
         name, api = body["application"], body["api"]
         about(request, f"{name} to {api['name']}")
-        wanted = Subscription("", api["name"], api["version"], body["status"], body["tier"])
-        made = await run_in_threadpool(self._applications.subscribe, organization, name, wanted)
+        wanted = Subscription(
+            "", api["name"], api["version"], body["status"], body["tier"]
+        )
+        made = await run_in_threadpool(
+            self._applications.subscribe, organization, name, wanted
+        )
         owner = await run_in_threadpool(self._applications.get, organization, name)
         warnings = warnings_of([wanted.api_name], self._deployed(organization))
         more = {"application": owner.name, "applicationId": owner.id, **warnings}
@@ -169,14 +188,18 @@ class ApplicationsApi:
         """Delete a subscription; 204."""
         organization, wanted = self._organization(request), request.path_params["id"]
         tag = self._subscription_tag(organization, wanted)
-        await guarded(request, tag, self._applications.unsubscribe, organization, wanted)
+        await guarded(
+            request, tag, self._applications.unsubscribe, organization, wanted
+        )
         return Response(status_code=204)
 
     def _tag(self, organization: str, name_or_id: str) -> Callable[[], str]:
         """Reads the tag of an application."""
         return _tag_of(lambda: _shown(self._applications.get(organization, name_or_id)))
 
-    def _subscription_tag(self, organization: str, subscription_id: str) -> Callable[[], str]:
+    def _subscription_tag(
+        self, organization: str, subscription_id: str
+    ) -> Callable[[], str]:
         """Reads the tag of a subscription."""
         find = self._applications.subscription
         return _tag_of(lambda: _subscription(find(organization, subscription_id)))
@@ -206,7 +229,11 @@ def _shown(item: Application) -> dict[str, Any]:
         "source": item.source,
         "createdAt": item.created_at,
         "keys": [
-            {"consumerKey": key.consumer_key, "type": key.key_type, "environment": key.environment}
+            {
+                "consumerKey": key.consumer_key,
+                "type": key.key_type,
+                "environment": key.environment,
+            }
             for key in item.keys
         ],
         "subscriptions": list(map(_subscription, item.subscriptions)),

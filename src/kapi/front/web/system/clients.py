@@ -98,7 +98,9 @@ class ClientsApi:
                 hint="/openapi.html on this host describes it.",
             ) from error
         about(request, made.client.id)
-        return tagged(request, _document(made.client), 201, more=_secret_of(made.secret))
+        return tagged(
+            request, _document(made.client), 201, more=_secret_of(made.secret)
+        )
 
     def _create(self, sent: Any) -> Registration:
         return register(
@@ -115,7 +117,9 @@ class ClientsApi:
         """A client."""
         self._access.principal(request, CLIENTS_SCOPE)
         client_id = request.path_params["client_id"]
-        configured = next((item for item in self._configured if item.id == client_id), None)
+        configured = next(
+            (item for item in self._configured if item.id == client_id), None
+        )
         if configured is not None:
             return tagged(request, _configured(configured))
         stored = await run_in_threadpool(self._registered.get, client_id)
@@ -133,7 +137,9 @@ class ClientsApi:
         sent = await read_json_body(request, DOCUMENT_HINT)
         client_id = self._changeable(request)
         about(request, client_id, ", ".join(sorted(sent))[:255])
-        made = await guarded(request, self._tag(client_id), self._change, client_id, sent)
+        made = await guarded(
+            request, self._tag(client_id), self._change, client_id, sent
+        )
         return tagged(request, _document(made.client), more=_secret_of(made.secret))
 
     def _change(self, client_id: str, sent: Mapping[str, Any]) -> Registration:
@@ -142,7 +148,9 @@ class ClientsApi:
         def changed(before: RegisteredClient) -> RegisteredClient:
             nonlocal secret
             settings = changed_settings(before, sent, self._policy.facts)
-            client, secret = changed_client(settings, before, self._policy, self._random_bytes)
+            client, secret = changed_client(
+                settings, before, self._policy, self._random_bytes
+            )
             check_sector(client.metadata["settings"], self._documents, int(self._now()))
             return client
 
@@ -160,7 +168,9 @@ class ClientsApi:
         """Remove a client; its tokens are valid until they expire."""
         self._access.principal(request, CLIENTS_SCOPE)
         client_id = self._changeable(request)
-        if not await guarded(request, self._tag(client_id), self._registered.remove, client_id):
+        if not await guarded(
+            request, self._tag(client_id), self._registered.remove, client_id
+        ):
             raise _not_found(client_id)
         return Response(status_code=204)
 
@@ -169,7 +179,9 @@ class ClientsApi:
         self._access.principal(request, CLIENTS_SCOPE)
         client_id = self._changeable(request)
         made = await guarded(request, self._tag(client_id), self._rotate, client_id)
-        return tagged(request, _document(made.client), 201, more=_secret_of(made.secret))
+        return tagged(
+            request, _document(made.client), 201, more=_secret_of(made.secret)
+        )
 
     def _rotate(self, client_id: str) -> Registration:
         try:

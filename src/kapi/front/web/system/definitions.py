@@ -24,9 +24,13 @@ class Definitions:
 
     async def get(self, request: Request) -> Response:
         """The definition as its kind of API serves it."""
-        source = await run_in_threadpool(self._store.api_source, request.path_params["api_id"])
+        source = await run_in_threadpool(
+            self._store.api_source, request.path_params["api_id"]
+        )
         if source is None:
-            raise Problem(404, "404", "Not Found", "The requested resource is not available.")
+            raise Problem(
+                404, "404", "Not Found", "The requested resource is not available."
+            )
         conf_text, definition = source
         media_type, body = kind_in(conf_text).served(definition)
         return Response(body, 200, media_type=media_type)

@@ -57,5 +57,7 @@ class HomePages:
         host = request.headers.get("host", "").partition(":")[0].lower()
         if host in self._console_hosts:
             return RedirectResponse(START_PATH, 303)
-        headers, body = home_page(*(_SYSTEM if host in self._system_hosts else _GATEWAY))
+        headers, body = home_page(
+            *(_SYSTEM if host in self._system_hosts else _GATEWAY)
+        )
         return Response(body, headers=dict(headers))

@@ -81,7 +81,10 @@ class IssuersApi:
 
     async def show(self, request: Request) -> Response:
         """An issuer. Its ETag is that of the declaration; the state of its keys is not in it."""
-        principal, name = self._access.principal(request, ISSUER_SCOPE), request.path_params["name"]
+        principal, name = (
+            self._access.principal(request, ISSUER_SCOPE),
+            request.path_params["name"],
+        )
         followed, declaration = await run_in_threadpool(self._trust.current, name)
         self._refuse_others(principal, followed)
         if not declaration:
@@ -100,7 +103,9 @@ class IssuersApi:
         principal = self._access.principal(request, ISSUER_SCOPE)
         name = request.path_params["name"]
         settings = _declared({**await _body(request), "name": name})
-        existing = next((item for item in self._trust.followed() if item.issuer.name == name), None)
+        existing = next(
+            (item for item in self._trust.followed() if item.issuer.name == name), None
+        )
         if existing is not None:
             self._refuse_others(principal, existing)
         return await self._add(request, principal, settings, replace=True)
@@ -108,7 +113,10 @@ class IssuersApi:
     async def change(self, request: Request) -> Response:
         """Change members of an issuer that was added (RFC 7396); null is the preset's value."""
         name = self._mine(request).issuer.name
-        principal, sent = self._access.principal(request, ISSUER_SCOPE), await _body(request)
+        principal, sent = (
+            self._access.principal(request, ISSUER_SCOPE),
+            await _body(request),
+        )
         about(request, name, ", ".join(sorted(sent))[:255])
 
         made = ""
@@ -120,15 +128,24 @@ class IssuersApi:
             made = declaration_text(settings)
             return settings
 
-        followed = await guarded(request, self._tag(name), self._trust.change, name, changed)
+        followed = await guarded(
+            request, self._tag(name), self._trust.change, name, changed
+        )
         return tagged(request, self._shown(followed), tag=_tag_of(made))
 
     async def _add(
-        self, request: Request, principal: Principal, settings: IssuerSettings, *, replace: bool
+        self,
+        request: Request,
+        principal: Principal,
+        settings: IssuerSettings,
+        *,
+        replace: bool,
     ) -> Response:
         _refuse_foreign(principal, settings)
         tag = self._tag(settings.name)
-        followed = await guarded(request, tag, self._trust.add, settings, replace=replace)
+        followed = await guarded(
+            request, tag, self._trust.add, settings, replace=replace
+        )
         status = 200 if replace else 201
         declared = declaration_text(settings)
         return tagged(request, self._shown(followed), status, tag=_tag_of(declared))
@@ -148,7 +165,10 @@ class IssuersApi:
             request, self._trust.test, followed, body["token"].strip()
         )
         return json_answer(
-            {"issuer": followed.issuer.name, "steps": list(map(dataclasses.asdict, steps))}
+            {
+                "issuer": followed.issuer.name,
+                "steps": list(map(dataclasses.asdict, steps)),
+            }
         )
 
     def _tag(self, name: str) -> Callable[[], str]:
@@ -245,7 +265,9 @@ def _refuse_foreign(principal: Principal, settings: IssuerSettings) -> None:
         )
 
 
-async def _body(request: Request, empty: dict[str, Any] | None = None) -> dict[str, Any]:
+async def _body(
+    request: Request, empty: dict[str, Any] | None = None
+) -> dict[str, Any]:
     content = await read_body(request, LARGEST_BODY)
     if not content and empty is not None:
         return empty
@@ -259,7 +281,9 @@ def changed_issuer(before: IssuerSettings, sent: Mapping[str, Any]) -> IssuerSet
         if isinstance(value, list):
             members.pop(name, None)  # APK's list of claim mappings replaces them.
     if sent.get("name", before.name) != before.name:
-        mistake = Diagnostic("issuer", "name: cannot be changed", DOCUMENT_HINT, "#/name")
+        mistake = Diagnostic(
+            "issuer", "name: cannot be changed", DOCUMENT_HINT, "#/name"
+        )
         raise Invalid((mistake,), error_codes.INVALID_ISSUER)
     return _declared(merged(members, {**_flattened(dict(sent)), "name": before.name}))
 
@@ -272,7 +296,9 @@ def _declared(body: dict[str, Any]) -> IssuerSettings:
         if not hint or "_file" in hint:
             hint = "/openapi.html on this host lists the fields."
         text = f"{where}: {message}".removeprefix("issuer: ")
-        mistakes.append(Diagnostic("issuer", text, hint, f"#/{where.partition('.')[2]}"))
+        mistakes.append(
+            Diagnostic("issuer", text, hint, f"#/{where.partition('.')[2]}")
+        )
 
     given: dict[str, Any] = {}
     for name, value in _flattened(body).items():
@@ -302,7 +328,9 @@ def _flattened(body: dict[str, Any]) -> dict[str, Any]:
         if isinstance(jwks, dict):
             flat.setdefault("jwksUri", jwks.get("url"))
             tls = jwks.get("tls")
-            flat.setdefault("ca", tls.get("certificateInline") if isinstance(tls, dict) else None)
+            flat.setdefault(
+                "ca", tls.get("certificateInline") if isinstance(tls, dict) else None
+            )
         if isinstance(certificate, dict):
             flat.setdefault("certificate", certificate.get("certificateInline"))
         flat.setdefault("publicKey", validation.get("publicKey"))
@@ -312,7 +340,10 @@ def _flattened(body: dict[str, Any]) -> dict[str, Any]:
         flat.setdefault("scopesClaims", [scopes])
     mappings = flat.get("claimMappings")
     if isinstance(mappings, list) and all(
-        isinstance(item, dict) and item.keys() == {"remoteClaim", "localClaim"} for item in mappings
+        isinstance(item, dict) and item.keys() == {"remoteClaim", "localClaim"}
+        for item in mappings
     ):
-        flat["claimMappings"] = {str(item["remoteClaim"]): item["localClaim"] for item in mappings}
+        flat["claimMappings"] = {
+            str(item["remoteClaim"]): item["localClaim"] for item in mappings
+        }
     return flat

@@ -48,7 +48,9 @@ class KeysApi:
     async def list(self, request: Request) -> Response:
         """All keys, with their states and when these change."""
         self._access.principal(request, KEYS_SCOPE)
-        return json_answer({"keys": list(map(_shown, await run_in_threadpool(self._rotation.all)))})
+        return json_answer(
+            {"keys": list(map(_shown, await run_in_threadpool(self._rotation.all)))}
+        )
 
     async def stage(self, request: Request) -> Response:
         """Make a key and show it: `{"algorithm": "RS256"}`."""
@@ -73,7 +75,11 @@ class KeysApi:
         """Let a published key sign."""
         self._access.principal(request, KEYS_SCOPE)
         return json_answer(
-            _shown(await run_in_threadpool(self._rotation.activate, request.path_params["kid"]))
+            _shown(
+                await run_in_threadpool(
+                    self._rotation.activate, request.path_params["kid"]
+                )
+            )
         )
 
     async def retire(self, request: Request) -> Response:

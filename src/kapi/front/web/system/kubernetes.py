@@ -34,15 +34,28 @@ class KubernetesResources:
     def routes(self) -> list[Route]:
         """The route."""
         table: tuple[Row, ...] = (
-            ("POST", "/api/configurator", "/apis/generate-k8s-resources", self.generate),
+            (
+                "POST",
+                "/api/configurator",
+                "/apis/generate-k8s-resources",
+                self.generate,
+            ),
         )
         return versioned(table)
 
     async def generate(self, request: Request) -> Response:
         """The parts of a deployment; `organization` is that of the settings when left out."""
-        conf, definition = await conf_and_definition(request, self._settings, ("apiType",))
-        organization = request.query_params.get("organization") or self._settings.organization
-        name, content = await self._lane.run(request, self._export, conf, definition, organization)
-        safe = "".join(char if char.isalnum() or char in "._-" else "_" for char in name)
+        conf, definition = await conf_and_definition(
+            request, self._settings, ("apiType",)
+        )
+        organization = (
+            request.query_params.get("organization") or self._settings.organization
+        )
+        name, content = await self._lane.run(
+            request, self._export, conf, definition, organization
+        )
+        safe = "".join(
+            char if char.isalnum() or char in "._-" else "_" for char in name
+        )
         headers = {"content-disposition": f'attachment; filename="{safe}"'}
         return Response(content, 200, headers, "application/zip")

@@ -19,7 +19,10 @@ class NodesApi:
     """The endpoint of this API."""
 
     def __init__(
-        self, access: Access, nodes: Callable[[], Sequence[StoredNode]], change: Callable[[], int]
+        self,
+        access: Access,
+        nodes: Callable[[], Sequence[StoredNode]],
+        change: Callable[[], int],
     ) -> None:
         """`change` returns the number of the newest change of deployments."""
         self._access = access

@@ -56,7 +56,9 @@ class Notifications:
         """Revoke one token: JSON `{token}`, or `{jti, expiry}` and optionally `issuer`."""
         if not self._has_key(request):
             return json_answer({"error": "Unauthorized request"}, 401)
-        if [text.strip() for text in request.query_params.getlist("type")] != ["TOKEN_REVOCATION"]:
+        if [text.strip() for text in request.query_params.getlist("type")] != [
+            "TOKEN_REVOCATION"
+        ]:
             return json_answer({"error": "Invalid type"}, 400)
         body = await read_json_body(request, _HINT)
         try:
@@ -88,9 +90,17 @@ def _revoked(body: dict[str, Any]) -> tuple[str, str, int]:
         issuer, jti, expiry = claims.get("iss"), claims.get("jti"), claims.get("exp")
         no_jti = "Token has no jti"
     else:
-        issuer, jti, expiry = body.get("issuer", ANY_ISSUER), body["jti"], body.get("expiry")
+        issuer, jti, expiry = (
+            body.get("issuer", ANY_ISSUER),
+            body["jti"],
+            body.get("expiry"),
+        )
         no_jti = "Invalid jti"
-    if not isinstance(jti, str) or not 0 < len(jti) <= LONGEST_JTI or not jti.isprintable():
+    if (
+        not isinstance(jti, str)
+        or not 0 < len(jti) <= LONGEST_JTI
+        or not jti.isprintable()
+    ):
         raise _Refused(no_jti)
     seconds = _seconds(expiry)
     if not isinstance(issuer, str):

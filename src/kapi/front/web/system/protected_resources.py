@@ -47,7 +47,9 @@ SYSTEM_SCOPES = (
 class ProtectedResources:
     """The endpoint, bound to what is deployed and who is trusted."""
 
-    def __init__(self, settings: Settings, store: Store, deployer: Deployer, issuers: Any) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, deployer: Deployer, issuers: Any
+    ) -> None:
         """`issuers` gives the trusted issuers of the system APIs."""
         self._settings = settings
         self._store = store
@@ -72,7 +74,12 @@ class ProtectedResources:
         else:
             found = await run_in_threadpool(self._deployed, host, path)
         if found is None:
-            raise Problem(404, "404", "Not Found", "There is no protected resource at this address")
+            raise Problem(
+                404,
+                "404",
+                "Not Found",
+                "There is no protected resource at this address",
+            )
         headers = {"Cache-Control": "max-age=60", "Access-Control-Allow-Origin": "*"}
         return Response(orjson.dumps(found), 200, headers, "application/json")
 
@@ -89,7 +96,10 @@ class ProtectedResources:
             "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
             "tls_client_certificate_bound_access_tokens": True,
         }
-        return {**self._document(host, path, accepted, SYSTEM_SCOPES, "kapi system APIs"), **bound}
+        return {
+            **self._document(host, path, accepted, SYSTEM_SCOPES, "kapi system APIs"),
+            **bound,
+        }
 
     def _deployed(self, host: str, path: str) -> dict[str, Any] | None:
         api = self._api_at(host, path)
@@ -101,7 +111,9 @@ class ProtectedResources:
             issues_tokens = not item.api_keys
             if issues_tokens and item.serves(api.organization, api.environment):
                 names.setdefault(item.same_as or item.issuer, []).append(item.issuer)
-        trusted = [name for each in names.values() for name in self._own_name(host, each)]
+        trusted = [
+            name for each in names.values() for name in self._own_name(host, each)
+        ]
         return {**self._document(host, path, trusted, scopes, api.name), **dpop}
 
     def _own_name(self, host: str, names: Sequence[str]) -> list[str]:
@@ -125,7 +137,12 @@ class ProtectedResources:
         return None
 
     def _document(
-        self, host: str, path: str, issuers: Iterable[str], scopes: Sequence[str], name: str
+        self,
+        host: str,
+        path: str,
+        issuers: Iterable[str],
+        scopes: Sequence[str],
+        name: str,
     ) -> dict[str, Any]:
         return {
             "resource": f"{self._settings.gateway.origin(host)}{path}",
@@ -136,7 +153,11 @@ class ProtectedResources:
         }
 
     def _hosts(self, api: StoredApi) -> tuple[str, ...]:
-        label = f"{api.organization}-{api.environment}" if api.environment else api.organization
+        label = (
+            f"{api.organization}-{api.environment}"
+            if api.environment
+            else api.organization
+        )
         domains = self._settings.gateway.domains
         found = [(f"{label}.{name}", f"{label}.sandbox.{name}") for name in domains]
         return tuple(host.lower() for pair in found for host in pair)

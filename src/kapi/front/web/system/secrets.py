@@ -63,7 +63,9 @@ class SecretsApi:
         fault = value_fault(value)
         if fault:
             hint = "Send the value as the body."
-            raise Problem.of(error_codes.INVALID_REQUEST, f"the value {fault}", hint=hint)
+            raise Problem.of(
+                error_codes.INVALID_REQUEST, f"the value {fault}", hint=hint
+            )
         tag = self._tag(organization, name, key)
         await guarded(request, tag, self._secrets.set, organization, name, key, value)
         return Response(status_code=204)

@@ -74,7 +74,9 @@ class UsersApi:
         """All users, without passwords."""
         own = self._own(request)
         people = await run_in_threadpool(self._users.all)
-        return json_answer({"users": [self._shown(user) for user in people if user.is_of(own)]})
+        return json_answer(
+            {"users": [self._shown(user) for user in people if user.is_of(own)]}
+        )
 
     async def show(self, request: Request) -> Response:
         """A user."""
@@ -99,7 +101,9 @@ class UsersApi:
             int(self._now()),
             user.subject,
         )
-        if self._users.account(user.username) is not None or not self._stored.add(stored):
+        if self._users.account(user.username) is not None or not self._stored.add(
+            stored
+        ):
             raise _taken(user.username)
 
     async def change(self, request: Request) -> Response:
@@ -120,12 +124,16 @@ class UsersApi:
             _refuse_foreign(stored_user(before), own)
             _refuse_foreign(user, own)
             new = user.username
-            if new != name and any(item.username == new for item in self._users.of_settings):
+            if new != name and any(
+                item.username == new for item in self._users.of_settings
+            ):
                 raise _taken(new)
             return replace(before, username=new, profile=profile_of(user))
 
         try:
-            made = self._stored.change(name, changed, self._ending("the account changed"))
+            made = self._stored.change(
+                name, changed, self._ending("the account changed")
+            )
         except NameTaken as error:
             raise _taken(str(sent["username"])) from error
         if made is None:
@@ -137,7 +145,9 @@ class UsersApi:
         name = (await self._mine(request)).username
         self._refuse_settings(name)
         ending = self._ending("the account was removed")
-        if not await guarded(request, self._tag(name), self._stored.remove, name, ending):
+        if not await guarded(
+            request, self._tag(name), self._stored.remove, name, ending
+        ):
             raise _not_found(name)
         return Response(status_code=204)
 
@@ -171,7 +181,9 @@ class UsersApi:
 
     def _own(self, request: Request) -> str:
         """The only organization whose people the caller manages; empty for all."""
-        return self._access.only_organization(self._access.principal(request, USERS_SCOPE))
+        return self._access.only_organization(
+            self._access.principal(request, USERS_SCOPE)
+        )
 
     async def _mine(self, request: Request) -> User:
         """The user in the path. Raises Problem 404, also for one of another organization."""
@@ -268,7 +280,10 @@ def declared_user(body: Mapping[str, Any]) -> UserSettings:
             and settings.username == settings.username.strip()
             and "/" not in settings.username
         ):
-            wrong("username", "must be printable, without a slash, and without spaces around it")
+            wrong(
+                "username",
+                "must be printable, without a slash, and without spaces around it",
+            )
         if len(settings.username) > _LONGEST_NAME:
             wrong("username", f"must have at most {_LONGEST_NAME} characters")
         weak = _weak(settings.password)
@@ -286,12 +301,18 @@ def _weak(password: str) -> str:
 
 
 _PASSWORD = Shape(
-    "user", error_codes.INVALID_USER, {"password": Member(str, required=True, rule=_weak)}
+    "user",
+    error_codes.INVALID_USER,
+    {"password": Member(str, required=True, rule=_weak)},
 )
-_DISABLED = Shape("user", error_codes.INVALID_USER, {"disabled": Member(bool, required=True)})
+_DISABLED = Shape(
+    "user", error_codes.INVALID_USER, {"disabled": Member(bool, required=True)}
+)
 
 
-def _refuse(mistakes: list[tuple[str, str]], hints: Mapping[str, str] | None = None) -> None:
+def _refuse(
+    mistakes: list[tuple[str, str]], hints: Mapping[str, str] | None = None
+) -> None:
     if mistakes:
         items = (
             Diagnostic(

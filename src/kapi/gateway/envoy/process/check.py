@@ -60,7 +60,10 @@ class EnvoyCheck:
         self, clusters: Sequence[dict[str, Any]], scopes: Sequence[dict[str, Any]]
     ) -> None:
         """Raise GatewayRejected with Envoy's sentence if it refuses any of these."""
-        with self._free, tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        with (
+            self._free,
+            tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file,
+        ):
             json.dump(static_bootstrap(clusters, scopes), file)
             file.flush()
             command = [
@@ -88,7 +91,9 @@ class EnvoyCheck:
 
     def _run(self, command: list[str]) -> tuple[int, bytes]:
         """The exit status of Envoy and what it wrote. Raises OSError and TimeoutExpired."""
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
             _limit_processor_time(process.pid, self._processor_seconds)
             try:
                 out, errors = process.communicate(timeout=self._timeout)

@@ -11,8 +11,18 @@ from kapi.figures import Family, counter, gauge
 from kapi.gateway.envoy.process.process import admin
 
 _ROWS: Final = (
-    ("server.uptime", gauge, "kapi_gateway_uptime_seconds", "Seconds since Envoy started."),
-    ("server.memory_allocated", gauge, "kapi_gateway_memory_bytes", "Bytes that Envoy uses."),
+    (
+        "server.uptime",
+        gauge,
+        "kapi_gateway_uptime_seconds",
+        "Seconds since Envoy started.",
+    ),
+    (
+        "server.memory_allocated",
+        gauge,
+        "kapi_gateway_memory_bytes",
+        "Bytes that Envoy uses.",
+    ),
     (
         "server.concurrency",
         gauge,
@@ -62,7 +72,9 @@ _FILTER: Final = "|".join(f"^{name.replace('.', '%5C.')}$" for name, *_ in _ROWS
 def envoy_figures(admin_socket: Path) -> Iterator[Family]:
     """The figures; `kapi_gateway_up` is 0 and the others are absent if Envoy does not answer."""
     try:
-        _, body = admin(admin_socket, "GET", f"/stats?format=json&filter={_FILTER}", 2.0)
+        _, body = admin(
+            admin_socket, "GET", f"/stats?format=json&filter={_FILTER}", 2.0
+        )
         stats = (item for item in json.loads(body)["stats"] if "name" in item)
         found = {item["name"]: item["value"] for item in stats}
     except (OSError, ValueError, KeyError):

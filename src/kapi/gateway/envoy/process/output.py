@@ -35,7 +35,9 @@ _TOKENS = re.compile(
 _QUERY = re.compile(r"(?<=[\w/%.~-])\?[^\s'\"]+")
 _HEADER_PAIR = re.compile(r"(OnHeaderForStream\(\d+, \[[^\]]*\], \[).*(\]\))")
 _ROUTE = re.compile(r"getRouteName\(\): (\S+)")
-_TRIES_AGAIN = re.compile(r"(\S+ gRPC config stream to \S+ closed since \d*?)\d?s ago: ")
+_TRIES_AGAIN = re.compile(
+    r"(\S+ gRPC config stream to \S+ closed since \d*?)\d?s ago: "
+)
 _STUCK = "Watchdog AbortAction terminating thread"
 _CAUGHT = re.compile(r"Caught ([A-Z][A-Za-z ]+), suspect")
 

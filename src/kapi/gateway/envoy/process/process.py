@@ -47,7 +47,9 @@ def find_envoy(setting: str) -> Path:
         path = Path(os.path.expanduser(setting))  # noqa: PTH111 - without a home
         if os.access(path, os.X_OK) and path.is_file():
             return path
-        raise EnvoyNotFound(f"gateway.envoy names {setting}, which is not an executable file")
+        raise EnvoyNotFound(
+            f"gateway.envoy names {setting}, which is not an executable file"
+        )
     # The wheel shares its package with the protobuf classes, which may replace its __init__, so
     # only the folder counts.
     spec = importlib.util.find_spec("envoy")
@@ -122,7 +124,11 @@ def _watchdogs(seconds: int) -> dict[str, Any]:
     """
 
     def watchdog(kill: int) -> dict[str, Any]:
-        return {"miss_timeout": "1s", "megamiss_timeout": "2s", "kill_timeout": f"{kill}s"}
+        return {
+            "miss_timeout": "1s",
+            "megamiss_timeout": "2s",
+            "kill_timeout": f"{kill}s",
+        }
 
     return {
         "worker_watchdog": watchdog(seconds),
@@ -143,7 +149,10 @@ def _xds_cluster(path: str) -> dict[str, Any]:
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2
         },
-        "load_assignment": {"cluster_name": _XDS, "endpoints": [{"lb_endpoints": [member]}]},
+        "load_assignment": {
+            "cluster_name": _XDS,
+            "endpoints": [{"lb_endpoints": [member]}],
+        },
     }
 
 
@@ -176,7 +185,10 @@ def _overload(settings: Settings) -> dict[str, Any]:
 
 
 def _when_heap_above(value: float, action: str) -> dict[str, Any]:
-    trigger = {"name": "envoy.resource_monitors.fixed_heap", "threshold": {"value": value}}
+    trigger = {
+        "name": "envoy.resource_monitors.fixed_heap",
+        "threshold": {"value": value},
+    }
     return {"name": f"envoy.overload_actions.{action}", "triggers": [trigger]}
 
 
@@ -184,7 +196,13 @@ def command_line(binary: Path, bootstrap_file: Path, settings: Settings) -> list
     """The arguments to run it with."""
     workers = settings.gateway.threads
     # No `--log-path`: what Envoy says goes through `output.py`, which removes credentials.
-    options = ["--disable-hot-restart", "--concurrency", str(workers), "--log-level", "warning"]
+    options = [
+        "--disable-hot-restart",
+        "--concurrency",
+        str(workers),
+        "--log-level",
+        "warning",
+    ]
     # Access logs are written within a second, not ten.
     options += ["--file-flush-interval-msec", "1000"]
     return [str(binary), "-c", str(bootstrap_file), *options]
@@ -224,7 +242,11 @@ def responds(unix_socket: Path, path: str, seconds: float = 0.5) -> bool:
 
 
 def _first_bytes(unix_socket: Path, path: str, seconds: float) -> bytes:
-    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("ascii")
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(
+            "ascii"
+        )
+    )
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             peer.settimeout(seconds)
@@ -272,7 +294,9 @@ def members(admin_socket: Path, cluster: str) -> int:
 
 def statistic(admin_socket: Path, name: str) -> int:
     """One counter or gauge; 0 when it does not exist."""
-    _, body = admin(admin_socket, "GET", f"/stats?format=json&filter=^{name.replace('.', '%5C.')}$")
+    _, body = admin(
+        admin_socket, "GET", f"/stats?format=json&filter=^{name.replace('.', '%5C.')}$"
+    )
     for item in json.loads(body)["stats"]:
         if item.get("name") == name:
             return int(item["value"])

@@ -48,7 +48,9 @@ def ensure_certificate(settings: Settings, now: Callable[[], float]) -> Certific
     Raises KapiError if one is given by files that cannot be used.
     """
     if settings.gateway.certificate_file:
-        return _given(Path(settings.gateway.certificate_file), settings.gateway.private_key_file)
+        return _given(
+            Path(settings.gateway.certificate_file), settings.gateway.private_key_file
+        )
     folder = settings.data_dir / "tls"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -70,7 +72,9 @@ def _given(chain: Path, key_file: str) -> Certificate:
         key = serialization.load_pem_private_key(key_text, None)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         hint = "gateway.certificate_file and gateway.private_key_file are PEM files; no password."
-        raise KapiError("start", f"no certificate for the gateway: {error}", hint=hint) from error
+        raise KapiError(
+            "start", f"no certificate for the gateway: {error}", hint=hint
+        ) from error
     if key.public_key() != certificate.public_key():
         hint = "Name the key of this very certificate in gateway.private_key_file."
         raise KapiError("start", f"{key_file} is not the key of {chain}", hint=hint)
@@ -88,7 +92,11 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _hosts(settings: Settings) -> tuple[str, ...]:
-    names = [*settings.provider_hosts, *settings.gateway.api_hosts, *settings.console_hosts]
+    names = [
+        *settings.provider_hosts,
+        *settings.gateway.api_hosts,
+        *settings.console_hosts,
+    ]
     for domain in settings.gateway.domains:
         names += [f"*.{domain}", f"*.sandbox.{domain}"]
     return tuple(dict.fromkeys((*names, "127.0.0.1", "::1")))
@@ -108,18 +116,23 @@ def _authority(
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _sign_authority(key, moment)
     write_private(key_path, _key_pem(key))
-    write_private(certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
+    write_private(
+        certificate_path, certificate.public_bytes(serialization.Encoding.PEM)
+    )
     return certificate, key
 
 
-def _sign_authority(key: ec.EllipticCurvePrivateKey, moment: dt.datetime) -> x509.Certificate:
+def _sign_authority(
+    key: ec.EllipticCurvePrivateKey, moment: dt.datetime
+) -> x509.Certificate:
     public = key.public_key()
     identifier = x509.SubjectKeyIdentifier.from_public_key(public)
     # Its own name for each authority: clients that once trusted an older one must not mix them up.
     name = x509.Name(
         [
             x509.NameAttribute(
-                NameOID.COMMON_NAME, f"kapi development CA {identifier.digest.hex()[:8]}"
+                NameOID.COMMON_NAME,
+                f"kapi development CA {identifier.digest.hex()[:8]}",
             )
         ]
     )
@@ -133,10 +146,12 @@ def _sign_authority(key: ec.EllipticCurvePrivateKey, moment: dt.datetime) -> x50
     builder = builder.not_valid_before(moment - _BACKDATE).not_valid_after(
         moment + dt.timedelta(days=CA_DAYS)
     )
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(_usage(signs_certificates=True), critical=True).add_extension(
-        identifier, critical=False
+    builder = builder.add_extension(
+        x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
+    builder = builder.add_extension(
+        _usage(signs_certificates=True), critical=True
+    ).add_extension(identifier, critical=False)
     return builder.sign(key, hashes.SHA256())
 
 
@@ -160,7 +175,9 @@ def _make_leaf(
     builder = builder.not_valid_before(moment - _BACKDATE).not_valid_after(
         moment - _BACKDATE + dt.timedelta(days=LEAF_DAYS)
     )
-    issuer = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    issuer = authority.extensions.get_extension_for_class(
+        x509.SubjectKeyIdentifier
+    ).value
     for extension, critical in (
         (x509.SubjectAlternativeName(list(map(_general_name, hosts))), False),
         (x509.BasicConstraints(ca=False, path_length=None), True),
@@ -173,19 +190,28 @@ def _make_leaf(
     certificate = builder.sign(authority_key, hashes.SHA256())
     # Certificate and key in one file: they are replaced together or not at all.
     write_private(
-        folder / "edge.pem", certificate.public_bytes(serialization.Encoding.PEM) + _key_pem(key)
+        folder / "edge.pem",
+        certificate.public_bytes(serialization.Encoding.PEM) + _key_pem(key),
     )
 
 
 def _still_good(
-    folder: Path, authority: x509.Certificate, hosts: tuple[str, ...], moment: dt.datetime
+    folder: Path,
+    authority: x509.Certificate,
+    hosts: tuple[str, ...],
+    moment: dt.datetime,
 ) -> bool:
     path = folder / "edge.pem"
     if not path.exists():
         return False
     certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    if list(names) != list(map(_general_name, hosts)) or certificate.issuer != authority.subject:
+    names = certificate.extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    ).value
+    if (
+        list(names) != list(map(_general_name, hosts))
+        or certificate.issuer != authority.subject
+    ):
         return False
     return certificate.not_valid_after_utc - moment > dt.timedelta(days=RENEW_DAYS)
 
@@ -213,5 +239,7 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )

@@ -34,7 +34,10 @@ _REASONS = (
         ("CERTIFICATE REQUIRED", "HANDSHAKE FAILURE", "BAD CERTIFICATE"),
         "it refuses the handshake; it may ask for a certificate",
     ),
-    (("PROTOCOL VERSION", "UNSUPPORTED PROTOCOL"), "it speaks no version of TLS from 1.2 on"),
+    (
+        ("PROTOCOL VERSION", "UNSUPPORTED PROTOCOL"),
+        "it speaks no version of TLS from 1.2 on",
+    ),
 )
 _REPAIRS = {
     "its certificate is not signed": (
@@ -50,7 +53,8 @@ def backend_log(path: str) -> dict[str, Any]:
     """The access log: one line for each call that ended because the backend's TLS failed."""
     expression = f"upstream.transport_failure_reason.startsWith('{_TLS}')"
     cel = typed(
-        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=expression
+        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        expression=expression,
     )
     # The flag first: it costs nothing, and this runs for every request.
     filters = [
@@ -84,6 +88,11 @@ def explained(reason: str) -> tuple[str, str]:
     for parts, meaning in _REASONS:
         if any(part in text for part in parts):
             return meaning, next(
-                (repair for start, repair in _REPAIRS.items() if meaning.startswith(start)), _TRY
+                (
+                    repair
+                    for start, repair in _REPAIRS.items()
+                    if meaning.startswith(start)
+                ),
+                _TRY,
             )
     return text, _TRY

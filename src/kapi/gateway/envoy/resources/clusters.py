@@ -27,7 +27,9 @@ NO_HOST = "unknown-secret.invalid"
 _PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HTTP2 = {
     "typed_extension_protocol_options": {
-        _PROTOCOLS: typed(_PROTOCOLS, explicit_http_config={"http2_protocol_options": {}})
+        _PROTOCOLS: typed(
+            _PROTOCOLS, explicit_http_config={"http2_protocol_options": {}}
+        )
     }
 }
 TLS_BY_HOST = "envoy.transport_socket_match"
@@ -52,7 +54,9 @@ def cluster_name(endpoint: Endpoint, context: RenderContext, organization: str) 
 
 def own_cluster_name(endpoint: Endpoint, context: RenderContext) -> str:
     """For an endpoint of the settings: a name that no API's routes keep alive or take away."""
-    return cluster_name(endpoint, context, context.organization).replace("backend_", "own_", 1)
+    return cluster_name(endpoint, context, context.organization).replace(
+        "backend_", "own_", 1
+    )
 
 
 def own_clusters(
@@ -81,17 +85,27 @@ def backend_cluster(
     return {"name": name, **content}
 
 
+def _discovery(places: Sequence[tuple[str, int]]) -> str:
+    """How Envoy finds the addresses of a cluster."""
+    if all(is_ip(address) for address, _ in places):
+        return "STATIC"
+    return "STRICT_DNS"
+
+
 def _content(
-    endpoint: Endpoint, context: RenderContext, organization: str, *, module: str = MODULE
+    endpoint: Endpoint,
+    context: RenderContext,
+    organization: str,
+    *,
+    module: str = MODULE,
 ) -> dict[str, Any]:
     places = [backend_address(item, context.gateway) for item in endpoint.addresses]
+    thresholds = _thresholds(endpoint, context.gateway.max_connections)
     cluster: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT,
-        "type": "STATIC" if all(is_ip(address) for address, _ in places) else "STRICT_DNS",
+        "type": _discovery(places),
         "load_assignment": _members("", [_socket(*place) for place in places]),
-        "circuit_breakers": {
-            "thresholds": [_thresholds(endpoint, context.gateway.max_connections)]
-        },
+        "circuit_breakers": {"thresholds": [thresholds]},
     }
     if cluster["type"] == "STRICT_DNS":
         cluster |= {"dns_lookup_family": "V4_PREFERRED", "respect_dns_ttl": True}
@@ -103,7 +117,9 @@ def _content(
         cluster["load_assignment"] = _pool(endpoint.pool.members, endpoint, places)
         if endpoint.scheme == "https":
             del cluster["transport_socket"]
-            cluster["transport_socket_matches"] = _tls_of_each(endpoint, context, organization)
+            cluster["transport_socket_matches"] = _tls_of_each(
+                endpoint, context, organization
+            )
     if endpoint.http2:
         cluster |= _HTTP2
     filters = model_filters(endpoint, context, organization, module)
@@ -111,7 +127,9 @@ def _content(
         protocol = "http_protocol_options"
         if endpoint.http2:
             protocol = "http2_protocol_options"
-        options = typed(_PROTOCOLS, explicit_http_config={protocol: {}}, http_filters=filters)
+        options = typed(
+            _PROTOCOLS, explicit_http_config={protocol: {}}, http_filters=filters
+        )
         cluster["typed_extension_protocol_options"] = {_PROTOCOLS: options}
     return cluster
 
@@ -138,7 +156,9 @@ def _pool(
         if endpoint.scheme == "https":
             made["metadata"] = {"filter_metadata": {TLS_BY_HOST: {"host": item.host}}}
         levels.setdefault(member.priority, []).append(made)
-    groups = [{"priority": level, "lb_endpoints": levels[level]} for level in sorted(levels)]
+    groups = [
+        {"priority": level, "lb_endpoints": levels[level]} for level in sorted(levels)
+    ]
     return {"cluster_name": "", "endpoints": groups}
 
 
@@ -193,7 +213,12 @@ def _grpc(name: str, socket: str) -> dict[str, Any]:
 
 def _pipes(name: str, sockets: tuple[str, ...]) -> dict[str, Any]:
     members = _members(name, [{"pipe": {"path": path}} for path in sockets])
-    return {"name": name, "connect_timeout": "5s", "type": "STATIC", "load_assignment": members}
+    return {
+        "name": name,
+        "connect_timeout": "5s",
+        "type": "STATIC",
+        "load_assignment": members,
+    }
 
 
 def _members(name: str, addresses: list[dict[str, Any]]) -> dict[str, Any]:
@@ -249,7 +274,9 @@ def _tls(host: str, authorities: dict[str, str], *, http2: bool) -> dict[str, An
         kind = "IP_ADDRESS"
     validation = {
         "trusted_ca": authorities,
-        "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": bare}}],
+        "match_typed_subject_alt_names": [
+            {"san_type": kind, "matcher": {"exact": bare}}
+        ],
     }
     tls_context: dict[str, Any] = {
         "common_tls_context": {
@@ -264,6 +291,7 @@ def _tls(host: str, authorities: dict[str, str], *, http2: bool) -> dict[str, An
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": typed(
-            "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", **tls_context
+            "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            **tls_context,
         ),
     }

@@ -14,7 +14,12 @@ from pathlib import Path
 from kapi import run_files
 from kapi.apis.secrets import NO_SECRETS, Secrets
 from kapi.dataclass import dataclass
-from kapi.settings import GatewaySettings, Settings, SubscriptionsSettings, TracesSettings
+from kapi.settings import (
+    GatewaySettings,
+    Settings,
+    SubscriptionsSettings,
+    TracesSettings,
+)
 
 _BESIDES_REDIS = 100
 """Milliseconds for the process between Envoy and Redis."""
@@ -82,7 +87,9 @@ class RenderContext:
     console_hosts: tuple[str, ...] = ()
     """The names of the console's host; none if there is no console."""
 
-    def host(self, organization: str, environment: str, *, sandbox: bool = False) -> str:
+    def host(
+        self, organization: str, environment: str, *, sandbox: bool = False
+    ) -> str:
         """Where the APIs of an organization answer."""
         return api_host(self.gateway, organization, environment, sandbox=sandbox)
 
@@ -109,7 +116,9 @@ def render_context(settings: Settings, secrets: Secrets = NO_SECRETS) -> RenderC
         settings,
         ca_file=system_ca_file(),
         control_socket=str(run_files.control_socket(settings)),
-        identity_sockets=tuple(str(run_files.identity_socket(settings, n)) for n in range(workers)),
+        identity_sockets=tuple(
+            str(run_files.identity_socket(settings, n)) for n in range(workers)
+        ),
         backend_log=str(run_files.log_path(settings, "backends")),
         access_log=str(run_files.log_path(settings, "access"))
         if settings.gateway.access_log
@@ -128,7 +137,9 @@ def _shared_limits(settings: Settings) -> SharedLimits | None:
         return None
     # Envoy waits a little longer than the process does for Redis.
     milliseconds = int(limits.timeout * 1000) + _BESIDES_REDIS
-    return SharedLimits(str(run_files.limits_socket(settings)), limits.away, milliseconds)
+    return SharedLimits(
+        str(run_files.limits_socket(settings)), limits.away, milliseconds
+    )
 
 
 def render_context_from(

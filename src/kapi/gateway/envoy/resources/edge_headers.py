@@ -19,7 +19,9 @@ from kapi.settings import GatewaySettings
 
 _FORWARDED: Final = "x-forwarded-.*"
 _FORWARDED_BUT_FOR: Final = "x-forwarded-(?:[^f].*|f[^o].*|fo[^r].*|for.+)"
-_OTHER_SPELLINGS: Final = "x_forwarded[-_]for|x-forwarded_for|x_request[-_]id|x-request_id"
+_OTHER_SPELLINGS: Final = (
+    "x_forwarded[-_]for|x-forwarded_for|x_request[-_]id|x-request_id"
+)
 """Of headers that Envoy sets by itself, in place of what a caller sends in the usual spelling."""
 _NAMES: Final = (
     *(f"{prefix}.*" for prefix in (*GATEWAY_PREFIXES, *CALLER_PREFIXES)),
@@ -47,7 +49,9 @@ def early_mutation(gateway: GatewaySettings, *, trusted: bool) -> dict[str, Any]
     the key `health?x=1`.
     """
     certificate = re.escape(gateway.client_certificate_header.lower())
-    names = (*_NAMES, _FORWARDED_BUT_FOR) if trusted else (*_NAMES, _FORWARDED, certificate)
+    names = (
+        (*_NAMES, _FORWARDED_BUT_FOR) if trusted else (*_NAMES, _FORWARDED, certificate)
+    )
     pattern = f"{_either_spelling(names)}|{_OTHER_SPELLINGS}"
     removed = {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": pattern}}}}
     header = {"key": PATH_HEADER, "value": "%PATH(NQ:PATH)%"}
@@ -67,7 +71,9 @@ def removed_at_edge(name: str) -> bool:
     return _REMOVED.fullmatch(name) is not None
 
 
-def public_address(names: Sequence[str], gateway: GatewaySettings) -> list[dict[str, Any]]:
+def public_address(
+    names: Sequence[str], gateway: GatewaySettings
+) -> list[dict[str, Any]]:
     """Headers with the public address of a virtual host (RFC 7239 §5), for its backends.
 
     Of several `names`, it is the one that the caller used; the virtual host has no others.
@@ -94,7 +100,9 @@ def public_address(names: Sequence[str], gateway: GatewaySettings) -> list[dict[
 
 def front_ranges(gateway: GatewaySettings) -> list[dict[str, Any]]:
     """The networks of trusted fronts, for the match of a filter chain."""
-    networks = (ipaddress.ip_network(text, strict=False) for text in gateway.trusted_fronts)
+    networks = (
+        ipaddress.ip_network(text, strict=False) for text in gateway.trusted_fronts
+    )
     return [
         {"address_prefix": str(item.network_address), "prefix_len": item.prefixlen}
         for item in networks

@@ -33,7 +33,10 @@ STATUS_OF: Final[Mapping[int, int]] = {
 
 _IS_GRPC: Final = {
     "header_filter": {
-        "header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+        "header": {
+            "name": "content-type",
+            "string_match": {"prefix": "application/grpc"},
+        }
     }
 }
 

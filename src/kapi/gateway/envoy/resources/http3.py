@@ -41,7 +41,10 @@ def http3_listener(context: RenderContext, manager: dict[str, Any]) -> dict[str,
         "udp_listener_config": {"quic_options": {}},
         "filter_chains": [
             {
-                "filters": [_most(gateway), {"name": "http", "typed_config": over_quic}],
+                "filters": [
+                    _most(gateway),
+                    {"name": "http", "typed_config": over_quic},
+                ],
                 "transport_socket": _quic(),
             }
         ],

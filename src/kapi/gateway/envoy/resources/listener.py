@@ -8,7 +8,10 @@ from kapi.gateway.envoy.resources.backend_log import backend_log
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import early_mutation, front_ranges
 from kapi.gateway.envoy.resources.http3 import http3_listener
-from kapi.gateway.envoy.resources.logs.access_log import access_logs, remember_what_was_asked
+from kapi.gateway.envoy.resources.logs.access_log import (
+    access_logs,
+    remember_what_was_asked,
+)
 from kapi.gateway.envoy.resources.names import (
     ADS,
     CERTIFICATE,
@@ -28,7 +31,9 @@ from kapi.policies.contract import PLACEHOLDER
 
 NO_CERTIFICATE = "00" * 32
 """A SHA-256 digest of no certificate."""
-_HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_HCM = (
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+)
 IDLE = "300s"
 
 LIMITS: dict[str, Any] = {
@@ -81,7 +86,9 @@ def listener(context: RenderContext) -> dict[str, Any]:
         )
     return {
         "name": EDGE,
-        "address": {"socket_address": {"address": gateway.listen, "port_value": gateway.port}},
+        "address": {
+            "socket_address": {"address": gateway.listen, "port_value": gateway.port}
+        },
         # Two processes would share the port in silence otherwise.
         "enable_reuse_port": False,
         "per_connection_buffer_limit_bytes": 32 * 1024,
@@ -91,16 +98,23 @@ def listener(context: RenderContext) -> dict[str, Any]:
 
 def _chain(context: RenderContext, *, trusted: bool = False) -> dict[str, Any]:
     manager = connection_manager(context, trusted=trusted)
-    return {"filters": [{"name": "http", "typed_config": manager}], "transport_socket": _tls()}
+    return {
+        "filters": [{"name": "http", "typed_config": manager}],
+        "transport_socket": _tls(),
+    }
 
 
-def connection_manager(context: RenderContext, *, trusted: bool = False) -> dict[str, Any]:
+def connection_manager(
+    context: RenderContext, *, trusted: bool = False
+) -> dict[str, Any]:
     """HTTP on the listener; `trusted` for connections from the fronts that the settings name."""
     manager: dict[str, Any] = {
         "stat_prefix": EDGE,
         **LIMITS,
         "server_header_transformation": "PASS_THROUGH",
-        "early_header_mutation_extensions": [early_mutation(context.gateway, trusted=trusted)],
+        "early_header_mutation_extensions": [
+            early_mutation(context.gateway, trusted=trusted)
+        ],
         "scoped_routes": _scopes(),
         "http_filters": [*map(_filter, http_filters()), router()],
         "local_reply_config": local_reply_config(),
@@ -131,7 +145,10 @@ def counters_listener(context: RenderContext) -> dict[str, Any]:
             "name": COUNTERS,
             "virtual_hosts": [{"name": COUNTERS, "domains": ["*"], "routes": routes}],
         },
-        http_filters=[{"name": "kapi.ledger", "typed_config": part("ledger")}, router()],
+        http_filters=[
+            {"name": "kapi.ledger", "typed_config": part("ledger")},
+            router(),
+        ],
     )
     return {
         "name": COUNTERS,
@@ -168,15 +185,23 @@ def router() -> dict[str, Any]:
     return {
         "name": ROUTER_FILTER,
         "typed_config": typed(
-            "envoy.extensions.filters.http.router.v3.Router", suppress_envoy_headers=True
+            "envoy.extensions.filters.http.router.v3.Router",
+            suppress_envoy_headers=True,
         ),
     }
 
 
 def _filter(item: HttpFilter) -> dict[str, Any]:
     if item.on_demand:
-        source = {"config_source": ADS, "type_urls": [item.config["@type"], PLACEHOLDER["@type"]]}
-        return {"name": item.name, "config_discovery": source, "disabled": item.disabled}
+        source = {
+            "config_source": ADS,
+            "type_urls": [item.config["@type"], PLACEHOLDER["@type"]],
+        }
+        return {
+            "name": item.name,
+            "config_discovery": source,
+            "disabled": item.disabled,
+        }
     if item.discovered:
         types = [f"type.googleapis.com/{item.discovered}"]
         if item.placeholder:
@@ -210,13 +235,16 @@ def _tls() -> dict[str, Any]:
     common = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
         "alpn_protocols": ["h2", "http/1.1"],
-        "tls_certificate_sds_secret_configs": [{"name": CERTIFICATE, "sds_config": ADS}],
+        "tls_certificate_sds_secret_configs": [
+            {"name": CERTIFICATE, "sds_config": ADS}
+        ],
         "validation_context": {
             "verify_certificate_hash": [NO_CERTIFICATE],
             "trust_chain_verification": "ACCEPT_UNTRUSTED",
         },
     }
     tls_context = typed(
-        "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context=common
+        "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        common_tls_context=common,
     )
     return {"name": "envoy.transport_sockets.tls", "typed_config": tls_context}

@@ -19,7 +19,11 @@ def lua(value: Any) -> str:
         case int() | float():
             return repr(value)
         case str():
-            return '"' + "".join(f"\\{byte:03d}" for byte in value.encode("utf-8", "replace")) + '"'
+            return (
+                '"'
+                + "".join(f"\\{byte:03d}" for byte in value.encode("utf-8", "replace"))
+                + '"'
+            )
         case list() | tuple():
             return "{" + ",".join(map(lua, value)) + "}"
         case Mapping():

@@ -51,9 +51,16 @@ def model_filters(
 def _target(model: Model, authority: str, organization: str) -> str:
     """The configuration as the module reads it."""
     before, after = model.in_path or ("", "")
-    own = (str(model.number), json.dumps(model.name), quote(model.name, safe=""), authority)
+    own = (
+        str(model.number),
+        json.dumps(model.name),
+        quote(model.name, safe=""),
+        authority,
+    )
     keys = suspension_keys(model, organization)
-    all_models = (f"{key}\t{base}" for key, base in zip(keys, model.base_paths, strict=True))
+    all_models = (
+        f"{key}\t{base}" for key, base in zip(keys, model.base_paths, strict=True)
+    )
     return "\n".join(("", *own, before, after, str(model.suspend_seconds), *all_models))
 
 

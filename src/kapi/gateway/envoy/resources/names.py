@@ -48,7 +48,8 @@ OWN_HEADERS = (PATH_HEADER, *CALLER_HEADERS)
 ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3"}
 
 _NAMES = tuple(
-    re.compile(kind + rb"_[0-9a-f]{16}") for kind in (b"backend", b"secret", b"credential")
+    re.compile(kind + rb"_[0-9a-f]{16}")
+    for kind in (b"backend", b"secret", b"credential")
 )
 """One for each kind: Python finds a text ten times as fast if it begins with fixed letters."""
 
@@ -61,7 +62,8 @@ def typed(type_name: str, **fields: Any) -> dict[str, Any]:
 def backend_name(content: dict[str, Any]) -> str:
     """A name derived from the content: equal backends share a cluster."""
     return (
-        "backend_" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        "backend_"
+        + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     )
 
 

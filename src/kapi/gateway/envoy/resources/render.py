@@ -7,7 +7,11 @@ from typing import Any
 
 from kapi.apis.ir import Api
 from kapi.apis.ir_contents import endpoints_in, filter_secrets_in
-from kapi.gateway.envoy.resources.clusters import backend_cluster, own_clusters, system_clusters
+from kapi.gateway.envoy.resources.clusters import (
+    backend_cluster,
+    own_clusters,
+    system_clusters,
+)
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.listener import listeners
 from kapi.gateway.envoy.resources.names import (
@@ -87,7 +91,9 @@ def render_issuers(
     return (
         jwt_filter(
             issuers,
-            TokenCache(gateway.token_cache_size, gateway.token_cache_bytes, context.threads),
+            TokenCache(
+                gateway.token_cache_size, gateway.token_cache_bytes, context.threads
+            ),
             needs,
         ),
         claim_headers_filter(issuers),
@@ -96,7 +102,9 @@ def render_issuers(
     )
 
 
-def render_backends(apis: Iterable[Api], context: RenderContext) -> tuple[dict[str, Any], ...]:
+def render_backends(
+    apis: Iterable[Api], context: RenderContext
+) -> tuple[dict[str, Any], ...]:
     """The clusters of these APIs, each once, by name."""
     owned = {
         (api.organization, endpoint)
@@ -111,13 +119,17 @@ def render_backends(apis: Iterable[Api], context: RenderContext) -> tuple[dict[s
     return tuple(clusters[name] for name in sorted(clusters))
 
 
-def render_credentials(apis: Iterable[Api], context: RenderContext) -> tuple[dict[str, Any], ...]:
+def render_credentials(
+    apis: Iterable[Api], context: RenderContext
+) -> tuple[dict[str, Any], ...]:
     """The secrets that filters on the routes of these APIs get, each once, by name."""
     found: dict[str, str] = {}
     for api in apis:
         for item in filter_secrets_in(api.operations):
             value = context.secrets.get(api.organization, item.secret)
-            name = credential_name((api.organization, item.secret.name, item.secret.key))
+            name = credential_name(
+                (api.organization, item.secret.name, item.secret.key)
+            )
             found[name] = value or ""
     return tuple(
         {"name": name, "generic_secret": {"secret": {"inline_string": found[name]}}}
@@ -132,7 +144,9 @@ def system_segments(context: RenderContext) -> tuple[str, ...]:
 
 def render_api(api: Api, context: RenderContext) -> dict[str, Any]:
     """One API alone: its clusters and its scopes, as `kapi export --to envoy` shows them."""
-    scopes = (render_scope(segment, (api,), context) for segment in sorted(segments(api)))
+    scopes = (
+        render_scope(segment, (api,), context) for segment in sorted(segments(api))
+    )
     return {
         "clusters": list(render_backends((api,), context)),
         "scopes": list(filter(None, scopes)),

@@ -14,7 +14,11 @@ from typing import Any
 from kapi import error_codes
 from kapi.dataclass import dataclass
 from kapi.error_codes import ErrorCode
-from kapi.gateway.envoy.resources.grpc_replies import STATUS_OF, grpc_mapper, overwriting
+from kapi.gateway.envoy.resources.grpc_replies import (
+    STATUS_OF,
+    grpc_mapper,
+    overwriting,
+)
 from kapi.gateway.envoy.resources.names import typed
 from kapi.policies.admission import FILTER as ADMISSION
 from kapi.policies.authentication.challenge import METADATA as ROUTE
@@ -34,7 +38,9 @@ _FORBIDDEN = "response.code_details.startsWith('rbac_access_denied')"
 _REFUSED = "response.code_details.startsWith('rbac_access_denied_matched_policy["
 """A refusing policy's name begins with the code of its answer."""
 _LATE = "response.code_details == 'max_duration_timeout'"
-_GIVEN_UP = "response.code_details.startsWith('filter_removed_required_response_headers')"
+_GIVEN_UP = (
+    "response.code_details.startsWith('filter_removed_required_response_headers')"
+)
 _BASIC = f'Basic {REALM}, charset="UTF-8"'
 _SCHEME = f"%METADATA(ROUTE:{ROUTE}:scheme)% {REALM}"
 _MORE = f"%METADATA(ROUTE:{ROUTE}:more)%%METADATA(ROUTE:{ROUTE}:other)%"
@@ -52,9 +58,8 @@ _WITH_RESOURCE = (
 _HAS_RESOURCE = f"xds.route_metadata.filter_metadata['{ROUTE}'].resource != ''"
 CHALLENGE = f"{_SCHEME}{_MORE}"
 INVALID = f'{_SCHEME}, error="invalid_token"{_MORE}'
-INSUFFICIENT_SCOPE = (
-    f'{_SCHEME}, error="insufficient_scope", scope="%METADATA(ROUTE:{SCOPES}:scope)%"{_MORE}'
-)
+_NEEDED = f"%METADATA(ROUTE:{SCOPES}:scope)%"
+INSUFFICIENT_SCOPE = f'{_SCHEME}, error="insufficient_scope", scope="{_NEEDED}"{_MORE}'
 """RFC 6750 §3: no error code when no token was sent. Envoy's own challenge would repeat the URL."""
 
 
@@ -200,7 +205,9 @@ def _each_challenge() -> Iterator[Denial]:
     for item in DENIALS:
         if item.challenge:
             when = f"{item.when} && {_HAS_RESOURCE}"
-            yield replace(item, when=when, challenge=item.challenge.replace(_MORE, _WITH_RESOURCE))
+            yield replace(
+                item, when=when, challenge=item.challenge.replace(_MORE, _WITH_RESOURCE)
+            )
         yield item
 
 
@@ -237,9 +244,14 @@ def _as_graphql(mapper: dict[str, Any]) -> dict[str, Any]:
 
 def grpc_mappers() -> list[dict[str, Any]]:
     """The same table for gRPC calls: a status of gRPC, and a text as its message."""
-    said = [grpc_mapper(_cel(f"{_IS_SAID} && response.code == {code}"), code) for code in STATUS_OF]
+    said = [
+        grpc_mapper(_cel(f"{_IS_SAID} && response.code == {code}"), code)
+        for code in STATUS_OF
+    ]
     of_status = [
-        grpc_mapper(_cel(f"response.code == {code}"), code, f"{code}: {STATUSES[code][1]}")
+        grpc_mapper(
+            _cel(f"response.code == {code}"), code, f"{code}: {STATUSES[code][1]}"
+        )
         for code in STATUSES
     ]
     return [
@@ -247,7 +259,9 @@ def grpc_mappers() -> list[dict[str, Any]]:
         grpc_mapper(_SAID["filter"]),
         grpc_mapper(_cel(_LATE), 504, "504: The call did not end before its deadline."),
         grpc_mapper(
-            _cel(_GIVEN_UP), 500, "%DYNAMIC_METADATA(kapi.reply:code)%: The script failed."
+            _cel(_GIVEN_UP),
+            500,
+            "%DYNAMIC_METADATA(kapi.reply:code)%: The script failed.",
         ),
         *map(_grpc_denial, _each_challenge()),
         *map(_grpc_failure, FAILURES),
@@ -262,7 +276,9 @@ def _grpc_denial(item: Denial) -> dict[str, Any]:
 
 def _grpc_failure(item: Failure) -> dict[str, Any]:
     flag = {"response_flag_filter": {"flags": [item.flag]}}
-    return grpc_mapper(flag, item.error.status, f"{item.error.number}: %LOCAL_REPLY_BODY%")
+    return grpc_mapper(
+        flag, item.error.status, f"{item.error.number}: %LOCAL_REPLY_BODY%"
+    )
 
 
 def _mediation() -> dict[str, Any]:
@@ -275,7 +291,11 @@ def _mediation() -> dict[str, Any]:
         "code": "%DYNAMIC_METADATA(kapi.reply:code)%",
         "error_description": "Internal Server Error",
     }
-    return {"filter": _cel(_GIVEN_UP), "status_code": 500, "body_format_override": _json(body)}
+    return {
+        "filter": _cel(_GIVEN_UP),
+        "status_code": 500,
+        "body_format_override": _json(body),
+    }
 
 
 def _denial(item: Denial) -> dict[str, Any]:
@@ -291,7 +311,10 @@ def _denial(item: Denial) -> dict[str, Any]:
     }
     if not item.challenge:
         return mapper
-    return {**mapper, "headers_to_add": [overwriting("www-authenticate", item.challenge)]}
+    return {
+        **mapper,
+        "headers_to_add": [overwriting("www-authenticate", item.challenge)],
+    }
 
 
 def _failure(item: Failure) -> dict[str, Any]:
@@ -319,7 +342,8 @@ def _status(status: int) -> dict[str, Any]:
 
 def _cel(expression: str) -> dict[str, Any]:
     config = typed(
-        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=expression
+        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        expression=expression,
     )
     return {"extension_filter": {"name": "cel", "typed_config": config}}
 
@@ -329,12 +353,17 @@ def _json(body: dict[str, str]) -> dict[str, Any]:
 
 
 _SPEAKS_GRAPHQL = {
-    "header_filter": {"header": {"name": "accept", "string_match": {"contains": _GRAPHQL}}}
+    "header_filter": {
+        "header": {"name": "accept", "string_match": {"contains": _GRAPHQL}}
+    }
 }
 _OF_GRAPHQL = _cel(
     f"xds.route_metadata.filter_metadata['{ADMISSION}'].plan.startsWith('kind\\tgraphql')"
 )
-_ID = {"header": {"key": "x-request-id", "value": "%UNIQUE_ID%"}, "append_action": "ADD_IF_ABSENT"}
+_ID = {
+    "header": {"key": "x-request-id", "value": "%UNIQUE_ID%"},
+    "append_action": "ADD_IF_ABSENT",
+}
 """For responses before the request has an id: headers too large, a redirect of escaped slashes."""
 _REFUSED_PATH = {
     "code": "400",
@@ -342,7 +371,9 @@ _REFUSED_PATH = {
     "description": "The path has an escaped slash, which this API does not take.",
 }
 _SLASH = {
-    "filter": _cel("response.code == 400 && response.code_details == 'direct_response'"),
+    "filter": _cel(
+        "response.code == 400 && response.code_details == 'direct_response'"
+    ),
     "body_format_override": _json(_REFUSED_PATH),
 }
 """See `slashes.py`."""

@@ -81,7 +81,10 @@ def _sampler(percent: int) -> dict[str, Any]:
         "typed_config": share,
     }
     config = typed(f"{_SAMPLERS}.v3.ParentBasedSamplerConfig", wrapped_sampler=wrapped)
-    return {"name": "envoy.tracers.opentelemetry.samplers.parent_based", "typed_config": config}
+    return {
+        "name": "envoy.tracers.opentelemetry.samplers.parent_based",
+        "typed_config": config,
+    }
 
 
 def _exporter(context: RenderContext) -> dict[str, Any]:

@@ -16,7 +16,13 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest as Re
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse as Response
 
 from kapi.dataclass import dataclass
-from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, LISTENER, SCOPE, SECRET
+from kapi.gateway.envoy.resources.names import (
+    CLUSTER,
+    EXTENSION,
+    LISTENER,
+    SCOPE,
+    SECRET,
+)
 from kapi.gateway.envoy.resources.resource import Resource
 from kapi.gateway.envoy.stream.encode import unpoisoned
 
@@ -145,7 +151,9 @@ class DeltaStream:
             self._types[request.type_url] = state
             desired = self._desired[request.type_url]
             desired.open.add(state.open)
-            state.open.add((*sorted(names & desired.items.keys()), *desired.items, *held))
+            state.open.add(
+                (*sorted(names & desired.items.keys()), *desired.items, *held)
+            )
             return state
         if state.names is not None:
             state.names |= names
@@ -190,7 +198,9 @@ class DeltaStream:
     def confirmed(self) -> int:
         """How many resources Envoy holds as confirmed."""
         return sum(
-            version != _UNKNOWN for state in self._types.values() for version in state.held.values()
+            version != _UNKNOWN
+            for state in self._types.values()
+            for version in state.held.values()
         )
 
     def _next(self, type_url: str) -> Response | None:
@@ -209,7 +219,9 @@ class DeltaStream:
         if nothing_new and (state.answered or state.held):
             state.answered = True
             return None
-        return self._send(type_url, state, changed, [*removed, *self._missing(type_url, state)])
+        return self._send(
+            type_url, state, changed, [*removed, *self._missing(type_url, state)]
+        )
 
     def _ready(self, type_url: str) -> _TypeState | None:
         """The state of a type that Envoy has subscribed to, if no message of it is in flight."""
@@ -256,16 +268,26 @@ class DeltaStream:
         return not changed and (type_url == CLUSTER or not removed)
 
     def _send(
-        self, type_url: str, state: _TypeState, changed: list[Resource], removed: list[str]
+        self,
+        type_url: str,
+        state: _TypeState,
+        changed: list[Resource],
+        removed: list[str],
     ) -> Response:
         self._nonces += 1
-        response = Response(type_url=type_url, nonce=str(self._nonces), removed_resources=removed)
+        response = Response(
+            type_url=type_url, nonce=str(self._nonces), removed_resources=removed
+        )
         for item in changed:
             entry = response.resources.add(name=item.name, version=item.version)
             entry.resource.type_url = type_url
-            entry.resource.value = unpoisoned(item) if item.name in state.poisoned else item.body
+            entry.resource.value = (
+                unpoisoned(item) if item.name in state.poisoned else item.body
+            )
         state.in_flight = _Sent(
-            response.nonce, {item.name: item.version for item in changed}, tuple(removed)
+            response.nonce,
+            {item.name: item.version for item in changed},
+            tuple(removed),
         )
         state.answered = True
         return response
@@ -297,4 +319,6 @@ def _rejected(type_url: str, state: _TypeState, sent: _Sent, sentence: str) -> N
     if len(sent.versions) > 1:
         state.one_by_one = True
     else:
-        state.rejected |= {name: (version, sentence) for name, version in sent.versions.items()}
+        state.rejected |= {
+            name: (version, sentence) for name, version in sent.versions.items()
+        }

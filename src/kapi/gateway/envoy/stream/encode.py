@@ -14,7 +14,13 @@ from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf import wrappers_pb2 as _wrappers  # noqa: F401 - for ParseDict
 from google.protobuf.json_format import ParseDict
 
-from kapi.gateway.envoy.resources.names import CLUSTER, EXTENSION, LISTENER, SCOPE, SECRET
+from kapi.gateway.envoy.resources.names import (
+    CLUSTER,
+    EXTENSION,
+    LISTENER,
+    SCOPE,
+    SECRET,
+)
 from kapi.gateway.envoy.resources.resource import Resource, resource
 from kapi.gateway.envoy.stream.schema import (
     JWT_TYPE,
@@ -42,7 +48,10 @@ def encode(type_url: str, value: dict[str, Any]) -> Resource:
         body = _body(type_url, kind, value)
     else:
         message = _parsed(kind, {**value, "typed_config": {}})
-        message.typed_config.type_url, message.typed_config.value = config["@type"], content
+        message.typed_config.type_url, message.typed_config.value = (
+            config["@type"],
+            content,
+        )
         body = message.SerializeToString(deterministic=True)
     return resource(type_url, value["name"], body)
 
@@ -50,7 +59,9 @@ def encode(type_url: str, value: dict[str, Any]) -> Resource:
 def _body(type_url: str, kind: Any, value: dict[str, Any]) -> bytes:
     try:
         return message_bytes(kind.DESCRIPTOR, value)
-    except Exception:  # Whatever it is, `ParseDict` reads it, or names the place of the mistake.
+    except (
+        Exception
+    ):  # Whatever it is, `ParseDict` reads it, or names the place of the mistake.
         refreshing: list[tuple[int, int]] = []
         if type_url == SCOPE:
             refreshing = refreshing_in(value)

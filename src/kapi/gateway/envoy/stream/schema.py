@@ -21,7 +21,9 @@ from google.protobuf.descriptor_pb2 import (
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import ParseDict
 
-JWT_TYPE = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
+JWT_TYPE = (
+    "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
+)
 
 
 def jwt_bytes(config: dict[str, Any]) -> bytes:
@@ -31,7 +33,9 @@ def jwt_bytes(config: dict[str, Any]) -> bytes:
         pool.FindMessageTypeByName(JWT_TYPE.partition("/")[2])
     )
     return bytes(
-        ParseDict(config, message(), descriptor_pool=pool).SerializeToString(deterministic=True)
+        ParseDict(config, message(), descriptor_pool=pool).SerializeToString(
+            deterministic=True
+        )
     )
 
 
@@ -42,7 +46,9 @@ def _jwt_pool() -> DescriptorPool:
     return pool
 
 
-BOOLEANS_OF_ENVOY = {"envoy.config.route.v3.RetryPolicy": {"refresh_cluster_on_retry": 14}}
+BOOLEANS_OF_ENVOY = {
+    "envoy.config.route.v3.RetryPolicy": {"refresh_cluster_on_retry": 14}
+}
 """Fields of messages that Envoy has and the published classes lack, with their numbers."""
 _REFRESH_CLUSTER_ON_RETRY = b"\x70\x01"
 """Field 14 of a RetryPolicy: true."""
@@ -60,7 +66,9 @@ def refreshing_in(scope: dict[str, Any]) -> list[tuple[int, int]]:
     return found
 
 
-def without_refreshing(scope: dict[str, Any], places: list[tuple[int, int]]) -> dict[str, Any]:
+def without_refreshing(
+    scope: dict[str, Any], places: list[tuple[int, int]]
+) -> dict[str, Any]:
     """A copy of a scope without `refresh_cluster_on_retry` at these places; itself without any."""
     if not places:
         return scope

@@ -22,7 +22,13 @@ from kapi.errors import GatewayError, GatewayLost, GatewayRejected, GatewayUnava
 from kapi.gateway.envoy.reasons import sentence
 from kapi.gateway.envoy.resources.names import CLUSTER
 from kapi.gateway.envoy.resources.resource import Resource
-from kapi.gateway.envoy.stream.delta import ORDER, DeltaStream, Request, Response, Wanted
+from kapi.gateway.envoy.stream.delta import (
+    ORDER,
+    DeltaStream,
+    Request,
+    Response,
+    Wanted,
+)
 from kapi.gateway.envoy.stream.socket_service import SocketService
 
 _LOG = logging.getLogger("kapi.gateway")
@@ -124,7 +130,9 @@ class Publisher:
                 before = self._desired_of((*map(_key, changed), *removed))
             try:
                 self._bring_about(clusters, (), deadline)
-                self._warm([item.name for item in clusters if before[_key(item)] is None])
+                self._warm(
+                    [item.name for item in clusters if before[_key(item)] is None]
+                )
                 self._bring_about(dependents, removed, deadline)
             except GatewayError as error:
                 self._last_error = error.detail
@@ -137,17 +145,25 @@ class Publisher:
             return self._desired_of(keys)
 
     def _desired_of(self, keys: Iterable[Key]) -> dict[Key, Resource | None]:
-        return {(kind, name): self._desired[kind].items.get(name) for kind, name in keys}
+        return {
+            (kind, name): self._desired[kind].items.get(name) for kind, name in keys
+        }
 
     def status(self) -> Status:
         """The current state of the stream."""
         with self._news:
-            confirmed = sum(connection.stream.confirmed() for connection in self._connections)
+            confirmed = sum(
+                connection.stream.confirmed() for connection in self._connections
+            )
             live = [connection.live for connection in self._connections]
-            return Status(len(live), confirmed, self._last_error, bool(live) and all(live))
+            return Status(
+                len(live), confirmed, self._last_error, bool(live) and all(live)
+            )
 
     def _await_connection(self, deadline: float) -> None:
-        if not self._news.wait_for(lambda: self._connections, max(0.0, deadline - self._clock())):
+        if not self._news.wait_for(
+            lambda: self._connections, max(0.0, deadline - self._clock())
+        ):
             raise GatewayUnavailable("Envoy is not connected.")
 
     def _bring_about(
@@ -166,7 +182,9 @@ class Publisher:
                     raise GatewayLost
                 left = deadline - self._clock()
                 if left <= 0 or not self._news.wait(left):
-                    raise GatewayUnavailable(f"Envoy did not confirm within {self._timeout:g} s.")
+                    raise GatewayUnavailable(
+                        f"Envoy did not confirm within {self._timeout:g} s."
+                    )
 
     def _all_hold(self, keys: Sequence[Key]) -> bool:
         for connection in self._connections:
@@ -175,7 +193,9 @@ class Publisher:
                 if message:
                     raise GatewayRejected(sentence(message))
         return bool(self._connections) and all(
-            connection.stream.holds(*key) for connection in self._connections for key in keys
+            connection.stream.holds(*key)
+            for connection in self._connections
+            for key in keys
         )
 
     def _warm(self, names: Sequence[str]) -> None:
@@ -214,7 +234,10 @@ class Publisher:
             self._connections.append(connection)
         context.add_callback(lambda: self._forget(connection))
         reader = threading.Thread(
-            target=self._read, args=(requests, connection), name="xds-reader", daemon=True
+            target=self._read,
+            args=(requests, connection),
+            name="xds-reader",
+            daemon=True,
         )
         reader.start()
         while (response := connection.outbox.get()) is not None:
@@ -233,7 +256,9 @@ class Publisher:
         refused = request.HasField("error_detail")
         reason = sentence(request.error_detail.message) if refused else ""
         if refused:
-            _LOG.warning("Envoy refused %s: %s", request.type_url.rpartition(".")[2], reason)
+            _LOG.warning(
+                "Envoy refused %s: %s", request.type_url.rpartition(".")[2], reason
+            )
         with self._news:
             if refused:
                 self._last_error = reason

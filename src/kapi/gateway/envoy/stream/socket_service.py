@@ -24,7 +24,9 @@ class SocketService:
     ) -> None:
         """`threads` is how many streams are served at a time."""
         self._address = f"unix:{socket_path}"
-        self._handlers = grpc.method_handlers_generic_handler(service, {method: handler})
+        self._handlers = grpc.method_handlers_generic_handler(
+            service, {method: handler}
+        )
         self._pool_name = socket_path.stem
         self._threads = threads
         self._server: grpc.Server | None = None

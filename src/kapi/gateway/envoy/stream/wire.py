@@ -37,7 +37,16 @@ _REALS = {FieldDescriptor.TYPE_DOUBLE: (1, "<d"), FieldDescriptor.TYPE_FLOAT: (5
 """Wire type and form."""
 _WRAPPERS = {
     f"google.protobuf.{name}Value"
-    for name in ("Bool", "Int32", "Int64", "UInt32", "UInt64", "Float", "Double", "String")
+    for name in (
+        "Bool",
+        "Int32",
+        "Int64",
+        "UInt32",
+        "UInt64",
+        "Float",
+        "Double",
+        "String",
+    )
 }
 _IMPORTING = Lock()
 Writer = Callable[[Any], bytes]
@@ -112,10 +121,14 @@ class _Plan(dict[tuple[str, ...], list[tuple[str, Writer]]]):
         return found
 
 
-def _ordered(descriptor: Descriptor, names: tuple[str, ...]) -> list[tuple[str, Writer]]:
+def _ordered(
+    descriptor: Descriptor, names: tuple[str, ...]
+) -> list[tuple[str, Writer]]:
     """The fields of a message that has these, by number; each with its name in the JSON form."""
     known = _fields(descriptor)
-    rows = sorted(((known[name], name) for name in names), key=lambda row: row[0].number)
+    rows = sorted(
+        ((known[name], name) for name in names), key=lambda row: row[0].number
+    )
     groups = [field.oneof or field.name for field, _ in rows]
     if len(set(groups)) < len(groups):
         raise Unusual("two fields of which one can be there")
@@ -225,7 +238,9 @@ def _scalar(field: FieldDescriptor, *, presence: bool) -> Writer:
     if kind == FieldDescriptor.TYPE_BOOL:
         return partial(_truth, _tag(field.number, _VARINT), presence=presence)
     if kind in _RANGES:
-        return partial(_integer, _tag(field.number, _VARINT), _RANGES[kind], presence=presence)
+        return partial(
+            _integer, _tag(field.number, _VARINT), _RANGES[kind], presence=presence
+        )
     if kind in _REALS:
         wire, form = _REALS[kind]
         return partial(_real, _tag(field.number, wire), form, presence=presence)
@@ -259,7 +274,9 @@ def _truth(tag: bytes, value: Any, *, presence: bool) -> bytes:
     return tag + b"\x00" if presence else b""
 
 
-def _integer(tag: bytes, allowed: tuple[int, int], value: Any, *, presence: bool) -> bytes:
+def _integer(
+    tag: bytes, allowed: tuple[int, int], value: Any, *, presence: bool
+) -> bytes:
     if type(value) is not int or not allowed[0] <= value < allowed[1]:
         raise Unusual("integer")
     return tag + _varint(value) if value or presence else b""
@@ -333,7 +350,9 @@ def _disabled(type_url: str) -> bytes:
 
 
 def _any_of(type_url: str, fields: dict[str, Any]) -> bytes:
-    content = _named(type_url)(fields["value"] if type_url.startswith(_WELL_KNOWN) else fields)
+    content = _named(type_url)(
+        fields["value"] if type_url.startswith(_WELL_KNOWN) else fields
+    )
     found = _FIRST + _TEXTS[type_url]
     if content:
         found += _CONTENT + _SIZES[len(content)] + content

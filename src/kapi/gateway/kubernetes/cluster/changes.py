@@ -48,9 +48,12 @@ class Change:
     def diff(self) -> str:
         """A unified diff of the YAML; values of Secrets are hidden."""
         before, after = (
-            emit(_shown(item)).splitlines() if item else [] for item in (self.before, self.after)
+            emit(_shown(item)).splitlines() if item else []
+            for item in (self.before, self.after)
         )
-        lines = difflib.unified_diff(before, after, f"a/{self.name}", f"b/{self.name}", lineterm="")
+        lines = difflib.unified_diff(
+            before, after, f"a/{self.name}", f"b/{self.name}", lineterm=""
+        )
         return "".join(f"{line}\n" for line in lines)
 
 
@@ -63,7 +66,11 @@ def summary(changes: Iterable[Change]) -> str:
 
 
 def _shown(item: Manifest) -> Manifest:
-    metadata = {key: value for key, value in item["metadata"].items() if key not in _OF_THE_SERVER}
+    metadata = {
+        key: value
+        for key, value in item["metadata"].items()
+        if key not in _OF_THE_SERVER
+    }
     shown: Manifest = {key: value for key, value in item.items() if key != "status"}
     shown["metadata"] = metadata
     if item["kind"] == "Secret":

@@ -36,7 +36,9 @@ class Cluster:
     where: str
     """The address of the API server."""
 
-    def apply(self, item: Manifest, *, dry_run: bool = False, force: bool = False) -> Manifest:
+    def apply(
+        self, item: Manifest, *, dry_run: bool = False, force: bool = False
+    ) -> Manifest:
         """Server-side apply; the object as the API server has it then, or would have it."""
         made = _resource(item["kind"])(item)
         with self._said(f"{item['kind']} {item['metadata']['name']}"):
@@ -51,7 +53,9 @@ class Cluster:
         with self._said(f"{item['kind']} {metadata['name']}"):
             try:
                 found = self.client.get(
-                    _resource(item["kind"]), metadata["name"], namespace=metadata["namespace"]
+                    _resource(item["kind"]),
+                    metadata["name"],
+                    namespace=metadata["namespace"],
                 )
             except _api_error() as error:
                 if error.response.status_code == 404:
@@ -64,7 +68,9 @@ class Cluster:
         chosen = {MANAGED_BY: OWNER, **labels}
         for kind in VERSIONS:
             with self._said(f"the list of {kind}"):
-                for found in self.client.list(_resource(kind), namespace=namespace, labels=chosen):
+                for found in self.client.list(
+                    _resource(kind), namespace=namespace, labels=chosen
+                ):
                     # Items of a list do not name their kind.
                     yield {"apiVersion": VERSIONS[kind], "kind": kind, **_plain(found)}
 
@@ -74,7 +80,9 @@ class Cluster:
         with self._said(f"{item['kind']} {metadata['name']}"):
             try:
                 self.client.delete(
-                    _resource(item["kind"]), metadata["name"], namespace=metadata["namespace"]
+                    _resource(item["kind"]),
+                    metadata["name"],
+                    namespace=metadata["namespace"],
                 )
             except _api_error() as error:
                 if error.response.status_code != 404:
@@ -135,7 +143,9 @@ def _refused(what: str, error: Any) -> ClusterError:
     elif status in {401, 403}:
         hint = "Use a kubeconfig whose user may read and write these objects."
     elif status == 404 and "namespace" in why:
-        hint = "Create the namespace, or name another: kubernetes.namespace in kapi.toml."
+        hint = (
+            "Create the namespace, or name another: kubernetes.namespace in kapi.toml."
+        )
     elif status == 404:
         hint = "Install Envoy Gateway 1.9 with its CRDs."
     else:
@@ -160,7 +170,11 @@ def _resource(kind: str) -> Any:
 def plural(kind: str) -> str:
     """The name of the resource in URLs."""
     name = kind.lower()
-    return f"{name[:-1]}ies" if name.endswith("y") and not name.endswith("ay") else f"{name}s"
+    return (
+        f"{name[:-1]}ies"
+        if name.endswith("y") and not name.endswith("ay")
+        else f"{name}s"
+    )
 
 
 def _plain(found: Any) -> Manifest:

@@ -80,7 +80,9 @@ def verdict(item: Manifest) -> Verdict:
 
 def has_no_address(item: Manifest) -> bool:
     """Whether a Gateway lacks only an address."""
-    failing = [found for found in _current(item) if _is_bad(found, {"Accepted", "Programmed"})]
+    failing = [
+        found for found in _current(item) if _is_bad(found, {"Accepted", "Programmed"})
+    ]
     return bool(failing) and {found["reason"] for found in failing} == {_NO_ADDRESS}
 
 

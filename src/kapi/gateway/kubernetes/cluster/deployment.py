@@ -10,7 +10,13 @@ from kapi.dataclass import dataclass
 from kapi.gateway.kubernetes.cluster.changes import Change
 from kapi.gateway.kubernetes.cluster.client import Cluster, ClusterError
 from kapi.gateway.kubernetes.cluster.conditions import Verdict, has_no_address, verdict
-from kapi.gateway.kubernetes.names import API_LABEL, MANAGED_BY, OWNER, Manifest, api_label
+from kapi.gateway.kubernetes.names import (
+    API_LABEL,
+    MANAGED_BY,
+    OWNER,
+    Manifest,
+    api_label,
+)
 from kapi.gateway.kubernetes.objects import VERSIONS
 
 _PAUSE: Final = 0.25
@@ -42,7 +48,9 @@ def planned(target: Target, api_id: str, manifests: Sequence[Manifest]) -> list[
     return made + [Change(item, None) for item in _surplus(target, api_id, manifests)]
 
 
-def deployed(target: Target, api_id: str, manifests: Sequence[Manifest]) -> list[Change]:
+def deployed(
+    target: Target, api_id: str, manifests: Sequence[Manifest]
+) -> list[Change]:
     """Applies the objects in their order, then deletes those that the API no longer has.
 
     All are tried on the API server first: if it refuses one, nothing is changed.
@@ -64,7 +72,9 @@ def removed(target: Target, api_id: str) -> list[Manifest]:
     return found
 
 
-def awaited(target: Target, manifests: Sequence[Manifest], limit: float) -> list[Verdict]:
+def awaited(
+    target: Target, manifests: Sequence[Manifest], limit: float
+) -> list[Verdict]:
     """What Envoy Gateway says of the objects, as soon as all are ready; else after `limit` s.
 
     A failure that lasts ends the wait. A Gateway that lacks only an address counts as ready.
@@ -97,12 +107,16 @@ def _said(target: Target, manifests: Iterable[Manifest]) -> list[Verdict]:
     return said
 
 
-def _surplus(target: Target, api_id: str, manifests: Iterable[Manifest]) -> list[Manifest]:
+def _surplus(
+    target: Target, api_id: str, manifests: Iterable[Manifest]
+) -> list[Manifest]:
     """Objects of the API that are not among these, the last kinds first."""
     wanted = {(item["kind"], item["metadata"]["name"]) for item in manifests}
     found = target.cluster.listed(target.namespace, {API_LABEL: api_label(api_id)})
     kinds = list(VERSIONS)
-    surplus = [item for item in found if (item["kind"], item["metadata"]["name"]) not in wanted]
+    surplus = [
+        item for item in found if (item["kind"], item["metadata"]["name"]) not in wanted
+    ]
     return sorted(surplus, key=lambda item: -kinds.index(item["kind"]))
 
 
@@ -111,7 +125,9 @@ def _refuse_foreign(item: Manifest, before: Manifest | None) -> None:
         return
     owner = before["metadata"].get("labels", {}).get(MANAGED_BY)
     if owner != OWNER:
-        name = f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}"
+        name = (
+            f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}"
+        )
         raise ClusterError(
             f"{name} is there, and it is not kapi's.",
             f"Rename it, or give it the label {MANAGED_BY}: {OWNER}.",

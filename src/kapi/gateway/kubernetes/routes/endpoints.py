@@ -15,14 +15,18 @@ def traffic_of(endpoint: Endpoint) -> KubernetesRoute:
     traffic: dict[str, Any] = {}
     faults: tuple[NotPossible, ...] = ()
     if endpoint.idle_timeout is not None:
-        traffic["timeout"] = {"http": {"streamIdleTimeout": f"{endpoint.idle_timeout}s"}}
+        traffic["timeout"] = {
+            "http": {"streamIdleTimeout": f"{endpoint.idle_timeout}s"}
+        }
     if endpoint.retry is not None:
         traffic["retry"] = _retry(endpoint.retry)
     if endpoint.circuit_breaker is not None:
         traffic["circuitBreaker"] = _circuit_breaker(endpoint.circuit_breaker)
         if endpoint.circuit_breaker.max_connection_pools is not None:
             hint = "Remove maxConnectionPools."
-            faults = (NotPossible("a limit of the connection pools of a backend", hint),)
+            faults = (
+                NotPossible("a limit of the connection pools of a backend", hint),
+            )
     return KubernetesRoute(traffic=traffic, not_possible=faults)
 
 
@@ -34,7 +38,10 @@ def _retry(retry: Retry) -> dict[str, Any]:
     made: dict[str, Any] = {"numRetries": retry.count, "retryOn": on}
     if retry.base_interval_millis:
         base = retry.base_interval_millis
-        intervals = {"baseInterval": _duration(base), "maxInterval": _duration(10 * base)}
+        intervals = {
+            "baseInterval": _duration(base),
+            "maxInterval": _duration(10 * base),
+        }
         made["perRetry"] = {"backOff": intervals}
     return made
 

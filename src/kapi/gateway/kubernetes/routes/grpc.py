@@ -24,11 +24,15 @@ def _entry(place: Place) -> GrpcEntry | NotPossible:
     node = first_of(operation.policies, GrpcCalls)
     if node is None:
         what = "pre-flight requests of a gRPC API"
-        return NotPossible(what, "Remove corsConfiguration, or deploy the API to kapi's gateway.")
+        return NotPossible(
+            what, "Remove corsConfiguration, or deploy the API to kapi's gateway."
+        )
     path = path_at(operation, place.base_path)
     service, _, method = path.strip("/").rpartition("/")
     if "/" in service:
         what = f"the path {path} of a gRPC method, which has more than a service and a method"
-        return NotPossible(what, "Use a base path of one segment, such as /org.example.")
+        return NotPossible(
+            what, "Use a base path of one segment, such as /org.example."
+        )
     backend_path = f"/{node.service(operation.target)}/{operation.verb}"
     return GrpcEntry(service, method, place, backend_path)

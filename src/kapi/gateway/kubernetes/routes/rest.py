@@ -13,7 +13,10 @@ from typing import Any, Final
 from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.routes.paths import literal, match_pattern
 from kapi.gateway.envoy.resources.routes.rest.disguises import Disguises
-from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests, rest_requests
+from kapi.gateway.envoy.resources.routes.rest.requests import (
+    RestRequests,
+    rest_requests,
+)
 from kapi.gateway.kubernetes.routes.entries import Entry
 from kapi.gateway.kubernetes.routes.matches import PathMatch, is_one_path
 from kapi.gateway.kubernetes.routes.places import PlacedOperations
@@ -82,7 +85,9 @@ def _disguise(wider: RestRequests, route: dict[str, Any]) -> Entry:
 def _nothing_else_below(item: PlacedOperations) -> Entry:
     """404 for other paths: they must not match a wildcard of the shorter base path."""
     path = PathMatch(f"{item.base_path}/*", match_pattern(item.base_path, "/*"))
-    return Entry(item.host, f"nothing else {item.base_path}", path, answer={"statusCode": 404})
+    return Entry(
+        item.host, f"nothing else {item.base_path}", path, answer={"statusCode": 404}
+    )
 
 
 def definition_entry(api: Api, item: PlacedOperations) -> Iterator[Entry]:
@@ -90,12 +95,16 @@ def definition_entry(api: Api, item: PlacedOperations) -> Iterator[Entry]:
     definition = api.definition
     if definition is None or not definition.text:
         return
-    if len(definition.text.encode()) > LARGEST_DEFINITION or _has_own(item, definition.path):
+    if len(definition.text.encode()) > LARGEST_DEFINITION or _has_own(
+        item, definition.path
+    ):
         return
     template = item.base_path + definition.path
     path = PathMatch(template, re.escape(template), _exact(template, exact=False))
     answer = {"statusCode": 200, "contentType": definition.media_type}
-    yield Entry(item.host, "definition", path, _READ, answer=answer, body=definition.text)
+    yield Entry(
+        item.host, "definition", path, _READ, answer=answer, body=definition.text
+    )
 
 
 def _has_own(item: PlacedOperations, path: str) -> bool:

@@ -105,7 +105,12 @@ class RuleMaker:
         return {"type": "ValueRef", "valueRef": reference}
 
     def _forwarded(
-        self, name: str, place: Place, part: KubernetesRoute, rewrite: Rewrite | None, kind: str
+        self,
+        name: str,
+        place: Place,
+        part: KubernetesRoute,
+        rewrite: Rewrite | None,
+        kind: str,
     ) -> dict[str, Any]:
         """Filters, backends and timeout of a rule."""
         request = _request_headers(place, part)
@@ -165,7 +170,10 @@ def _matches(item: Entry, pattern: str) -> list[dict[str, Any]]:
         paths = [{"type": "RegularExpression", "value": pattern}]
     if not item.methods:
         return [{"path": path} for path in paths]
-    return [{"path": path, "method": method} for path, method in product(paths, item.methods)]
+    return [
+        {"path": path, "method": method}
+        for path, method in product(paths, item.methods)
+    ]
 
 
 def _rule(kind: str, host: str, fields: dict[str, Any], part: KubernetesRoute) -> Rule:

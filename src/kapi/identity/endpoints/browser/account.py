@@ -18,7 +18,12 @@ from kapi.identity.people.own_account import (
     own_sessions,
 )
 from kapi.identity.people.page_session import session_here
-from kapi.identity.people.sessions import BROWSER, Session, form_token, form_token_is_right
+from kapi.identity.people.sessions import (
+    BROWSER,
+    Session,
+    form_token,
+    form_token_is_right,
+)
 from kapi.identity.protocol.forms import Form, parse_form, sent_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.published import Published
@@ -51,7 +56,9 @@ def answer(provider: Provider, request: Request) -> Answer:
         if request.method == "POST":
             changed = _changed(provider, request, session, form)
             if changed.is_done:
-                return see_other(f"{ACCOUNT_PATH}?{_DONE}={changed.text}", changed.cookies)
+                return see_other(
+                    f"{ACCOUNT_PATH}?{_DONE}={changed.text}", changed.cookies
+                )
             return _page(provider, request, session, 400, REFUSED[changed.text])
         done = parse_form(request.query.encode("latin-1")).get(_DONE) or ""
         return _page(provider, request, session, 200, DONE.get(done, ""))
@@ -59,7 +66,9 @@ def answer(provider: Provider, request: Request) -> Answer:
         return error_page(provider, error)
 
 
-def _changed(provider: Provider, request: Request, session: Session, form: Form) -> Changed:
+def _changed(
+    provider: Provider, request: Request, session: Session, form: Form
+) -> Changed:
     change = CHANGES.get(form.get("change") or "")
     purpose = f"account{session.sid}"
     if change is None or not form_token_is_right(request, purpose, form.get("token")):
@@ -86,9 +95,13 @@ def _page(
     )
 
 
-def _sessions(provider: Provider, own: Session, now: int) -> Iterator[Mapping[str, Any]]:
+def _sessions(
+    provider: Provider, own: Session, now: int
+) -> Iterator[Mapping[str, Any]]:
     """The sessions, this one first."""
-    for item in sorted(own_sessions(provider, own, now), key=lambda item: item.sid != own.sid):
+    for item in sorted(
+        own_sessions(provider, own, now), key=lambda item: item.sid != own.sid
+    ):
         names = []
         for client_id in item.clients:
             client = provider.known_client(client_id)
@@ -103,7 +116,9 @@ def _sessions(provider: Provider, own: Session, now: int) -> Iterator[Mapping[st
         }
 
 
-def _consents(provider: Provider, own: Session, now: int) -> Iterator[Mapping[str, Any]]:
+def _consents(
+    provider: Provider, own: Session, now: int
+) -> Iterator[Mapping[str, Any]]:
     descriptions = provider.settings.identity.scope_descriptions
     for item in own_consents(provider, own, now):
         yield {

@@ -13,7 +13,12 @@ from kapi.identity.pages.clients import about_client
 from kapi.identity.people.audited import tell_decision
 from kapi.identity.people.consents import in_words
 from kapi.identity.people.page_session import session_here
-from kapi.identity.people.sessions import BROWSER, Session, form_token, form_token_is_right
+from kapi.identity.people.sessions import (
+    BROWSER,
+    Session,
+    form_token,
+    form_token_is_right,
+)
 from kapi.identity.protocol.forms import Form, sent_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.published import Published
@@ -40,7 +45,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     """Sign-in, the page, or the decision."""
     try:
         form = sent_form(request)
-        session = session_here(provider, request, form, PATH, "what applications ask of you")
+        session = session_here(
+            provider, request, form, PATH, "what applications ask of you"
+        )
         if isinstance(session, Answer):
             return session
         if request.method == "POST" and form_token_is_right(
@@ -60,14 +67,18 @@ def _waiting(records: Records, session: Session, now: int) -> list[Record]:
 
 def _decide(provider: Provider, request: Request, session: Session, form: Form) -> None:
     now = request.now
-    waiting = {record.key: record for record in _waiting(provider.records, session, now)}
+    waiting = {
+        record.key: record for record in _waiting(provider.records, session, now)
+    }
     record = waiting.get(form.get("request") or "")
     if record is None:
         return
     pending = pending_of(record)
     authorization = None
     if form.get("decision") == "allow":
-        authorization = session.authorization(pending.client_id, pending.scope).payload()
+        authorization = session.authorization(
+            pending.client_id, pending.scope
+        ).payload()
     if decide(provider, KIND, record.key, now, authorization):
         about, allowed = (pending.client_id, pending.scope), authorization is not None
         tell_decision(provider, request, session, about, allowed=allowed)
@@ -83,9 +94,13 @@ def _page(provider: Provider, request: Request, session: Session) -> Answer:
             asked = {
                 "key": record.key,
                 "message": pending.message,
-                "scopes": in_words(provider.settings.identity.scope_descriptions, pending.scope),
+                "scopes": in_words(
+                    provider.settings.identity.scope_descriptions, pending.scope
+                ),
             }
-            waiting.append({**asked, "client": about["client"], "links": about["links"]})
+            waiting.append(
+                {**asked, "client": about["client"], "links": about["links"]}
+            )
     return page(
         provider,
         "approvals.html",

@@ -70,7 +70,9 @@ def answer(provider: Provider, request: Request) -> Answer:
         else:
             form = parse_form(request.query.encode("latin-1"))
         return advance(
-            provider, request, checked(provider, AuthorizationRequest(form, request.now))
+            provider,
+            request,
+            checked(provider, AuthorizationRequest(form, request.now)),
         )
     except RefusedRequest as refused:
         return refuse(provider, refused.request, refused.error)

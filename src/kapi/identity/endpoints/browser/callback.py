@@ -25,7 +25,11 @@ cross_origin = False
 
 def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
     """APK's paths."""
-    return (CALLBACK_PATH, "/oauth2/1.0.0/auth-callback", "/authenticationEndpoint/login-callback")
+    return (
+        CALLBACK_PATH,
+        "/oauth2/1.0.0/auth-callback",
+        "/authenticationEndpoint/login-callback",
+    )
 
 
 def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
@@ -47,7 +51,10 @@ def go_on(provider: Provider, request: Request, key: str | None) -> Answer:
     interaction = interaction_of(provider, request, key)
     try:
         return advance(
-            provider, request, checked(provider, interaction.request(request.now)), interaction
+            provider,
+            request,
+            checked(provider, interaction.request(request.now)),
+            interaction,
         )
     except RefusedRequest as refused:
         return refuse(provider, refused.request, refused.error)

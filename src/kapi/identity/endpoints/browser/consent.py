@@ -86,7 +86,9 @@ def _page(
         ],
         action=CONSENT_PATH,
         # Bound to the session: the form of one person must not be valid for another.
-        token=form_token(request.cookies[BROWSER], f"consent{interaction.key}{session.sid}"),
+        token=form_token(
+            request.cookies[BROWSER], f"consent{interaction.key}{session.sid}"
+        ),
     )
 
 
@@ -103,12 +105,19 @@ def _decided(
     ):
         return see_other(page_link(CONSENT_PATH, interaction.key))
     allowed = form.get("decision") == "allow"
-    tell_decision(provider, request, session, (asked.client.id, asked.scope), allowed=allowed)
+    tell_decision(
+        provider, request, session, (asked.client.id, asked.scope), allowed=allowed
+    )
     if not allowed:
         return decline(
-            provider, asked, interaction, OAuthError("access_denied", "The person did not allow it")
+            provider,
+            asked,
+            interaction,
+            OAuthError("access_denied", "The person did not allow it"),
         )
     if asked.client.settings.consent == "once":
-        keep_consent(provider.records, asked.client, session.user, asked.scopes, request.now)
+        keep_consent(
+            provider.records, asked.client, session.user, asked.scopes, request.now
+        )
     note(provider.records, interaction, request.now, consented=session.sid)
     return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")

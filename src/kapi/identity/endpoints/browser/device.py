@@ -13,7 +13,12 @@ from kapi.identity.pages.clients import about_client
 from kapi.identity.people.audited import tell_decision
 from kapi.identity.people.consents import in_words
 from kapi.identity.people.page_session import session_here
-from kapi.identity.people.sessions import BROWSER, Session, form_token, form_token_is_right
+from kapi.identity.people.sessions import (
+    BROWSER,
+    Session,
+    form_token,
+    form_token_is_right,
+)
 from kapi.identity.protocol.forms import Form, sent_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.published import Published
@@ -47,7 +52,9 @@ def answer(provider: Provider, request: Request) -> Answer:
         carried = ""
         if code:
             carried = shown(code)
-        session = session_here(provider, request, form, DEVICE_PATH, "your device", carried)
+        session = session_here(
+            provider, request, form, DEVICE_PATH, "your device", carried
+        )
         if isinstance(session, Answer):
             return session
         return _with_session(provider, request, form, session, code)
@@ -102,7 +109,9 @@ def _decided(
     key, pending = asked
     authorization = None
     if allowed:
-        authorization = session.authorization(pending.client_id, pending.scope).payload()
+        authorization = session.authorization(
+            pending.client_id, pending.scope
+        ).payload()
     if not decide(provider, KIND, key, request.now, authorization):
         return _ask_for_code(provider, session, _WRONG)
     about = (pending.client_id, pending.scope)

@@ -112,14 +112,18 @@ def _client(
 ) -> Client | None:
     """The client of `client_id` or of the audience of the ID token. Raises OAuthError."""
     if hint is not None and client_id is not None and hint["aud"] != client_id:
-        raise OAuthError("invalid_request", "client_id and id_token_hint name different clients")
+        raise OAuthError(
+            "invalid_request", "client_id and id_token_hint name different clients"
+        )
     if not client_id and hint is not None:
         client_id = str(hint["aud"])
     if not client_id:
         return None
     client = provider.client(client_id, now)
     if client is None:
-        raise OAuthError("invalid_request", "No client is registered under this client_id")
+        raise OAuthError(
+            "invalid_request", "No client is registered under this client_id"
+        )
     return client
 
 
@@ -129,7 +133,9 @@ def _is_proof(provider: Provider, logout: _Logout, session: Session) -> bool:
         return False
     if "sid" in logout.hint:
         return bool(logout.hint["sid"] == session.sid)
-    return bool(logout.hint["sub"] == subject_for(provider, logout.client, session.user))
+    return bool(
+        logout.hint["sub"] == subject_for(provider, logout.client, session.user)
+    )
 
 
 def _origin(uri: str) -> str:
@@ -168,7 +174,10 @@ def _ask(
 
 
 def _signed_out(
-    provider: Provider, logout: _Logout, cookies: tuple[str, ...], frames: tuple[str, ...]
+    provider: Provider,
+    logout: _Logout,
+    cookies: tuple[str, ...],
+    frames: tuple[str, ...],
 ) -> Answer:
     if logout.leads_to and not frames:
         return see_other(logout.leads_to, cookies)

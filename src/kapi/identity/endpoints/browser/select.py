@@ -64,7 +64,11 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 
 def _decided(
-    provider: Provider, request: Request, form: Form, interaction: Interaction, session: Session
+    provider: Provider,
+    request: Request,
+    form: Form,
+    interaction: Interaction,
+    session: Session,
 ) -> Answer:
     """What follows the form."""
     if not form_token_is_right(request, f"select{interaction.key}", form.get("token")):

@@ -63,13 +63,18 @@ def answer(provider: Provider, request: Request) -> Answer:
             return _signed_in(provider, request, parse_form(request.body))
         query = parse_form(request.query.encode("latin-1"))
         return _page(
-            provider, request, interaction_of(provider, request, query.get("stateKey")), query
+            provider,
+            request,
+            interaction_of(provider, request, query.get("stateKey")),
+            query,
         )
     except OAuthError as error:
         return error_page(provider, error)
 
 
-def _page(provider: Provider, request: Request, interaction: Interaction, query: Form) -> Answer:
+def _page(
+    provider: Provider, request: Request, interaction: Interaction, query: Form
+) -> Answer:
     asked = interaction.request(request.now)
     try:
         asked = checked(provider, asked)
@@ -82,7 +87,8 @@ def _page(provider: Provider, request: Request, interaction: Interaction, query:
         leads_to=asked.redirect_uri,
         **about_client(provider.settings.identity, asked.client),
         failure=FAILURES.get(query.get("errorCode") or "", ""),
-        hint=typed.get("username") or (asked.parameters.get("login_hint") or "")[:LONGEST_NAME],
+        hint=typed.get("username")
+        or (asked.parameters.get("login_hint") or "")[:LONGEST_NAME],
         organization=typed.get("organization", ""),
         may_decline=True,
         action=POST_LOGIN_PATH,
@@ -102,7 +108,10 @@ def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
     if isinstance(found, str):
         return _failed(provider, request, interaction, found, form)
     before, who, now = session_of(provider, request), found.user.subject, request.now
-    if before is not None and (before.user, before.organization) != (who, found.organization):
+    if before is not None and (before.user, before.organization) != (
+        who,
+        found.organization,
+    ):
         end_session(provider, before, now)
         tell_sign_out(provider, request, before, "another sign-in in this browser")
     session, cookie = sign_in(

@@ -42,19 +42,32 @@ def metadata(published: Published) -> Mapping[str, Any]:
     return {
         "backchannel_authentication_endpoint": f"{published.base_url}{PATH}",
         "backchannel_token_delivery_modes_supported": ["poll"],
-        "backchannel_authentication_request_signing_alg_values_supported": list(ASYMMETRIC),
+        "backchannel_authentication_request_signing_alg_values_supported": list(
+            ASYMMETRIC
+        ),
         "backchannel_user_code_parameter_supported": False,
     }
+
+
+def _approved(user: User, client: Client, scope: str, now: int) -> Authorization:
+    """What the person would allow; only with the setting `ciba_auto_approve`."""
+    organization = next(iter(user.organizations), "")
+    return Authorization(
+        user.subject, client.id, scope, now, acr="0", organization=organization
+    )
 
 
 def answer(provider: Provider, request: Request) -> Answer:
     """The id to poll with. Raises OAuthError."""
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
-    client = authenticate_client(provider, form.values, request.credentials, request.now)
+    client = authenticate_client(
+        provider, form.values, request.credentials, request.now
+    )
     if facts.grant_type not in client.grants or client.is_public:
         raise OAuthError(
-            "unauthorized_client", "The client may not use CIBA; a public client never may"
+            "unauthorized_client",
+            "The client may not use CIBA; a public client never may",
         )
     form = request_parameters(provider, client, form, request.now)
     if form.get("user_code") is not None:
@@ -63,20 +76,25 @@ def answer(provider: Provider, request: Request) -> Answer:
     scope = granted_scope(client, form.get("scope"))
     if "openid" not in scope.split(" "):
         raise OAuthError("invalid_scope", "CIBA needs the scope openid")
-    message, lifetime = _message(form), _lifetime(provider.settings.identity.ciba_lifetime, form)
+    message = _message(form)
+    lifetime = _lifetime(provider.settings.identity.ciba_lifetime, form)
     user = _hinted(provider, client, form)
     secret, owner = provider.new_secret(), owner_of(user.subject)
     pending = Pending(
-        client.id, scope, request.now + lifetime, INTERVAL, user=user.subject, message=message
+        client.id,
+        scope,
+        request.now + lifetime,
+        INTERVAL,
+        user=user.subject,
+        message=message,
     )
     ask(provider, client, request, KIND, secret, pending, owner)
     if provider.settings.identity.ciba_auto_approve:
-        organization = next(iter(user.organizations), "")
-        allowed = Authorization(
-            user.subject, client.id, scope, request.now, acr="0", organization=organization
-        )
+        allowed = _approved(user, client, scope, request.now)
         decide(provider, KIND, key_of(secret), request.now, allowed.payload())
-    return json_answer({"auth_req_id": secret, "expires_in": lifetime, "interval": INTERVAL})
+    return json_answer(
+        {"auth_req_id": secret, "expires_in": lifetime, "interval": INTERVAL}
+    )
 
 
 def _message(form: Form) -> str:
@@ -94,7 +112,9 @@ def _lifetime(most: int, form: Form) -> int:
     if asked is None:
         return most
     if not _POSITIVE.fullmatch(asked):
-        raise OAuthError("invalid_request", "requested_expiry is a positive number of seconds")
+        raise OAuthError(
+            "invalid_request", "requested_expiry is a positive number of seconds"
+        )
     return min(int(asked), most)
 
 
@@ -102,16 +122,22 @@ def _hinted(provider: Provider, client: Client, form: Form) -> User:
     given = list(filter(form.get, _HINTS))
     if len(given) != 1:
         raise OAuthError(
-            "invalid_request", "Send exactly one hint: login_hint or id_token_hint (CIBA 7.1)"
+            "invalid_request",
+            "Send exactly one hint: login_hint or id_token_hint (CIBA 7.1)",
         )
     if given == ["login_hint_token"]:
-        raise OAuthError("invalid_request", "login_hint_token is not supported; send login_hint")
+        raise OAuthError(
+            "invalid_request", "login_hint_token is not supported; send login_hint"
+        )
     if given == ["id_token_hint"]:
         if client.settings.subject_type == "pairwise":
             raise OAuthError(
-                "invalid_request", "A pairwise subject cannot be a hint; send login_hint"
+                "invalid_request",
+                "A pairwise subject cannot be a hint; send login_hint",
             )
-        user = provider.users.get(subject_of_hint(provider, form.need("id_token_hint"), client.id))
+        user = provider.users.get(
+            subject_of_hint(provider, form.need("id_token_hint"), client.id)
+        )
     else:
         user = provider.users.named(form.need("login_hint"))
     if user is None:

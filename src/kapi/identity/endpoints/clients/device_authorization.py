@@ -37,9 +37,13 @@ def answer(provider: Provider, request: Request) -> Answer:
     """The two codes. Raises OAuthError."""
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
-    client = authenticate_client(provider, form.values, request.credentials, request.now)
+    client = authenticate_client(
+        provider, form.values, request.credentials, request.now
+    )
     if facts.grant_type not in client.grants:
-        raise OAuthError("unauthorized_client", "The client may not use the device code grant")
+        raise OAuthError(
+            "unauthorized_client", "The client may not use the device code grant"
+        )
     scope = granted_scope(client, form.get("scope"))
     lifetime = provider.settings.identity.device_code_lifetime
     device_code = provider.new_secret()

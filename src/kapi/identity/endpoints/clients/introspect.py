@@ -69,7 +69,9 @@ def metadata(published: Published) -> Mapping[str, Any]:
 
 def quick(provider: Provider, request: Request) -> bool:  # noqa: ARG001 - the endpoint contract
     """With a secret nothing is written or fetched, and few rows are read."""
-    secret = request.header("authorization") is not None or b"client_secret=" in request.body
+    secret = (
+        request.header("authorization") is not None or b"client_secret=" in request.body
+    )
     return secret and b"client_assertion" not in request.body
 
 
@@ -77,9 +79,13 @@ def answer(provider: Provider, request: Request) -> Answer:
     """The facts of a token, for a client that may know them."""
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
-    client = authenticate_client(provider, form.values, request.credentials, request.now)
+    client = authenticate_client(
+        provider, form.values, request.credentials, request.now
+    )
     if client.is_public:
-        raise invalid_client("A public client may not ask about tokens: it cannot prove who it is")
+        raise invalid_client(
+            "A public client may not ask about tokens: it cannot prove who it is"
+        )
     found = introspected(provider, client, form.need("token"), request.now)
     algorithm = client.settings.introspection_signed_response_alg
     if not algorithm and _JWT not in (request.header("accept") or ""):
@@ -90,11 +96,15 @@ def answer(provider: Provider, request: Request) -> Answer:
         "iat": request.now,
         "token_introspection": found,
     }
-    signed = provider.sign(claims, "token-introspection+jwt", algorithm or DEFAULT_ALGORITHM)
+    signed = provider.sign(
+        claims, "token-introspection+jwt", algorithm or DEFAULT_ALGORITHM
+    )
     return Answer(200, (("content-type", _JWT), *NO_STORE), signed.encode("ascii"))
 
 
-def introspected(provider: Provider, client: Client, token: str, now: int) -> Mapping[str, Any]:
+def introspected(
+    provider: Provider, client: Client, token: str, now: int
+) -> Mapping[str, Any]:
     """The members of the answer (RFC 7662 §2.2), for any kind of token."""
     return (
         _access_token(provider, client, token, now)
@@ -145,7 +155,9 @@ def _refresh_token(
         authorization = still_allowed(client, authorization_of(family.payload))
     except OAuthError:
         return None
-    if provider.users.get(authorization.user) is None or not may_refresh(client, authorization):
+    if provider.users.get(authorization.user) is None or not may_refresh(
+        client, authorization
+    ):
         return None
     return {
         "active": True,

@@ -40,9 +40,13 @@ def answer(provider: Provider, request: Request) -> Answer:
     """Check the request like the authorization endpoint, and store it."""
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
-    client = authenticate_client(provider, form.values, request.credentials, request.now)
+    client = authenticate_client(
+        provider, form.values, request.credentials, request.now
+    )
     if form.get("request_uri") is not None:
-        raise OAuthError("invalid_request", "request_uri cannot be pushed (RFC 9126 2.1)")
+        raise OAuthError(
+            "invalid_request", "request_uri cannot be pushed (RFC 9126 2.1)"
+        )
     kept = {}
     for name, value in form.values.items():
         if name not in _NOT_KEPT:
@@ -63,7 +67,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     return json_answer({"request_uri": uri, "expires_in": PUSHED_SECONDS}, 201)
 
 
-def _bound(provider: Provider, request: Request, client: Client, parameters: Form) -> Form:
+def _bound(
+    provider: Provider, request: Request, client: Client, parameters: Form
+) -> Form:
     """The parameters with the key of the request's DPoP proof, if any (RFC 9449 §10.1)."""
     credentials = request.credentials
     if not credentials.proofs:
@@ -71,6 +77,7 @@ def _bound(provider: Provider, request: Request, client: Client, parameters: For
     jkt = proven_key(provider, credentials, request.now, client=client)
     if parameters.get("dpop_jkt") not in {None, jkt}:
         raise OAuthError(
-            "invalid_dpop_proof", "dpop_jkt is not the key of the DPoP proof (RFC 9449 10.1)"
+            "invalid_dpop_proof",
+            "dpop_jkt is not the key of the DPoP proof (RFC 9449 10.1)",
         )
     return Form({**parameters.values, "dpop_jkt": jkt}, parameters.repeated)

@@ -36,7 +36,9 @@ def metadata(published: Published) -> Mapping[str, Any]:
     """Its address, and the client authentication methods."""
     return {
         "revocation_endpoint": f"{published.base_url}{PATH}",
-        "revocation_endpoint_auth_methods_supported": methods_supported(published.identity),
+        "revocation_endpoint_auth_methods_supported": methods_supported(
+            published.identity
+        ),
     }
 
 
@@ -44,7 +46,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     """Revoke a token; 200 also for a token that is unknown or expired (§2.2)."""
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
-    client = authenticate_client(provider, form.values, request.credentials, request.now)
+    client = authenticate_client(
+        provider, form.values, request.credentials, request.now
+    )
     token = form.need("token")
     own = read_own(provider, token, request.now)
     if own is None:
@@ -58,7 +62,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     return Answer(200, (*NO_STORE, *ANY_ORIGIN))
 
 
-def _revoke_refresh_token(provider: Provider, request: Request, client: Client, token: str) -> None:
+def _revoke_refresh_token(
+    provider: Provider, request: Request, client: Client, token: str
+) -> None:
     now = request.now
     record = provider.families.of_refresh(key_of(token), now)
     if record is None:

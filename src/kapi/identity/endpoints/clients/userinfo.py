@@ -12,7 +12,13 @@ from kapi.identity.people.authorized import Authorization, authorization_of
 from kapi.identity.people.claims import SCOPE_CLAIMS, claims_about
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.forms import check_media_type, parse_form
-from kapi.identity.protocol.http import ANY_ORIGIN, NO_STORE, Answer, Request, json_answer
+from kapi.identity.protocol.http import (
+    ANY_ORIGIN,
+    NO_STORE,
+    Answer,
+    Request,
+    json_answer,
+)
 from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.access_tokens import OwnToken, bearer
@@ -95,7 +101,11 @@ def answer(provider: Provider, request: Request) -> Answer:
     algorithm = client.settings.userinfo_signed_response_alg
     if not algorithm:
         return json_answer(about)
-    signed = provider.sign({**about, "iss": provider.issuer, "aud": client.id}, "JWT", algorithm)
+    signed = provider.sign(
+        {**about, "iss": provider.issuer, "aud": client.id}, "JWT", algorithm
+    )
     return Answer(
-        200, (("content-type", "application/jwt"), *NO_STORE, *ANY_ORIGIN), signed.encode("ascii")
+        200,
+        (("content-type", "application/jwt"), *NO_STORE, *ANY_ORIGIN),
+        signed.encode("ascii"),
     )

@@ -36,7 +36,13 @@ class Discovery:
     def paths(self, published: Published) -> tuple[str, ...]:
         """With the issuer's path inserted (RFC 8414 §3.1) and appended (OIDC Discovery §4)."""
         path = urlsplit(published.issuer).path.rstrip("/")
-        placed = (_RFC8414, _OPENID, f"{_RFC8414}{path}", f"{_OPENID}{path}", f"{path}{_OPENID}")
+        placed = (
+            _RFC8414,
+            _OPENID,
+            f"{_RFC8414}{path}",
+            f"{_OPENID}{path}",
+            f"{path}{_OPENID}",
+        )
         return tuple(dict.fromkeys(placed))
 
     def metadata(self, published: Published) -> Mapping[str, Any]:
@@ -49,7 +55,10 @@ class Discovery:
             "response_types_supported": [],
             "grant_types_supported": grant_types(identity),
             "token_endpoint_auth_methods_supported": methods_supported(identity),
-            "token_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
+            "token_endpoint_auth_signing_alg_values_supported": [
+                *ASYMMETRIC,
+                *SYMMETRIC,
+            ],
             "dpop_signing_alg_values_supported": list(ASYMMETRIC),
             "tls_client_certificate_bound_access_tokens": True,
         }
@@ -58,7 +67,16 @@ class Discovery:
         return members | {
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": list(published.algorithms),
-            "claims_supported": ["iss", "sub", "exp", "nbf", "iat", "jti", "clientId", "scope"],
+            "claims_supported": [
+                "iss",
+                "sub",
+                "exp",
+                "nbf",
+                "iat",
+                "jti",
+                "clientId",
+                "scope",
+            ],
         }
 
     def answer(self, provider: Provider, request: Request) -> Answer:

@@ -59,16 +59,22 @@ class OpenapiDocument:
 def described(published: Published, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The document about these endpoints and the token endpoint, as a value."""
     about_token = Described(inspect.getdoc(TokenEndpoint.answer) or "", TAGS["clients"])
-    token = {"post": _operation(CATALOGUE.operations["token POST"], "POST", about_token)}
+    token = {
+        "post": _operation(CATALOGUE.operations["token POST"], "POST", about_token)
+    }
     made: dict[str, dict[str, Any]] = dict.fromkeys(PATHS, token)
     for endpoint in endpoints:
         made |= _described_endpoint(published, endpoint)
     about = _ABOUT.format(issuer=published.issuer)
     components = {"schemas": CATALOGUE.schemas, "securitySchemes": _SECURITY_SCHEMES}
-    return document("kapi identity provider", about, published.base_url, made, components)
+    return document(
+        "kapi identity provider", about, published.base_url, made, components
+    )
 
 
-def _described_endpoint(published: Published, endpoint: Endpoint) -> dict[str, dict[str, Any]]:
+def _described_endpoint(
+    published: Published, endpoint: Endpoint
+) -> dict[str, dict[str, Any]]:
     """The paths of one endpoint."""
     *_, folder, name = getattr(endpoint, "__name__", "").split(".")
     if name in NOT_DESCRIBED:
@@ -98,7 +104,9 @@ def _row(name: str, method: str, path: str) -> Row:
 
 
 def _operation(row: Row, method: str, described_as: Described) -> dict[str, Any]:
-    return operation(row, described_as, method.lower(), refusals_of(row, method), "OAuthError")
+    return operation(
+        row, described_as, method.lower(), refusals_of(row, method), "OAuthError"
+    )
 
 
 @cache

@@ -9,7 +9,11 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.client_policy import ANYTHING, client_policy
 from kapi.identity.clients.registration import Registration, change
-from kapi.identity.endpoints.registration.register import PATH, json_body, registration_answer
+from kapi.identity.endpoints.registration.register import (
+    PATH,
+    json_body,
+    registration_answer,
+)
 from kapi.identity.protocol.http import NO_STORE, Answer, Request
 from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
@@ -39,11 +43,15 @@ def answer(provider: Provider, request: Request) -> Answer:
     if request.method == "DELETE":
         provider.registered.remove(client.id)
         provider.use_clients()
-        provider.record(Event("client.unregister", target=client.id, address=request.peer))
+        provider.record(
+            Event("client.unregister", target=client.id, address=request.peer)
+        )
         return Answer(204, NO_STORE)
     # A client may give up scopes, but not add any.
     scopes = tuple(client.metadata["settings"]["scopes"]) or ANYTHING
-    policy = client_policy(provider.settings.identity, provider.keyring.algorithms, scopes)
+    policy = client_policy(
+        provider.settings.identity, provider.keyring.algorithms, scopes
+    )
     changed = change(
         provider.registered,
         client,

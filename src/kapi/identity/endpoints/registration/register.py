@@ -69,9 +69,13 @@ def registration_answer(base_url: str, registered: Registration, status: int) ->
 
 def json_body(request: Request) -> Any:
     """The body as JSON. Raises RegistrationError."""
-    media_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
+    media_type = (
+        (request.header("content-type") or "").partition(";")[0].strip().lower()
+    )
     if media_type != "application/json":
-        raise RegistrationError("invalid_client_metadata", "The body must be application/json")
+        raise RegistrationError(
+            "invalid_client_metadata", "The body must be application/json"
+        )
     try:
         return read_object(request.body)
     except NotJson as error:
@@ -85,7 +89,9 @@ def _is_initial_token(authorization: str, expected: str) -> bool:
     scheme, _, token = authorization.partition(" ")
     if not expected or scheme.lower() != "bearer":
         return False
-    return hmac.compare_digest(token.strip(" ").encode("latin-1", "replace"), expected.encode())
+    return hmac.compare_digest(
+        token.strip(" ").encode("latin-1", "replace"), expected.encode()
+    )
 
 
 def _is_trusted(provider: Provider, request: Request) -> bool:
@@ -102,12 +108,20 @@ def _is_trusted(provider: Provider, request: Request) -> bool:
         if error.status != 401 or "error=" in error.challenge:
             raise
         hint = (
-            f"Registration needs an initial access token, or an access token with the scope {SCOPE}"
+            "Registration needs an initial access token,"
+            f" or an access token with the scope {SCOPE}"
         )
-        raise OAuthError("invalid_token", hint, status=401, challenge=error.challenge) from error
-    # As at the clients API: such a client may have any scope, of no organization.
-    if token.claims.get("organization", "") not in {"", provider.settings.apis.organization}:
         raise OAuthError(
-            "access_denied", "The access token is of one organization, clients of all", status=403
+            "invalid_token", hint, status=401, challenge=error.challenge
+        ) from error
+    # As at the clients API: such a client may have any scope, of no organization.
+    if token.claims.get("organization", "") not in {
+        "",
+        provider.settings.apis.organization,
+    }:
+        raise OAuthError(
+            "access_denied",
+            "The access token is of one organization, clients of all",
+            status=403,
         )
     return True

@@ -3,7 +3,13 @@
 APK's documents have `https://<domain>/` instead, which no token contains.
 """
 
-from kapi.identity.issuers.emulation import TIMES, Emulation, ErrorShape, PublishedKeys, TokenShape
+from kapi.identity.issuers.emulation import (
+    TIMES,
+    Emulation,
+    ErrorShape,
+    PublishedKeys,
+    TokenShape,
+)
 from kapi.identity.issuers.preset import Parameter, Preset
 
 preset = Preset(
@@ -11,9 +17,16 @@ preset = Preset(
     title="Asgardeo",
     issuer="https://{domain}/t/{organization}/oauth2/token",
     parameters=(
-        Parameter("organization", "the organization's name, as in the console's address", "acme"),
         Parameter(
-            "domain", "only for another region", "api.asgardeo.io", default="api.asgardeo.io"
+            "organization",
+            "the organization's name, as in the console's address",
+            "acme",
+        ),
+        Parameter(
+            "domain",
+            "only for another region",
+            "api.asgardeo.io",
+            default="api.asgardeo.io",
         ),
     ),
     jwks_uri="https://{domain}/t/{organization}/oauth2/jwks",
@@ -76,7 +89,8 @@ preset = Preset(
             "*": ErrorShape({"error_description": "$description", "error": "$error"}),
         },
         keys=PublishedKeys(
-            certificates=True, habit="the platform replaces keys; old and new overlap in the JWKS"
+            certificates=True,
+            habit="the platform replaces keys; old and new overlap in the JWKS",
         ),
         verifier="@asgardeo/auth-node (npm)",
         unchecked=(

@@ -19,7 +19,9 @@ preset = Preset(
     title="Auth0",
     issuer="https://{domain}/",
     parameters=(
-        Parameter("domain", "the tenant's domain, or your custom domain", "acme.eu.auth0.com"),
+        Parameter(
+            "domain", "the tenant's domain, or your custom domain", "acme.eu.auth0.com"
+        ),
     ),
     jwks_uri="https://{domain}/.well-known/jwks.json",
     discovery="https://{domain}/.well-known/openid-configuration",
@@ -53,7 +55,13 @@ preset = Preset(
             "backchannel_authentication_endpoint": "https://{domain}/bc-authorize",
         },
         access_token=TokenShape(
-            TIMES | {"iss": "$iss", "azp": "$client", "scope": "$scope", "org_id": "$organization"},
+            TIMES
+            | {
+                "iss": "$iss",
+                "azp": "$client",
+                "scope": "$scope",
+                "org_id": "$organization",
+            },
             application={
                 "sub": "{client}@clients",
                 "aud": "$audience",

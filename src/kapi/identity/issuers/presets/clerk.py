@@ -1,6 +1,12 @@
 """Clerk, session tokens. `azp` is the address of the web page; there is no `aud`."""
 
-from kapi.identity.issuers.emulation import TIMES, Emulation, ErrorShape, PublishedKeys, TokenShape
+from kapi.identity.issuers.emulation import (
+    TIMES,
+    Emulation,
+    ErrorShape,
+    PublishedKeys,
+    TokenShape,
+)
 from kapi.identity.issuers.preset import Parameter, Preset
 
 preset = Preset(
@@ -44,7 +50,9 @@ preset = Preset(
             },
             person={"o": {"id": "org_{organization_id}", "slg": "$organization"}},
         ),
-        errors={"*": ErrorShape({"error": "$error", "error_description": "$description"})},
+        errors={
+            "*": ErrorShape({"error": "$error", "error_description": "$description"})
+        },
         keys=PublishedKeys(
             copies=("https://api.clerk.com/v1/jwks",), habit="one key for each instance"
         ),

@@ -1,6 +1,12 @@
 """Amazon Cognito user pools. Access tokens have no `aud`; ID tokens have the same keys."""
 
-from kapi.identity.issuers.emulation import TIMES, Emulation, ErrorShape, PublishedKeys, TokenShape
+from kapi.identity.issuers.emulation import (
+    TIMES,
+    Emulation,
+    ErrorShape,
+    PublishedKeys,
+    TokenShape,
+)
 from kapi.identity.issuers.preset import Parameter, Preset
 
 preset = Preset(
@@ -10,7 +16,10 @@ preset = Preset(
     parameters=(
         Parameter("region", "the region", "eu-central-1", r"[a-z0-9-]+"),
         Parameter(
-            "pool", "id of the user pool", "eu-central-1_AbCdEfGhI", r"[a-z0-9-]+_[A-Za-z0-9]+"
+            "pool",
+            "id of the user pool",
+            "eu-central-1_AbCdEfGhI",
+            r"[a-z0-9-]+_[A-Za-z0-9]+",
         ),
     ),
     jwks_uri="https://cognito-idp.{region}.amazonaws.com/{pool}/.well-known/jwks.json",
@@ -81,7 +90,9 @@ preset = Preset(
             "*": ErrorShape({"error": "$error"}, 400),
         },
         keys=PublishedKeys(
-            ahead=1, max_age=86400, habit="may happen; cache by `kid`, and fetch on an unknown one"
+            ahead=1,
+            max_age=86400,
+            habit="may happen; cache by `kid`, and fetch on an unknown one",
         ),
         verifier="aws-jwt-verify (npm)",
         unchecked=(

@@ -15,7 +15,9 @@ preset = Preset(
     title="Firebase Authentication (ID tokens)",
     issuer="https://securetoken.google.com/{project}",
     parameters=(
-        Parameter("project", "the project id", "acme-prod", r"[a-z][a-z0-9-]{3,61}[a-z0-9]"),
+        Parameter(
+            "project", "the project id", "acme-prod", r"[a-z][a-z0-9-]{3,61}[a-z0-9]"
+        ),
     ),
     jwks_uri=(
         "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com"
@@ -45,7 +47,10 @@ preset = Preset(
                 "sub": "$sub",
                 "email": "$email",
                 "email_verified": False,
-                "firebase": {"identities": {"email": ["$email"]}, "sign_in_provider": "password"},
+                "firebase": {
+                    "identities": {"email": ["$email"]},
+                    "sign_in_provider": "password",
+                },
             }
         ),
         opaque=ALWAYS,

@@ -1,6 +1,12 @@
 """Keycloak: one issuer per realm. Its JWKS also contains an encryption key, which is ignored."""
 
-from kapi.identity.issuers.emulation import TIMES, Emulation, ErrorShape, PublishedKeys, TokenShape
+from kapi.identity.issuers.emulation import (
+    TIMES,
+    Emulation,
+    ErrorShape,
+    PublishedKeys,
+    TokenShape,
+)
 from kapi.identity.issuers.preset import ASYMMETRIC, Parameter, Preset
 
 preset = Preset(
@@ -47,7 +53,9 @@ preset = Preset(
                 "backchannel_authentication_endpoint": "ext/ciba/auth",
             }.items()
         }
-        | {"registration_endpoint": "{url}/realms/{realm}/clients-registrations/openid-connect"},
+        | {
+            "registration_endpoint": "{url}/realms/{realm}/clients-registrations/openid-connect"
+        },
         access_token=TokenShape(
             TIMES
             | {

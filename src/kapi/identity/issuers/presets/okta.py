@@ -3,7 +3,13 @@
 Tokens of the org authorization server (no /oauth2/…) cannot be verified by other servers.
 """
 
-from kapi.identity.issuers.emulation import TIMES, Emulation, ErrorShape, PublishedKeys, TokenShape
+from kapi.identity.issuers.emulation import (
+    TIMES,
+    Emulation,
+    ErrorShape,
+    PublishedKeys,
+    TokenShape,
+)
 from kapi.identity.issuers.preset import Parameter, Preset
 
 preset = Preset(

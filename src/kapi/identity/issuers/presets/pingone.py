@@ -1,6 +1,12 @@
 """PingOne. All access tokens are JWTs; `typ` is absent until 2027-03-02, then at+jwt."""
 
-from kapi.identity.issuers.emulation import TIMES, Emulation, ErrorShape, PublishedKeys, TokenShape
+from kapi.identity.issuers.emulation import (
+    TIMES,
+    Emulation,
+    ErrorShape,
+    PublishedKeys,
+    TokenShape,
+)
 from kapi.identity.issuers.preset import Parameter, Preset
 
 preset = Preset(
@@ -60,7 +66,9 @@ preset = Preset(
         ),
         subject="{uuid}",
         audience="https://api.pingone.{tld}",
-        errors={"*": ErrorShape({"error": "$error", "error_description": "$description"})},
+        errors={
+            "*": ErrorShape({"error": "$error", "error_description": "$description"})
+        },
         keys=PublishedKeys(certificates=True, habit="the platform replaces keys"),
         verifier="",
         unchecked=(

@@ -1,6 +1,12 @@
 """Supabase Auth, projects with asymmetric signing keys. The legacy secret is symmetric."""
 
-from kapi.identity.issuers.emulation import TIMES, Emulation, ErrorShape, PublishedKeys, TokenShape
+from kapi.identity.issuers.emulation import (
+    TIMES,
+    Emulation,
+    ErrorShape,
+    PublishedKeys,
+    TokenShape,
+)
 from kapi.identity.issuers.preset import Parameter, Preset
 
 preset = Preset(
@@ -8,7 +14,12 @@ preset = Preset(
     title="Supabase Auth",
     issuer="https://{project}.supabase.co/auth/v1",
     parameters=(
-        Parameter("project", "the project's reference", "abcdefghijklmnopqrst", r"[a-z0-9]{4,40}"),
+        Parameter(
+            "project",
+            "the project's reference",
+            "abcdefghijklmnopqrst",
+            r"[a-z0-9]{4,40}",
+        ),
     ),
     jwks_uri="https://{project}.supabase.co/auth/v1/.well-known/jwks.json",
     consumer_key_claim="client_id",
@@ -53,7 +64,9 @@ preset = Preset(
         subject="{uuid}",
         audience="authenticated",
         errors={
-            "*": ErrorShape({"code": 400, "error_code": "$error", "msg": "$description"}, 400),
+            "*": ErrorShape(
+                {"code": 400, "error_code": "$error", "msg": "$description"}, 400
+            ),
         },
         keys=PublishedKeys(
             ahead=1,

@@ -1,6 +1,12 @@
 """WSO2 Identity Server and API Manager: the same product as Asgardeo, on your own host."""
 
-from kapi.identity.issuers.emulation import TIMES, Emulation, ErrorShape, PublishedKeys, TokenShape
+from kapi.identity.issuers.emulation import (
+    TIMES,
+    Emulation,
+    ErrorShape,
+    PublishedKeys,
+    TokenShape,
+)
 from kapi.identity.issuers.preset import Parameter, Preset
 
 preset = Preset(
@@ -79,6 +85,9 @@ preset = Preset(
             habit="a change of the keystore alias replaces the key at once",
         ),
         verifier="@asgardeo/auth-node (npm)",
-        unchecked=("`typ` at+jwt, `x5t`, and the address of discovery", "the texts of errors"),
+        unchecked=(
+            "`typ` at+jwt, `x5t`, and the address of discovery",
+            "the texts of errors",
+        ),
     ),
 )

@@ -14,7 +14,9 @@ preset = Preset(
     name="zitadel",
     title="Zitadel",
     issuer="https://{domain}",
-    parameters=(Parameter("domain", "the instance's domain", "acme-1234.zitadel.cloud"),),
+    parameters=(
+        Parameter("domain", "the instance's domain", "acme-1234.zitadel.cloud"),
+    ),
     jwks_uri="https://{domain}/oauth/v2/keys",
     consumer_key_claim="client_id",
     algorithms=ASYMMETRIC,
@@ -53,9 +55,12 @@ preset = Preset(
         ),
         opaque=ALWAYS,
         audience="200000000000000001",
-        errors={"*": ErrorShape({"error": "$error", "error_description": "$description"})},
+        errors={
+            "*": ErrorShape({"error": "$error", "error_description": "$description"})
+        },
         keys=PublishedKeys(
-            ahead=1, habit="by its web key API: the next key is published before it is activated"
+            ahead=1,
+            habit="by its web key API: the next key is published before it is activated",
         ),
         lifetime=43200,
         verifier="zitadel/oidc (Go)",

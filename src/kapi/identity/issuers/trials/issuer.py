@@ -37,12 +37,17 @@ def trial(
 ) -> tuple[Step, ...]:
     """All steps, those of the token only when there is one."""
     walk = _Walk(
-        followed, get, dataclasses.replace(options, ca=followed.issuer.ca, other_hosts=False), now
+        followed,
+        get,
+        dataclasses.replace(options, ca=followed.issuer.ca, other_hosts=False),
+        now,
     )
     steps = (
         list(walk.network())
         if followed.issuer.fetches
-        else [Step("keys", "ok", "the public key was given by hand; nothing is fetched")]
+        else [
+            Step("keys", "ok", "the public key was given by hand; nothing is fetched")
+        ]
     )
     if token:
         steps += token_steps(token, followed.issuer, walk.keys, int(now))
@@ -52,7 +57,9 @@ def trial(
 class _Walk:
     """The steps over the network, and the keys they found."""
 
-    def __init__(self, followed: Followed, get: Get, options: FetchOptions, now: float) -> None:
+    def __init__(
+        self, followed: Followed, get: Get, options: FetchOptions, now: float
+    ) -> None:
         self.issuer, self.state = followed.issuer, followed.state
         self.keys = followed.state.keys
         self._get, self._options, self._now = get, options, now
@@ -91,14 +98,18 @@ class _Walk:
     def _jwks(self, uri: str) -> Iterator[Step]:
         try:
             document = self._watched(
-                uri, self._options, {"Accept": "application/jwk-set+json, application/json"}
+                uri,
+                self._options,
+                {"Accept": "application/jwk-set+json, application/json"},
             )
             keys = read_jwks(document.content, self.issuer.algorithms)
         except Unfetched as error:
             yield Step("keys", "fail", error.detail, _HINTS.get(error.code, error.hint))
             return
         except ValueError as error:
-            yield Step("keys", "fail", f"{uri}: {error}", "Check the address of the JWKS.")
+            yield Step(
+                "keys", "fail", f"{uri}: {error}", "Check the address of the JWKS."
+            )
             return
         yield Step(
             "tls",
@@ -108,7 +119,8 @@ class _Walk:
             else "plain http, on this machine only",
         )
         shown = ", ".join(
-            f"{key.kid or 'without kid'} ({' '.join(key.algorithms)})" for key in keys.keys
+            f"{key.kid or 'without kid'} ({' '.join(key.algorithms)})"
+            for key in keys.keys
         )
         for reason in keys.ignored:
             yield Step("keys", "note", f"{reason}; it is not used")
@@ -117,7 +129,8 @@ class _Walk:
             yield Step("keys", "ok", f"{len(keys.keys)} usable at {uri}: {shown}")
         else:
             hint = (
-                "Accept its algorithm (--algorithm), or let the provider sign with RS256 or ES256."
+                "Accept its algorithm (--algorithm),"
+                " or let the provider sign with RS256 or ES256."
             )
             yield Step("keys", "fail", f"no usable key at {uri}", hint)
 

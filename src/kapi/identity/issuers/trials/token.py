@@ -67,7 +67,9 @@ def _unreadable(text: str, advice: str) -> Step:
         return Step("token", "fail", "it is encrypted (JWE)", hint)
     if dots != 2 or len(text) > LARGEST:
         hint = f"Ask for a JWT access token. {advice}"
-        return Step("token", "fail", "it is not a JWT: an opaque token, or cut off", hint)
+        return Step(
+            "token", "fail", "it is not a JWT: an opaque token, or cut off", hint
+        )
     hint = "Copy it whole, without quotes or line breaks."
     return Step("token", "fail", "it is not a well-formed JWT", hint)
 
@@ -80,7 +82,10 @@ def _issuer_step(claims: Mapping[str, Any], issuer: Issuer) -> Step:
     if isinstance(said, str) and _normal(said) == _normal(issuer.issuer):
         hint = "They differ in a slash or in case only: declare it exactly so."
     return Step(
-        "iss", "fail", f"the token says {_short(said)}, declared is {issuer.issuer!r}", hint
+        "iss",
+        "fail",
+        f"the token says {_short(said)}, declared is {issuer.issuer!r}",
+        hint,
     )
 
 
@@ -88,7 +93,9 @@ def _normal(issuer: str) -> str:
     return issuer.rstrip("/").lower()
 
 
-def _signature_step(header: Mapping[str, Any], fault: str, issuer: Issuer, keys: KeySet) -> Step:
+def _signature_step(
+    header: Mapping[str, Any], fault: str, issuer: Issuer, keys: KeySet
+) -> Step:
     if not fault:
         return Step("signature", "ok", "by a key of the issuer")
     if fault == "unknown key":
@@ -133,7 +140,9 @@ def _no_key(header: Mapping[str, Any], keys: KeySet) -> tuple[str, str]:
     )
 
 
-def _kind_step(header: Mapping[str, Any], claims: Mapping[str, Any], issuer: Issuer) -> Step:
+def _kind_step(
+    header: Mapping[str, Any], claims: Mapping[str, Any], issuer: Issuer
+) -> Step:
     """Whether it is an access token, and which part of `jose/token_kinds.py` fails."""
     objection = issuer.rule.objection(header, claims)
     if objection is not None:
@@ -145,7 +154,10 @@ def _kind_step(header: Mapping[str, Any], claims: Mapping[str, Any], issuer: Iss
 
 
 def _kind_fault(
-    objection: Objection, header: Mapping[str, Any], claims: Mapping[str, Any], issuer: Issuer
+    objection: Objection,
+    header: Mapping[str, Any],
+    claims: Mapping[str, Any],
+    issuer: Issuer,
 ) -> tuple[str, str]:
     """The detail and the hint."""
     name = objection.name
@@ -158,9 +170,15 @@ def _kind_fault(
         )
     if objection.rule == "required claim":
         wanted = dict(issuer.required_claims)[name] or "there"
-        return f"{name} is {found}, it must be {wanted}", "Is it an access token, of this tenant?"
+        return (
+            f"{name} is {found}, it must be {wanted}",
+            "Is it an access token, of this tenant?",
+        )
     if objection.rule == "kind":
-        return f"{name} is {found}, so it is another kind of token", "Send the access token."
+        return (
+            f"{name} is {found}, so it is another kind of token",
+            "Send the access token.",
+        )
     return (
         f"it has {name}, a claim of ID tokens, and its typ is not at+jwt",
         (
@@ -190,7 +208,9 @@ def _scopes_step(claims: Mapping[str, Any], issuer: Issuer) -> Step:
     if scopes:
         return Step("scopes", "ok", " ".join(scopes))
     where = " or ".join(issuer.scopes_claims)
-    return Step("scopes", "note", f"none in {where}", "Operations that need a scope refuse it.")
+    return Step(
+        "scopes", "note", f"none in {where}", "Operations that need a scope refuse it."
+    )
 
 
 def _organization_step(claims: Mapping[str, Any], issuer: Issuer) -> Step:
@@ -206,7 +226,10 @@ def _time_step(claims: Mapping[str, Any], issuer: Issuer, now: int) -> Step:
         fault = time_fault(claims, issuer, now)
     except ValueError as error:
         return Step(
-            "time", "fail", f"{error} is missing or is not a number", "Every token must have exp."
+            "time",
+            "fail",
+            f"{error} is missing or is not a number",
+            "Every token must have exp.",
         )
     if not fault:
         return Step("time", "ok", f"valid until {claims['exp']}")

@@ -21,7 +21,11 @@ from kapi.policies.authentication.conf import needs_caller
 from kapi.policies.authentication.node import Authentication
 from kapi.policies.callers.browser_sign_in import conf as in_conf
 from kapi.policies.callers.browser_sign_in.node import NAME, BrowserSignIn, node_of
-from kapi.policies.callers.browser_sign_in.oauth2 import HTML, oauth2_config, public_port
+from kapi.policies.callers.browser_sign_in.oauth2 import (
+    HTML,
+    oauth2_config,
+    public_port,
+)
 from kapi.policies.composite import BY_ROUTE, execution
 from kapi.policies.contract import EnvoyRoute, HttpFilter, Phase, Place
 from kapi.policies.kubernetes import KubernetesPlace, KubernetesRoute, not_possible
@@ -38,13 +42,17 @@ METADATA: Final = "kapi.browser_sign_in"
 """Metadata of the routes with a sign-in: the bodies of refusals depend on it."""
 _EXTENSIONS: Final = "type.googleapis.com/envoy.extensions."
 _INPUT: Final = "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
-_RESPONSE_INPUT: Final = "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput"
+_RESPONSE_INPUT: Final = (
+    "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput"
+)
 _ANYTHING: Final = {"safe_regex": {"google_re2": {}, "regex": ".*"}}
 _COOKIES: Final = "__Host-gateway-"
 """What the names of all cookies of sessions begin with (RFC 6265bis §4.1.3.2)."""
 
 
-def _matches(header: str, matcher: dict[str, Any], source: str = _INPUT) -> dict[str, Any]:
+def _matches(
+    header: str, matcher: dict[str, Any], source: str = _INPUT
+) -> dict[str, Any]:
     """A predicate over a header; one that is absent matches nothing."""
     read = {"name": header, "typed_config": {"@type": source, "header_name": header}}
     return {"single_predicate": {"input": read, "value_match": matcher}}
@@ -59,7 +67,9 @@ def _composite(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def _on_match(predicate: dict[str, Any], on_match: dict[str, Any]) -> dict[str, Any]:
-    return {"matcher_list": {"matchers": [{"predicate": predicate, "on_match": on_match}]}}
+    return {
+        "matcher_list": {"matchers": [{"predicate": predicate, "on_match": on_match}]}
+    }
 
 
 def _lua(name: str) -> dict[str, Any]:
@@ -81,7 +91,9 @@ _NO_REDIRECT: Final = {"not_matcher": _matches("location", _ANYTHING, _RESPONSE_
 _SKIP: Final = {
     "action": {
         "name": "skip",
-        "typed_config": {"@type": f"{_EXTENSIONS}filters.common.matcher.action.v3.SkipFilter"},
+        "typed_config": {
+            "@type": f"{_EXTENSIONS}filters.common.matcher.action.v3.SkipFilter"
+        },
     }
 }
 _PORT: Final = {
@@ -104,7 +116,9 @@ def compile(conf: ApiConf, operation: OperationConf) -> BrowserSignIn | None:
     return node_of(conf)
 
 
-def added_operations(conf: ApiConf, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+def added_operations(
+    conf: ApiConf, operations: tuple[Operation, ...]
+) -> tuple[Operation, ...]:
     """Where the provider sends browsers back, and where they sign out."""
     node = node_of(conf)
     if node is None:
@@ -152,7 +166,10 @@ def envoy(node: BrowserSignIn, place: Place) -> EnvoyRoute:
 
 def _wanted(place: Place, cookies: str) -> dict[str, Any]:
     """Requests without a credential of their own: with a session, or for a page."""
-    none = [{"not_matcher": _matches(header, _ANYTHING)} for header in _credential_headers(place)]
+    none = [
+        {"not_matcher": _matches(header, _ANYTHING)}
+        for header in _credential_headers(place)
+    ]
     session = _matches("cookie", {"contains": cookies})
     page = _all_of(_matches(":method", {"exact": "GET"}), _matches("accept", HTML))
     return _all_of(*none, {"or_matcher": {"predicate": [session, page]}})

@@ -37,7 +37,9 @@ def _check(parameters: Mapping, pointer: str, report: Report) -> None:
     for given, other in _TOGETHER:
         if given in parameters.entries and other not in parameters.entries:
             place = key_mark(parameters, given, pointer)
-            report.add(codes.COMBINATION, f"{given} without {other}", place, f"Add {other}.")
+            report.add(
+                codes.COMBINATION, f"{given} without {other}", place, f"Add {other}."
+            )
 
 
 _ENDPOINTS: Final = ("authorizationEndpoint", "tokenEndpoint", "endSessionEndpoint")
@@ -51,7 +53,9 @@ _TOGETHER: Final = (
 )
 
 
-def _check_endpoint(parameters: Mapping, key: str, pointer: str, report: Report) -> None:
+def _check_endpoint(
+    parameters: Mapping, key: str, pointer: str, report: Report
+) -> None:
     url = parameters.entries.get(key)
     if url is None or not is_text(url):
         return
@@ -79,16 +83,23 @@ def _check_conf(conf: ApiConf, report: Report) -> None:
     place = item.mark
     if not any(needs_caller(conf, operation) for operation in conf.operations):
         hint = "Remove the policy, or secured: false from an operation."
-        report.add(codes.COMBINATION, f"{POLICY}, but no operation needs a caller", place, hint)
+        report.add(
+            codes.COMBINATION, f"{POLICY}, but no operation needs a caller", place, hint
+        )
     elif not any(map(_takes_token, methods(conf))):
         hint = "Enable OAuth2 in the header Authorization, without mandatory DPoP."
         message = f"{POLICY} needs an API that accepts access tokens"
         report.add(codes.AUTHENTICATION, message, place, hint)
-    paths = (item.parameter("callbackPath", CALLBACK), item.parameter("signOutPath", SIGN_OUT))
+    paths = (
+        item.parameter("callbackPath", CALLBACK),
+        item.parameter("signOutPath", SIGN_OUT),
+    )
     own = tuple(map(target_key, paths))
     if own[0] == own[1]:
         hint = "Write different paths."
-        report.add(codes.COMBINATION, "callbackPath and signOutPath are equal", place, hint)
+        report.add(
+            codes.COMBINATION, "callbackPath and signOutPath are equal", place, hint
+        )
     for operation in conf.operations:
         if operation.verb == "GET" and target_key(operation.target) in own:
             message = f"{POLICY} has the path {operation.target} of an operation"
@@ -98,7 +109,12 @@ def _check_conf(conf: ApiConf, report: Report) -> None:
 
 def _takes_token(item: AuthenticationConf) -> bool:
     at_home = item.header.lower() == "authorization"
-    return item.enabled and item.auth_type == "OAuth2" and at_home and item.dpop != "mandatory"
+    return (
+        item.enabled
+        and item.auth_type == "OAuth2"
+        and at_home
+        and item.dpop != "mandatory"
+    )
 
 
 _URL: Final = Text(1, 2048)
@@ -146,7 +162,9 @@ conf_part = ConfPart(
                     f" {CALLBACK}."
                 ),
                 "signOutPath": f"Path below that of the API that ends a session; {SIGN_OUT}.",
-                "tlsSecretName": ("Name of the secret with the authorities of the token endpoint."),
+                "tlsSecretName": (
+                    "Name of the secret with the authorities of the token endpoint."
+                ),
                 "tlsSecretKey": "Key of the certificates (PEM) in that secret.",
             },
             example={

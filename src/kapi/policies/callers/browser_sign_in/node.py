@@ -9,7 +9,12 @@ from kapi.apis.ir import Api, Endpoint, FilterSecret, SecretRef
 from kapi.apis.model.conf import ApiConf, PolicyConf
 from kapi.apis.model.rules import Fault, endpoint_of
 from kapi.dataclass import dataclass
-from kapi.policies.callers.browser_sign_in.conf import BASIC, CALLBACK, SIGN_OUT, item_of
+from kapi.policies.callers.browser_sign_in.conf import (
+    BASIC,
+    CALLBACK,
+    SIGN_OUT,
+    item_of,
+)
 
 NAME: Final = "browser_sign_in"
 _SHORTEST_KEY: Final = 32
@@ -71,4 +76,6 @@ def _token_endpoint(item: PolicyConf) -> Endpoint | None:
 def is_at_inbuilt_provider(api: Api) -> bool:
     """Whether browsers sign in at the inbuilt provider."""
     nodes = [node for operation in api.operations for node in operation.policies]
-    return any(isinstance(node, BrowserSignIn) and not node.token_endpoint for node in nodes)
+    return any(
+        isinstance(node, BrowserSignIn) and not node.token_endpoint for node in nodes
+    )

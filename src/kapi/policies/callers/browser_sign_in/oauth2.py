@@ -31,7 +31,9 @@ def oauth2_config(node: BrowserSignIn, place: Place, cookies: str) -> dict[str, 
             "client_id": node.client_id,
             "token_secret": place.credential(node.client_secret.secret),
             "hmac_secret": place.credential(node.session_key.secret),
-            "cookie_names": {field: f"{cookies}-{short}" for field, short in _NAMES.items()},
+            "cookie_names": {
+                field: f"{cookies}-{short}" for field, short in _NAMES.items()
+            },
         },
         # The host is one of the names of the virtual host.
         "redirect_uri": f"https://{authority}{base}{node.callback_path}",
@@ -90,7 +92,11 @@ def _browser_endpoints(node: BrowserSignIn, place: Place) -> tuple[str, str]:
 
 def public_port(place: Place) -> str:
     """The public port; empty if it is the usual one. The edge has removed it from the host."""
-    return place.gateway.origin(place.host).removeprefix(f"https://{place.host}").lstrip(":")
+    return (
+        place.gateway.origin(place.host)
+        .removeprefix(f"https://{place.host}")
+        .lstrip(":")
+    )
 
 
 def _inbuilt_origin(place: Place) -> str:

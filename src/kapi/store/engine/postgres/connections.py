@@ -34,8 +34,16 @@ _SESSION: Final = (
     " SET idle_in_transaction_session_timeout = '10s';"
     " SET default_transaction_isolation = 'read committed'"
 )
-_BUSY: Final = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
-_AWAY: Final = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
+_BUSY: Final = (
+    errors.LockNotAvailable,
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+)
+_AWAY: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.ReadOnlySqlTransaction,
+)
 
 Raw = psycopg.Connection[Any]
 

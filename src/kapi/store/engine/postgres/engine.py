@@ -16,12 +16,24 @@ from typing import Any, Final
 import psycopg
 
 from kapi.errors import KapiError, StorageNewer
-from kapi.store.engine.interface import CHANGED, Changes, Connection, Cursor, StoreClosed
+from kapi.store.engine.interface import (
+    CHANGED,
+    Changes,
+    Connection,
+    Cursor,
+    StoreClosed,
+)
 from kapi.store.engine.migrations import COMPATIBLE, incompatible_step, unknown_steps
 from kapi.store.engine.postgres.address import parameters
 from kapi.store.engine.postgres.changes import PostgresChanges
 from kapi.store.engine.postgres.connections import Connections, Raw, meaning
-from kapi.store.engine.postgres.dialect import CHANNEL, FUNCTIONS, LOCK, migrated, translated
+from kapi.store.engine.postgres.dialect import (
+    CHANNEL,
+    FUNCTIONS,
+    LOCK,
+    migrated,
+    translated,
+)
 
 _ALONE: Final = f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})"
 _PARALLEL: Final = f"BEGIN; SELECT pg_advisory_xact_lock_shared({LOCK})"
@@ -51,8 +63,12 @@ class PostgresEngine:
                     engine.where,
                     "Make one: createdb --encoding UTF8 --template template0 NAME.",
                 )
-            exists = db.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchone()[0]
-            done = db.execute("SELECT name FROM migrations").fetchall() if exists else []
+            exists = db.execute(
+                "SELECT to_regclass('migrations') IS NOT NULL"
+            ).fetchone()[0]
+            done = (
+                db.execute("SELECT name FROM migrations").fetchall() if exists else []
+            )
             unknown = unknown_steps(row[0] for row in done)
             step = incompatible_step(unknown, db.execute(COMPATIBLE)) if unknown else ""
         if step:
@@ -64,7 +80,9 @@ class PostgresEngine:
         self._connections.close()
 
     @contextmanager
-    def transaction(self, topics: Sequence[str], *, parallel: bool) -> Iterator[Connection]:
+    def transaction(
+        self, topics: Sequence[str], *, parallel: bool
+    ) -> Iterator[Connection]:
         """One transaction, alone or beside parallel ones."""
         with meaning(self.where):
             connection = self._connections.begun(_PARALLEL if parallel else _ALONE)

@@ -61,7 +61,9 @@ class HangingServer:
         """Look at them from now on, in a thread. Once; for processes that run for long."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="store-hangs", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run, name="store-hangs", daemon=True
+                )
                 self._thread.start()
 
     def stop(self) -> None:
@@ -87,7 +89,9 @@ class HangingServer:
         except psycopg.Error:
             pass
         else:
-            self._stopped.wait(LONG_SECONDS)  # Something waits for a lock, or takes long.
+            self._stopped.wait(
+                LONG_SECONDS
+            )  # Something waits for a lock, or takes long.
         return True
 
     def _break_all(self) -> None:
@@ -96,7 +100,9 @@ class HangingServer:
             count = len(self._used)
             for connection in self._used:
                 _end_wait(connection)
-        _LOG.warning("the database does not answer on %d open connections; closing them", count)
+        _LOG.warning(
+            "the database does not answer on %d open connections; closing them", count
+        )
 
 
 def _end_wait(connection: Raw) -> None:

@@ -23,7 +23,9 @@ _PRIMARY: Final = 0xFF
 
 def writer(path: Path) -> sqlite3.Connection:
     """The connection that writes. It does not wait for other processes: `engine.py` retries."""
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=0, isolation_level=None, check_same_thread=False
+    )
     _use_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")

@@ -17,7 +17,12 @@ from typing import Any
 
 from kapi.errors import StorageNewer
 from kapi.store.engine.interface import CHANGED, Changes, Connection, StoreClosed
-from kapi.store.engine.migrations import COMPATIBLE, incompatible_step, statements, unknown_steps
+from kapi.store.engine.migrations import (
+    COMPATIBLE,
+    incompatible_step,
+    statements,
+    unknown_steps,
+)
 from kapi.store.engine.sqlite.changes import SqliteChanges
 from kapi.store.engine.sqlite.connections import meaning, reader, writer
 from kapi.store.engine.sqlite.space import give_space_back
@@ -156,5 +161,7 @@ def newer_step(path: Path) -> str:
 def _compatible(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     try:
         return connection.execute(COMPATIBLE).fetchall()
-    except sqlite3.Error:  # An older version has written the database: there is no such table.
+    except (
+        sqlite3.Error
+    ):  # An older version has written the database: there is no such table.
         return []

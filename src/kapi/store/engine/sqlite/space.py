@@ -27,7 +27,10 @@ def give_space_back(alone: Alone, pause: Pause) -> None:
     """Shorten the file by most of its free pages, and the write-ahead log to its usual size."""
     try:
         with alone() as db:
-            if _number(db, "auto_vacuum") == 0 and _number(db, "freelist_count") > _SPARE_PAGES:
+            if (
+                _number(db, "auto_vacuum") == 0
+                and _number(db, "freelist_count") > _SPARE_PAGES
+            ):
                 # A file of an older version: written anew once, without what is free.
                 db.execute("PRAGMA auto_vacuum=INCREMENTAL")
                 db.execute("VACUUM")

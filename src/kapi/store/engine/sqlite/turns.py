@@ -70,7 +70,9 @@ class Turns:
                 group = self._begun()
             except BaseException as error:
                 self.release()
-                if not isinstance(error, sqlite3.OperationalError) or not is_busy(error):
+                if not isinstance(error, sqlite3.OperationalError) or not is_busy(
+                    error
+                ):
                     raise
                 if time.monotonic() > deadline:
                     raise StorageBusy from error

@@ -22,14 +22,20 @@ Name = Annotated[str, typer.Argument(metavar="APPLICATION", help="Its name or id
 Tier = Annotated[
     str,
     typer.Option(
-        "--tier", help=r"One of [\[subscriptions.tiers]] in kapi.toml.", show_default=False
+        "--tier",
+        help=r"One of [\[subscriptions.tiers]] in kapi.toml.",
+        show_default=False,
     ),
 ]
 _APPLICATIONS, _SUBSCRIPTIONS = "/api/applications/1.2.0", "/api/subscriptions/1.2.0"
 
 
 def _call(
-    data_dir: Any, config: Any, method: str, path: str, body: dict[str, Any] | None = None
+    data_dir: Any,
+    config: Any,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
 ) -> Any:
     client = Client(settings_of(data_dir, config))
     return client.call(method, path, body, scope=DEPLOY_SCOPE)
@@ -58,7 +64,9 @@ def create(
 
 
 @app.command("list")
-def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def list_(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """List applications, their keys and how many subscriptions they have.
 
     Examples:
@@ -108,15 +116,21 @@ def remove(application: Name, data_dir: DataDir = None, config: Config = None) -
 def add_key(
     application: Name,
     consumer_key: Annotated[
-        str, typer.Argument(metavar="CONSUMER_KEY", help="The client id that its tokens carry.")
+        str,
+        typer.Argument(
+            metavar="CONSUMER_KEY", help="The client id that its tokens carry."
+        ),
     ],
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="For the sandbox; otherwise for production.")
+        bool,
+        typer.Option("--sandbox", help="For the sandbox; otherwise for production."),
     ] = False,
     environment: Annotated[
         str,
         typer.Option(
-            "--environment", help="Only for APIs of this environment.", show_default=False
+            "--environment",
+            help="Only for APIs of this environment.",
+            show_default=False,
         ),
     ] = "",
     data_dir: DataDir = None,
@@ -132,7 +146,8 @@ def add_key(
         "type": "SANDBOX" if sandbox else "PRODUCTION",
         "environment": environment,
     }
-    _call(data_dir, config, "POST", f"{_APPLICATIONS}/{quote(application, safe='')}/keys", body)
+    path = f"{_APPLICATIONS}/{quote(application, safe='')}/keys"
+    _call(data_dir, config, "POST", path, body)
     say(f"{application} has the key {consumer_key}")
 
 
@@ -160,18 +175,22 @@ def remove_key(
 @subscription.command("add")
 def subscribe(
     application: Name,
-    api: Annotated[str, typer.Argument(metavar="API", help="The name in the API's conf.")],
+    api: Annotated[
+        str, typer.Argument(metavar="API", help="The name in the API's conf.")
+    ],
     version: Annotated[
         str,
         typer.Option(
-            "--version", help="A version, or a pattern (RE2) that the whole version matches."
+            "--version",
+            help="A version, or a pattern (RE2) that the whole version matches.",
         ),
     ] = ".*",
     tier: Tier = "",
     status: Annotated[
         str,
         typer.Option(
-            "--status", help="ACTIVE, BLOCKED, PROD_ONLY_BLOCKED, ON_HOLD, REJECTED or INACTIVE."
+            "--status",
+            help="ACTIVE, BLOCKED, PROD_ONLY_BLOCKED, ON_HOLD, REJECTED or INACTIVE.",
         ),
     ] = "ACTIVE",
     output: Output = Format.TABLE,
@@ -212,7 +231,8 @@ def change(
         str, typer.Argument(metavar="ID", help="As `kapi subscription list` shows it.")
     ],
     status: Annotated[
-        str | None, typer.Option("--status", help="ACTIVE, BLOCKED, …", show_default=False)
+        str | None,
+        typer.Option("--status", help="ACTIVE, BLOCKED, …", show_default=False),
     ] = None,
     tier: Annotated[
         str | None, typer.Option("--tier", help="Another tier.", show_default=False)
@@ -230,7 +250,11 @@ def change(
         if value is not None:
             body[name] = value
     made = _call(
-        data_dir, config, "PATCH", f"{_SUBSCRIPTIONS}/{quote(subscription_id, safe='')}", body
+        data_dir,
+        config,
+        "PATCH",
+        f"{_SUBSCRIPTIONS}/{quote(subscription_id, safe='')}",
+        body,
     )
     say(
         f"{subscription_id} is {made['status']}"
@@ -251,5 +275,10 @@ def unsubscribe(
     Examples:
       kapi subscription remove 0d9c2f4e-…
     """
-    _call(data_dir, config, "DELETE", f"{_SUBSCRIPTIONS}/{quote(subscription_id, safe='')}")
+    _call(
+        data_dir,
+        config,
+        "DELETE",
+        f"{_SUBSCRIPTIONS}/{quote(subscription_id, safe='')}",
+    )
     say(f"removed {subscription_id}")

@@ -28,33 +28,49 @@ _FOR_PEOPLE: Final = "/testing/mint"
 
 Target = Annotated[
     list[str],
-    typer.Argument(metavar="[METHOD] PATH", help="GET when left out; the path or the whole URL."),
+    typer.Argument(
+        metavar="[METHOD] PATH", help="GET when left out; the path or the whole URL."
+    ),
 ]
 As = Annotated[
     str,
     typer.Option(
-        "--as", metavar="CLIENT|USER", help="Who calls; else a client.", show_default=False
+        "--as",
+        metavar="CLIENT|USER",
+        help="Who calls; else a client.",
+        show_default=False,
     ),
 ]
 Scopes = Annotated[
     list[str] | None,
-    typer.Option("--scope", help="A scope of the token; may be repeated.", show_default=False),
+    typer.Option(
+        "--scope", help="A scope of the token; may be repeated.", show_default=False
+    ),
 ]
 Headers = Annotated[
     list[str] | None,
-    typer.Option("-H", "--header", metavar="NAME: VALUE", help="A header.", show_default=False),
+    typer.Option(
+        "-H", "--header", metavar="NAME: VALUE", help="A header.", show_default=False
+    ),
 ]
 Body = Annotated[
     str | None,
     typer.Option(
-        "-d", "--data", metavar="TEXT|@FILE|-", help="The body; POST then.", show_default=False
+        "-d",
+        "--data",
+        metavar="TEXT|@FILE|-",
+        help="The body; POST then.",
+        show_default=False,
     ),
 ]
 NoToken = Annotated[bool, typer.Option("--no-token", help="Send no token.")]
 Host = Annotated[
-    str, typer.Option("--host", help="The host; else that of the API.", show_default=False)
+    str,
+    typer.Option("--host", help="The host; else that of the API.", show_default=False),
 ]
-Include = Annotated[bool, typer.Option("-i", "--include", help="Show the headers of the answer.")]
+Include = Annotated[
+    bool, typer.Option("-i", "--include", help="Show the headers of the answer.")
+]
 
 
 def call(
@@ -95,16 +111,25 @@ def call(
 def _request_of(target: Sequence[str], data: str | None) -> tuple[str, str, str]:
     """Method, path with its query, and the host of a whole URL."""
     if len(target) > 2:
-        usage("call takes a method and a path", "Give headers with -H and the body with -d.")
+        usage(
+            "call takes a method and a path",
+            "Give headers with -H and the body with -d.",
+        )
     method = "GET" if data is None else "POST"
     if len(target) == 2:
         method = target[0].upper()
     if not _METHOD.fullmatch(method):
-        usage(f"{method[:40]} is not a method", "Write it as GET or POST, before the path.")
+        usage(
+            f"{method[:40]} is not a method",
+            "Write it as GET or POST, before the path.",
+        )
     parts = urlsplit(target[-1])
     path = parts.path or "/"
     if not path.startswith("/"):
-        usage(f"{path[:80]} is not a path", f"Write it as /{path[:80]}, or give the whole URL.")
+        usage(
+            f"{path[:80]} is not a path",
+            f"Write it as /{path[:80]}, or give the whole URL.",
+        )
     if not target[-1].isascii() or any(char <= " " for char in target[-1]):
         usage("the path has spaces or non-ASCII characters", "Percent-encode them.")
     query = ""
@@ -126,7 +151,9 @@ def _is_person(settings: Settings, caller: str) -> bool:
     return not is_client and not os.environ.get("KAPI_CLIENT_SECRET")
 
 
-def _token(client: Client, settings: Settings, caller: str, scopes: tuple[str, ...]) -> str:
+def _token(
+    client: Client, settings: Settings, caller: str, scopes: tuple[str, ...]
+) -> str:
     """A token of the client, or of the person, which only a platform for tests can mint."""
     if not caller or not _is_person(settings, caller):
         return client.token(scopes)
@@ -163,7 +190,10 @@ def _body(data: str | None) -> bytes | None:
     try:
         return Path(data[1:]).read_bytes()
     except OSError as error:
-        usage(f"cannot read {data[1:]}: {error.strerror}", "Name a file that you may read.")
+        usage(
+            f"cannot read {data[1:]}: {error.strerror}",
+            "Name a file that you may read.",
+        )
 
 
 def _content_type(body: bytes) -> str:

@@ -10,7 +10,13 @@ from urllib.parse import urlsplit
 
 from kapi.apis.collections.bruno import bruno
 from kapi.apis.collections.postman import postman
-from kapi.apis.collections.requests import Called, Collection, declared, requests_of, secured
+from kapi.apis.collections.requests import (
+    Called,
+    Collection,
+    declared,
+    requests_of,
+    secured,
+)
 from kapi.apis.compile import DEFINITION_PATH
 from kapi.apis.definitions import parse_definition
 from kapi.dataclass import dataclass
@@ -72,7 +78,9 @@ def _of_conf(conf: str, definition: str | None, settings: Settings) -> Collectio
     compiled, _, content = compiled_with(conf, definition, settings)
     api = compiled.api
     if api.type != _REST:
-        usage(f"{api.name} is of type {api.type}", "Only a REST API becomes a collection.")
+        usage(
+            f"{api.name} is of type {api.type}", "Only a REST API becomes a collection."
+        )
     host = api_host(settings.gateway, api.organization, api.environment, sandbox=False)
     called, scopes = _called(api)
     document = parse_definition(content, _REST).document or {}
@@ -80,7 +88,8 @@ def _of_conf(conf: str, definition: str | None, settings: Settings) -> Collectio
     return Collection(
         name=api.name,
         version=api.version,
-        base_url=settings.gateway.origin(settings.gateway.names_of(host)[-1]) + api.base_path,
+        base_url=settings.gateway.origin(settings.gateway.names_of(host)[-1])
+        + api.base_path,
         token_url=token_url,
         client_id=client_id,
         scopes=scopes,
@@ -115,7 +124,9 @@ def _of_deployed(name: str, settings: Settings) -> Collection:
         usage(f"which API is {name}? (deployed: {known})", "See `kapi apis`.")
     base_url = str(found[0]["urls"][0])
     parts = urlsplit(base_url)
-    content = _fetched(client, parts.hostname or "", parts.path.rstrip("/") + DEFINITION_PATH)
+    content = _fetched(
+        client, parts.hostname or "", parts.path.rstrip("/") + DEFINITION_PATH
+    )
     document = parse_definition(content, _REST).document or {}
     token_url, client_id = _of_platform(client, settings)
     return Collection(

@@ -36,7 +36,9 @@ Write = Annotated[
 """`--output` is its older name, for scripts; everywhere else it chooses the form."""
 DefinitionSource = Annotated[
     str,
-    typer.Argument(metavar="FILE|URL|-", help="A definition: OpenAPI, GraphQL schema or proto."),
+    typer.Argument(
+        metavar="FILE|URL|-", help="A definition: OpenAPI, GraphQL schema or proto."
+    ),
 ]
 BasePath = Annotated[
     str | None, typer.Option("--base-path", help="The base path.", show_default=False)
@@ -104,7 +106,9 @@ def definition_at(source: str, settings: Settings) -> bytes:
     )
 
 
-def validate(conf: ConfFile, definition: Definition = None, config: Config = None) -> None:
+def validate(
+    conf: ConfFile, definition: Definition = None, config: Config = None
+) -> None:
     """Check a conf and its definition, and print all mistakes. Exit code 3 if there is one.
 
     Examples:

@@ -12,7 +12,16 @@ import typer
 from kapi.errors import KapiError
 from kapi.front.cli.client import Client
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
-from kapi.front.cli.output import Exit, Format, InvalidInput, fail, put, say, show, usage
+from kapi.front.cli.output import (
+    Exit,
+    Format,
+    InvalidInput,
+    fail,
+    put,
+    say,
+    show,
+    usage,
+)
 
 if TYPE_CHECKING:
     from kapi.front.cli.declaring.files import Reading
@@ -30,17 +39,24 @@ Files = Annotated[
     ),
 ]
 Owner = Annotated[
-    str, typer.Option("--owner", help="Who declares this; --prune removes what it created only.")
+    str,
+    typer.Option(
+        "--owner", help="Who declares this; --prune removes what it created only."
+    ),
 ]
 Prune = Annotated[
     bool,
     typer.Option("--prune", help="Remove what an earlier apply of this owner created."),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Let the platform check everything; change nothing.")
+    bool,
+    typer.Option(
+        "--dry-run", help="Let the platform check everything; change nothing."
+    ),
 ]
 Watch = Annotated[
-    bool, typer.Option("--watch", help="Apply again whenever a file changes, until Ctrl-C.")
+    bool,
+    typer.Option("--watch", help="Apply again whenever a file changes, until Ctrl-C."),
 ]
 _DIFFERS = Exit.FAILED
 
@@ -121,7 +137,9 @@ def _sender(reading: Reading, settings: Settings, owner: str, *, prune: bool) ->
     return Sender(Client(settings), reading, Wish(owner, prune))
 
 
-def _watch(file: list[str] | None, settings: Settings, once: Callable[[Reading], None]) -> NoReturn:
+def _watch(
+    file: list[str] | None, settings: Settings, once: Callable[[Reading], None]
+) -> NoReturn:
     """Apply after each change. A mistake or a failure is shown, and does not end it."""
     from kapi.front.cli.declaring.watching import Stamp, stamp, watch
 
@@ -149,7 +167,9 @@ def _watch(file: list[str] | None, settings: Settings, once: Callable[[Reading],
     watch(look, work, time.sleep)
 
 
-def _show_differences(planned: list[dict[str, Any]], reading: Reading, output: Format) -> None:
+def _show_differences(
+    planned: list[dict[str, Any]], reading: Reading, output: Format
+) -> None:
     from kapi.front.cli.declaring.differences import differences
 
     if output is not Format.TABLE:
@@ -171,7 +191,10 @@ def _show_made(made: list[dict[str, Any]], output: Format, *, dry_run: bool) -> 
 
 def _summary(objects: list[dict[str, Any]]) -> str:
     counts = Counter(item["status"] for item in objects)
-    return ", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing declared"
+    return (
+        ", ".join(f"{count} {status}" for status, count in counts.items())
+        or "nothing declared"
+    )
 
 
 def _explain(failure: KapiError, made: list[dict[str, Any]], reading: Reading) -> None:
@@ -179,7 +202,9 @@ def _explain(failure: KapiError, made: list[dict[str, Any]], reading: Reading) -
     for item in made:
         if item["status"] == "failed" and "object" in item:
             place = reading.entries[item["object"]].place
-            say(f"{item['kind']} {item['name']} ({place}) failed; what is above it was applied")
+            say(
+                f"{item['kind']} {item['name']} ({place}) failed; what is above it was applied"
+            )
     raise typer.Exit(fail(failure))
 
 

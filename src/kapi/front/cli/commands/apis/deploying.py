@@ -49,16 +49,21 @@ if TYPE_CHECKING:
 ConfOrDefinition = Annotated[
     str,
     typer.Argument(
-        metavar="CONF|DEFINITION", help="An apk-conf, or a definition to generate one from."
+        metavar="CONF|DEFINITION",
+        help="An apk-conf, or a definition to generate one from.",
     ),
 ]
 BasePath = Annotated[
     str | None,
-    typer.Option("--base-path", help="For a definition alone: the base path.", show_default=False),
+    typer.Option(
+        "--base-path", help="For a definition alone: the base path.", show_default=False
+    ),
 ]
 Endpoint = Annotated[
     str | None,
-    typer.Option("--endpoint", help="For a definition alone: the backend.", show_default=False),
+    typer.Option(
+        "--endpoint", help="For a definition alone: the backend.", show_default=False
+    ),
 ]
 
 
@@ -94,7 +99,9 @@ def deploy(
     settings = settings_of(data_dir, config)
     given = (base_path, endpoint, sandbox_endpoint, "", name, version)
     in_cluster = is_kubernetes(target, (kubeconfig, context, dry_run, diff, force))
-    upload = upload_of(conf, definition, Choices(*(text or "" for text in given)), settings)
+    upload = upload_of(
+        conf, definition, Choices(*(text or "" for text in given)), settings
+    )
     if in_cluster:
         cluster = cluster_target(settings, kubeconfig, context, force=force)
         deploy_to(cluster, upload, settings, dry_run=dry_run, diff=diff)
@@ -102,7 +109,9 @@ def deploy(
         _deploy_to_platform(upload, settings, output, wait)
 
 
-def _deploy_to_platform(upload: Upload, settings: Settings, output: Format, wait: Wait) -> None:
+def _deploy_to_platform(
+    upload: Upload, settings: Settings, output: Format, wait: Wait
+) -> None:
     client = Client(settings)
     begun = time.monotonic()
     try:
@@ -129,12 +138,18 @@ def _show_deployed(answer: Answer, output: Format) -> dict[str, Any]:
     import yaml
 
     text = answer.body.decode()
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # An eighth of the time, where it is.
+    loader = getattr(
+        yaml, "CSafeLoader", yaml.SafeLoader
+    )  # An eighth of the time, where it is.
     value: dict[str, Any] = yaml.load(text, loader)  # noqa: S506 - a safe loader
     if output is Format.YAML:
         put(text)
     else:
-        show(value, output, [{key: value[key] for key in ("id", "name", "version", "basePath")}])
+        show(
+            value,
+            output,
+            [{key: value[key] for key in ("id", "name", "version", "basePath")}],
+        )
     return value
 
 
@@ -150,10 +165,16 @@ def _near(settings: Settings) -> Callable[[str], str]:
 
 
 def _say_deployed(
-    value: dict[str, Any], client: Client, answer: Answer, took: float, near: Callable[[str], str]
+    value: dict[str, Any],
+    client: Client,
+    answer: Answer,
+    took: float,
+    near: Callable[[str], str],
 ) -> None:
     """Print where a deployed API answers, and where it no longer does. `took` is in seconds."""
-    urls: list[str] = next((api["urls"] for api in client.apis() if api["id"] == value["id"]), [])
+    urls: list[str] = next(
+        (api["urls"] for api in client.apis() if api["id"] == value["id"]), []
+    )
     kind = answer.headers.get("kapi-deployment", "")
     names = f"{value['name']} {value['version']}"
     shown = " ".join(near(url) for url in urls)
@@ -162,7 +183,9 @@ def _say_deployed(
         say(f"it no longer answers at {url}")
 
 
-def apis(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def apis(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """List the deployed APIs.
 
     Examples:
@@ -172,7 +195,9 @@ def apis(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config
 
 
 def undeploy(
-    api_id: Annotated[str, typer.Argument(metavar="ID", help="The id that `kapi apis` shows.")],
+    api_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The id that `kapi apis` shows.")
+    ],
     target: DeployTo = "platform",
     kubeconfig: Kubeconfig = None,
     context: Context = "",
@@ -186,7 +211,9 @@ def undeploy(
       kapi undeploy 547961eeaafed989119c45ffc13f8b87bfda821d
     """
     if is_kubernetes(target, (kubeconfig, context)):
-        undeploy_from(cluster_target(settings_of(data_dir, config), kubeconfig, context), api_id)
+        undeploy_from(
+            cluster_target(settings_of(data_dir, config), kubeconfig, context), api_id
+        )
         return
     client = Client(settings_of(data_dir, config))
     answer = client.undeploy(api_id)

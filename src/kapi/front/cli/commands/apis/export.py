@@ -51,7 +51,10 @@ Deployed = Annotated[
     ),
 ]
 System = Annotated[
-    bool, typer.Option("--system", help="For postman and bruno: the system APIs of the platform.")
+    bool,
+    typer.Option(
+        "--system", help="For postman and bruno: the system APIs of the platform."
+    ),
 ]
 OptionalConf = Annotated[
     str | None,
@@ -93,7 +96,9 @@ def export(
     if to in COLLECTIONS:
         from kapi.front.cli.commands.apis.collecting import Chosen, write_collection
 
-        write_collection(Chosen(to, conf, definition, api), settings_of(data_dir, config), write)
+        write_collection(
+            Chosen(to, conf, definition, api), settings_of(data_dir, config), write
+        )
         return
     made, _, _ = compiled(conf or "", definition, config)
     if to == "kubernetes":
@@ -104,7 +109,13 @@ def export(
 
 
 def _refuse_mixed(
-    to: str, conf: str | None, write: Path | None, api: str, *, system: bool, with_secrets: bool
+    to: str,
+    conf: str | None,
+    write: Path | None,
+    api: str,
+    *,
+    system: bool,
+    with_secrets: bool,
 ) -> None:
     """Stop with a usage error at options that are for something else."""
     if to not in TARGETS:
@@ -114,11 +125,16 @@ def _refuse_mixed(
     if write and to in ("ir", "envoy"):
         usage(f"--write is not for --to {to}", "Redirect the output instead.")
     if (api or system) and to not in COLLECTIONS:
-        usage("--api and --system are for --to postman and bruno", "Name a conf instead.")
+        usage(
+            "--api and --system are for --to postman and bruno", "Name a conf instead."
+        )
     if to == "bruno" and write is None:
         usage("a collection of Bruno is a folder", "Name it: --write FOLDER.")
     if [bool(conf), bool(api), system].count(True) != 1:
-        usage("export what?", "Name one: a conf, and for postman and bruno also --api or --system.")
+        usage(
+            "export what?",
+            "Name one: a conf, and for postman and bruno also --api or --system.",
+        )
 
 
 def _rendered(api: Any, config: Path | None) -> dict[str, Any]:
@@ -128,7 +144,9 @@ def _rendered(api: Any, config: Path | None) -> dict[str, Any]:
     return render_api(api, render_context(settings_of(None, config)))
 
 
-def _manifests(api: Api, config: Path | None, *, with_secrets: bool) -> tuple[Manifest, ...]:
+def _manifests(
+    api: Api, config: Path | None, *, with_secrets: bool
+) -> tuple[Manifest, ...]:
     from kapi.front.cli.kubernetes import manifests_of
 
     return manifests_of(api, settings_of(None, config), with_secrets=with_secrets)

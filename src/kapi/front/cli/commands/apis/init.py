@@ -48,15 +48,25 @@ _MORE: Final = """\
 
 SourceFile = Annotated[
     str,
-    typer.Argument(metavar="FILE|URL", help="A definition: OpenAPI, GraphQL schema or proto."),
+    typer.Argument(
+        metavar="FILE|URL", help="A definition: OpenAPI, GraphQL schema or proto."
+    ),
 ]
 Name = Annotated[str, typer.Option("--name", help="The name.", show_default=False)]
-Version = Annotated[str, typer.Option("--version", help="The version.", show_default=False)]
-BasePath = Annotated[str, typer.Option("--base-path", help="The base path.", show_default=False)]
-Endpoint = Annotated[str, typer.Option("--endpoint", help="The backend.", show_default=False)]
+Version = Annotated[
+    str, typer.Option("--version", help="The version.", show_default=False)
+]
+BasePath = Annotated[
+    str, typer.Option("--base-path", help="The base path.", show_default=False)
+]
+Endpoint = Annotated[
+    str, typer.Option("--endpoint", help="The backend.", show_default=False)
+]
 Write = Annotated[
     Path | None,
-    typer.Option("--write", metavar="FILE", help="Else NAME.apk-conf here.", show_default=False),
+    typer.Option(
+        "--write", metavar="FILE", help="Else NAME.apk-conf here.", show_default=False
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
@@ -117,7 +127,9 @@ def _completed(source: Source) -> Source:
     if not choices.production and not any("://" in url for url in servers):
         path = next((url for url in servers if url.startswith("/")), "")
         choices = replace(choices, production=_PLACEHOLDER + path.rstrip("/"))
-        say(f"warning: the definition names no backend; correct {choices.production} in the conf")
+        say(
+            f"warning: the definition names no backend; correct {choices.production} in the conf"
+        )
     return replace(source, choices=choices)
 
 

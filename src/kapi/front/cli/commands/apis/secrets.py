@@ -16,7 +16,9 @@ from kapi.front.cli.output import Format, say, usage
 from kapi.front.cli.root import subcommands
 
 app = subcommands()
-Name = Annotated[str, typer.Argument(metavar="NAME", help="What a conf writes as secretName.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="What a conf writes as secretName.")
+]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key within it.")]
 _PATH = "/api/secrets/1.2.0"
 
@@ -26,7 +28,8 @@ def set_(
     name: Name,
     key: Key,
     file: Annotated[
-        str | None, typer.Option("--file", help="Read the value from a file.", show_default=False)
+        str | None,
+        typer.Option("--file", help="Read the value from a file.", show_default=False),
     ] = None,
     data_dir: DataDir = None,
     config: Config = None,
@@ -45,13 +48,18 @@ def set_(
     else:
         value = sys.stdin.buffer.read()
     if not value:
-        usage("the value is empty", "Give it on standard input, or name a file: --file PATH.")
+        usage(
+            "the value is empty",
+            "Give it on standard input, or name a file: --file PATH.",
+        )
     Client(settings_of(data_dir, config)).system("PUT", _path(name, key), value)
     say(f"set {name} {key}")
 
 
 @app.command("list")
-def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def list_(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """List names and keys; values are never shown.
 
     Examples:
@@ -61,7 +69,9 @@ def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Confi
 
 
 @app.command("remove")
-def remove(name: Name, key: Key, data_dir: DataDir = None, config: Config = None) -> None:
+def remove(
+    name: Name, key: Key, data_dir: DataDir = None, config: Config = None
+) -> None:
     """Remove a value that no deployed API uses.
 
     Examples:

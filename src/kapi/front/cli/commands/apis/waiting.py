@@ -28,7 +28,9 @@ class Wait(Enum):
 
 WaitFor = Annotated[
     Wait,
-    typer.Option("--wait", help="Wait for the node that is asked, or for all (`kapi nodes`)."),
+    typer.Option(
+        "--wait", help="Wait for the node that is asked, or for all (`kapi nodes`)."
+    ),
 ]
 
 
@@ -39,7 +41,10 @@ def wait_for(wait: Wait, client: Client, answer: Answer) -> None:
     """
     if wait is Wait.NODE:
         return
-    change, deadline = int(answer.headers.get(_CHANGE_HEADER, "0")), time.monotonic() + _SECONDS
+    change, deadline = (
+        int(answer.headers.get(_CHANGE_HEADER, "0")),
+        time.monotonic() + _SECONDS,
+    )
     while True:
         known = client.call("GET", _PATH, scope=DEPLOY_SCOPE)["nodes"]
         live = [node for node in known if node["alive"]]

@@ -26,12 +26,15 @@ Apis = Annotated[
     ),
 ]
 Application = Annotated[str, typer.Option("--application", help="Whose key it is.")]
-Opaque = Annotated[bool, typer.Option("--opaque", help="A short random key instead of a JWT.")]
+Opaque = Annotated[
+    bool, typer.Option("--opaque", help="A short random key instead of a JWT.")
+]
 Sandbox = Annotated[
     bool, typer.Option("--sandbox", help="For the sandbox hosts instead of production.")
 ]
 Lifetime = Annotated[
-    int, typer.Option("--lifetime", help="Seconds it is good for; 0 means for ever.", min=0)
+    int,
+    typer.Option("--lifetime", help="Seconds it is good for; 0 means for ever.", min=0),
 ]
 PermittedIp = Annotated[
     list[str] | None,
@@ -40,7 +43,8 @@ PermittedIp = Annotated[
 PermittedReferer = Annotated[
     list[str] | None,
     typer.Option(
-        "--permitted-referer", help="A referer it may be used with, * for any text; repeatable."
+        "--permitted-referer",
+        help="A referer it may be used with, * for any text; repeatable.",
     ),
 ]
 Tier = Annotated[str, typer.Option("--tier", help="The tier of its application.")]
@@ -95,7 +99,9 @@ def _create(wanted: dict[str, Any], client: Client, output: Format) -> None:
 
 
 @app.command("list")
-def list_(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def list_(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """List the organization's keys, without their secrets.
 
     Examples:
@@ -117,5 +123,7 @@ def revoke(
     Examples:
       kapi api-key revoke 3f2a9c0d11e4b7a8
     """
-    Client(settings_of(data_dir, config)).system("DELETE", f"{_PATH}/{quote(key_id, safe='')}")
+    Client(settings_of(data_dir, config)).system(
+        "DELETE", f"{_PATH}/{quote(key_id, safe='')}"
+    )
     say(f"revoked {key_id}")

@@ -20,17 +20,25 @@ from kapi.json_reading import NotJson, read_object
 
 PATH = "/api/clients"
 SCOPE = "kapi:clients"
-Id = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="As `kapi client list` shows it.")]
+Id = Annotated[
+    str, typer.Argument(metavar="CLIENT_ID", help="As `kapi client list` shows it.")
+]
 
 
 NewName = Annotated[
-    str, typer.Argument(metavar="NAME", help="For people: what the consent page calls it.")
+    str,
+    typer.Argument(metavar="NAME", help="For people: what the consent page calls it."),
 ]
 Grants = Annotated[
-    list[str] | None, many("--grant", "A grant it may use; client_credentials without one.")
+    list[str] | None,
+    many("--grant", "A grant it may use; client_credentials without one."),
 ]
-RedirectUris = Annotated[list[str] | None, many("--redirect-uri", "Where codes are sent.")]
-Scopes = Annotated[list[str] | None, many("--scope", "A scope it may ask for; any without one.")]
+RedirectUris = Annotated[
+    list[str] | None, many("--redirect-uri", "Where codes are sent.")
+]
+Scopes = Annotated[
+    list[str] | None, many("--scope", "A scope it may ask for; any without one.")
+]
 Method = Annotated[
     str,
     typer.Option(
@@ -42,7 +50,9 @@ Method = Annotated[
 Metadata = Annotated[
     str | None,
     typer.Option(
-        "--metadata", help="A JSON file with more metadata (RFC 7591).", show_default=False
+        "--metadata",
+        help="A JSON file with more metadata (RFC 7591).",
+        show_default=False,
     ),
 ]
 
@@ -56,6 +66,22 @@ Known = Annotated[
     ),
 ]
 Texts = list[str] | None
+OtherName = Annotated[
+    str, typer.Option("--name", help="Another name.", show_default=False)
+]
+AllGrants = Annotated[Texts, many("--grant", "The grants it may use from now on.")]
+AddGrant = Annotated[Texts, many("--add-grant", "A grant besides those it has.")]
+RemoveGrant = Annotated[Texts, many("--remove-grant", "A grant to take away.")]
+AllRedirectUris = Annotated[Texts, many("--redirect-uri", "All its redirect URIs.")]
+AddRedirectUri = Annotated[Texts, many("--add-redirect-uri", "One more.")]
+RemoveRedirectUri = Annotated[Texts, many("--remove-redirect-uri", "One less.")]
+AllScopes = Annotated[Texts, many("--scope", "All scopes it may ask for.")]
+AddScope = Annotated[Texts, many("--add-scope", "One more.")]
+RemoveScope = Annotated[Texts, many("--remove-scope", "One less.")]
+OtherMethod = Annotated[
+    str,
+    typer.Option("--method", help="How it proves who it is.", show_default=False),
+]
 
 
 def create(
@@ -102,7 +128,10 @@ def list_clients(
 
 
 def show_client(
-    client_id: Id, output: Output = Format.JSON, data_dir: DataDir = None, config: Config = None
+    client_id: Id,
+    output: Output = Format.JSON,
+    data_dir: DataDir = None,
+    config: Config = None,
 ) -> None:
     """Show one client, without its secret.
 
@@ -117,19 +146,17 @@ def show_client(
 
 def update(
     client: Known,
-    name: Annotated[str, typer.Option("--name", help="Another name.", show_default=False)] = "",
-    grant: Annotated[Texts, many("--grant", "The grants it may use from now on.")] = None,
-    add_grant: Annotated[Texts, many("--add-grant", "A grant besides those it has.")] = None,
-    remove_grant: Annotated[Texts, many("--remove-grant", "A grant to take away.")] = None,
-    redirect_uri: Annotated[Texts, many("--redirect-uri", "All its redirect URIs.")] = None,
-    add_redirect_uri: Annotated[Texts, many("--add-redirect-uri", "One more.")] = None,
-    remove_redirect_uri: Annotated[Texts, many("--remove-redirect-uri", "One less.")] = None,
-    scope: Annotated[Texts, many("--scope", "All scopes it may ask for.")] = None,
-    add_scope: Annotated[Texts, many("--add-scope", "One more.")] = None,
-    remove_scope: Annotated[Texts, many("--remove-scope", "One less.")] = None,
-    method: Annotated[
-        str, typer.Option("--method", help="How it proves who it is.", show_default=False)
-    ] = "",
+    name: OtherName = "",
+    grant: AllGrants = None,
+    add_grant: AddGrant = None,
+    remove_grant: RemoveGrant = None,
+    redirect_uri: AllRedirectUris = None,
+    add_redirect_uri: AddRedirectUri = None,
+    remove_redirect_uri: RemoveRedirectUri = None,
+    scope: AllScopes = None,
+    add_scope: AddScope = None,
+    remove_scope: RemoveScope = None,
+    method: OtherMethod = "",
     metadata: Metadata = None,
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
@@ -142,9 +169,10 @@ def update(
       kapi client update reports --scope items:read --name "Monthly reports"
     """
     texts = {"client_name": name, "token_endpoint_auth_method": method}
+    uris = ListChange(redirect_uri, add_redirect_uri, remove_redirect_uri)
     lists = {
         "grant_types": ListChange(grant, add_grant, remove_grant),
-        "redirect_uris": ListChange(redirect_uri, add_redirect_uri, remove_redirect_uri),
+        "redirect_uris": uris,
         "scope": ListChange(scope, add_scope, remove_scope),
     }
     value = _metadata(metadata) | _given(texts)
@@ -160,7 +188,10 @@ def _given(texts: Mapping[str, str]) -> dict[str, object]:
 
 
 def _changed(
-    caller: Client, client: str, value: dict[str, object], lists: Mapping[str, ListChange]
+    caller: Client,
+    client: str,
+    value: dict[str, object],
+    lists: Mapping[str, ListChange],
 ) -> dict[str, Any]:
     wanted = {member: change for member, change in lists.items() if change.wanted}
     if not (value or wanted):
@@ -170,7 +201,10 @@ def _changed(
     def patch(before: Mapping[str, Any]) -> dict[str, object]:
         if "scope" not in before and scope.wanted and not scope.whole:
             usage(f"{client} may ask for any scope", "Name the only ones with --scope.")
-        made = {name: change.applied(_list_of(before, name)) for name, change in wanted.items()}
+        made = {
+            name: change.applied(_list_of(before, name))
+            for name, change in wanted.items()
+        }
         return value | made
 
     known = found(kind_of("client"), caller, client)["client_id"]
@@ -197,7 +231,10 @@ def remove(client_id: Id, data_dir: DataDir = None, config: Config = None) -> No
 
 
 def rotate_secret(
-    client_id: Id, output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+    client_id: Id,
+    output: Output = Format.TABLE,
+    data_dir: DataDir = None,
+    config: Config = None,
 ) -> None:
     """Give a client another secret, shown this once. The one before is refused at once.
 

@@ -43,7 +43,9 @@ class DeclarationOption:
 
 
 def _many(flag: str, field: str, help_text: str, **more: Any) -> DeclarationOption:
-    return DeclarationOption(flag, field, f"{help_text} May be repeated.", list[str], **more)
+    return DeclarationOption(
+        flag, field, f"{help_text} May be repeated.", list[str], **more
+    )
 
 
 def _file(flag: str, field: str, help_text: str) -> DeclarationOption:
@@ -54,7 +56,9 @@ def _content(_flag: str, path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise KapiError("input", f"cannot read {path}", hint="Name a readable PEM file.") from error
+        raise KapiError(
+            "input", f"cannot read {path}", hint="Name a readable PEM file."
+        ) from error
 
 
 def _pairs(_flag: str, values: list[str]) -> dict[str, str]:
@@ -84,19 +88,33 @@ OPTIONS = (
         "VALUE=NAME: the name here of the organization that tokens call VALUE.",
         read=_complete_pairs,
     ),
-    DeclarationOption("--jwks", "jwksUri", "JWKS URL; by default that of the discovery document."),
-    DeclarationOption("--discovery", "discovery", "Discovery document, if not below the issuer."),
+    DeclarationOption(
+        "--jwks", "jwksUri", "JWKS URL; by default that of the discovery document."
+    ),
+    DeclarationOption(
+        "--discovery", "discovery", "Discovery document, if not below the issuer."
+    ),
     _file("--ca", "ca", "PEM file with the authority of the issuer's TLS certificate."),
     _file(
-        "--certificate", "certificate", "PEM file with the signing certificate, instead of a JWKS."
+        "--certificate",
+        "certificate",
+        "PEM file with the signing certificate, instead of a JWKS.",
     ),
-    _file("--public-key", "publicKey", "PEM file with the public key, instead of a JWKS."),
+    _file(
+        "--public-key", "publicKey", "PEM file with the public key, instead of a JWKS."
+    ),
     _many("--algorithm", "algorithms", "Accepted signature algorithm."),
     _many("--typ", "types", "Accepted header `typ`."),
     DeclarationOption(
-        "--clock-skew", "clockSkew", "Seconds that its clock may differ.", int, shown="5"
+        "--clock-skew",
+        "clockSkew",
+        "Seconds that its clock may differ.",
+        int,
+        shown="5",
     ),
-    DeclarationOption("--client-claim", "consumerKeyClaim", "Claim that names the client."),
+    DeclarationOption(
+        "--client-claim", "consumerKeyClaim", "Claim that names the client."
+    ),
     _many("--scopes-claim", "scopesClaims", "Claim that contains scopes."),
     _many(
         "--claim",
@@ -104,7 +122,12 @@ OPTIONS = (
         "REMOTE=LOCAL: forward this claim to backends as this header.",
         read=_complete_pairs,
     ),
-    _many("--require", "requiredClaims", "CLAIM or CLAIM=VALUE of every token.", read=_pairs),
+    _many(
+        "--require",
+        "requiredClaims",
+        "CLAIM or CLAIM=VALUE of every token.",
+        read=_pairs,
+    ),
     DeclarationOption(
         "--id-tokens",
         "idTokens",
@@ -133,7 +156,9 @@ def with_declaration_options(
     return extended
 
 
-def with_preset_options(*, before: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_preset_options(
+    *, before: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of presets alone; it reads them with `preset_values`."""
 
     def extended(command: Callable[..., None]) -> Callable[..., None]:
@@ -143,10 +168,14 @@ def with_preset_options(*, before: str) -> Callable[[Callable[..., None]], Calla
     return extended
 
 
-def _extend(command: Callable[..., None], options: list[inspect.Parameter], before: str) -> None:
+def _extend(
+    command: Callable[..., None], options: list[inspect.Parameter], before: str
+) -> None:
     """Put options into the signature that typer reads."""
     signature = inspect.signature(command, eval_str=True)
-    own = [item for item in signature.parameters.values() if item.kind != item.VAR_KEYWORD]
+    own = [
+        item for item in signature.parameters.values() if item.kind != item.VAR_KEYWORD
+    ]
     at = [item.name for item in own].index(before)
     parameters = [*own[:at], *options, *own[at:]]
     keywords = [item.replace(kind=item.KEYWORD_ONLY) for item in parameters]
@@ -179,9 +208,13 @@ def _preset_parameters() -> Iterator[inspect.Parameter]:
     uses: dict[str, dict[str, list[str]]] = {}
     for preset in PRESETS:
         for parameter in preset.parameters:
-            uses.setdefault(parameter.name, {}).setdefault(parameter.help, []).append(preset.name)
+            uses.setdefault(parameter.name, {}).setdefault(parameter.help, []).append(
+                preset.name
+            )
     for name, helps in uses.items():
-        text = "; ".join(f"{', '.join(presets)}: {what}" for what, presets in helps.items())
+        text = "; ".join(
+            f"{', '.join(presets)}: {what}" for what, presets in helps.items()
+        )
         option = typer.Option(
             f"--{name}",
             help=f"{text}.",

@@ -32,21 +32,29 @@ Name = Annotated[
 PresetName = Annotated[
     str,
     typer.Argument(
-        metavar="PRESET", help="auth0, asgardeo, okta, entra, keycloak, …, or oidc for any other."
+        metavar="PRESET",
+        help="auth0, asgardeo, okta, entra, keycloak, …, or oidc for any other.",
     ),
 ]
 IssuerUrl = Annotated[
     str | None,
-    typer.Argument(metavar="[ISSUER]", help="For oidc: `iss` of its tokens.", show_default=False),
+    typer.Argument(
+        metavar="[ISSUER]", help="For oidc: `iss` of its tokens.", show_default=False
+    ),
 ]
 NewName = Annotated[
     str | None,
-    typer.Option("--name", help="A name for it; by default the preset's.", show_default=False),
+    typer.Option(
+        "--name", help="A name for it; by default the preset's.", show_default=False
+    ),
 ]
 EmulatedName = Annotated[
-    str, typer.Argument(metavar="PRESET", help="auth0, asgardeo, okta, entra, keycloak, …")
+    str,
+    typer.Argument(metavar="PRESET", help="auth0, asgardeo, okta, entra, keycloak, …"),
 ]
-Replace = Annotated[bool, typer.Option("--replace", help="Replace the issuer with this name.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Replace the issuer with this name.")
+]
 
 
 @with_declaration_options(before="replace")
@@ -73,7 +81,9 @@ def add(
         body["issuer"] = issuer
     client = Client(settings_of(data_dir, config))
     if replace:
-        answer = client.call("PUT", f"{PATH}/{quote(called, safe='')}", body, scope=SCOPE)
+        answer = client.call(
+            "PUT", f"{PATH}/{quote(called, safe='')}", body, scope=SCOPE
+        )
     else:
         answer = client.call("POST", PATH, {"name": called, **body}, scope=SCOPE)
     _say_added(answer)
@@ -109,7 +119,10 @@ def list_issuers(
 
 
 def show_issuer(
-    name: Name, output: Output = Format.YAML, data_dir: DataDir = None, config: Config = None
+    name: Name,
+    output: Output = Format.YAML,
+    data_dir: DataDir = None,
+    config: Config = None,
 ) -> None:
     """Show one issuer: its declaration, its keys, how they were fetched, what was refused.
 
@@ -127,7 +140,9 @@ def try_issuer(
     token: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TOKEN]", help="A token to try, or - for standard input.", show_default=False
+            metavar="[TOKEN]",
+            help="A token to try, or - for standard input.",
+            show_default=False,
         ),
     ] = None,
     output: Output = Format.TABLE,
@@ -177,12 +192,16 @@ def emulate(
     preset: EmulatedName,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="A name for it; by default the preset's.", show_default=False),
+        typer.Option(
+            "--name", help="A name for it; by default the preset's.", show_default=False
+        ),
     ] = None,
     opaque: Annotated[
         bool | None,
         typer.Option(
-            "--opaque/--jwt", help="Form of access tokens; else the provider's.", show_default=False
+            "--opaque/--jwt",
+            help="Form of access tokens; else the provider's.",
+            show_default=False,
         ),
     ] = None,
     data_dir: DataDir = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
@@ -18,8 +18,12 @@ from kapi.settings import DEFAULT_ALGORITHM
 
 PATH = "/api/keys"
 SCOPE = "kapi:keys"
-Kid = Annotated[str, typer.Argument(metavar="KID", help="The kid that `kapi key list` shows.")]
-Algorithm = Annotated[str, typer.Option("--algorithm", help="RS256, PS256, ES256, EdDSA, …")]
+Kid = Annotated[
+    str, typer.Argument(metavar="KID", help="The kid that `kapi key list` shows.")
+]
+Algorithm = Annotated[
+    str, typer.Option("--algorithm", help="RS256, PS256, ES256, EdDSA, …")
+]
 
 
 def list_keys(
@@ -34,7 +38,9 @@ def list_keys(
 
 
 def stage(
-    algorithm: Algorithm = DEFAULT_ALGORITHM, data_dir: DataDir = None, config: Config = None
+    algorithm: Algorithm = DEFAULT_ALGORITHM,
+    data_dir: DataDir = None,
+    config: Config = None,
 ) -> None:
     """Make a key and show it to verifiers; it signs once it is activated. Prints its kid.
 
@@ -76,12 +82,16 @@ def rotate(
     algorithm: Algorithm = DEFAULT_ALGORITHM,
     now: Annotated[
         bool,
-        typer.Option("--now", help="Sign with it as soon as the gateway and every worker know it."),
+        typer.Option(
+            "--now",
+            help="Sign with it as soon as the gateway and every worker know it.",
+        ),
     ] = False,
     emergency: Annotated[
         bool,
         typer.Option(
-            "--emergency", help="The old keys are compromised: refuse their tokens at once."
+            "--emergency",
+            help="The old keys are compromised: refuse their tokens at once.",
         ),
     ] = False,
     data_dir: DataDir = None,
@@ -93,8 +103,10 @@ def rotate(
       kapi key rotate
       kapi key rotate --emergency
     """
-    wanted: dict[str, Any] = {"algorithm": algorithm, "now": now, "emergency": emergency}
-    key = Client(settings_of(data_dir, config)).call("POST", f"{PATH}/rotate", wanted, scope=SCOPE)
+    wanted = {"algorithm": algorithm, "now": now, "emergency": emergency}
+    key = Client(settings_of(data_dir, config)).call(
+        "POST", f"{PATH}/rotate", wanted, scope=SCOPE
+    )
     put(key["kid"])
     if emergency:
         say(f"{key['kid']} signs from now on; tokens of the keys before it are refused")

@@ -30,14 +30,18 @@ def _ids(kind: str) -> typer.models.ArgumentInfo:
 
 
 def _option(name: str, help_text: str) -> typer.models.OptionInfo:
-    made: typer.models.OptionInfo = typer.Option(name, help=help_text, show_default=False)
+    made: typer.models.OptionInfo = typer.Option(
+        name, help=help_text, show_default=False
+    )
     return made
 
 
 User = Annotated[str, _option("--user", "Only of this person: a user name.")]
 ClientId = Annotated[str, _option("--client", "Only of this client: its id.")]
 Organization = Annotated[str, _option("--organization", "Only of this organization.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
+Limit = Annotated[
+    int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")
+]
 SessionIds = Annotated[list[str] | None, _ids("session")]
 ConsentIds = Annotated[list[str] | None, _ids("consent")]
 
@@ -57,7 +61,9 @@ def list_sessions(
       kapi session list --user ada
     """
     sought = {"user": user, "client": client, "organization": organization}
-    _list(kind_of("session"), Client(settings_of(data_dir, config)), sought, limit, output)
+    _list(
+        kind_of("session"), Client(settings_of(data_dir, config)), sought, limit, output
+    )
 
 
 def revoke_sessions(
@@ -93,7 +99,9 @@ def list_consents(
       kapi consent list --client 0199f3c2-0000-7000-8000-000000000000
     """
     sought = {"user": user, "client": client, "organization": organization}
-    _list(kind_of("consent"), Client(settings_of(data_dir, config)), sought, limit, output)
+    _list(
+        kind_of("consent"), Client(settings_of(data_dir, config)), sought, limit, output
+    )
 
 
 def revoke_consents(
@@ -111,12 +119,18 @@ def revoke_consents(
     _revoke("consent", ids, {"user": user, "client": client}, data_dir, config)
 
 
-def _list(kind: Kind, client: Client, sought: dict[str, str], limit: int, output: Format) -> None:
+def _list(
+    kind: Kind, client: Client, sought: dict[str, str], limit: int, output: Format
+) -> None:
     show_answer(kind, pages(kind, client, _given(sought), limit), output)
 
 
 def _revoke(
-    name: str, ids: list[str] | None, sought: dict[str, str], data_dir: DataDir, config: Config
+    name: str,
+    ids: list[str] | None,
+    sought: dict[str, str],
+    data_dir: DataDir,
+    config: Config,
 ) -> None:
     kind, given = kind_of(name), _given(sought)
     if bool(ids) == bool(given):

@@ -18,11 +18,15 @@ from kapi.front.cli.root import subcommands
 PATH = "/testing"
 Issuer = Annotated[
     str,
-    typer.Option("--issuer", help="Name of an issuer; else the platform's.", show_default=False),
+    typer.Option(
+        "--issuer", help="Name of an issuer; else the platform's.", show_default=False
+    ),
 ]
 
 
-def overview(output: Output = Format.JSON, data_dir: DataDir = None, config: Config = None) -> None:
+def overview(
+    output: Output = Format.JSON, data_dir: DataDir = None, config: Config = None
+) -> None:
     """Show the issuers, and all powers over HTTP.
 
     Examples:
@@ -38,7 +42,9 @@ def clock(
     ] = "show",
     value: Annotated[
         float | None,
-        typer.Argument(help="Seconds; since 1970 for travel_to and freeze.", show_default=False),
+        typer.Argument(
+            help="Seconds; since 1970 for travel_to and freeze.", show_default=False
+        ),
     ] = None,
     issuer: Issuer = "",
     data_dir: DataDir = None,
@@ -63,13 +69,18 @@ def clock(
 def fault(
     kind: Annotated[str, typer.Argument(help="A kind, `list` or `clear`.")],
     value: Annotated[
-        str | None, typer.Argument(help="What the kind needs, as JSON or text.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="What the kind needs, as JSON or text.", show_default=False
+        ),
     ] = None,
     endpoint: Annotated[str, typer.Option("--endpoint", show_default=False)] = "",
     client: Annotated[str, typer.Option("--client", show_default=False)] = "",
     nth: Annotated[int, typer.Option("--nth", help="Only this call.")] = 0,
     times: Annotated[int, typer.Option("--times", help="At most so often.")] = 0,
-    share: Annotated[float, typer.Option("--share", help="The part of the calls.")] = 1.0,
+    share: Annotated[
+        float, typer.Option("--share", help="The part of the calls.")
+    ] = 1.0,
     issuer: Issuer = "",
     data_dir: DataDir = None,
     config: Config = None,
@@ -115,7 +126,16 @@ def journal(
         if value:
             wanted[name] = value
     entries = caller.power("GET", f"{path}?{urlencode(wanted)}")
-    columns = ("number", "method", "path", "endpoint", "client", "auth_method", "status", "error")
+    columns = (
+        "number",
+        "method",
+        "path",
+        "endpoint",
+        "client",
+        "auth_method",
+        "status",
+        "error",
+    )
     rows = [{name: entry[name] for name in columns} for entry in entries]
     show(entries, output, rows)
 
@@ -126,7 +146,10 @@ def issuer_command(
         str, typer.Option("--strictness", help="strict, certified or lenient.")
     ] = "strict",
     url: Annotated[
-        str, typer.Option("--url", help="Its identifier, if not its address.", show_default=False)
+        str,
+        typer.Option(
+            "--url", help="Its identifier, if not its address.", show_default=False
+        ),
     ] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Delete it.")] = False,
     data_dir: DataDir = None,
@@ -148,7 +171,9 @@ def issuer_command(
 def keys(
     action: Annotated[
         str,
-        typer.Argument(help="list, stage, publish, activate, retire, rotate, emergency or swap."),
+        typer.Argument(
+            help="list, stage, publish, activate, retire, rotate, emergency or swap."
+        ),
     ] = "list",
     kid: Annotated[str, typer.Option("--kid", show_default=False)] = "",
     algorithm: Annotated[str, typer.Option("--algorithm")] = "RS256",
@@ -176,7 +201,8 @@ def reset(issuer: Issuer = "", data_dir: DataDir = None, config: Config = None) 
       kapi testing reset
     """
     show(
-        Client(settings_of(data_dir, config)).power("POST", f"{path_of(issuer)}/reset"), Format.JSON
+        Client(settings_of(data_dir, config)).power("POST", f"{path_of(issuer)}/reset"),
+        Format.JSON,
     )
 
 

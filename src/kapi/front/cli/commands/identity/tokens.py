@@ -14,17 +14,23 @@ from kapi.front.cli.output import Exit, Format, put, say, show, usage
 
 Scope = Annotated[
     list[str] | None,
-    typer.Option("--scope", help="A scope to ask for; may be repeated.", show_default=False),
+    typer.Option(
+        "--scope", help="A scope to ask for; may be repeated.", show_default=False
+    ),
 ]
 ClientId = Annotated[
-    str | None, typer.Option("--client", help="Id of the client to use.", show_default=False)
+    str | None,
+    typer.Option("--client", help="Id of the client to use.", show_default=False),
 ]
-User = Annotated[str, typer.Option("--user", help="User name of a person.", show_default=False)]
+User = Annotated[
+    str, typer.Option("--user", help="User name of a person.", show_default=False)
+]
 Organization = Annotated[
     str, typer.Option("--organization", help="The organization.", show_default=False)
 ]
 Audience = Annotated[
-    list[str] | None, typer.Option("--audience", help="aud; may be repeated.", show_default=False)
+    list[str] | None,
+    typer.Option("--audience", help="aud; may be repeated.", show_default=False),
 ]
 Claims = Annotated[
     list[str] | None,
@@ -32,22 +38,32 @@ Claims = Annotated[
 ]
 Headers = Annotated[
     list[str] | None,
-    typer.Option("--header", metavar="NAME=VALUE", help="A header.", show_default=False),
+    typer.Option(
+        "--header", metavar="NAME=VALUE", help="A header.", show_default=False
+    ),
 ]
 Recipes = Annotated[
     list[str] | None,
-    typer.Option("--recipe", help="What is wrong with it; may be repeated.", show_default=False),
+    typer.Option(
+        "--recipe", help="What is wrong with it; may be repeated.", show_default=False
+    ),
 ]
 Expired = Annotated[bool, typer.Option("--expired", help="As --recipe expired.")]
 Key = Annotated[
     str,
-    typer.Option("--key", help="own, other, none, hs256:SECRET, or a PEM.", show_default=False),
+    typer.Option(
+        "--key", help="own, other, none, hs256:SECRET, or a PEM.", show_default=False
+    ),
 ]
 Payload = Annotated[
     str | None,
-    typer.Option("--payload", help="The payload as it is, also no JSON.", show_default=False),
+    typer.Option(
+        "--payload", help="The payload as it is, also no JSON.", show_default=False
+    ),
 ]
-Lifetime = Annotated[int, typer.Option("--lifetime", help="Seconds.", show_default=False)]
+Lifetime = Annotated[
+    int, typer.Option("--lifetime", help="Seconds.", show_default=False)
+]
 
 
 def token(
@@ -101,7 +117,9 @@ def _minted(caller: Client, issuer: str, wish: Mapping[str, Any]) -> str:
 
 
 def explain(
-    token: Annotated[str, typer.Argument(metavar="TOKEN", help="The token; - reads it.")],
+    token: Annotated[
+        str, typer.Argument(metavar="TOKEN", help="The token; - reads it.")
+    ],
     issuer: Issuer = "",
     output: Output = Format.TABLE,
     data_dir: DataDir = None,
@@ -117,7 +135,10 @@ def explain(
     text = typer.get_text_stream("stdin").read().strip() if token == "-" else token  # noqa: S105
     caller = Client(settings_of(data_dir, config))
     value = caller.power("POST", f"{path_of(issuer)}/explain", {"token": text})
-    rows = [{"check": "", "result": "", "detail": "", "hint": "", **row} for row in value["checks"]]
+    rows = [
+        {"check": "", "result": "", "detail": "", "hint": "", **row}
+        for row in value["checks"]
+    ]
     show(value, output, rows)
     if output is Format.TABLE:
         word = "accepted" if value["accepted"] else "refused"
@@ -134,7 +155,9 @@ def _say_apis(apis: Iterable[Mapping[str, Any]]) -> None:
         put(f"{api['api']} {api['version']} ({api['organization']}): {word}")
         for item in api["operations"]:
             if item["why"]:
-                put(f"  {item['result']:<8} {item['verb']} {item['target']}: {item['why']}")
+                put(
+                    f"  {item['result']:<8} {item['verb']} {item['target']}: {item['why']}"
+                )
 
 
 def _pairs(texts: Iterable[str] | None) -> dict[str, Any]:
@@ -143,6 +166,9 @@ def _pairs(texts: Iterable[str] | None) -> dict[str, Any]:
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals:
-            usage(f"{text!r} is not NAME=VALUE", "Write --claim tier=gold, or --claim exp=null.")
+            usage(
+                f"{text!r} is not NAME=VALUE",
+                "Write --claim tier=gold, or --claim exp=null.",
+            )
         made[name] = json_or_text(value)
     return made

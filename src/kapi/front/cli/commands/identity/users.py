@@ -24,7 +24,8 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The name to sign in w
 Stdin = Annotated[
     bool,
     typer.Option(
-        "--password-stdin", help="Read the password from standard input instead of asking."
+        "--password-stdin",
+        help="Read the password from standard input instead of asking.",
     ),
 ]
 Known = Annotated[
@@ -40,19 +41,39 @@ SuperAdmin = Annotated[
     ),
 ]
 Texts = list[str] | None
+NewName = Annotated[
+    str,
+    typer.Option("--name", help="Another name to sign in with.", show_default=False),
+]
+AllOrganizations = Annotated[
+    Texts, many("--organization", "All organizations of the person.")
+]
+AddOrganization = Annotated[Texts, many("--add-organization", "One more.")]
+RemoveOrganization = Annotated[Texts, many("--remove-organization", "One less.")]
+AllGroups = Annotated[Texts, many("--group", "All groups of the person.")]
+AddGroup = Annotated[Texts, many("--add-group", "One more.")]
+RemoveGroup = Annotated[Texts, many("--remove-group", "One less.")]
+SetClaim = Annotated[Texts, many("--claim", "NAME=VALUE to set.")]
+RemoveClaim = Annotated[Texts, many("--remove-claim", "The name of a claim.")]
 
 
 def add(
     name: Name,
     organization: Annotated[
-        list[str] | None, many("--organization", "An organization the person belongs to.")
+        list[str] | None,
+        many("--organization", "An organization the person belongs to."),
     ] = None,
-    group: Annotated[list[str] | None, many("--group", "A group the person is in.")] = None,
+    group: Annotated[
+        list[str] | None, many("--group", "A group the person is in.")
+    ] = None,
     claim: Annotated[
         list[str] | None, many("--claim", "NAME=VALUE, such as email=ada@example.com.")
     ] = None,
     super_admin: Annotated[
-        bool, typer.Option("--super-admin", help="May sign in without naming an organization.")
+        bool,
+        typer.Option(
+            "--super-admin", help="May sign in without naming an organization."
+        ),
     ] = False,
     password_stdin: Stdin = False,
     data_dir: DataDir = None,
@@ -89,17 +110,15 @@ def list_users(
 
 def update(
     name: Known,
-    new_name: Annotated[
-        str, typer.Option("--name", help="Another name to sign in with.", show_default=False)
-    ] = "",
-    organization: Annotated[Texts, many("--organization", "All organizations of theirs.")] = None,
-    add_organization: Annotated[Texts, many("--add-organization", "One more.")] = None,
-    remove_organization: Annotated[Texts, many("--remove-organization", "One less.")] = None,
-    group: Annotated[Texts, many("--group", "All groups of theirs.")] = None,
-    add_group: Annotated[Texts, many("--add-group", "One more.")] = None,
-    remove_group: Annotated[Texts, many("--remove-group", "One less.")] = None,
-    claim: Annotated[Texts, many("--claim", "NAME=VALUE to set.")] = None,
-    remove_claim: Annotated[Texts, many("--remove-claim", "The name of a claim.")] = None,
+    new_name: NewName = "",
+    organization: AllOrganizations = None,
+    add_organization: AddOrganization = None,
+    remove_organization: RemoveOrganization = None,
+    group: AllGroups = None,
+    add_group: AddGroup = None,
+    remove_group: RemoveGroup = None,
+    claim: SetClaim = None,
+    remove_claim: RemoveClaim = None,
     super_admin: SuperAdmin = None,
     data_dir: DataDir = None,
     config: Config = None,
@@ -117,10 +136,9 @@ def update(
         value["super_admin"] = super_admin
     if new_name:
         value["username"] = new_name
-    lists = {
-        "organizations": ListChange(organization, add_organization, remove_organization),
-        "groups": ListChange(group, add_group, remove_group),
-    }
+    organizations = ListChange(organization, add_organization, remove_organization)
+    groups = ListChange(group, add_group, remove_group)
+    lists = {"organizations": organizations, "groups": groups}
     _change(Client(settings_of(data_dir, config)), name, value, lists)
 
 
@@ -133,7 +151,9 @@ def _change(
     known = found(kind_of("user"), client, name)["username"]
 
     def patch(before: Mapping[str, Any]) -> dict[str, Any]:
-        return value | {name: change.applied(before[name]) for name, change in wanted.items()}
+        return value | {
+            name: change.applied(before[name]) for name, change in wanted.items()
+        }
 
     changed(client, f"{PATH}/{quote(known, safe='')}", SCOPE, patch)
     say(f"changed {value.get('username', known)}")
@@ -157,7 +177,10 @@ def remove(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
 
 
 def passwd(
-    name: Name, password_stdin: Stdin = False, data_dir: DataDir = None, config: Config = None
+    name: Name,
+    password_stdin: Stdin = False,
+    data_dir: DataDir = None,
+    config: Config = None,
 ) -> None:
     """Change a person's password, and end what they signed in to with the old one.
 
@@ -193,21 +216,29 @@ def enable(name: Name, data_dir: DataDir = None, config: Config = None) -> None:
 
 def _set_disabled(name: str, *, disabled: bool, client: Client) -> None:
     client.call(
-        "PUT", f"{PATH}/{quote(name, safe='')}/disabled", {"disabled": disabled}, scope=SCOPE
+        "PUT",
+        f"{PATH}/{quote(name, safe='')}/disabled",
+        {"disabled": disabled},
+        scope=SCOPE,
     )
 
 
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        usage(f"{text!r} is not NAME=VALUE", "Write it like --claim email=ada@example.com.")
+        usage(
+            f"{text!r} is not NAME=VALUE",
+            "Write it like --claim email=ada@example.com.",
+        )
     return name, value
 
 
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    asked: str = typer.prompt(
+        "Password", hide_input=True, confirmation_prompt=True, err=True
+    )
     return asked
 
 

@@ -11,14 +11,22 @@ from kapi.front.cli.commands.operate.following import Log
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format
 
-Follow = Annotated[bool, typer.Option("-f", "--follow", help="Print new entries until Ctrl-C.")]
+Follow = Annotated[
+    bool, typer.Option("-f", "--follow", help="Print new entries until Ctrl-C.")
+]
 EventName = Annotated[
     str | None,
-    typer.Option("--event", help="Only this event, or all of a kind: api.deploy, or api."),
+    typer.Option(
+        "--event", help="Only this event, or all of a kind: api.deploy, or api."
+    ),
 ]
 Failed = Annotated[bool, typer.Option("--failed", help="Only what failed.")]
-By = Annotated[str | None, typer.Option("--by", help="Only what this subject or client did.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many entries at most.")]
+By = Annotated[
+    str | None, typer.Option("--by", help="Only what this subject or client did.")
+]
+Limit = Annotated[
+    int, typer.Option("--limit", min=1, max=1000, help="How many entries at most.")
+]
 
 
 def audit(
@@ -38,15 +46,32 @@ def audit(
       kapi audit -f --failed
     """
     client = Client(settings_of(data_dir, config))
-    wanted = {"limit": limit, "event": event, "by": by, "failed": "true" if failed else ""}
-    Log("/api/audit", "kapi:audit", "events", _line).print(client, wanted, output, follow=follow)
+    wanted = {
+        "limit": limit,
+        "event": event,
+        "by": by,
+        "failed": "true" if failed else "",
+    }
+    Log("/api/audit", "kapi:audit", "events", _line).print(
+        client, wanted, output, follow=follow
+    )
 
 
 def _line(item: dict[str, Any]) -> str:
     """An entry in one line."""
     who = item.get("subject") or item.get("client") or "-"
-    by = f"{who} (client {item['client']})" if item.get("client") not in (None, who) else who
-    parts = [item["time"], item["event"], item["outcome"], item.get("target") or "-", by]
+    by = (
+        f"{who} (client {item['client']})"
+        if item.get("client") not in (None, who)
+        else who
+    )
+    parts = [
+        item["time"],
+        item["event"],
+        item["outcome"],
+        item.get("target") or "-",
+        by,
+    ]
     if item.get("address"):
         parts.append(f"from {item['address']}")
     if item.get("token"):

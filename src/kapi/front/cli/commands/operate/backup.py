@@ -28,7 +28,10 @@ _OWNER_ONLY = 0o600
 DumpFile = Annotated[
     Path | None,
     typer.Option(
-        "--write", metavar="FILE", help="Write this file, for its owner only.", show_default=False
+        "--write",
+        metavar="FILE",
+        help="Write this file, for its owner only.",
+        show_default=False,
     ),
 ]
 PassphraseFile = Annotated[
@@ -59,20 +62,29 @@ def dump(
     passphrase = _passphrase(passphrase_file)
     client = Client(settings_of(data_dir, config))
     body = {"passphrase": passphrase}
-    objects: list[dict[str, Any]] = client.call("POST", "/api/dump", body, scope=SCOPE)["objects"]
+    objects: list[dict[str, Any]] = client.call("POST", "/api/dump", body, scope=SCOPE)[
+        "objects"
+    ]
     text = yaml_text(objects)
     if write is None:
         put(text)
     else:
         _write(write, text)
     counts = Counter(str(item["kind"]) for item in objects)
-    say(", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing to dump")
+    say(
+        ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        or "nothing to dump"
+    )
     if not passphrase:
-        say(f"secrets are left out; with a passphrase ({VARIABLE}) they are in the file, encrypted")
+        say(
+            f"secrets are left out; with a passphrase ({VARIABLE}) they are in the file, encrypted"
+        )
 
 
 def restore(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="What kapi dump wrote.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="What kapi dump wrote.")
+    ],
     passphrase_file: PassphraseFile = None,
     data_dir: DataDir = None,
     config: Config = None,
@@ -94,7 +106,10 @@ def restore(
             sealed = str(entry.members.get("content", ""))
     passphrase = _passphrase(passphrase_file)
     if sealed and not passphrase:
-        usage(f"{file} has encrypted secrets", f"Give --passphrase-file FILE, or set {VARIABLE}.")
+        usage(
+            f"{file} has encrypted secrets",
+            f"Give --passphrase-file FILE, or set {VARIABLE}.",
+        )
     count = _restored(client, reading, {"sealed": sealed, "passphrase": passphrase})
     say(f"{count} objects restored")
     if sealed:

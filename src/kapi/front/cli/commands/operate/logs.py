@@ -13,12 +13,18 @@ from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format, put, say, show
 
 PATH, SCOPE = "/api/logs", "kapi:logs"
-Follow = Annotated[bool, typer.Option("-f", "--follow", help="Print new calls until Ctrl-C.")]
+Follow = Annotated[
+    bool, typer.Option("-f", "--follow", help="Print new calls until Ctrl-C.")
+]
 Refused = Annotated[
     bool, typer.Option("--refused", help="Only calls that were refused or that failed.")
 ]
-Api = Annotated[str | None, typer.Option("--api", help="Only calls of the API of this name.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many calls at most.")]
+Api = Annotated[
+    str | None, typer.Option("--api", help="Only calls of the API of this name.")
+]
+Limit = Annotated[
+    int, typer.Option("--limit", min=1, max=1000, help="How many calls at most.")
+]
 
 
 def logs(

@@ -31,7 +31,9 @@ def ca(data_dir: DataDir = None, config: Config = None) -> None:
     )
 
 
-def doctor(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def doctor(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """Check this machine and the running platform; print repairs. Exit code 7 if a check fails.
 
     Examples:

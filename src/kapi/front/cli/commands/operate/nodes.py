@@ -9,7 +9,9 @@ from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Format
 
 
-def nodes(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def nodes(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """List the nodes that share the database, and the newest change that each has live.
 
     Examples:

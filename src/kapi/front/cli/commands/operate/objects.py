@@ -26,13 +26,18 @@ if TYPE_CHECKING:
 KindName = Annotated[
     str,
     typer.Argument(
-        metavar="KIND", help="apis, client, user, …; KIND/NAME too.", autocompletion=complete_kinds
+        metavar="KIND",
+        help="apis, client, user, …; KIND/NAME too.",
+        autocompletion=complete_kinds,
     ),
 ]
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="[NAME]", help="Its name or id.", show_default=False, autocompletion=complete_names
+        metavar="[NAME]",
+        help="Its name or id.",
+        show_default=False,
+        autocompletion=complete_names,
     ),
 ]
 Names = Annotated[
@@ -84,7 +89,10 @@ def describe(
     """
     chosen, named = _chosen(kind, name)
     if not named:
-        usage(f"which {chosen.name}?", f"Name it; see them with: kapi get {chosen.plural}.")
+        usage(
+            f"which {chosen.name}?",
+            f"Name it; see them with: kapi get {chosen.plural}.",
+        )
     item = found(chosen, Client(settings_of(data_dir, config)), named)
     for line in described_lines(item):
         put(line)
@@ -102,7 +110,10 @@ def delete(
     chosen, first = _chosen(kind, "")
     wanted = [*filter(None, (first,)), *(names or ())]
     if not wanted:
-        usage(f"which {chosen.name}?", f"Name it; see them with: kapi get {chosen.plural}.")
+        usage(
+            f"which {chosen.name}?",
+            f"Name it; see them with: kapi get {chosen.plural}.",
+        )
     client = Client(settings_of(data_dir, config))
     for name in wanted:
         say(f"deleted {chosen.name}/{deleted(chosen, client, name)}")

@@ -35,7 +35,10 @@ def copy(
     before, after = _place(source, new=False), _place(target, new=True)
     with closing(Database.open(before)) as old, closing(Database.open(after)) as new:
         copied = copying.copy(old, new)
-    rows = [{"table": item.name, "rows": item.rows, "digest": item.digest} for item in copied]
+    rows = [
+        {"table": item.name, "rows": item.rows, "digest": item.digest}
+        for item in copied
+    ]
     show({"tables": rows}, output, rows)
     say(f"copied {sum(item.rows for item in copied)} rows of {len(copied)} tables")
 
@@ -76,7 +79,9 @@ def _place(place: str, *, new: bool) -> Path | str:
     if new:
         prepare_data_dir(folder)
     elif not path.exists():
-        raise KapiError("store", f"{folder} has no database", hint="Name a data directory of kapi.")
+        raise KapiError(
+            "store", f"{folder} has no database", hint="Name a data directory of kapi."
+        )
     return path
 
 

@@ -25,14 +25,24 @@ if TYPE_CHECKING:
 
 _SCOPE: Final = "kapi:metrics"
 _PATH: Final = "/api/metrics"
-_ENTER, _LEAVE, _HOME, _REST = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l", "\x1b[H", "\x1b[J"
+_ENTER, _LEAVE, _HOME, _REST = (
+    "\x1b[?1049h\x1b[?25l",
+    "\x1b[?25h\x1b[?1049l",
+    "\x1b[H",
+    "\x1b[J",
+)
 _END_OF_LINE: Final = "\x1b[K\r\n"
 
 
 def top(
-    once: Annotated[bool, typer.Option("--once", help="One reading, then end.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="One reading, then end.")
+    ] = False,
     interval: Annotated[
-        float, typer.Option("--interval", min=0.5, max=3600, help="Seconds between two readings.")
+        float,
+        typer.Option(
+            "--interval", min=0.5, max=3600, help="Seconds between two readings."
+        ),
     ] = 2.0,
     output: Output = Format.TABLE,
     data_dir: DataDir = None,

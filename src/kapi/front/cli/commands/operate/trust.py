@@ -11,7 +11,9 @@ from kapi.errors import KapiError
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
 from kapi.front.cli.output import Exit, Format, say, show
 
-Remove = Annotated[bool, typer.Option("--remove", help="Take it out of the stores again.")]
+Remove = Annotated[
+    bool, typer.Option("--remove", help="Take it out of the stores again.")
+]
 
 
 def trust(
@@ -43,4 +45,6 @@ def trust(
     if any(row["result"] == "failed" for row in rows):
         raise SystemExit(Exit.ENVIRONMENT)
     if not remove:
-        say(f"Its key is {certificate.with_name('ca.key')}: keep it private. Restart browsers.")
+        say(
+            f"Its key is {certificate.with_name('ca.key')}: keep it private. Restart browsers."
+        )

@@ -26,7 +26,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the conte
 
 
 def _text(name: str, help_text: str) -> typer.models.OptionInfo:
-    made: typer.models.OptionInfo = typer.Option(name, help=help_text, show_default=False)
+    made: typer.models.OptionInfo = typer.Option(
+        name, help=help_text, show_default=False
+    )
     return made
 
 
@@ -35,14 +37,20 @@ def add(
     url: Annotated[str, typer.Argument(metavar="URL", help="Of the system APIs.")],
     ca: Annotated[
         Path | None,
-        typer.Option("--ca", help="A file of certificates to trust as well.", show_default=False),
+        typer.Option(
+            "--ca", help="A file of certificates to trust as well.", show_default=False
+        ),
     ] = None,
     address: Annotated[
-        str, _text("--address", "Where to connect, whatever the names of the hosts resolve to.")
+        str,
+        _text(
+            "--address", "Where to connect, whatever the names of the hosts resolve to."
+        ),
     ] = "",
     client_id: Annotated[str, _text("--client-id", "The client of `kapi login`.")] = "",
     issuer: Annotated[
-        str, _text("--issuer", "The provider of tokens, if the platform trusts several.")
+        str,
+        _text("--issuer", "The provider of tokens, if the platform trusts several."),
     ] = "",
 ) -> None:
     """Keep a platform under a name, and use it; the same name replaces it.
@@ -68,7 +76,11 @@ def list_contexts(output: Output = Format.TABLE) -> None:
     """
     contexts = read_contexts()
     rows = [
-        {"current": "*" * (name == contexts.current), "name": name, "server": item.server}
+        {
+            "current": "*" * (name == contexts.current),
+            "name": name,
+            "server": item.server,
+        }
         for name, item in sorted(contexts.named.items())
     ]
     if not rows and output is Format.TABLE:
@@ -111,7 +123,9 @@ def remove(name: Name) -> None:
 
 def _check_known(name: str) -> None:
     if name not in read_contexts().named:
-        raise KapiError("404", f"there is no context {name!r}", hint="See `kapi context list`.")
+        raise KapiError(
+            "404", f"there is no context {name!r}", hint="See `kapi context list`."
+        )
 
 
 def _forget_sign_in(name: str) -> None:
@@ -120,7 +134,12 @@ def _forget_sign_in(name: str) -> None:
 
 
 app = subcommands()
-for _name, _command in (("add", add), ("list", list_contexts), ("use", use), ("remove", remove)):
+for _name, _command in (
+    ("add", add),
+    ("list", list_contexts),
+    ("use", use),
+    ("remove", remove),
+):
     app.command(_name)(_command)
 
 __all__ = ["app"]

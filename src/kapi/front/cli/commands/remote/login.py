@@ -20,17 +20,26 @@ from kapi.front.cli.server.remote import RemoteServer
 
 PATH = "/api/whoami"
 ClientId = Annotated[
-    str, typer.Option("--client-id", help="Else that of the context.", show_default=False)
+    str,
+    typer.Option("--client-id", help="Else that of the context.", show_default=False),
 ]
 AsClient = Annotated[
-    bool, typer.Option("--client-credentials", help="Sign in as the client itself, by its secret.")
+    bool,
+    typer.Option(
+        "--client-credentials", help="Sign in as the client itself, by its secret."
+    ),
 ]
 SecretStdin = Annotated[
-    bool, typer.Option("--secret-stdin", help="Read the client's secret from standard input.")
+    bool,
+    typer.Option(
+        "--secret-stdin", help="Read the client's secret from standard input."
+    ),
 ]
 Scopes = Annotated[
     list[str] | None,
-    typer.Option("--scope", help="A scope to ask for; may be repeated.", show_default=False),
+    typer.Option(
+        "--scope", help="A scope to ask for; may be repeated.", show_default=False
+    ),
 ]
 
 
@@ -49,7 +58,7 @@ def login(
       kapi login --client-id kapi-cli
       kapi login --client-id deployer --client-credentials --secret-stdin < secret
     """
-    from kapi.front.cli.server.signing_in import Wish, as_client, as_person, chosen_scopes
+    from kapi.front.cli.server import signing_in
 
     server = _remote()
     client = client_id or server.context.client
@@ -62,12 +71,13 @@ def login(
             f" {DEVICE_CODE} --grant refresh_token` makes one.",
         )
     secret = _secret(from_stdin=secret_stdin, asked=client_credentials)
-    wish = Wish(client, secret, chosen_scopes(scope or (), ()))
+    scopes = signing_in.chosen_scopes(scope or (), ())
     if client_credentials:
-        made = as_client(server, wish)
+        made = signing_in.as_client(server, signing_in.Wish(client, secret, scopes))
     else:
-        supported = chosen_scopes(wish.scopes, server.scopes())
-        made = as_person(server, Wish(client, secret, supported), _tell)
+        supported = signing_in.chosen_scopes(scopes, server.scopes())
+        wish = signing_in.Wish(client, secret, supported)
+        made = signing_in.as_person(server, wish, _tell)
     with locked():
         keep(server.name, made)
     say(f"signed in at {server.name}; see `kapi whoami`")
@@ -92,7 +102,9 @@ def logout() -> None:
     say(f"signed out of {server.name}")
 
 
-def whoami(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def whoami(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """Show as whom commands call the platform: its URL, subject, client, organization, scopes.
 
     Examples:
@@ -103,7 +115,10 @@ def whoami(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
     token = client.token()
     answer = client.request(client.server.api_host, "GET", PATH, token=token)
     value = succeeded(answer).members
-    shown = {"server": f"https://{client.server.authority(client.server.api_host)}", **value}
+    shown = {
+        "server": f"https://{client.server.authority(client.server.api_host)}",
+        **value,
+    }
     if output is not Format.TABLE:
         show(shown, output)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
 
 
 Listen = Annotated[
-    str | None, typer.Option("--listen", help="Address to listen on.", show_default="127.0.0.1")
+    str | None,
+    typer.Option("--listen", help="Address to listen on.", show_default="127.0.0.1"),
 ]
 Port = Annotated[
-    int | None, typer.Option("--port", help="https port; 0: a free one.", show_default="9095")
+    int | None,
+    typer.Option("--port", help="https port; 0: a free one.", show_default="9095"),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", help="Processes that sign tokens.", show_default="1")
+    int | None,
+    typer.Option("--workers", help="Processes that sign tokens.", show_default="1"),
 ]
 Issuer = Annotated[
     str | None,
@@ -35,7 +39,9 @@ Issuer = Annotated[
 ]
 EnvoyBinary = Annotated[
     str | None,
-    typer.Option("--envoy", help="An Envoy binary; else the installed one.", show_default=False),
+    typer.Option(
+        "--envoy", help="An Envoy binary; else the installed one.", show_default=False
+    ),
 ]
 DatabaseUrl = Annotated[
     str | None,
@@ -48,14 +54,19 @@ DatabaseUrl = Annotated[
 NonProductionOnNetwork = Annotated[
     bool,
     typer.Option(
-        "--non-production-on-network", help="Allow the published client on a network address."
+        "--non-production-on-network",
+        help="Allow the published client on a network address.",
     ),
 ]
 Testing = Annotated[
-    bool, typer.Option("--testing", help="Mint any token, move the clock, inject faults: tests.")
+    bool,
+    typer.Option(
+        "--testing", help="Mint any token, move the clock, inject faults: tests."
+    ),
 ]
 Detach = Annotated[
-    bool, typer.Option("--detach", help="Return when it is ready; `kapi down` stops it.")
+    bool,
+    typer.Option("--detach", help="Return when it is ready; `kapi down` stops it."),
 ]
 Ephemeral = Annotated[
     bool,
@@ -118,7 +129,9 @@ def down(data_dir: DataDir = None, config: Config = None) -> None:
     say("stopped" if stop(settings) else f"nothing runs in {settings.data_dir}")
 
 
-def reload(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def reload(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """Let the running platform read its settings again, without a stop.
 
     With a mistake in them, nothing changes. What needs a restart is named.
@@ -132,7 +145,11 @@ def reload(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
     with progress("the platform reads its settings"):
         answer = reloaded(settings_of(data_dir, config))
     names = {"taken_up": "taken up", "left": "needs a restart"}
-    rows = [{**_row(item), "": word} for kind, word in names.items() for item in answer[kind]]
+    rows = [
+        {**_row(item), "": word}
+        for kind, word in names.items()
+        for item in answer[kind]
+    ]
     value = {"takenUp": answer["taken_up"], "needsRestart": answer["left"]}
     show({**value, "files": answer["files"]}, output, rows, fit=("before", "now"))
     for file in answer["files"]:
@@ -155,7 +172,16 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None) -> None:
+def _rows(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for each process."""
+    rows = [{"process": "supervisor", "pid": state["pid"], "restarts": 0}]
+    rows += [{"process": name, **child} for name, child in state["children"].items()]
+    return rows
+
+
+def status(
+    output: Output = Format.TABLE, data_dir: DataDir = None, config: Config = None
+) -> None:
     """Show processes, restarts, health, number of APIs. Exit code 7 if nothing runs.
 
     Examples:
@@ -169,17 +195,17 @@ def status(output: Output = Format.TABLE, data_dir: DataDir = None, config: Conf
     settings = as_running(settings_of(data_dir, config))
     state = read_state(settings.data_dir)
     if state is None:
-        raise KapiError(
-            "not-running", f"nothing runs in {settings.data_dir}", hint="Start it with `kapi up`."
-        )
+        message = f"nothing runs in {settings.data_dir}"
+        raise KapiError("not-running", message, hint="Start it with `kapi up`.")
     client = Client(settings, server=LocalServer(settings))
     checks = checks_of(settings)
     healthy = all(item["ok"] or not item["required"] for item in checks)
     ready = bool(state.get("ready")) and healthy and client.ready()
     # Without the store, a token cannot be checked.
-    count = _deployed_count(settings, client) if all(item["ok"] for item in checks) else None
-    rows = [{"process": "supervisor", "pid": state["pid"], "restarts": 0}]
-    rows += [{"process": name, **child} for name, child in state["children"].items()]
+    count = None
+    if all(item["ok"] for item in checks):
+        count = _deployed_count(settings, client)
+    rows = _rows(state)
     value = {
         "ready": ready,
         "address": f"https://{settings.gateway.listen}:{settings.gateway.port}",

@@ -35,7 +35,9 @@ def to(address: str) -> Response:
     return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
 
-def shown_once(visit: Visit, title: str, shown: tuple[tuple[str, str], ...], back: str) -> Response:
+def shown_once(
+    visit: Visit, title: str, shown: tuple[tuple[str, str], ...], back: str
+) -> Response:
     """The page of a secret."""
     return visit.page("secret.html", title=title, shown=shown, back=back)
 

@@ -22,7 +22,12 @@ _FIELD_BYTES: Final = 8192
 _TYPE: Final = Field("type", "For the backend", value="PRODUCTION", choices=KEY_TYPES)
 _ENVIRONMENT: Final = Field("environment", "Environment", about="Empty: all.")
 _GRANTS: Final = Field(
-    "grant_types", "Grants", WORDS, "Separated by spaces.", "client_credentials", required=True
+    "grant_types",
+    "Grants",
+    WORDS,
+    "Separated by spaces.",
+    "client_credentials",
+    required=True,
 )
 _REDIRECTS: Final = Field("redirect_uris", "Redirect URIs", LINES, "One a line.")
 _SCOPE: Final = Field("scope", "Scopes", about="Separated by spaces. Without any: all.")
@@ -30,7 +35,10 @@ _CLIENT: Final = (_GRANTS, _REDIRECTS, _SCOPE)
 MADE: Final = (*_CLIENT, _TYPE, _ENVIRONMENT)
 ADDED: Final = (
     Field(
-        "consumerKey", "Consumer key", about="The client id that its tokens have.", required=True
+        "consumerKey",
+        "Consumer key",
+        about="The client id that its tokens have.",
+        required=True,
     ),
     _TYPE,
     _ENVIRONMENT,
@@ -67,12 +75,16 @@ class ApplicationPages:
             await _add_key(visit, application, {**given, "consumerKey": client_id})
         except Refused as refused:
             if client_id:  # The client exists, but is not a key of the application.
-                await visit.apis.call("DELETE", f"/api/clients/{quote(client_id, safe='')}")
+                await visit.apis.call(
+                    "DELETE", f"/api/clients/{quote(client_id, safe='')}"
+                )
             return await _page(visit, refused, given)
         shown = [("consumer key (client_id)", client_id)]
         if "client_secret" in client:
             shown.append(("consumer secret (client_secret)", client["client_secret"]))
-        return shown_once(visit, "The consumer key", tuple(shown), _address(application))
+        return shown_once(
+            visit, "The consumer key", tuple(shown), _address(application)
+        )
 
     async def add(self, visit: Visit) -> Response:
         """The id of a client, of any trusted issuer, as a key."""
@@ -91,7 +103,9 @@ class ApplicationPages:
         application = await _application(visit)
         key = visit.request.query_params.get("key", "")
         is_client = await _is_client(visit, key)
-        return visit.page("revoke-key.html", application=application, key=key, is_client=is_client)
+        return visit.page(
+            "revoke-key.html", application=application, key=key, is_client=is_client
+        )
 
     async def revoke(self, visit: Visit) -> Response:
         """Take the key from the application; if wanted, remove the client too."""
@@ -99,7 +113,9 @@ class ApplicationPages:
         application = await _application(visit)
         key = form["key"].text("key") if "key" in form else ""
         if not key:
-            raise Problem.of(error_codes.NOT_FOUND, detail="The application has no such key.")
+            raise Problem.of(
+                error_codes.NOT_FOUND, detail="The application has no such key."
+            )
         path = f"/api/applications/{quote(application['id'], safe='')}/keys"
         await visit.apis.call("DELETE", path, rest=key)
         if "client" in form and form["client"].text("client") == ON:
@@ -120,12 +136,16 @@ async def _application(visit: Visit) -> Mapping[str, Any]:
 
 
 async def _post(visit: Visit, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-    answer = await visit.apis.call("POST", path, body=orjson.dumps(dict(body)), media_type=JSON)
+    answer = await visit.apis.call(
+        "POST", path, body=orjson.dumps(dict(body)), media_type=JSON
+    )
     value: Mapping[str, Any] = answer.value
     return value
 
 
-async def _add_key(visit: Visit, application: Mapping[str, Any], given: Mapping[str, str]) -> None:
+async def _add_key(
+    visit: Visit, application: Mapping[str, Any], given: Mapping[str, str]
+) -> None:
     path = f"/api/applications/{quote(application['id'], safe='')}/keys"
     await _post(visit, path, body_of(ADDED, given))
 

@@ -98,7 +98,9 @@ def _changed(field: Field, text: str, shown: str) -> Any:
         return None
     value = _value(field, text)
     if isinstance(value, dict):
-        gone = dict.fromkeys(_value(field, shown or "{}" if field.form == VALUE else shown))
+        gone = dict.fromkeys(
+            _value(field, shown or "{}" if field.form == VALUE else shown)
+        )
         return {**gone, **value}
     return value
 
@@ -124,7 +126,9 @@ def _lines(text: str) -> list[str]:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    return {name: value for name, _, value in (item.partition("=") for item in text.split())}
+    return {
+        name: value for name, _, value in (item.partition("=") for item in text.split())
+    }
 
 
 def _number(text: str) -> Any:

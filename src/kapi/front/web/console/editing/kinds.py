@@ -139,11 +139,17 @@ _ISSUERS: Final = Kind(
         Field("name", "Name", about="a-z, 0-9, - and _", required=True),
         Field("preset", "Preset", value="oidc", about="The identity provider product."),
         Field("issuer", "Issuer (iss)"),
-        Field("parameters", "Parameters", PAIRS, "Of the preset, as domain=acme.example."),
+        Field(
+            "parameters", "Parameters", PAIRS, "Of the preset, as domain=acme.example."
+        ),
         Field("audiences", "Audiences", WORDS, _LIST),
         Field("organization", "Organization"),
     ),
-    (_remove("issuer", "/api/issuers/{id}", "Its tokens are refused.", is_final=False),),
+    (
+        _remove(
+            "issuer", "/api/issuers/{id}", "Its tokens are refused.", is_final=False
+        ),
+    ),
     (
         Field("issuer", "Issuer (iss)"),
         Field("organization", "Organization", about="* is each."),
@@ -194,7 +200,12 @@ _KEYS: Final = Kind(
             {},
             fields=(
                 _ALGORITHM,
-                Field("now", "Sign with it at once", SWITCH, "Copies of the keys may lack it."),
+                Field(
+                    "now",
+                    "Sign with it at once",
+                    SWITCH,
+                    "Copies of the keys may lack it.",
+                ),
                 Field(
                     "emergency",
                     "Emergency: remove the old keys too",
@@ -212,7 +223,9 @@ _CLIENTS: Final = Kind(
     "client_id",
     (
         Field("client_name", "Name"),
-        Field("grant_types", "Grants", WORDS, _LIST, "client_credentials", required=True),
+        Field(
+            "grant_types", "Grants", WORDS, _LIST, "client_credentials", required=True
+        ),
         Field("scope", "Scopes", about=_LIST),
         Field("redirect_uris", "Redirect URIs", WORDS, _LIST),
     ),
@@ -239,8 +252,14 @@ _CLIENTS: Final = Kind(
         Field("client_uri", "Home page"),
         Field("policy_uri", "Privacy policy"),
         Field("tos_uri", "Terms of service"),
-        Field("dpop_bound_access_tokens", "Tokens are always bound to a DPoP key", SWITCH),
-        Field("require_pushed_authorization_requests", "Requests must be pushed (PAR)", SWITCH),
+        Field(
+            "dpop_bound_access_tokens", "Tokens are always bound to a DPoP key", SWITCH
+        ),
+        Field(
+            "require_pushed_authorization_requests",
+            "Requests must be pushed (PAR)",
+            SWITCH,
+        ),
     ),
 )
 _USERS: Final = Kind(
@@ -262,7 +281,13 @@ _USERS: Final = Kind(
             f"{_USER}/password",
             {},
             fields=(
-                Field("password", "New password", SECRET, "At least 8 characters.", required=True),
+                Field(
+                    "password",
+                    "New password",
+                    SECRET,
+                    "At least 8 characters.",
+                    required=True,
+                ),
             ),
             is_final=True,
         ),
@@ -289,8 +314,12 @@ _USERS: Final = Kind(
     (
         Field("organizations", "Organizations", LINES, _LINE),
         Field("groups", "Groups", LINES, _LINE),
-        Field("super_admin", "Super admin: may sign in without an organization", SWITCH),
-        Field("claims", "Claims", VALUE, 'A JSON object, as {"email": "ada@example.com"}.'),
+        Field(
+            "super_admin", "Super admin: may sign in without an organization", SWITCH
+        ),
+        Field(
+            "claims", "Claims", VALUE, 'A JSON object, as {"email": "ada@example.com"}.'
+        ),
         Field("token_claims", "Claims of access tokens", VALUE, "A JSON object."),
     ),
 )
@@ -365,7 +394,9 @@ _API_KEYS: Final = Kind(
         Field("kind", "Form", value="jwt", choices=("jwt", "opaque")),
         Field("keyType", "Backend", value="PRODUCTION", choices=KEY_TYPES),
         Field("permittedIP", "Addresses", WORDS, f"From which it is accepted. {_LIST}"),
-        Field("permittedReferer", "Referers", WORDS, f"With which it is accepted. {_LIST}"),
+        Field(
+            "permittedReferer", "Referers", WORDS, f"With which it is accepted. {_LIST}"
+        ),
         Field("lifetime", "Lifetime", NUMBER, "Seconds; 0 does not expire.", "0"),
         Field("tier", "Tier"),
     ),
@@ -381,7 +412,15 @@ _API_KEYS: Final = Kind(
         ),
     ),
 )
-KINDS: Final = (_ISSUERS, _KEYS, _CLIENTS, _USERS, _APPLICATIONS, _SUBSCRIPTIONS, _API_KEYS)
+KINDS: Final = (
+    _ISSUERS,
+    _KEYS,
+    _CLIENTS,
+    _USERS,
+    _APPLICATIONS,
+    _SUBSCRIPTIONS,
+    _API_KEYS,
+)
 """All kinds that can be edited."""
 
 

@@ -71,7 +71,9 @@ class EditPages:
         given = await _given(visit, kind.fields)
         try:
             body = orjson.dumps(body_of(kind.fields, given))
-            answer = await visit.apis.call("POST", f"/api/{kind.name}", body=body, media_type=JSON)
+            answer = await visit.apis.call(
+                "POST", f"/api/{kind.name}", body=body, media_type=JSON
+            )
         except Refused as refused:
             return _form(visit, kind, given, refused)
         return done(visit, kind, answer)
@@ -129,7 +131,9 @@ class EditPages:
             media_type = JSON
         path = action.path_of(identifier)
         try:
-            answer = await visit.apis.call(action.method, path, body=body, media_type=media_type)
+            answer = await visit.apis.call(
+                action.method, path, body=body, media_type=media_type
+            )
         except Refused as refused:
             if not action.fields:
                 raise
@@ -242,7 +246,9 @@ def _form(
     """The form, with what was typed but secrets, and with the mistakes."""
     problem, status = _told(refused)
     values = _shown(kind.fields, given)
-    return visit.page("add.html", status=status, kind=kind, values=values, problem=problem)
+    return visit.page(
+        "add.html", status=status, kind=kind, values=values, problem=problem
+    )
 
 
 def _changing(

@@ -88,7 +88,9 @@ class Listener:
         deadline = time.monotonic() + self._bounds.seconds
         try:
             with closed_at(self._connected(), deadline) as peer:
-                secured = self._context().wrap_socket(peer, server_hostname=request.host)
+                secured = self._context().wrap_socket(
+                    peer, server_hostname=request.host
+                )
                 with closing(http.client.HTTPConnection(request.host)) as connection:
                     connection.sock = secured
                     return self._exchanged(connection, request, begun)
@@ -145,7 +147,9 @@ class Listener:
         )
 
 
-def _redacted(headers: list[tuple[str, str]], secret: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _redacted(
+    headers: list[tuple[str, str]], secret: dict[str, str]
+) -> Iterator[tuple[str, str]]:
     for name, value in headers:
         yield name, redacted(value, secret)
 

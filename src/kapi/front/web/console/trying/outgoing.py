@@ -24,7 +24,14 @@ _PARAMETER: Final = re.compile(r"\{([^{}/]+)\}")
 _OWN: Final = frozenset(
     (
         *("host", "connection", "content-length", "transfer-encoding", "te", "trailer"),
-        *("upgrade", "keep-alive", "expect", "accept-encoding", "forwarded", "x-real-ip"),
+        *(
+            "upgrade",
+            "keep-alive",
+            "expect",
+            "accept-encoding",
+            "forwarded",
+            "x-real-ip",
+        ),
     )
 )
 """Headers that are about the connection, or that name an address of the caller."""
@@ -75,7 +82,9 @@ def outgoing(
         wrong.append(f"the path is longer than {_LONGEST_PATH} characters")
     if not _METHOD.fullmatch(draft.method):
         wrong.append("the method of the operation cannot be sent by this page")
-    headers = tuple(_headers(draft, filled, frozenset(map(str.lower, forbidden)), wrong))
+    headers = tuple(
+        _headers(draft, filled, frozenset(map(str.lower, forbidden)), wrong)
+    )
     body = filled.body if draft.has_body else b""
     if wrong:
         raise Problem.of(

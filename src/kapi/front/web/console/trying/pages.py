@@ -86,7 +86,9 @@ class TryPages:
         if visit.session.role != OPERATOR:
             raise read_only()
         api = await api_of(visit)
-        found = await self._drafts(visit, api, visit.request.query_params.get("operation", ""))
+        found = await self._drafts(
+            visit, api, visit.request.query_params.get("operation", "")
+        )
         if found.draft is None:
             return self._page(visit, api, found, Shown())
         return self._page(visit, api, found, example(found.draft, self._clients(visit)))
@@ -135,7 +137,9 @@ class TryPages:
             verdicts=verdicts,
         )
 
-    async def _drafts(self, visit: Visit, api: Mapping[str, Any], chosen: str) -> Drafts:
+    async def _drafts(
+        self, visit: Visit, api: Mapping[str, Any], chosen: str
+    ) -> Drafts:
         source = await run_in_threadpool(self._trying.source, api["id"])
         conf, definition = source or ("", b"")
         made: Drafts = await self._lane.run(
@@ -159,7 +163,9 @@ class TryPages:
     def _clients(self, visit: Visit) -> tuple[str, ...]:
         return self._trying.tokens.known(visit.session)
 
-    def _address(self, api: Mapping[str, Any], found: Drafts, chosen: str) -> tuple[str, str]:
+    def _address(
+        self, api: Mapping[str, Any], found: Drafts, chosen: str
+    ) -> tuple[str, str]:
         """Host and base path."""
         parts = urlsplit(api["urls"][0])
         host = parts.hostname or ""
@@ -167,7 +173,9 @@ class TryPages:
             host = self._trying.sandbox(api["organization"], api["environment"])
         return host, parts.path.rstrip("/")
 
-    def _record(self, visit: Visit, api: Mapping[str, Any], draft: Draft, shown: Shown) -> None:
+    def _record(
+        self, visit: Visit, api: Mapping[str, Any], draft: Draft, shown: Shown
+    ) -> None:
         """An entry of the audit log: who called what, with the token of which client."""
         detail = draft.name
         if shown.access == CLIENT:
@@ -209,7 +217,12 @@ class TryPages:
         return checks, self._trying.judge(api["organization"], api["id"], token)
 
     def _page(
-        self, visit: Visit, api: Mapping[str, Any], found: Drafts, shown: Shown, **more: Any
+        self,
+        visit: Visit,
+        api: Mapping[str, Any],
+        found: Drafts,
+        shown: Shown,
+        **more: Any,
     ) -> Response:
         values: dict[str, Any] = {
             "problem": None,

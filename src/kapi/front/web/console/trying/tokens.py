@@ -39,7 +39,9 @@ class ClientTokens:
             return ()
         return tuple(self._known)
 
-    def token(self, session: Session, request: Request, client: tuple[str, str], scope: str) -> str:
+    def token(
+        self, session: Session, request: Request, client: tuple[str, str], scope: str
+    ) -> str:
         """An access token. `client` is its id, and its secret if the person typed one.
 
         Raises Problem 400 with the provider's reason.
@@ -59,14 +61,19 @@ class ClientTokens:
         answer = self._provider.asked(host, form, (name, secret), in_body=in_body)
         token = answer.get("access_token")
         if not isinstance(token, str):
-            reason = answer.get("error_description") or answer.get("error") or "no reason"
+            reason = (
+                answer.get("error_description") or answer.get("error") or "no reason"
+            )
             raise _no_token(name, f"The provider says: {reason}.")
         return token
 
 
 def _is_simple(client: ClientSettings) -> bool:
     """Whether it gets bearer tokens with its secret."""
-    bound = client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens
+    bound = (
+        client.dpop_bound_access_tokens
+        or client.tls_client_certificate_bound_access_tokens
+    )
     if bound or not client.secret or _GRANT not in client.grants:
         return False
     return client.token_endpoint_auth_method in _METHODS

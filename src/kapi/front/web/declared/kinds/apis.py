@@ -30,7 +30,9 @@ class Apis:
     events = ("api.deploy", "api.deploy", "api.undeploy")
     of_organization = True
 
-    def __init__(self, settings: ApisSettings, store: Store, deployer: Deployer) -> None:
+    def __init__(
+        self, settings: ApisSettings, store: Store, deployer: Deployer
+    ) -> None:
         limits = (settings.max_conf_bytes, settings.max_definition_bytes)
         self._limits = dict(zip(_MEMBERS, limits, strict=True))
         self._store = store
@@ -75,7 +77,9 @@ class Apis:
         before = len(batch.mistakes.found)
         for name in item.members:
             if name not in _MEMBERS:
-                batch.mistakes.add(item, name, "unknown member", f"Known: {', '.join(_MEMBERS)}.")
+                batch.mistakes.add(
+                    item, name, "unknown member", f"Known: {', '.join(_MEMBERS)}."
+                )
         texts = {}
         for name in _MEMBERS:
             content = _content(item.members.get(name))
@@ -97,7 +101,9 @@ class Apis:
             if source is not None:
                 yield _digest(Upload(source[0].encode(), source[1])), api
 
-    def _steps_of(self, item: Item, upload: Upload, plan: Planned, batch: Batch) -> Iterator[Step]:
+    def _steps_of(
+        self, item: Item, upload: Upload, plan: Planned, batch: Batch
+    ) -> Iterator[Step]:
         if plan.api is not None:
             yield self._step(item, upload, placement_of(plan.api), batch)
 

@@ -66,16 +66,25 @@ class ApplicationKind:
         known: Sequence[Application],
     ) -> None:
         if before is not None and before.source == "settings":
-            batch.mistakes.add(item, "name", f"{settings.name} {IN_SETTINGS}", IN_SETTINGS_HINT)
+            batch.mistakes.add(
+                item, "name", f"{settings.name} {IN_SETTINGS}", IN_SETTINGS_HINT
+            )
         if len(settings.name) > LONGEST_NAME or not settings.name.isprintable():
-            batch.mistakes.add(item, "name", f"must have 1 to {LONGEST_NAME} printable characters")
+            batch.mistakes.add(
+                item, "name", f"must have 1 to {LONGEST_NAME} printable characters"
+            )
         own = before.id if before is not None else ""
-        taken = {key.consumer_key for other in known if other.id != own for key in other.keys}
+        taken = {
+            key.consumer_key for other in known if other.id != own for key in other.keys
+        }
         for number, key in enumerate(settings.keys):
             where = f"keys[{number}].consumer_key"
             if key.consumer_key in taken:
                 batch.mistakes.add(item, where, "belongs to another application")
-            if len(key.consumer_key) > LONGEST_KEY or not key.consumer_key.isprintable():
+            if (
+                len(key.consumer_key) > LONGEST_KEY
+                or not key.consumer_key.isprintable()
+            ):
                 message = f"must have 1 to {LONGEST_KEY} printable characters"
                 batch.mistakes.add(item, where, message)
             taken.add(key.consumer_key)
@@ -98,20 +107,28 @@ class ApplicationKind:
         seen, name = without_subscriptions(before), settings.name
         return Step(item, object_id, name, there, after, change, seen=seen, read=read)
 
-    def _read(self, organization: str, settings: ApplicationSettings) -> Application | None:
+    def _read(
+        self, organization: str, settings: ApplicationSettings
+    ) -> Application | None:
         """The application as it is stored now."""
         known = self._applications.list(organization)
         return without_subscriptions(find(known, settings.id, settings.name))
 
     def _keep(
-        self, organization: str, settings: ApplicationSettings, before: Application | None
+        self,
+        organization: str,
+        settings: ApplicationSettings,
+        before: Application | None,
     ) -> str:
         made, own = before, self._applications
         if made is None:
             made = own.create(organization, settings.name, settings.tier, settings.id)
         elif made.tier != settings.tier:
             own.update(organization, made.id, tier=settings.tier)
-        wanted = {ConsumerKey(key.consumer_key, key.type, key.environment) for key in settings.keys}
+        wanted = {
+            ConsumerKey(key.consumer_key, key.type, key.environment)
+            for key in settings.keys
+        }
         for key in sorted(set(made.keys) - wanted, key=lambda key: key.consumer_key):
             own.remove_key(organization, made.id, key.consumer_key)
         for key in sorted(wanted - set(made.keys), key=lambda key: key.consumer_key):
@@ -154,7 +171,10 @@ def _document(settings: ApplicationSettings) -> Document:
 def _stored_document(stored: Application, wanted: ApplicationSettings) -> Document:
     """A stored application; its id is in it if the declaration names one."""
     keys = tuple(
-        ConsumerKeySettings(key.consumer_key, key.key_type, key.environment) for key in stored.keys
+        ConsumerKeySettings(key.consumer_key, key.key_type, key.environment)
+        for key in stored.keys
     )
     own_id = stored.id if wanted.id else ""
-    return _document(ApplicationSettings(stored.name, own_id, tier=stored.tier, keys=keys))
+    return _document(
+        ApplicationSettings(stored.name, own_id, tier=stored.tier, keys=keys)
+    )

@@ -64,7 +64,9 @@ class Clients:
         """Remove a client."""
         del organization  # clients belong to the installation
         if not self._registered.remove(object_id):
-            raise Problem.of(error_codes.CLIENT_NOT_FOUND, f"there is no client {object_id!r}")
+            raise Problem.of(
+                error_codes.CLIENT_NOT_FOUND, f"there is no client {object_id!r}"
+            )
 
     def stored(self) -> Iterable[Stored]:
         """The registered clients, oldest first."""
@@ -78,7 +80,9 @@ class Clients:
         for mistake in unknown_names([dict(item.members)], self._policy.facts):
             wrong(mistake.where.removeprefix("[0]"), mistake.what, mistake.hint)
         if settings is not None and settings.id in self._configured:
-            batch.mistakes.add(item, "id", f"{settings.id} {IN_SETTINGS}", IN_SETTINGS_HINT)
+            batch.mistakes.add(
+                item, "id", f"{settings.id} {IN_SETTINGS}", IN_SETTINGS_HINT
+            )
         return settings
 
     def _step(self, item: Item, settings: ClientSettings, batch: Batch) -> Step:
@@ -95,11 +99,22 @@ class Clients:
             after["secret"] = SET
         change = partial(self._keep, settings)
         read = partial(self._registered.get, settings.id)
-        return Step(item, settings.id, settings.id, before, after, change, seen=stored, read=read)
+        return Step(
+            item,
+            settings.id,
+            settings.id,
+            before,
+            after,
+            change,
+            seen=stored,
+            read=read,
+        )
 
     def _keep(self, settings: ClientSettings) -> None:
         def declared(before: RegisteredClient | None) -> RegisteredClient:
-            return declared_client(settings, before, self._random_bytes, int(self._now()))
+            return declared_client(
+                settings, before, self._random_bytes, int(self._now())
+            )
 
         if self._registered.change(settings.id, declared) is None:
             self._registered.put(declared(None))

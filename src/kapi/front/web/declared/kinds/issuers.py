@@ -43,7 +43,9 @@ class Issuers:
                 there, seen = differing(before, _USUAL), declaration_text(before)
             after, change = differing(settings, _USUAL), partial(self._keep, settings)
             read = partial(self._trust.stored, name)
-            steps.append(Step(item, name, name, there, after, change, seen=seen, read=read))
+            steps.append(
+                Step(item, name, name, there, after, change, seen=seen, read=read)
+            )
         return steps
 
     def remove(self, object_id: str, organization: str) -> None:

@@ -52,14 +52,18 @@ class Secrets:
         before = len(batch.mistakes.found)
         for name in item.members:
             if name not in _MEMBERS:
-                batch.mistakes.add(item, name, "unknown member", f"Known: {', '.join(_MEMBERS)}.")
+                batch.mistakes.add(
+                    item, name, "unknown member", f"Known: {', '.join(_MEMBERS)}."
+                )
         for name in ("name", "key"):
             text = item.members.get(name)
             if not isinstance(text, str) or not SECRET_NAME.fullmatch(text):
                 batch.mistakes.add(item, name, "is missing or not a name", _NAME_HINT)
         value = item.members.get("value")
         if not isinstance(value, str):
-            batch.mistakes.add(item, "value", "is missing", "Write {env: NAME} or {file: PATH}.")
+            batch.mistakes.add(
+                item, "value", "is missing", "Write {env: NAME} or {file: PATH}."
+            )
         elif fault := value_fault(value):
             batch.mistakes.add(item, "value", fault)
         return len(batch.mistakes.found) == before
@@ -84,5 +88,10 @@ class Secrets:
             after["value"] = ANOTHER
         change = partial(self._secrets.set, organization, name, key, value)
         object_id = f"{organization}/{name}/{key}"
-        read, shown = partial(self._secrets.value, organization, name, key), f"{name} {key}"
-        return Step(item, object_id, shown, before, after, change, seen=current, read=read)
+        read, shown = (
+            partial(self._secrets.value, organization, name, key),
+            f"{name} {key}",
+        )
+        return Step(
+            item, object_id, shown, before, after, change, seen=current, read=read
+        )

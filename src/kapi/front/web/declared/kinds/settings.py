@@ -40,13 +40,17 @@ class SettingsKind:
             name = str(item.members.get(self._key, self.name))[:80]
             current = self._current(item)
             if current is None:
-                batch.mistakes.add(item, self._key, f"{name} is not in kapi.toml", _HINT)
+                batch.mistakes.add(
+                    item, self._key, f"{name} is not in kapi.toml", _HINT
+                )
                 continue
             for member, value in item.members.items():
                 if member not in current:
                     batch.mistakes.add(item, member, "unknown setting")
                 elif value != current[member]:
-                    batch.mistakes.add(item, member, "is another on this platform", _HINT)
+                    batch.mistakes.add(
+                        item, member, "is another on this platform", _HINT
+                    )
             steps.append(Step(item, name, name, {}, {}, _nothing))
         return steps
 
@@ -68,7 +72,10 @@ class SettingsKind:
 
 
 def _members(settings: Any) -> dict[str, Any]:
-    return {name: document(getattr(settings, name)) for name in settings.__dataclass_fields__}
+    return {
+        name: document(getattr(settings, name))
+        for name in settings.__dataclass_fields__
+    }
 
 
 def _nothing() -> None:

@@ -35,14 +35,18 @@ class Subscriptions:
             members = dict(item.members)
             application = members.pop("application", None)
             if not isinstance(application, str) or not application:
-                batch.mistakes.add(item, "application", "is missing: the name or id of one")
+                batch.mistakes.add(
+                    item, "application", "is missing: the name or id of one"
+                )
                 continue
             settings = batch.mistakes.checked(item, SubscriptionSettings, members)
             if settings is None:
                 continue
             owner = _owner(known, application)
             self._check(item, application, settings, owner, batch)
-            steps.append(self._step(item, application, settings, owner, batch.organization))
+            steps.append(
+                self._step(item, application, settings, owner, batch.organization)
+            )
         return steps
 
     def remove(self, object_id: str, organization: str) -> None:
@@ -54,7 +58,9 @@ class Subscriptions:
         for owner in self._applications.all():
             if owner.source == "settings":
                 continue
-            ordered = sorted(owner.subscriptions, key=lambda one: (one.api_name, one.api_version))
+            ordered = sorted(
+                owner.subscriptions, key=lambda one: (one.api_name, one.api_version)
+            )
             for item in ordered:
                 written = _document(owner.id, _settings_of(item))
                 yield Stored(item.id, written, owner.organization)
@@ -69,7 +75,9 @@ class Subscriptions:
     ) -> None:
         if owner is None and application not in batch.applications:
             message = f"there is no application {application[:80]}"
-            batch.mistakes.add(item, "application", message, "Declare it, or: kapi app list.")
+            batch.mistakes.add(
+                item, "application", message, "Declare it, or: kapi app list."
+            )
         if fault := pattern_fault(settings.version):
             batch.mistakes.add(item, "version", fault)
         if not settings.api.isprintable():
@@ -112,7 +120,9 @@ class Subscriptions:
         if before is not None:
             status, tier = settings.status, settings.tier
             return self._applications.change(organization, before.id, status, tier).id
-        new = Subscription("", settings.api, settings.version, settings.status, settings.tier)
+        new = Subscription(
+            "", settings.api, settings.version, settings.status, settings.tier
+        )
         return self._applications.subscribe(organization, application, new).id
 
 
@@ -143,7 +153,9 @@ def _owner(known: Sequence[Application], application: str) -> Application | None
     return find(known, application, "") or find(known, "", application)
 
 
-def _existing(owner: Application | None, settings: SubscriptionSettings) -> Subscription | None:
+def _existing(
+    owner: Application | None, settings: SubscriptionSettings
+) -> Subscription | None:
     if owner is None:
         return None
     for item in owner.subscriptions:
@@ -153,7 +165,9 @@ def _existing(owner: Application | None, settings: SubscriptionSettings) -> Subs
 
 
 def _settings_of(stored: Subscription) -> SubscriptionSettings:
-    return SubscriptionSettings(stored.api_name, stored.api_version, stored.status, stored.tier)
+    return SubscriptionSettings(
+        stored.api_name, stored.api_version, stored.status, stored.tier
+    )
 
 
 def _document(application: str, settings: SubscriptionSettings) -> dict[str, Any]:

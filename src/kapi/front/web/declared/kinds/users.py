@@ -10,7 +10,12 @@ from typing import Any, Final
 from kapi import error_codes
 from kapi.dataclass import dataclass
 from kapi.errors import Invalid, Problem
-from kapi.front.web.declared.kinds.clients import ANOTHER, IN_SETTINGS, IN_SETTINGS_HINT, SET
+from kapi.front.web.declared.kinds.clients import (
+    ANOTHER,
+    IN_SETTINGS,
+    IN_SETTINGS_HINT,
+    SET,
+)
 from kapi.front.web.declared.objects import Batch, Item, Step, Stored
 from kapi.front.web.system.users import NO_PASSWORD, USERS_SCOPE, declared_user
 from kapi.identity.accounts.passwords import password_digest, password_matches
@@ -80,14 +85,18 @@ class Users:
         ):
             return  # An operator of the platform has given the person to others since.
         if not self._stored.remove(object_id, self._ending("the account was removed")):
-            raise Problem.of(error_codes.USER_NOT_FOUND, f"there is no user {object_id!r}")
+            raise Problem.of(
+                error_codes.USER_NOT_FOUND, f"there is no user {object_id!r}"
+            )
 
     def stored(self) -> Iterable[Stored]:
         """The accounts, by name."""
         for user in self._stored.all():
             yield Stored(user.username, _stored_document(user), secret="password")  # noqa: S106
 
-    def _wanted(self, item: Item, stored: StoredUser | None, batch: Batch) -> _Wanted | None:
+    def _wanted(
+        self, item: Item, stored: StoredUser | None, batch: Batch
+    ) -> _Wanted | None:
         members = dict(item.members)
         disabled = members.pop("disabled", False)
         if not isinstance(disabled, bool):
@@ -98,7 +107,9 @@ class Users:
             members.setdefault("password", NO_PASSWORD)
         name = members.get("username")
         if isinstance(name, str) and name in self._configured:
-            batch.mistakes.add(item, "username", f"{name} {IN_SETTINGS}", IN_SETTINGS_HINT)
+            batch.mistakes.add(
+                item, "username", f"{name} {IN_SETTINGS}", IN_SETTINGS_HINT
+            )
         try:
             settings = declared_user(members)
         except Invalid as error:
@@ -107,11 +118,17 @@ class Users:
                 batch.mistakes.keep(replace(mistake, code=item.kind, pointer=pointer))
             return None
         self._refuse_foreign(item, settings, stored, batch)
-        new = given and (stored is None or not password_matches(stored.digest, settings.password))
+        new = given and (
+            stored is None or not password_matches(stored.digest, settings.password)
+        )
         return _Wanted(settings, disabled, new)
 
     def _refuse_foreign(
-        self, item: Item, settings: UserSettings, stored: StoredUser | None, batch: Batch
+        self,
+        item: Item,
+        settings: UserSettings,
+        stored: StoredUser | None,
+        batch: Batch,
     ) -> None:
         own = batch.caller
         if own == self._platform:
@@ -142,7 +159,14 @@ class Users:
         before = self._stored.get(name)
         if before is None:
             digest = password_digest(wanted.settings.password)
-            made = (name, digest, profile, int(self._now()), self._new_subject(), wanted.disabled)
+            made = (
+                name,
+                digest,
+                profile,
+                int(self._now()),
+                self._new_subject(),
+                wanted.disabled,
+            )
             self._stored.add(StoredUser(*made))
             return
         if before.profile != profile:
@@ -153,7 +177,9 @@ class Users:
             )
         if wanted.new_password:
             digest = password_digest(wanted.settings.password)
-            self._stored.change_password(name, digest, self._ending("the password changed"))
+            self._stored.change_password(
+                name, digest, self._ending("the password changed")
+            )
         if wanted.disabled and not before.disabled:
             self._stored.disable(name, self._ending("the account was disabled"))
         if before.disabled and not wanted.disabled:

@@ -38,7 +38,13 @@ _APPLICATION = (
 _TOKEN = f"{JWT_FILTER}:{CLAIMS}"
 _NOT_OK = (
     *("INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "PERMISSION_DENIED"),
-    *("RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED"),
+    *(
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+    ),
     *("INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED", "CANCELED"),
 )
 """Statuses of gRPC calls that did not pass. A call that is not gRPC has the status UNKNOWN."""
@@ -73,18 +79,29 @@ def remember_what_was_asked() -> dict[str, Any]:
         },
     }
     config = typed(
-        "envoy.extensions.filters.http.set_filter_state.v3.Config", on_request_headers=[value]
+        "envoy.extensions.filters.http.set_filter_state.v3.Config",
+        on_request_headers=[value],
     )
     return {"name": "envoy.filters.http.set_filter_state", "typed_config": config}
 
 
 def access_logs(path: str) -> list[dict[str, Any]]:
     """The two loggers."""
-    passed = {"and_filter": {"filters": [_status("GE", 100), _status("LE", 399), _grpc_passed()]}}
-    other = {"or_filter": {"filters": [_status("LE", 99), _status("GE", 400), _grpc_failed()]}}
+    passed = {
+        "and_filter": {
+            "filters": [_status("GE", 100), _status("LE", 399), _grpc_passed()]
+        }
+    }
+    other = {
+        "or_filter": {
+            "filters": [_status("LE", 99), _status("GE", 400), _grpc_failed()]
+        }
+    }
     short = {name: value.replace(_NONE, _EMPTY) for name, value in _line().items()}
     return [
-        _logger("passed", path, passed, {**short, "decision": reasons.ALLOWED}, omit=False),
+        _logger(
+            "passed", path, passed, {**short, "decision": reasons.ALLOWED}, omit=False
+        ),
         _logger("not_passed", path, other, {**_line(), **_why()}, omit=True),
     ]
 
@@ -102,7 +119,9 @@ def _logger(
     if any("%CEL(" in value for value in line.values()):
         form["formatters"] = [cel]
     config = typed(
-        "envoy.extensions.access_loggers.file.v3.FileAccessLog", path=path, log_format=form
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        path=path,
+        log_format=form,
     )
     return {"name": name, "filter": which, "typed_config": config}
 
@@ -121,7 +140,11 @@ def _grpc_passed() -> dict[str, Any]:
 
 def _grpc_failed() -> dict[str, Any]:
     failed = {"grpc_status_filter": {"statuses": list(_NOT_OK)}}
-    return {"and_filter": {"filters": [{"header_filter": {"header": dict(_IS_GRPC)}}, failed]}}
+    return {
+        "and_filter": {
+            "filters": [{"header_filter": {"header": dict(_IS_GRPC)}}, failed]
+        }
+    }
 
 
 def _line() -> dict[str, str]:

@@ -64,10 +64,16 @@ def _failure(details: str, error: error_codes.ErrorCode, words: str) -> Reason:
 
 
 _TOKENS = (
-    _token("Jwt_is_missing", error_codes.MISSING_CREDENTIALS, "no access token was sent"),
+    _token(
+        "Jwt_is_missing", error_codes.MISSING_CREDENTIALS, "no access token was sent"
+    ),
     _token("Jwt_is_expired", error_codes.TOKEN_EXPIRED, "the token has expired"),
-    _token("Jwt_not_yet", error_codes.INVALID_CREDENTIALS, "the token is not valid yet"),
-    _token("Jwt_is_not_yet", error_codes.INVALID_CREDENTIALS, "the token is not valid yet"),
+    _token(
+        "Jwt_not_yet", error_codes.INVALID_CREDENTIALS, "the token is not valid yet"
+    ),
+    _token(
+        "Jwt_is_not_yet", error_codes.INVALID_CREDENTIALS, "the token is not valid yet"
+    ),
     _token(
         "Jwt_verification_fails",
         error_codes.INVALID_CREDENTIALS,
@@ -97,14 +103,20 @@ _TOKENS = (
 )
 _RULES = (
     _rule("900901_typ", "the token is not an access token: its type is another"),
-    _rule("900901_kind", "the token is not an access token: a claim names another kind"),
+    _rule(
+        "900901_kind", "the token is not an access token: a claim names another kind"
+    ),
     _rule("900901_id_token", "the token is an ID token, not an access token"),
     _rule("900901_crit", "the token has a critical header that is not understood"),
-    _rule("900901_keytype", "the token is for the other endpoints (production or sandbox)"),
+    _rule(
+        "900901_keytype", "the token is for the other endpoints (production or sandbox)"
+    ),
     _rule("900901_scheme", "the scheme before the token is neither Bearer nor DPoP"),
     _rule("900901_bound", "the token is bound to a key, and no valid proof was sent"),
     _rule("900901_claims", "a claim of the token cannot be sent as a header"),
-    _rule("900901_required", "the token lacks a claim that tokens of its issuer must have"),
+    _rule(
+        "900901_required", "the token lacks a claim that tokens of its issuer must have"
+    ),
     _rule("900901_audience", "the token is for another audience"),
     _rule("900901_token_audience", "the token is for another audience"),
     _rule("900901_certificate", "the client certificate is not accepted by this API"),
@@ -114,7 +126,9 @@ _RULES = (
     _rule(error_codes.MISSING_CREDENTIALS.number, "no credential was sent"),
     _rule("900908_api_key", "the API key is for another API"),
     _rule(error_codes.RESOURCE_FORBIDDEN.number, "the caller may not call this API"),
-    _rule(error_codes.ADDRESS_REFUSED.number, "calls from this address are not allowed"),
+    _rule(
+        error_codes.ADDRESS_REFUSED.number, "calls from this address are not allowed"
+    ),
     Reason(
         _SCOPES,
         error_codes.SCOPE_MISSING.number,
@@ -129,14 +143,20 @@ _FAILURES = (
         "the backend did not answer in time",
     ),
     _failure(
-        "upstream_per_try", error_codes.UPSTREAM_TIMEOUT, "the backend did not answer in time"
+        "upstream_per_try",
+        error_codes.UPSTREAM_TIMEOUT,
+        "the backend did not answer in time",
     ),
     _failure(
         f"{_RESET}overflow",
         error_codes.UPSTREAM_OVERFLOW,
         "too many requests to the backend at once (circuit breaker)",
     ),
-    _failure(f"{_RESET}remote_re", error_codes.UPSTREAM_RESET, "the backend broke off the request"),
+    _failure(
+        f"{_RESET}remote_re",
+        error_codes.UPSTREAM_RESET,
+        "the backend broke off the request",
+    ),
     _failure(
         f"{_RESET}connection_termination",
         error_codes.UPSTREAM_TERMINATED,
@@ -148,10 +168,14 @@ _FAILURES = (
         "the backend sent something that is not valid HTTP",
     ),
     _failure(
-        f"{_RESET}local_reset", error_codes.RESET_BY_GATEWAY, "the gateway broke off the request"
+        f"{_RESET}local_reset",
+        error_codes.RESET_BY_GATEWAY,
+        "the gateway broke off the request",
     ),
     _failure(
-        _RESET, error_codes.UPSTREAM_CONNECTION_FAILED, "the gateway cannot connect to the backend"
+        _RESET,
+        error_codes.UPSTREAM_CONNECTION_FAILED,
+        "the gateway cannot connect to the backend",
     ),
     _failure(
         "no_healthy_upstream",
@@ -159,33 +183,63 @@ _FAILURES = (
         "no address of the backend is known or healthy",
     ),
     _failure(
-        "cluster_not_found", error_codes.UPSTREAM_NOT_CONFIGURED, "the backend is not configured"
+        "cluster_not_found",
+        error_codes.UPSTREAM_NOT_CONFIGURED,
+        "the backend is not configured",
     ),
     _failure(
         "upstream_max_stream_duration",
         error_codes.UPSTREAM_DURATION,
         "the backend took longer than a call may last",
     ),
-    _failure("stream_idle_timeout", error_codes.STREAM_IDLE, "nothing was sent for too long"),
-    Reason("max_duration_timeout", "504", "the call did not end before its deadline", 0, FAILED),
-    Reason("downstream", "", "the client closed the connection before the end", 0, FAILED),
+    _failure(
+        "stream_idle_timeout", error_codes.STREAM_IDLE, "nothing was sent for too long"
+    ),
+    Reason(
+        "max_duration_timeout",
+        "504",
+        "the call did not end before its deadline",
+        0,
+        FAILED,
+    ),
+    Reason(
+        "downstream", "", "the client closed the connection before the end", 0, FAILED
+    ),
     Reason("filter_removed_required", "", "a script of the API failed", 0, FAILED),
     _failure(
         "ext_authz_error",
         error_codes.CHECK_FAILED,
         "the authorization service of the API did not answer",
     ),
-    Reason("wasm_fail_stream", "503", "a module of the API or the gateway failed", 0, FAILED),
+    Reason(
+        "wasm_fail_stream",
+        "503",
+        "a module of the API or the gateway failed",
+        0,
+        FAILED,
+    ),
     Reason("overload", "503", "the gateway has too little memory left", 0, FAILED),
 )
 _SAID_BY_FILTERS = (
     Reason("kapi_request_invalid", "400", "the request does not match the definition"),
-    Reason("kapi_request_media_type", "415", "the media type is not one of the definition"),
-    Reason("kapi_validation_not_ready", "503", "the definition cannot be read", 0, FAILED),
-    Reason("kapi_guardrails_not_ready", "503", "the guardrails cannot be read", 0, FAILED),
+    Reason(
+        "kapi_request_media_type", "415", "the media type is not one of the definition"
+    ),
+    Reason(
+        "kapi_validation_not_ready", "503", "the definition cannot be read", 0, FAILED
+    ),
+    Reason(
+        "kapi_guardrails_not_ready", "503", "the guardrails cannot be read", 0, FAILED
+    ),
     Reason("kapi_guardrail", "900514", "a guardrail of the API intervened"),
     Reason("kapi_admission_not_ready", "", "the gateway has just started", 0, FAILED),
-    Reason("kapi_limits_away", "", "Redis, which counts the limits, does not answer", 0, FAILED),
+    Reason(
+        "kapi_limits_away",
+        "",
+        "Redis, which counts the limits, does not answer",
+        0,
+        FAILED,
+    ),
     Reason("kapi_cached", "", "", decision=ALLOWED),
     Reason("kapi_not_cached", "504", "the caller wanted an answer of the cache only"),
     Reason("kapi_", "", ""),
@@ -195,7 +249,9 @@ _SAID_BY_FILTERS = (
         "a proof or a credential was refused",
         401,
     ),
-    Reason("lua_response", "", "a script or an interceptor service failed", 500, FAILED),
+    Reason(
+        "lua_response", "", "a script or an interceptor service failed", 500, FAILED
+    ),
     Reason("lua_response", "", "a script or an interceptor service answered"),
     Reason(
         "no_credential_for_basic_auth",
@@ -217,7 +273,9 @@ _SAID_BY_FILTERS = (
         error_codes.INVALID_CREDENTIALS.number,
         "the user is not known, or the password is wrong",
     ),
-    Reason("ext_authz_denied", "", "the authorization service of the API refused the call"),
+    Reason(
+        "ext_authz_denied", "", "the authorization service of the API refused the call"
+    ),
 )
 """What leaves its own code and words; the words here are for modules that do not."""
 
@@ -253,7 +311,13 @@ _SIGN_IN = (
             error_codes.INVALID_CREDENTIALS,
             "this browser did not begin the sign-in, or did so too long ago",
         )
-        for details in ("CSRF ", "Code verifier", "Failed to decrypt", "State ", "Malformed oauth")
+        for details in (
+            "CSRF ",
+            "Code verifier",
+            "Failed to decrypt",
+            "State ",
+            "Malformed oauth",
+        )
     ),
     *(
         _sign_in(
@@ -261,14 +325,23 @@ _SIGN_IN = (
             error_codes.INVALID_CREDENTIALS,
             "the provider did not exchange the code for a token",
         )
-        for details in ("Failed to get access", "OAuth ", "No access token", "Could not parse")
+        for details in (
+            "Failed to get access",
+            "OAuth ",
+            "No access token",
+            "Could not parse",
+        )
     ),
 )
 """Of the filter that signs browsers in. Its details may end with the query of a request."""
 _REQUESTS = (
-    Reason("route_not_found", "404", "no API or operation answers at this host and path"),
+    Reason(
+        "route_not_found", "404", "no API or operation answers at this host and path"
+    ),
     Reason("direct_response", "404", "the API has no operation with this path", 404),
-    Reason("direct_response", "405", "the operations at this path have other methods", 405),
+    Reason(
+        "direct_response", "405", "the operations at this path have other methods", 405
+    ),
     Reason("direct_response", "400", "the path has an escaped slash", 400),
     Reason("request_headers_too_large", "431", "the request headers are too large"),
     Reason("request_payload_too_large", "413", "the request body is too large"),

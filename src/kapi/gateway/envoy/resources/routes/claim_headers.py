@@ -21,14 +21,20 @@ from kapi.policies.contract import PLACEHOLDER
 def claim_headers_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
     """The ECDS resource."""
     names = {
-        local.lower() for issuer in issuers for _, local in issuer.claim_mappings if mappable(local)
+        local.lower()
+        for issuer in issuers
+        for _, local in issuer.claim_mappings
+        if mappable(local)
     }
     if not names:
         return {"name": CLAIM_HEADERS_FILTER, "typed_config": PLACEHOLDER}
-    pattern = "|".join(re.sub(r"\\?[-_]", "[-_]", re.escape(name)) for name in sorted(names))
+    pattern = "|".join(
+        re.sub(r"\\?[-_]", "[-_]", re.escape(name)) for name in sorted(names)
+    )
     removal = {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": pattern}}}}
     mutations = {"request_mutations": [removal]}
     config = typed(
-        "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation", mutations=mutations
+        "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        mutations=mutations,
     )
     return {"name": CLAIM_HEADERS_FILTER, "typed_config": config}

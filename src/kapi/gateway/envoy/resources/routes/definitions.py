@@ -34,15 +34,28 @@ def _route(api: Api, definition: ApiDefinition, base_path: str) -> dict[str, Any
         "name": f"{api.id}:definition",
         "match": {
             "safe_regex": {"regex": match_pattern(base_path, definition.path)},
-            "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}],
+            "headers": [
+                {
+                    "name": ":method",
+                    "string_match": {"safe_regex": {"regex": "GET|HEAD"}},
+                }
+            ],
         },
         "typed_per_filter_config": answered_here(),
     }
     if definition.text and len(definition.text.encode()) <= LARGEST_IN_ENVOY:
-        route["direct_response"] = {"status": 200, "body": {"inline_string": definition.text}}
-        route["response_headers_to_add"] = [literal_header("content-type", definition.media_type)]
+        route["direct_response"] = {
+            "status": 200,
+            "body": {"inline_string": definition.text},
+        }
+        route["response_headers_to_add"] = [
+            literal_header("content-type", definition.media_type)
+        ]
         return route
-    rewrite = {"pattern": {"regex": "^.*$"}, "substitution": f"{PATH}/{quote(api.id, safe='')}"}
+    rewrite = {
+        "pattern": {"regex": "^.*$"},
+        "substitution": f"{PATH}/{quote(api.id, safe='')}",
+    }
     # The control process must not receive the credentials of callers.
     route["request_headers_to_remove"] = ["authorization", "cookie"]
     route["route"] = {

@@ -23,7 +23,10 @@ _Node = TypeVar("_Node")
 
 def requests_at_base(place: Place, methods: Sequence[str]) -> Requests:
     """Requests at the base path; the backend gets them at the path of its endpoint."""
-    method = {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(methods)}}}
+    method = {
+        "name": ":method",
+        "string_match": {"safe_regex": {"regex": "|".join(methods)}},
+    }
     match = {"safe_regex": {"regex": match_pattern(place.base_path, "/")}}
 
     def rewrite(backend_base: str) -> Rewrite:
@@ -33,7 +36,9 @@ def requests_at_base(place: Place, methods: Sequence[str]) -> Requests:
 
 
 def merged_policies(
-    places: Iterable[Place], checked: type[_Node], together: Callable[[Sequence[_Node]], _Node]
+    places: Iterable[Place],
+    checked: type[_Node],
+    together: Callable[[Sequence[_Node]], _Node],
 ) -> Iterator[Any]:
     """The nodes of the route. `together` joins those of the policy that reads the body."""
     for nodes in merged_nodes(place.operation for place in places):

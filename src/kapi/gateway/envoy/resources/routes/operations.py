@@ -27,7 +27,8 @@ from kapi.policies.contract import literal_header
 BACKEND_TIMEOUT = "60s"
 _FRACTION = 1_000_000
 _PARTS = tuple(
-    (policy.name, policy.envoy, getattr(policy, "everywhere", None)) for policy in POLICIES
+    (policy.name, policy.envoy, getattr(policy, "everywhere", None))
+    for policy in POLICIES
 )
 """Of each policy: its name, its part of a route, and its part of routes that do not use it."""
 _CLUSTER = ("cluster", "host_rewrite_literal", "auto_host_rewrite", "weighted_clusters")
@@ -93,7 +94,10 @@ def _other_kind(place: Place) -> tuple[str, tuple[Endpoint, ...]]:
 
 
 def _shared(
-    place: Place, parts: Sequence[EnvoyRoute], requests: Requests, context: RenderContext
+    place: Place,
+    parts: Sequence[EnvoyRoute],
+    requests: Requests,
+    context: RenderContext,
 ) -> list[dict[str, Any]]:
     """Routes with the same match but for the share of the requests they take."""
     groups = _groups(place, parts)
@@ -110,18 +114,28 @@ def _shared(
         if number < len(groups) - 1:
             # Envoy compares one random number of the request with each fraction in turn, so these
             # are sums.
-            share = {"numerator": round(passed * _FRACTION / total), "denominator": "MILLION"}
+            share = {
+                "numerator": round(passed * _FRACTION / total),
+                "denominator": "MILLION",
+            }
             route["match"]["runtime_fraction"] = {"default_value": share}
         routes.append(route)
     return routes
 
 
 def _route(
-    place: Place, parts: Sequence[EnvoyRoute], requests: Requests, context: RenderContext
+    place: Place,
+    parts: Sequence[EnvoyRoute],
+    requests: Requests,
+    context: RenderContext,
 ) -> dict[str, Any]:
     for part in parts:
         if part.redirect:
-            return {**_named(place, requests), "redirect": dict(part.redirect), **_additions(parts)}
+            return {
+                **_named(place, requests),
+                "redirect": dict(part.redirect),
+                **_additions(parts),
+            }
     # For backends that write their own address; what the conf or a script sets by this name wins.
     prefix = EnvoyRoute(
         request_headers_to_add=[
@@ -171,7 +185,9 @@ def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:
     for item in endpoints:
         if item.weight:
             # Each endpoint with limits of its own is counted apart.
-            limited = (item.ai_limits, item.scheme, item.authority) if item.ai_limits else ()
+            limited = (
+                (item.ai_limits, item.scheme, item.authority) if item.ai_limits else ()
+            )
             traits = (
                 item.base_path,
                 item.response_timeout,
@@ -185,7 +201,10 @@ def _alike(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, ...]]:
 
 
 def _action(
-    place: Place, requests: Requests, parts: Sequence[EnvoyRoute], context: RenderContext
+    place: Place,
+    requests: Requests,
+    parts: Sequence[EnvoyRoute],
+    context: RenderContext,
 ) -> dict[str, Any]:
     first = place.endpoint
     action: dict[str, Any] = {
@@ -205,11 +224,15 @@ def _action(
     for part in parts:
         action |= part.action
         if part.target:
-            action = {name: value for name, value in action.items() if name not in _CLUSTER}
+            action = {
+                name: value for name, value in action.items() if name not in _CLUSTER
+            }
             action |= part.target
         mirrors += part.mirrors
     if mirrors:
-        action["request_mirror_policies"] = [_mirror(mirror, place, context) for mirror in mirrors]
+        action["request_mirror_policies"] = [
+            _mirror(mirror, place, context) for mirror in mirrors
+        ]
     return action
 
 
@@ -218,7 +241,10 @@ def _rewrite(path: Rewrite) -> dict[str, Any]:
     if path.is_fixed:
         return {"prefix_rewrite": path.substitution}
     return {
-        "regex_rewrite": {"pattern": {"regex": path.pattern}, "substitution": path.substitution}
+        "regex_rewrite": {
+            "pattern": {"regex": path.pattern},
+            "substitution": path.substitution,
+        }
     }
 
 
@@ -315,7 +341,8 @@ def _additions(parts: Sequence[EnvoyRoute]) -> dict[str, Any]:
     metadata = _metadata(parts)
     fields: dict[str, Any] = {
         "typed_per_filter_config": {
-            found.replaced.get(name, name): config for name, config in found.filters.items()
+            found.replaced.get(name, name): config
+            for name, config in found.filters.items()
         },
         "request_headers_to_add": found.request_headers,
         "request_headers_to_remove": [*found.removed_from_requests, *_misspelt(parts)],

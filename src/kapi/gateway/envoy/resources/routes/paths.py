@@ -62,7 +62,9 @@ def rewrite(base_path: str, target: str, backend_base: str, path: str = "") -> R
     A tolerated slash is removed. The rest is one group, since a substitution can name nine at most.
     """
     if path and path != target:
-        return _rewrite_to(base_path.rstrip("/"), target, backend_base.rstrip("/"), path)
+        return _rewrite_to(
+            base_path.rstrip("/"), target, backend_base.rstrip("/"), path
+        )
     base, backend = _pattern(base_path.rstrip("/")), literal(backend_base.rstrip("/"))
     stem, wildcard = _split(target)
     fixed = stem.rstrip("/")
@@ -74,7 +76,8 @@ def rewrite(base_path: str, target: str, backend_base: str, path: str = "") -> R
         )
     if not wildcard:
         return Rewrite(
-            f"^{base}({_pattern(fixed, _ANY)})/?$", f"{backend}\\1{stem.removeprefix(fixed)}"
+            f"^{base}({_pattern(fixed, _ANY)})/?$",
+            f"{backend}\\1{stem.removeprefix(fixed)}",
         )
     if not fixed and not backend:
         # The backend path may not be empty, so the slash is the substitution's own.
@@ -113,7 +116,9 @@ def _substitution(path: str, groups: Mapping[str, int]) -> str:
     """A path with the numbers of the groups in place of its parameters."""
     stem, wildcard = _split(path)
     made = literal(_PARAMETER.split(stem)[0])
-    for name, text in zip(_PARAMETER.findall(stem), _PARAMETER.split(stem)[1:], strict=True):
+    for name, text in zip(
+        _PARAMETER.findall(stem), _PARAMETER.split(stem)[1:], strict=True
+    ):
         made += f"\\{groups[name]}{literal(text)}"
     return f"{made}/\\{groups[_WILDCARD]}" if wildcard else made
 

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from kapi.apis.ir import Api, Endpoint, Operation, SecretRef, endpoints_on, is_at_host, path_at
+from kapi.apis.ir import (
+    Api,
+    Endpoint,
+    Operation,
+    SecretRef,
+    endpoints_on,
+    is_at_host,
+    path_at,
+)
 from kapi.apis.ir_contents import secret_refs
 from kapi.dataclass import dataclass
 from kapi.gateway.envoy.resources.clusters import cluster_name, own_cluster_name
@@ -117,7 +125,9 @@ def _system_hosts(segment: str, context: RenderContext) -> list[dict[str, Any]]:
     return [_system_host(by_host[host], context.gateway) for host in sorted(by_host)]
 
 
-def _api_hosts(segment: str, apis: Sequence[Api], context: RenderContext) -> list[dict[str, Any]]:
+def _api_hosts(
+    segment: str, apis: Sequence[Api], context: RenderContext
+) -> list[dict[str, Any]]:
     hosts: dict[str, list[_Part]] = {}
     more = aliases(apis) if context.gateway.version_routing else {}
     for api in apis:
@@ -218,7 +228,13 @@ def _place(
         name = credential_name((api.organization, ref.name, ref.key))
         return {"name": name, "sds_config": ADS}
 
-    of_context = (context.secrets, context.gateway, cluster, own_cluster, context.subscriptions)
+    of_context = (
+        context.secrets,
+        context.gateway,
+        cluster,
+        own_cluster,
+        context.subscriptions,
+    )
     more = (*of_context, credential, _provider(context))
     endpoints = endpoints_on(operation, sandbox=sandbox)
     return Place(api, operation, endpoints, host, base_path, sandbox, *more)
@@ -286,10 +302,15 @@ def _system_host(system: SystemRoute, gateway: GatewaySettings) -> dict[str, Any
         "route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT},
         "typed_per_filter_config": no_token(),
     }
-    matches: list[dict[str, Any]] = [{"path_separated_prefix": f"/{system.segment}{system.below}"}]
+    matches: list[dict[str, Any]] = [
+        {"path_separated_prefix": f"/{system.segment}{system.below}"}
+    ]
     if system.segment == ROOT:
         matches = _home_matches(system)
-    routes = [other_slashes(gateway), *({"match": match, **to_process} for match in matches)]
+    routes = [
+        other_slashes(gateway),
+        *({"match": match, **to_process} for match in matches),
+    ]
     certificate = {"key": CERTIFICATE_HEADER, "value": "%DOWNSTREAM_PEER_CERT%"}
     told = [{"header": certificate, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
     return {
@@ -303,8 +324,15 @@ def _system_host(system: SystemRoute, gateway: GatewaySettings) -> dict[str, Any
 def _home_matches(system: SystemRoute) -> list[dict[str, Any]]:
     """Requests for the page at `/`, by their Accept header (RFC 9110 §12.5.1); not for JSON."""
     read = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
-    page = {"name": "accept", "string_match": {"contains": "text/html", "ignore_case": True}}
+    page = {
+        "name": "accept",
+        "string_match": {"contains": "text/html", "ignore_case": True},
+    }
     json = {"name": "accept", "string_match": {"contains": "json", "ignore_case": True}}
-    anything_else = {**json, "invert_match": True, "treat_missing_header_as_empty": True}
+    anything_else = {
+        **json,
+        "invert_match": True,
+        "treat_missing_header_as_empty": True,
+    }
     wanted = [page] if system.browsers_only else [page, anything_else]
     return [{"path": "/", "headers": [read, accept]} for accept in wanted]

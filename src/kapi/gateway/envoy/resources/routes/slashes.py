@@ -44,11 +44,15 @@ def slashes_of_host(apis: Iterable[Api], gateway: GatewaySettings) -> HostSlashe
     return HostSlashes(first=[], last=routes, by_api=True)
 
 
-def slash_routes(api: Api, base_path: str, gateway: GatewaySettings) -> list[dict[str, Any]]:
+def slash_routes(
+    api: Api, base_path: str, gateway: GatewaySettings
+) -> list[dict[str, Any]]:
     """What comes before the routes of an API below one base path, with `HostSlashes.by_api`."""
     if api.type != REST.type:
         return []
-    match = {"safe_regex": {"regex": f"{re.escape(base_path.rstrip('/'))}/.*{_ESCAPED}.*"}}
+    match = {
+        "safe_regex": {"regex": f"{re.escape(base_path.rstrip('/'))}/.*{_ESCAPED}.*"}
+    }
     if api.escaped_slashes == "keep":
         return []
     if api.escaped_slashes == "reject":
@@ -69,7 +73,11 @@ def _unescaped(gateway: GatewaySettings) -> dict[str, Any]:
     if port == _HTTPS_PORT:
         own_port = {}
     return {
-        "redirect": {"regex_rewrite": rewrite, "response_code": "TEMPORARY_REDIRECT", **own_port}
+        "redirect": {
+            "regex_rewrite": rewrite,
+            "response_code": "TEMPORARY_REDIRECT",
+            **own_port,
+        }
     }
 
 

@@ -85,8 +85,13 @@ def _system_routes(context: RenderContext) -> tuple[SystemRoute, ...]:
     identity: list[SystemRoute] = []
     if context.provider.enabled:
         for host in context.provider.hosts:
-            identity += [SystemRoute(host, segment, IDENTITY) for segment in filter(None, segments)]
-            identity += [SystemRoute(host, segment, CONTROL) for segment in HEALTH_SEGMENTS]
+            identity += [
+                SystemRoute(host, segment, IDENTITY)
+                for segment in filter(None, segments)
+            ]
+            identity += [
+                SystemRoute(host, segment, CONTROL) for segment in HEALTH_SEGMENTS
+            ]
     control = [
         SystemRoute(host, segment, CONTROL)
         for host in context.gateway.api_hosts

@@ -58,6 +58,12 @@ def aliases(apis: Sequence[Versioned]) -> Mapping[str, str]:
             minor = int(api.version.partition(".")[2])
             newest[where] = max(newest.get(where, (-1, "")), (minor, api.id))
     deployed = {
-        (api.organization, api.environment, path) for api in apis for path in api.base_paths
+        (api.organization, api.environment, path)
+        for api in apis
+        for path in api.base_paths
     }
-    return {api_id: where[2] for where, (_, api_id) in newest.items() if where not in deployed}
+    return {
+        api_id: where[2]
+        for where, (_, api_id) in newest.items()
+        if where not in deployed
+    }

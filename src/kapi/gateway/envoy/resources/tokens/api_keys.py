@@ -20,7 +20,9 @@ _IN_ONE_FUNCTION = 500
 """Lua takes 65,536 constants in one function."""
 
 
-def credentials_filter(keys: Iterable[tuple[str, str, Mapping[str, Any]]] = ()) -> dict[str, Any]:
+def credentials_filter(
+    keys: Iterable[tuple[str, str, Mapping[str, Any]]] = (),
+) -> dict[str, Any]:
     """The ECDS resource for opaque keys: (id, SHA-256 of the secret as hex, claims)."""
     entries = [
         f"KEYS[{lua(key)}]={lua({**claims, 'digest': digest})}"
@@ -30,7 +32,9 @@ def credentials_filter(keys: Iterable[tuple[str, str, Mapping[str, Any]]] = ()) 
         "\n".join(entries[start : start + _IN_ONE_FUNCTION])
         for start in range(0, len(entries), _IN_ONE_FUNCTION)
     ]
-    records = "\n".join(["local KEYS = {}", *(f"(function()\n{part}\nend)();" for part in parts)])
+    records = "\n".join(
+        ["local KEYS = {}", *(f"(function()\n{part}\nend)();" for part in parts)]
+    )
     source = {"inline_string": f"{_RULES}\n{records}\n{_CREDENTIALS}"}
     # A credential does not decide the route, and finding it anew costs time.
     config = typed(

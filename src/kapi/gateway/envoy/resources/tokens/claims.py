@@ -8,7 +8,7 @@ costs each call some microseconds. It travels by ECDS.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from kapi.gateway.envoy.resources.lua_values import lua
 from kapi.gateway.envoy.resources.names import typed
@@ -21,6 +21,16 @@ from kapi.policies.contract import PLACEHOLDER
 from kapi.policies.lua import script
 
 _SCRIPT = script("claims")
+
+
+_SKIP: Final = {
+    "action": {
+        "name": "skip",
+        "typed_config": typed(
+            "envoy.extensions.filters.common.matcher.action.v3.SkipFilter"
+        ),
+    }
+}
 
 
 def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
@@ -44,13 +54,8 @@ def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
     if len(needed) > 1:
         any_needed = {"or_matcher": {"predicate": needed}}
     none_needed = {"not_matcher": any_needed}
-    skip = {
-        "action": {
-            "name": "skip",
-            "typed_config": typed("envoy.extensions.filters.common.matcher.action.v3.SkipFilter"),
-        }
-    }
     source = {"inline_string": f"local SCOPES = {lua(own)}\n{_SCRIPT}"}
+    matcher = {"predicate": none_needed, "on_match": _SKIP}
     config = typed(
         "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
         extension_config={
@@ -59,7 +64,7 @@ def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
                 "envoy.extensions.filters.http.lua.v3.Lua", default_source_code=source
             ),
         },
-        xds_matcher={"matcher_list": {"matchers": [{"predicate": none_needed, "on_match": skip}]}},
+        xds_matcher={"matcher_list": {"matchers": [matcher]}},
     )
     return {"name": CLAIMS_FILTER, "typed_config": config}
 

@@ -32,7 +32,9 @@ def empty_deny_list() -> dict[str, Any]:
     return {"name": FILTER, "typed_config": dict(PLACEHOLDER)}
 
 
-def deny_list(revoked: Iterable[tuple[str, str]], own_issuers: Sequence[str] = ()) -> Resource:
+def deny_list(
+    revoked: Iterable[tuple[str, str]], own_issuers: Sequence[str] = ()
+) -> Resource:
     """The ECDS resource for (issuer, jti) pairs; an empty issuer means any.
 
     `own_issuers` are names of one issuer: what is revoked of one is of each.
@@ -51,7 +53,9 @@ def deny_list(revoked: Iterable[tuple[str, str]], own_issuers: Sequence[str] = (
     return resource(EXTENSION, FILTER, wrapped.SerializeToString(deterministic=True))
 
 
-def _fill(matcher: Any, by_issuer: dict[str, set[str]], own_issuers: Sequence[str]) -> None:
+def _fill(
+    matcher: Any, by_issuer: dict[str, set[str]], own_issuers: Sequence[str]
+) -> None:
     """First those of any issuer, then those of the issuer with several names, then the others."""
     last = matcher
     if any_issuer := by_issuer.pop("", set()):

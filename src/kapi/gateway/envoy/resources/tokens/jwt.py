@@ -92,7 +92,9 @@ class TokenCache:
 
     def tokens(self, providers: int) -> int:
         """Tokens for each provider in each thread; Envoy takes 0 for its own default."""
-        share = self.most_bytes // (BYTES_OF_CACHED_TOKEN * self.threads * max(1, providers))
+        share = self.most_bytes // (
+            BYTES_OF_CACHED_TOKEN * self.threads * max(1, providers)
+        )
         return max(1, min(self.most_tokens, share))
 
 
@@ -104,10 +106,17 @@ def jwt_filter(
     A need without an issuer that has keys gets no requirement; Envoy refuses routes that name it.
     """
     wanted = sorted(needs)
-    keys = {issuer.name: verifying_keys(issuer.jwks, issuer.algorithms) for issuer in issuers}
+    keys = {
+        issuer.name: verifying_keys(issuer.jwks, issuer.algorithms)
+        for issuer in issuers
+    }
     issuers = [issuer for issuer in issuers if keys[issuer.name]]
     used = _PLACES.keys() & set().union(*(need.kinds for need in wanted))
-    provided = [(issuer, kind) for issuer in issuers for kind in sorted(used & set(_kinds(issuer)))]
+    provided = [
+        (issuer, kind)
+        for issuer in issuers
+        for kind in sorted(used & set(_kinds(issuer)))
+    ]
     tokens = cache.tokens(sum(not issuer.same_as for issuer, _ in provided))
     providers = {}
     for issuer, kind in provided:
@@ -145,7 +154,9 @@ def _requirement(need: Need, issuers: Sequence[TrustedIssuer]) -> dict[str, Any]
         for issuer in serving:
             if kind in _kinds(issuer):
                 accepting.append(issuer)
-        each += [{"provider_name": _provider_name(issuer, kind)} for issuer in accepting]
+        each += [
+            {"provider_name": _provider_name(issuer, kind)} for issuer in accepting
+        ]
     if OPTIONAL in need.kinds:
         # Also without an issuer: no credential could be checked, and none is needed.
         each.append({"allow_missing": {}})
@@ -162,7 +173,9 @@ def _provider_name(issuer: TrustedIssuer, kind: str) -> str:
     return f"{issuer.name}/{kind}"
 
 
-def _provider(issuer: TrustedIssuer, kind: str, keys: str, cache_size: int) -> dict[str, Any]:
+def _provider(
+    issuer: TrustedIssuer, kind: str, keys: str, cache_size: int
+) -> dict[str, Any]:
     provider: dict[str, Any] = {
         "issuer": issuer.issuer,
         "local_jwks": {"inline_string": keys},
@@ -189,7 +202,9 @@ def _claim_headers(issuer: TrustedIssuer) -> list[dict[str, Any]]:
     own = {ISSUER_HEADER: "iss", JTI_HEADER: "jti"}
     if issuer.binds_to_certificates:
         own[THUMBPRINT_HEADER] = "cnf.x5t#S256"
-    found = [{"header_name": header, "claim_name": claim} for header, claim in own.items()]
+    found = [
+        {"header_name": header, "claim_name": claim} for header, claim in own.items()
+    ]
     mapped = {}
     for remote, local in issuer.claim_mappings:
         if mappable(local):

@@ -25,14 +25,16 @@ def rejected_token_log() -> dict[str, Any]:
         "buffer_size_bytes": _BUFFER_BYTES,
     }
     config = typed(
-        "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig", common_config=source
+        "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
+        common_config=source,
     )
     denied = " || ".join(
         f"response.code_details.startsWith('{detail}')"
         for detail in ("jwt_authn_access_denied", "rbac_access_denied")
     )
     cel = typed(
-        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", expression=denied
+        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        expression=denied,
     )
     # The status first: it costs nothing, and this runs for every request.
     status = {

@@ -48,11 +48,15 @@ from kapi.policies.rbac import (
 
 _Rule = tuple[str, AccessTokenRule]
 """An `iss`, and what is an access token of it."""
-_CONTROLS = {"string_match": {"safe_regex": {"regex": r"(?s).*[\x00-\x08\x0a-\x1f\x7f].*"}}}
+_CONTROLS = {
+    "string_match": {"safe_regex": {"regex": r"(?s).*[\x00-\x08\x0a-\x1f\x7f].*"}}
+}
 _NULL: dict[str, Any] = {"null_match": {}}
 
 
-def token_checks(issuers: Sequence[TrustedIssuer], domains: Sequence[str]) -> dict[str, Any]:
+def token_checks(
+    issuers: Sequence[TrustedIssuer], domains: Sequence[str]
+) -> dict[str, Any]:
     """The ECDS resource; `domains` are those of the hosts of APIs."""
     rules = [(issuer.issuer, issuer.rule) for issuer in issuers if not issuer.api_keys]
     refused: dict[str, Principal] = {
@@ -61,8 +65,12 @@ def token_checks(issuers: Sequence[TrustedIssuer], domains: Sequence[str]) -> di
         "900901_kind": _other_kind(rules),
         "900901_id_token": _id_token(rules),
         "900901_keytype": _wrong_key_type(domains),
-        "900901_scheme": any_of(*map(_other_scheme, ("authorization", MOVED_BEARER_HEADER))),
-        "900901_bound": all_of(claim("cnf", PRESENT), negated(metadata(FACTS, ("proved",), TRUE))),
+        "900901_scheme": any_of(
+            *map(_other_scheme, ("authorization", MOVED_BEARER_HEADER))
+        ),
+        "900901_bound": all_of(
+            claim("cnf", PRESENT), negated(metadata(FACTS, ("proved",), TRUE))
+        ),
     }
     headers = sorted(
         {
@@ -74,10 +82,14 @@ def token_checks(issuers: Sequence[TrustedIssuer], domains: Sequence[str]) -> di
     )
     if headers:
         # A header field cannot contain such a text (RFC 9110 §5.5), so no backend could be called.
-        refused["900901_claims"] = any_of(*(header(name, _CONTROLS) for name in headers))
+        refused["900901_claims"] = any_of(
+            *(header(name, _CONTROLS) for name in headers)
+        )
     for number, (issuer, rule) in enumerate(rules):
         if rule.required_claims:
-            missing = any_of(*(negated(_has(name, value)) for name, value in rule.required_claims))
+            missing = any_of(
+                *(negated(_has(name, value)) for name, value in rule.required_claims)
+            )
             refused[f"900901_required_{number}"] = all_of(_of(issuer), missing)
     return {"name": TOKEN_FILTER, "typed_config": rbac(refused)}
 
@@ -94,7 +106,9 @@ def _of_none(issuers: Iterable[str]) -> list[Principal]:
     return [negated(_of(issuer)) for issuer in sorted(issuers)]
 
 
-def _where_all(rules: Sequence[_Rule], holds_for: Callable[[AccessTokenRule], bool]) -> set[str]:
+def _where_all(
+    rules: Sequence[_Rule], holds_for: Callable[[AccessTokenRule], bool]
+) -> set[str]:
     """Issuers that it holds for; of one that is declared twice, both declarations count."""
     return {issuer for issuer, _ in rules} - {
         issuer for issuer, rule in rules if not holds_for(rule)
@@ -147,7 +161,10 @@ def _at(path: tuple[str, ...], value: str) -> Principal:
         return any_of(is_(text(value)), is_(holds(value)))
     truth = {"bool_match": value == "true"}
     return any_of(
-        is_(text(value)), is_(holds(value)), is_(truth), is_({"list_match": {"one_of": truth}})
+        is_(text(value)),
+        is_(holds(value)),
+        is_(truth),
+        is_({"list_match": {"one_of": truth}}),
     )
 
 
@@ -163,7 +180,8 @@ def _wrong_type(rules: Sequence[_Rule]) -> Principal:
         *_of_none({issuer for issuer, _ in special}),
     )
     return any_of(
-        usual, *(all_of(_of(issuer), _has_no_type_of(rule.types)) for issuer, rule in special)
+        usual,
+        *(all_of(_of(issuer), _has_no_type_of(rule.types)) for issuer, rule in special),
     )
 
 
@@ -214,6 +232,9 @@ def _wrong_key_type(domains: Sequence[str]) -> Principal:
         claim("keytype", PRESENT),
         any_of(
             all_of(sandbox, negated(claim("keytype", text("SANDBOX", any_case=True)))),
-            all_of(negated(sandbox), negated(claim("keytype", text("PRODUCTION", any_case=True)))),
+            all_of(
+                negated(sandbox),
+                negated(claim("keytype", text("PRODUCTION", any_case=True))),
+            ),
         ),
     )

@@ -28,10 +28,19 @@ from kapi.policies.streams.conf import Kind
 from kapi.typed import of_kind
 
 _STREAMS: tuple[tuple[Kind, dict[str, Any]], ...] = (
-    ("WebSocket", {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}),
+    (
+        "WebSocket",
+        {
+            "name": "upgrade",
+            "string_match": {"exact": "websocket", "ignore_case": True},
+        },
+    ),
     (
         "ServerSentEvents",
-        {"name": "accept", "string_match": {"contains": "text/event-stream", "ignore_case": True}},
+        {
+            "name": "accept",
+            "string_match": {"contains": "text/event-stream", "ignore_case": True},
+        },
     ),
 )
 """The kinds of streams of a subscription, and the header of such a request."""
@@ -57,17 +66,23 @@ def graphql_routes(
         yield from options_routes(found, base_path)
 
 
-def _subscription_routes(place: Place, context: RenderContext) -> Iterator[dict[str, Any]]:
+def _subscription_routes(
+    place: Place, context: RenderContext
+) -> Iterator[dict[str, Any]]:
     """WebSockets (graphql-transport-ws), and answers that are event streams (graphql-sse)."""
     node = next(of_kind(place.operation.policies, GraphQl))
     if node.subscriptions is None:
         return
     for kind, header in _STREAMS:
         stream = stream_of(node.subscriptions, kind)
-        operation = replace(place.operation, policies=(*place.operation.policies, stream))
+        operation = replace(
+            place.operation, policies=(*place.operation.policies, stream)
+        )
         requests = requests_at_base(place, METHODS)
         streamed = replace(requests, headers=(*requests.headers, header))
-        yield from operation_routes(replace(place, operation=operation), streamed, context)
+        yield from operation_routes(
+            replace(place, operation=operation), streamed, context
+        )
 
 
 def _merged(places: Sequence[Place]) -> GraphQlOperation:

@@ -23,7 +23,10 @@ from kapi.policies import Place
 from kapi.policies.kinds.grpc import GrpcCalls
 from kapi.typed import first_of
 
-_GRPC_OR_WEB: Final = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+_GRPC_OR_WEB: Final = {
+    "name": "content-type",
+    "string_match": {"prefix": "application/grpc"},
+}
 """Envoy's own match for gRPC leaves out `application/grpc-web`."""
 
 

@@ -62,7 +62,9 @@ def mcp_routes(
             yield from _several(api, base_path, own, context)
         else:
             yield from _stream_routes(place, context)
-            yield from operation_routes(place, requests_at_base(place, METHODS), context)
+            yield from operation_routes(
+                place, requests_at_base(place, METHODS), context
+            )
     for other in placed:
         if other not in own:
             found.append(RestRequests(other, other.operation.methods, exact=False))
@@ -79,7 +81,9 @@ def _stream_routes(place: Place, context: RenderContext) -> Iterator[dict[str, A
     for methods, headers in _STREAMS:
         requests = requests_at_base(place, methods)
         of_kind = replace(requests, headers=(*requests.headers, *headers))
-        yield from operation_routes(replace(place, operation=operation), of_kind, context)
+        yield from operation_routes(
+            replace(place, operation=operation), of_kind, context
+        )
 
 
 def _several(
@@ -121,7 +125,12 @@ def _changes(own: Sequence[Place], context: RenderContext) -> Iterator[dict[str,
         match.pop("runtime_fraction", None)
         added = route.get("request_headers_to_add", [])
         named = literal_header(API_HEADER, place.api.id, "OVERWRITE_IF_EXISTS_OR_ADD")
-        yield {**route, "match": match, "route": action, "request_headers_to_add": [*added, named]}
+        yield {
+            **route,
+            "match": match,
+            "route": action,
+            "request_headers_to_add": [*added, named],
+        }
 
 
 def _prefix(place: Place) -> str:

@@ -12,7 +12,10 @@ from kapi.gateway.envoy.resources.routes.definitions import definition_routes
 from kapi.gateway.envoy.resources.routes.operations import operation_routes
 from kapi.gateway.envoy.resources.routes.rest.disguises import Disguises
 from kapi.gateway.envoy.resources.routes.rest.options import options_routes
-from kapi.gateway.envoy.resources.routes.rest.requests import RestRequests, rest_requests
+from kapi.gateway.envoy.resources.routes.rest.requests import (
+    RestRequests,
+    rest_requests,
+)
 from kapi.gateway.envoy.resources.routes.rest.tools import tool_routes
 from kapi.policies import Place
 

@@ -85,5 +85,6 @@ def _needs(item: RestRequests) -> tuple[Any, ...]:
 
 def _closed(item: RestRequests) -> bool:
     return any(
-        node.policy == "authentication" and node.required for node in item.place.operation.policies
+        node.policy == "authentication" and node.required
+        for node in item.place.operation.policies
     )

@@ -30,7 +30,9 @@ _Found = tuple[tuple[str, ...], list[str]]
 """Methods, and the patterns of the targets that have these."""
 
 
-def options_routes(placed: Sequence[RestRequests], base_path: str) -> list[dict[str, Any]]:
+def options_routes(
+    placed: Sequence[RestRequests], base_path: str
+) -> list[dict[str, Any]]:
     """Routes that belong behind the operations' own.
 
     Targets with the same methods share one, which saves Envoy memory.
@@ -48,7 +50,10 @@ def options_routes(placed: Sequence[RestRequests], base_path: str) -> list[dict[
 
 
 def _of_targets(
-    place: Place, patterns: Sequence[str], unanswered: Sequence[str], allow: Sequence[str]
+    place: Place,
+    patterns: Sequence[str],
+    unanswered: Sequence[str],
+    allow: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
     """One route, which `replies.py` makes 204 for OPTIONS, or one for each."""
     refused = error_route(place, "|".join(patterns), 405, ", ".join(allow))
@@ -67,7 +72,10 @@ def _in_order(
     A literal target matches no other path, so these may be in any order. Those with parameters
     keep theirs.
     """
-    known = [(pattern, tuple(sorted({*verbs, "OPTIONS"}))) for pattern, verbs in methods.items()]
+    known = [
+        (pattern, tuple(sorted({*verbs, "OPTIONS"})))
+        for pattern, verbs in methods.items()
+    ]
     first = [item for item in known if item[0] in literal]
     then = [item for item in known if item[0] not in literal]
     _, last = (*then, ("", ()))[0]
@@ -127,7 +135,9 @@ def error_route(
 ) -> dict[str, Any]:
     """A route with a status of the table of `replies.py` and the CORS headers of the API."""
     message, description = STATUSES[status]
-    body = json.dumps({"code": str(status), "message": message, "description": description})
+    body = json.dumps(
+        {"code": str(status), "message": message, "description": description}
+    )
     open_to_all = answered_here()
     route: dict[str, Any] = {
         "match": {"safe_regex": {"regex": regex}},
@@ -135,7 +145,10 @@ def error_route(
     }
     if methods:
         route["match"]["headers"] = [
-            {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(methods)}}}
+            {
+                "name": ":method",
+                "string_match": {"safe_regex": {"regex": "|".join(methods)}},
+            }
         ]
     part = answer(place, status, body, allow)
     if part is None:
@@ -148,4 +161,7 @@ def error_route(
 
 def _answered_by_script(part: EnvoyRoute, more: dict[str, Any]) -> dict[str, Any]:
     """Envoy's CORS filter ignores direct responses: the route has a cluster without requests."""
-    return {"route": {"cluster": CONTROL}, "typed_per_filter_config": {**more, **part.per_route}}
+    return {
+        "route": {"cluster": CONTROL},
+        "typed_per_filter_config": {**more, **part.per_route},
+    }

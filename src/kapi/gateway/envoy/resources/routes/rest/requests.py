@@ -61,7 +61,11 @@ def rest_requests(api: Api, placed: Iterable[Place]) -> list[RestRequests]:
     for place in placed:
         verb, target = _key(place.operation)
         methods = place.operation.methods
-        if verb == "GET" and ("HEAD", target) not in counted and not place.gateway.apk_methods:
+        if (
+            verb == "GET"
+            and ("HEAD", target) not in counted
+            and not place.gateway.apk_methods
+        ):
             methods = ("GET", "HEAD")
         found.append(RestRequests(place, methods, exact=counted[verb, target] > 1))
     return found

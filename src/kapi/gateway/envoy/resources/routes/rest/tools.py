@@ -38,7 +38,9 @@ def tool_routes(
     context: RenderContext,
 ) -> Iterator[dict[str, Any]]:
     """The route, if the API has tools on the host. `routes` are those of its operations."""
-    by_name = {(place.operation.verb, place.operation.target): place for place in placed}
+    by_name = {
+        (place.operation.verb, place.operation.target): place for place in placed
+    }
     tools = tuple(tool for tool in api.mcp_tools if (tool.verb, tool.target) in by_name)
     if tools:
         match = match_pattern(base_path, PATH)
@@ -60,7 +62,9 @@ def server_route(
     nodes = tuple(_shared([place.operation for place in places]))
     authentication = next(of_kind(nodes, Authentication))
     operations = dict.fromkeys(body_operation_of(place.operation) for place in places)
-    node = replace(shown, operations=tuple(operations), credentials=credentials(authentication))
+    node = replace(
+        shown, operations=tuple(operations), credentials=credentials(authentication)
+    )
     first = places[0].operation
     server = RestOperation("MCP", PATH, first.production, first.sandbox, (*nodes, node))
     match = {"safe_regex": {"regex": pattern}}
@@ -72,7 +76,11 @@ def server_route(
     # No request stays on this route: what the filter does not answer becomes another one.
     route.pop("route", None)
     route["match"].pop("runtime_fraction", None)
-    return {**route, "direct_response": {"status": 404}, "typed_per_filter_config": configs}
+    return {
+        **route,
+        "direct_response": {"status": 404},
+        "typed_per_filter_config": configs,
+    }
 
 
 def _shared(operations: Sequence[Operation]) -> Iterator[Any]:
@@ -91,7 +99,9 @@ def _shared(operations: Sequence[Operation]) -> Iterator[Any]:
 
 def _behind(routes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The filters behind the admission filter that a route of the API uses."""
-    used = {name for route in routes for name in route.get("typed_per_filter_config", {})}
+    used = {
+        name for route in routes for name in route.get("typed_per_filter_config", {})
+    }
     found = {}
     for item in http_filters():
         is_switched = item.phase > Phase.LIMIT and item.disabled

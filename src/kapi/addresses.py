@@ -55,11 +55,11 @@ _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 NO_URL: Final = urlsplit("")
-"""The parts of a text that is no URL: all are empty."""
+"""The parts of a text that is not a URL: all are empty."""
 
 
 def url_parts(text: str) -> SplitResult:
-    """The parts of a URL; NO_URL if it is malformed, or its port is no number below 65536."""
+    """The parts of a URL; NO_URL if it is malformed, or its port is not a number below 65536."""
     try:
         parts = urlsplit(text)
         _ = parts.port

@@ -134,7 +134,7 @@ class Histogram:
 
 
 def text_of(families: Iterable[Family]) -> str:
-    """Prometheus' text format."""
+    """The families in Prometheus' text exposition format."""
     return "".join(f"{line}\n" for family in families for line in _lines(family))
 
 

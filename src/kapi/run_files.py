@@ -270,7 +270,7 @@ def _taken(descriptor: int, kind: int) -> bool:
 class Lock:
     """One platform per data directory; the kernel frees the lock when its holder dies.
 
-    `kapi up` takes it before anything is written and hands its descriptor to the supervisor, which
+    `kapi up` takes it before anything is written and passes its descriptor to the supervisor, which
     writes its process id.
     """
 

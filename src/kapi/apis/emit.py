@@ -17,7 +17,7 @@ _NOT_TEXT = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "
 
 
 def emit(data: dict[str, Any]) -> str:
-    """One document."""
+    """The conf as one YAML document."""
     lines = ["---"]
     _mapping(data, "", lines)
     return "\n".join(lines) + "\n"

@@ -33,7 +33,7 @@ _NICENESS = 10
 
 
 def generating(settings: Settings) -> Callable[[bytes, str, str, Choices], str]:
-    """`kapi.apis.generate.with_comments`."""
+    """Run `kapi.apis.generate.with_comments` in a process of the pool."""
     pool = _pool(settings, _NICENESS)
 
     def generated(
@@ -49,7 +49,7 @@ def generating(settings: Settings) -> Callable[[bytes, str, str, Choices], str]:
 
 
 def drafting(settings: Settings) -> Callable[[str, bytes, str], Drafts]:
-    """`kapi.apis.collections.drafts.drafts`."""
+    """Run `kapi.apis.collections.drafts.drafts` in a process of the pool."""
     pool = _pool(settings, _NICENESS)
 
     def drafted(conf: str, definition: bytes, chosen: str) -> Drafts:

@@ -18,7 +18,7 @@ _FEW: Final = 500
 
 
 class ProviderFigures:
-    """The counters."""
+    """Counters of tokens, sign-ins and refusals."""
 
     def __init__(self) -> None:
         self.tokens = Counter(

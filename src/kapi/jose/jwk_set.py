@@ -72,7 +72,7 @@ class KeySet:
 
     @property
     def kids(self) -> tuple[str, ...]:
-        """The key ids."""
+        """The `kid` values of the set."""
         return tuple(key.kid for key in self.keys)
 
 

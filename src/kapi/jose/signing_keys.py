@@ -28,7 +28,7 @@ class SigningKey:
 
     @property
     def public(self) -> PublicKey:
-        """The public half."""
+        """The public key as a JWK."""
         return self.private.public_key()
 
     def sign(self, message: bytes) -> bytes:

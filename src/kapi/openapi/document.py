@@ -58,7 +58,7 @@ def document(
     paths: Mapping[str, Any],
     components: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The OpenAPI Object."""
+    """The OpenAPI Object (OpenAPI 3.1 §4.8.1)."""
     from kapi import __version__
 
     return {

@@ -42,7 +42,7 @@ def limit(kind: str, key: str, allowed: int, seconds: int, code: str) -> str:
 
 
 TOTALS = "ai-use/"
-"""What the names of counters begin with that are no limits: all tokens of an API in a day."""
+"""Prefix of counters that are not limits: all tokens of an API in a day."""
 
 
 def usage(provider: AiProvider, api: str) -> str:

@@ -185,7 +185,7 @@ _NAME_TEXT: Final = "Name of the header."
 
 
 def _listed(policy: str) -> ListedPolicy:
-    """AddHeader or SetHeader."""
+    """The conf's list entries `AddHeader` or `SetHeader`."""
     return ListedPolicy(
         policy,
         flows=("request", "response"),

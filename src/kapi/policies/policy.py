@@ -31,7 +31,7 @@ class Policy(Protocol):
 
     @property
     def phase(self) -> Phase:
-        """When it acts."""
+        """The phase of a call in which the policy acts."""
 
     @property
     def filters(self) -> tuple[HttpFilter, ...]:

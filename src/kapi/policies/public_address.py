@@ -88,7 +88,7 @@ def compile(conf: ApiConf, operation: OperationConf) -> PublicAddress | None:  #
 
 
 def envoy(node: PublicAddress, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the policy contract
-    """Nothing."""
+    """No part of its own: `everywhere` makes the part of all operations."""
     return EnvoyRoute()
 
 

@@ -95,7 +95,7 @@ TRUE: dict[str, Any] = {"bool_match": True}
 
 
 def text(value: str, *, any_case: bool = False) -> dict[str, Any]:
-    """Exactly this text."""
+    """A string matcher for exactly this text."""
     return {
         "string_match": {"exact": value, **({"ignore_case": True} if any_case else {})}
     }

@@ -94,7 +94,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings."""
+    """All settings of a platform, checked."""
 
     data_dir: Path
     identity: IdentitySettings = field(default_factory=IdentitySettings)

@@ -24,7 +24,7 @@ def without_password(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """The database."""
+    """The section `store`: the database."""
 
     database: str = field(
         default="",

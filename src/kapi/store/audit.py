@@ -85,7 +85,7 @@ class Sought:
 
 
 class AuditStore:
-    """The table."""
+    """The table of the audit log."""
 
     def __init__(self, database: Database, most: int) -> None:
         """`most`: rows of each class. Up to a hundredth more are kept before some are deleted."""

@@ -58,11 +58,11 @@ class Session(Protocol):
 
     @property
     def sid(self) -> str:
-        """Its id."""
+        """The id of the session (`sid`)."""
 
     @property
     def user(self) -> str:
-        """The subject."""
+        """The subject of the person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ Rotation = Literal["rotated", "reused", "unknown"]
 
 
 class Families:
-    """All families."""
+    """The table of token families."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

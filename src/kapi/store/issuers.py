@@ -42,7 +42,7 @@ class _NotReplacedError(Exception):
 
 
 class IssuerStore:
-    """The two tables."""
+    """The tables of trusted issuers and of their keys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -40,7 +40,7 @@ _DELETE_OLDEST = (
 
 
 class LoginAttempts:
-    """Counts by name."""
+    """Counts login attempts by name."""
 
     def __init__(self, database: Database, most_counted: int = MOST_COUNTED) -> None:
         self._database = database

@@ -44,7 +44,7 @@ class Issuers(Protocol):
         """Makes an issuer that looks like an identity provider."""
 
     def issuers(self) -> list[Issuer]:
-        """All issuers."""
+        """List all issuers."""
 
     def remove(self, name: str) -> None:
         """Delete an issuer. Raises LookupError."""

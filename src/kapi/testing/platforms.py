@@ -227,7 +227,7 @@ class _Echo(BaseHTTPRequestHandler):
     """Answers with the method, the path and the headers of the request."""
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Answer the request."""
         told = {
             "method": self.command,
             "path": self.path,
@@ -251,7 +251,7 @@ def _content(part: str | bytes | Path) -> bytes:
 
 
 def _multipart(boundary: str, parts: Mapping[str, bytes]) -> bytes:
-    """RFC 7578."""
+    """Encode the parts as multipart/form-data (RFC 7578)."""
     made = b""
     for name, content in parts.items():
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"'

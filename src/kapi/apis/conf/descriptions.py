@@ -104,7 +104,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "policyId": "Id of the policy, kept and not used.",
     "parameters": "What the policy does: a mapping, or a list of keys and values as in APK 2.",
     "parameters.key": "Name of the parameter.",
-    "parameters.value": "Its value: a text; JSON for what is no text.",
+    "parameters.value": "Its value: a text; JSON if it is not a text.",
     "aiProvider.name": (
         f"{', '.join(dict.fromkeys(name for name, _ in BUILT_IN))}, or one of the settings."
     ),

@@ -127,7 +127,7 @@ class Either:
 
 @dataclass(frozen=True, slots=True)
 class Anything:
-    """No check."""
+    """Accepts any value."""
 
 
 Shape = Text | Flag | Whole | Items | Record | ByField | OneOf | Either | Anything

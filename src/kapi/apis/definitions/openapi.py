@@ -73,7 +73,7 @@ class _Loaded:
     root: Mapping | None = None
 
     def places(self, pointers: Iterable[str]) -> Table[str, Mark]:
-        """Where pointers lead."""
+        """The line and column of each JSON Pointer in the text."""
         if self.root is None:
             return json_places.places(self.text, pointers)
         return {pointer: find(self.root, pointer) for pointer in pointers}

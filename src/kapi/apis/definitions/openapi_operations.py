@@ -46,7 +46,7 @@ class OpenApiReader:
     """Reads one OpenAPI document of version 2.0, 3.0 or 3.1."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        """Read nothing yet."""
+        """Store the document; the methods read it."""
         self.document = document
 
     @cached_property
@@ -139,7 +139,7 @@ class OpenApiReader:
 
 
 def _as_written(made: dict[str, Any], given: dict[str, Any]) -> None:
-    """Change nothing."""
+    """Leave the schema as it is written."""
 
 
 def _required_of_callers(made: dict[str, Any], given: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ class AddNote(Protocol):
 
 
 def same_text(target: str) -> str:
-    """The target itself."""
+    """Return the target unchanged."""
     return target
 
 
@@ -56,7 +56,7 @@ def no_warnings(
     conf: ApiConf,  # noqa: ARG001 - the signature of `Kind.warnings`
     definition: Definition | None,  # noqa: ARG001
 ) -> Iterable[Diagnostic]:
-    """No warnings."""
+    """Return no warning: nothing of this kind needs one."""
     return ()
 
 
@@ -72,7 +72,7 @@ def no_more_fields(
     definition: Definition,  # noqa: ARG001 - the signature of `Kind.more_fields`
     conf: Mapping[str, Any],  # noqa: ARG001
 ) -> Mapping[str, Any]:
-    """No fields."""
+    """Return no additional conf field."""
     return {}
 
 
@@ -80,7 +80,7 @@ def all_endpoints(
     operation: OperationConf,  # noqa: ARG001 - the signature of `Kind.endpoints`
     given: Sequence[EndpointConf],
 ) -> Sequence[EndpointConf]:
-    """All of them."""
+    """Return all endpoints."""
     return given
 
 

@@ -49,12 +49,12 @@ class RestOperation:
 
     @property
     def path(self) -> str:
-        """The target."""
+        """The path that the operation matches: its target."""
         return self.target
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The verb."""
+        """The HTTP methods that the operation matches: its verb."""
         return (self.verb,)
 
 

@@ -52,7 +52,7 @@ class _Unsupported(Exception):
 
 @dataclass(slots=True)
 class Tools:
-    """The tools of a conf, its mistakes, and warnings about operations that are no tools."""
+    """The tools of a conf, its mistakes, and warnings about operations that are not tools."""
 
     found: tuple[McpTool, ...] = ()
     listed: tuple[McpListed, ...] = ()
@@ -252,7 +252,7 @@ class _Arguments:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """Their JSON Schema."""
+        """The JSON Schema of the tool's arguments."""
         made: dict[str, Any] = {"type": "object", "properties": self.properties}
         if self.required:
             made["required"] = self.required

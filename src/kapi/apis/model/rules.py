@@ -301,7 +301,7 @@ def host_label(organization: str, environment: str) -> str:
 
 
 def host_label_fault(organization: str, environment: str) -> Fault | None:
-    """Why both together are no host label; each alone is checked by `label_fault`."""
+    """Why both together are not a host label; each alone is checked by `label_fault`."""
     if len(host_label(organization, environment)) > _MAX_LABEL:
         return Fault(
             "organization and environment together are longer than 63 characters",

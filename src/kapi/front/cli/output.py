@@ -62,7 +62,7 @@ _ENVIRONMENT_CODES = frozenset(
 
 
 class Format(StrEnum):
-    """Output formats."""
+    """The values of `--output`."""
 
     TABLE = "table"
     JSON = "json"

@@ -101,7 +101,7 @@ class Commands(MutableMapping[str, Any]):
     """The commands of the root by name; each is made when it is read."""
 
     def __init__(self, rows: tuple[Row, ...]) -> None:
-        """Makes nothing yet."""
+        """Store what the command is; its module is imported when it runs."""
         self._rows = {row.name: row for row in rows}
         self._made: dict[str, Any] = {}
 

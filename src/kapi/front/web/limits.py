@@ -52,7 +52,7 @@ class LimitsProtocol(asyncio.Protocol):
             self._close()
 
     def on_url(self, url: bytes) -> None:
-        """httptools: the path."""
+        """Called by httptools with a part of the request target."""
         self._path += url
 
     def on_body(self, body: bytes) -> None:

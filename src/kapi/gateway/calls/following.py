@@ -41,7 +41,7 @@ class Following:
         threading.Thread(target=self._run, name="call-figures", daemon=True).start()
 
     def stop(self) -> None:
-        """Read no more."""
+        """Stop reading the log."""
         self._stopped.set()
 
     def look(self) -> None:

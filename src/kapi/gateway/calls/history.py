@@ -126,7 +126,7 @@ class CallHistory:
                 continue
 
     def _minute(self, at: int) -> _Minute | None:
-        """The minute; None if it is no time, or over a day older than the newest."""
+        """The minute; None if it is not a time, or over a day older than the newest."""
         if not at:
             return None
         minute = self._minutes.get(at)

@@ -51,7 +51,7 @@ class Feed:
     _task: asyncio.Task[None] | None = None
 
     def start(self, source: Source) -> None:
-        """Begin to listen."""
+        """Start listening to the servers."""
         self._task = asyncio.create_task(self._run(source))
 
     def stop(self) -> None:

@@ -30,7 +30,7 @@ class Grant(Protocol):
 
     @property
     def facts(self) -> GrantFacts:
-        """Its facts."""
+        """Who may register and use the grant."""
 
     def authorize(self, provider: Provider, request: TokenRequest) -> Issuance:
         """The tokens to issue. Raises OAuthError."""

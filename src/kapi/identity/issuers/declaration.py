@@ -38,7 +38,7 @@ _LONGEST = 1024
 _VISIBLE = re.compile(r"[!-~]+")
 NO_HOSTS: Mapping[str, str] = MappingProxyType({})
 _UNKNOWN = "unknown"
-"""The value of what only a preset could give, if there is no such preset."""
+"""The value of a member that only an unknown preset could give."""
 _WELL_KNOWN = "{issuer}/.well-known/openid-configuration"
 _RESERVED_NAMES = frozenset({"inbuilt"})
 

@@ -23,7 +23,7 @@ _MOST_READ: Final = 5000
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """Which are wanted. An empty text is no condition."""
+    """Which are wanted. An empty text selects all."""
 
     user: str = ""
     """A user name, or the subject of an account."""

@@ -115,7 +115,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer."""
+    """An HTTP response of the provider."""
 
     status: int
     headers: Headers = ()

@@ -194,7 +194,7 @@ def envoy(node: Authentication, place: Place) -> EnvoyRoute:
 
 
 def kubernetes(node: Authentication, at: KubernetesPlace) -> KubernetesRoute:
-    """See `on_kubernetes.py`."""
+    """The Kubernetes part, which `on_kubernetes.py` makes."""
     return on_kubernetes.kubernetes(node, at)
 
 

@@ -149,7 +149,7 @@ def _first(endpoints: Iterator[tuple[Endpoint, ...]]) -> tuple[Endpoint, ...]:
 
 
 def _nodes(conf: ApiConf, asked: OperationConf) -> tuple[Any, ...]:
-    """What is enforced on calls that are no operations of the conf: who calls, and how often."""
+    """What is enforced on calls that are not operations of the conf: who calls, and how often."""
     made = (
         authentication.compile(conf, asked),
         subscriptions.compile(conf, asked),

@@ -63,7 +63,7 @@ def envoy(node: UrlRewrite, place: Place) -> EnvoyRoute:  # noqa: ARG001 - the p
 
 
 def kubernetes(node: UrlRewrite, at: KubernetesPlace) -> KubernetesRoute:  # noqa: ARG001
-    """The same."""
+    """No filter of its own: the operation's rule asks for `backend_path`."""
     return KubernetesRoute()
 
 

@@ -64,7 +64,7 @@ class AssertionIssuerSettings:
     )
     scopes: tuple[str, ...] = ("*",)
     any_subject: bool = False
-    """Take subjects that are no users here."""
+    """Accept subjects that are not users of this provider."""
 
 
 def _check_key_id(key_id: str) -> Iterator[Mistake]:

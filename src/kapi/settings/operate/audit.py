@@ -9,7 +9,7 @@ from kapi.dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """The audit log."""
+    """The section `audit`: the audit log."""
 
     max_events: int = field(default=100_000, metadata={"range": (1000, 10_000_000)})
     """Entries of each class (changes, sign-ins, failures) in the store; the oldest are deleted."""

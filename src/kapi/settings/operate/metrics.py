@@ -28,7 +28,7 @@ def address_and_port(value: str) -> tuple[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class MetricsSettings:
-    """Figures for Prometheus."""
+    """The section `metrics`: figures for Prometheus."""
 
     listen: str = field(
         default="",

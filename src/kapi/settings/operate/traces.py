@@ -14,7 +14,7 @@ HTTP, GRPC = "http/protobuf", "grpc"
 
 @dataclass(frozen=True, slots=True)
 class TracesSettings:
-    """Traces of calls."""
+    """The section `traces`: traces of calls."""
 
     endpoint: str = field(
         default="",

@@ -14,7 +14,7 @@ from kapi.settings import SECTIONS, Settings
 
 _HIDDEN: Final = "***"
 _PRIVATE_KEY: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-"""Members of a JWK that are no part of a public key (RFC 7518 §6)."""
+"""Members of a JWK that are not part of a public key (RFC 7518 §6)."""
 DEFAULT: Final = "default"
 
 

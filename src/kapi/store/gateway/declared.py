@@ -20,7 +20,7 @@ class Declared:
 
 
 class DeclaredObjects:
-    """The table."""
+    """The table of declared objects."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -26,7 +26,7 @@ class EnforcerKeys:
         self._database = database
 
     def all(self) -> tuple[StoredEnforcerKey, ...]:
-        """Newest first."""
+        """All keys, newest first."""
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM enforcer_keys ORDER BY created_at DESC, kid"  # noqa: S608
         )

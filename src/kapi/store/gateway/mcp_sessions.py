@@ -60,7 +60,7 @@ class Most:
 
 
 class McpSessions:
-    """The table."""
+    """The table of MCP sessions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

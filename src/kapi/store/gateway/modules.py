@@ -57,7 +57,7 @@ class PinnedModules:
             db.execute("DELETE FROM module_contents WHERE sha256 = ?", (sha256,))
 
     def used(self) -> frozenset[str]:
-        """All digests."""
+        """The digests of all modules in use."""
         return frozenset(
             row[0] for row in self._database.rows("SELECT DISTINCT sha256 FROM modules")
         )

@@ -110,7 +110,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """One HTTP answer."""
+    """The HTTP response of a call."""
 
     status: int
     headers: Headers = ()

@@ -52,7 +52,7 @@ class Draft:
         )
 
     def sign(self) -> str:
-        """The token."""
+        """Sign the draft; return the token."""
         header, payload = _json(self.header), _json(self.claims)
         if self.raw_header is not None:
             header = self.raw_header

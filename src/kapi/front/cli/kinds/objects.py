@@ -122,7 +122,7 @@ def _print(kind: Kind, items: Sequence[dict[str, Any]], value: Any, form: Form) 
 
 
 def _rest(kind: Kind, item: dict[str, Any]) -> dict[str, Any]:
-    """The members of an object that are no columns, as far as they fit into a cell."""
+    """The members of an object that are not columns, as far as they fit into a cell."""
     columns = kind.row(item)
     rest = {}
     for name, value in item.items():

@@ -20,7 +20,7 @@ def client_row(item: Item) -> Item:
 
 
 def user_row(item: Item) -> Item:
-    """Of a person."""
+    """The row of a person in a table."""
     columns = ("username", "organizations", "groups", "super_admin", "source")
     return {name: item[name] for name in columns}
 
@@ -49,7 +49,7 @@ def consent_row(item: Item) -> Item:
 
 
 def application_row(item: Item) -> Item:
-    """Of an application."""
+    """The row of an application in a table."""
     keys = " ".join(
         f"{key['consumerKey']} ({key['type'].lower()})" for key in item["keys"]
     )
@@ -58,7 +58,7 @@ def application_row(item: Item) -> Item:
 
 
 def subscription_row(item: Item) -> Item:
-    """Of a subscription."""
+    """The row of a subscription in a table."""
     named = {}
     if "application" in item:
         named = {"application": item["application"]}

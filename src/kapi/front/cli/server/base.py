@@ -20,7 +20,7 @@ SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer."""
+    """The HTTP response of a platform."""
 
     status: int
     body: bytes
@@ -39,7 +39,7 @@ class Answer:
 
 
 class Server(Protocol):
-    """A platform."""
+    """A platform that answers system API requests."""
 
     @property
     def api_host(self) -> str:

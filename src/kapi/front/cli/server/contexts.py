@@ -24,7 +24,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One platform."""
+    """The address and the client of one platform, as `kapi context` stores them."""
 
     server: str
     """The URL of the system APIs, such as https://api.example.com:9095."""
@@ -93,7 +93,7 @@ def _context(members: Mapping[str, Any]) -> Context:
 
 
 def write_contexts(contexts: Contexts) -> None:
-    """Replace the file."""
+    """Replace the file of contexts with these contexts."""
     named = {name: _shown(item) for name, item in sorted(contexts.named.items())}
     write_file(_FILE, {"current": contexts.current, "contexts": named})
 

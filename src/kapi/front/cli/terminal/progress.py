@@ -17,7 +17,7 @@ _ERASE = "\r\x1b[K"
 def progress(what: str, stream: TextIO | None = None) -> Iterator[None]:
     """Show `what` and the seconds so far after each second, on one line that is erased at the end.
 
-    Nothing if the stream (standard error) is no terminal: it is a log then.
+    Nothing if the stream (standard error) is not a terminal: it is a log then.
     """
     shown = stream or sys.stderr
     if not shown.isatty():

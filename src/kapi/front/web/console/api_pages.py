@@ -33,7 +33,7 @@ class ApiPages:
         self._now = now
 
     def rows(self) -> tuple[PageRow, ...]:
-        """The pages."""
+        """The routes of these pages."""
         return (
             ("GET", "/", self.all),
             ("GET", "/apis/{id}", self.one),

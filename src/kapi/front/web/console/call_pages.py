@@ -14,10 +14,10 @@ _LIMITS: Final = ("50", "100", "500")
 
 
 class CallPages:
-    """The pages."""
+    """The pages of calls, refused calls and the audit log."""
 
     def rows(self) -> tuple[PageRow, ...]:
-        """The pages."""
+        """The routes of these pages."""
         return (
             ("GET", "/calls", self.calls),
             ("GET", "/calls/{request}", self.call),
@@ -44,7 +44,7 @@ class CallPages:
         )
 
     async def call(self, visit: Visit) -> Response:
-        """One call, explained."""
+        """Show one call: who called, and what each filter decided."""
         wanted = quote(visit.request.path_params["request"], safe="")
         call = await visit.apis.get(f"/api/logs/{wanted}")
         sentences = call.pop("explanation")

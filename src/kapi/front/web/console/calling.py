@@ -41,7 +41,7 @@ class Answered:
 
     @property
     def value(self) -> Any:
-        """Its JSON value."""
+        """The JSON value of the response body."""
         return orjson.loads(self.body)
 
 

@@ -35,7 +35,7 @@ class DeployPages:
         }
 
     def rows(self) -> tuple[PageRow, ...]:
-        """The pages."""
+        """The routes of these pages."""
         return (
             ("GET", "/deploy", self.files),
             ("POST", "/deploy", self.plan),

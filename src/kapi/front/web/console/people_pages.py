@@ -16,10 +16,10 @@ _LINES: Final = "100"
 
 
 class PeoplePages:
-    """The pages."""
+    """The pages of sessions and consents."""
 
     def rows(self) -> tuple[PageRow, ...]:
-        """The pages."""
+        """The routes of these pages."""
         return (
             ("GET", "/sessions", self.sessions),
             ("POST", "/sessions/{id}/end", self.end),

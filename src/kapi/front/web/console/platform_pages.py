@@ -68,7 +68,7 @@ class PlatformPages:
         self._issuers = issuers
 
     def rows(self) -> tuple[PageRow, ...]:
-        """The pages."""
+        """The routes of these pages."""
         return (
             ("GET", "/platform", self.lists),
             ("GET", "/token", self.form),

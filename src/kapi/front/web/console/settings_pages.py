@@ -19,7 +19,7 @@ class SettingsPages:
         self._settings = settings
 
     def rows(self) -> tuple[PageRow, ...]:
-        """The page."""
+        """The route of this page."""
         return (("GET", "/settings", self.all),)
 
     async def all(self, visit: Visit) -> Response:

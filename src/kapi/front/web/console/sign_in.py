@@ -117,7 +117,7 @@ class _OverSocket(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        """Open the socket."""
+        """Connect to the socket of the provider."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
@@ -207,7 +207,7 @@ class SignIn:
 
 
 def console_host(settings: Settings, request: Request) -> str:
-    """The name of the console that a request is for; the configured one if it is no other."""
+    """The name of the console that a request is for; the configured one if it is unknown."""
     host = request.headers.get("host", "").partition(":")[0].lower()
     if host in settings.console_hosts:
         return host

@@ -11,7 +11,7 @@ from kapi.jose.jwt import InvalidJwt, parse_jwt
 
 
 def checks_of(text: str, issuers: Iterable[IssuerKeys]) -> list[Step]:
-    """Each check; one that failed if the text is no JWT, or no issuer has its `iss`."""
+    """Each check; one that failed if the text is not a JWT, or no issuer has its `iss`."""
     try:
         named = parse_jwt(text).claims.get("iss")
     except InvalidJwt:

@@ -56,7 +56,7 @@ _ASKED: Final = Shape(
 
 
 class ApplyApi:
-    """The endpoint."""
+    """The endpoint that applies declared objects."""
 
     def __init__(self, access: Access, applying: Applying, lane: Lane) -> None:
         self._access = access

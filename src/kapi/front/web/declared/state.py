@@ -39,7 +39,7 @@ _RESTORE: Final = Shape(
 
 
 class StateApi:
-    """The endpoints."""
+    """The endpoints that export and restore the state."""
 
     def __init__(
         self, access: Access, dumps: Dumps, applying: Applying, lane: Lane

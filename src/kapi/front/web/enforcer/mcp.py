@@ -74,7 +74,7 @@ class McpChanges:
         self._streams: Counter[tuple[str, Address]] = Counter()
 
     def routes(self) -> list[Route]:
-        """The one path."""
+        """The route of this endpoint."""
         return [
             Route(CHANGES_PATH, self.post, methods=["POST"]),
             Route(CHANGES_PATH, self.stream, methods=["GET"]),

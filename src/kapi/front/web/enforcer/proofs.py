@@ -105,7 +105,7 @@ def _read(question: bytes) -> Mapping[str, str]:
         raise Problem.of(
             error_codes.UNEXPECTED,
             "Bad question",
-            "The question is no JSON object with the fields that are needed.",
+            "The question is not a JSON object with the required fields.",
             "Ask Envoy's script.",
             status=400,
         )

@@ -144,5 +144,5 @@ def versioned(table: Iterable[Row]) -> list[Route]:
 
 
 def json_answer(value: Any, status: int = 200) -> Response:
-    """A JSON answer."""
+    """The response with this value as JSON."""
     return Response(orjson.dumps(value), status, media_type="application/json")

@@ -37,7 +37,7 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """A granted request."""
+    """A token request that was granted, and what its tokens contain."""
 
     provider: Provider
     client: Client

@@ -106,7 +106,7 @@ class TokenLaneProtocol(HttpToolsProtocol):
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        """Decide which way."""
+        """Choose the short way or the application for this request."""
         if self._may_be_short():
             self._held = b""
         else:

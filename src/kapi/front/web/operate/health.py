@@ -100,7 +100,7 @@ class Health:
         self._checks = checks
 
     def routes(self) -> list[Route]:
-        """The two addresses."""
+        """The routes `/livez` and `/readyz`."""
         return [
             Route("/livez", self.livez, methods=["GET"]),
             Route("/readyz", self.readyz, methods=["GET"]),

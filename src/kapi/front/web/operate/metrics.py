@@ -37,7 +37,7 @@ class Metrics:
         ]
 
     def local_routes(self) -> list[Route]:
-        """Without a token."""
+        """The route on the local socket, which needs no token."""
         return [Route("/metrics", self.on_this_machine, methods=["GET"])]
 
     async def over_https(self, request: Request) -> Response:

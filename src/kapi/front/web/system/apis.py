@@ -130,7 +130,7 @@ class SystemApi:
         ]
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's shape
-        """Alive."""
+        """Answer 200: the process serves requests."""
         return json_answer({"status": "healthy"})
 
     async def ready(self, request: Request) -> Response:  # noqa: ARG002

@@ -150,7 +150,7 @@ class ApplicationsApi:
         )
 
     async def show_subscription(self, request: Request) -> Response:
-        """A subscription."""
+        """Answer with one subscription."""
         organization, wanted = self._organization(request), request.path_params["id"]
         found = await run_in_threadpool(
             self._applications.subscription, organization, wanted
@@ -175,7 +175,7 @@ class ApplicationsApi:
         return tagged(request, _subscription(made), 201, more=more)
 
     async def change(self, request: Request) -> Response:
-        """`{status?, tier?}`; 200."""
+        """Change status or tier of a subscription."""
         organization = self._organization(request)
         body = await read_members(request, _CHANGE)
         changed, wanted = (body["status"], body["tier"]), request.path_params["id"]

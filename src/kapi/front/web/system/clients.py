@@ -114,7 +114,7 @@ class ClientsApi:
         )
 
     async def show(self, request: Request) -> Response:
-        """A client."""
+        """Answer with one client."""
         self._access.principal(request, CLIENTS_SCOPE)
         client_id = request.path_params["client_id"]
         configured = next(

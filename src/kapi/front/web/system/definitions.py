@@ -19,7 +19,7 @@ class Definitions:
         self._store = store
 
     def routes(self) -> list[Route]:
-        """See `gateway/envoy/resources/routes/definitions.py`."""
+        """The routes of `gateway/envoy/resources/routes/definitions.py`."""
         return [Route("/definitions/{api_id}", self.get, methods=["GET"])]
 
     async def get(self, request: Request) -> Response:

@@ -32,7 +32,7 @@ class KubernetesResources:
         self._export = export
 
     def routes(self) -> list[Route]:
-        """The route."""
+        """The route of the export."""
         table: tuple[Row, ...] = (
             (
                 "POST",

@@ -118,7 +118,7 @@ class PeopleRecordsApi(Generic[T]):
         return json_answer({f"{self._kind.name}s": items, "next": page.next})
 
     async def show(self, request: Request) -> Response:
-        """A record."""
+        """Answer with one record."""
         return json_answer(self._kind.shown(await self._found(request)))
 
     async def revoke(self, request: Request) -> Response:

@@ -14,7 +14,7 @@ _LONGEST = 64
 
 
 class Named(Protocol):
-    """A deployed API."""
+    """Name, version and organization of a deployed API."""
 
     @property
     def name(self) -> str:

@@ -79,7 +79,7 @@ class UsersApi:
         )
 
     async def show(self, request: Request) -> Response:
-        """A user."""
+        """Answer with one user."""
         user = await self._mine(request)
         return tagged(request, self._shown(user))
 

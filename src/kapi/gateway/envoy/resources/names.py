@@ -55,7 +55,7 @@ _NAMES = tuple(
 
 
 def typed(type_name: str, **fields: Any) -> dict[str, Any]:
-    """A typed_config."""
+    """An `Any` of this message type."""
     return {"@type": _TYPES + type_name, **fields}
 
 

@@ -1,6 +1,6 @@
 """Spans of calls, sent by Envoy to a collector (OpenTelemetry, OTLP). Pure.
 
-Envoy continues the trace of a caller and hands it to the backend: `traceparent` and `tracestate`
+Envoy continues the trace of a caller and passes it to the backend: `traceparent` and `tracestate`
 (W3C Trace Context). Its usual tag with the address would include the query, which may hold
 credentials, so that tag has no path.
 """

@@ -50,7 +50,7 @@ class Wanted:
         self._compare(name)
 
     def clear(self) -> None:
-        """Remove all."""
+        """Remove all resources of the stream."""
         for name in tuple(self.items):
             self.drop(name)
 
@@ -121,7 +121,7 @@ class _TypeState:
 
 
 class DeltaStream:
-    """One connected Envoy."""
+    """The delta stream of one connected Envoy."""
 
     def __init__(self, desired: Desired) -> None:
         self._desired = desired

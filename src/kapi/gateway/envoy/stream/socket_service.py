@@ -32,7 +32,7 @@ class SocketService:
         self._server: grpc.Server | None = None
 
     def start(self) -> None:
-        """Listen."""
+        """Listen on the socket and serve."""
         server = grpc.server(
             ThreadPoolExecutor(self._threads, thread_name_prefix=self._pool_name),
             options=[("grpc.so_reuseport", 0)],

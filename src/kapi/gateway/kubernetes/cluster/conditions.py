@@ -53,7 +53,7 @@ class Verdict:
 
     @property
     def line(self) -> str:
-        """For people."""
+        """The condition as one line for people."""
         return f"{self.kind} {self.name} {self.text}"
 
 

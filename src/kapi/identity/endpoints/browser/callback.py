@@ -24,7 +24,7 @@ cross_origin = False
 
 
 def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """APK's paths."""
+    """The paths that APK uses."""
     return (
         CALLBACK_PATH,
         "/oauth2/1.0.0/auth-callback",

@@ -40,7 +40,7 @@ _PARAMETERS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state"
 
 @dataclass(frozen=True, slots=True)
 class _Logout:
-    """A checked request."""
+    """A logout request whose parameters were checked."""
 
     client: Client | None
     hint: Mapping[str, Any] | None
@@ -49,7 +49,7 @@ class _Logout:
 
 
 def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """With WSO2's path."""
+    """The path of the specification, and the one that WSO2 uses."""
     return (PATH, "/oidc/logout")
 
 

@@ -46,7 +46,7 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 
 
 def answer(provider: Provider, request: Request) -> Answer:  # noqa: ARG001
-    """The page."""
+    """Answer with the page."""
     headers, body = home_page(
         "Identity provider", _TEXTS, _LINKS, "This sign-in is for tests only."
     )

@@ -47,7 +47,7 @@ cross_origin = False
 
 
 def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoint contract
-    """APK's paths."""
+    """The paths that APK uses."""
     return (LOGIN_PATH, POST_LOGIN_PATH, "/commonauth/1.0.0/login")
 
 

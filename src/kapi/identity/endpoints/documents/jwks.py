@@ -26,5 +26,5 @@ def metadata(published: Published) -> Mapping[str, Any]:
 
 
 def answer(provider: Provider, request: Request) -> Answer:
-    """The public keys."""
+    """Answer with the public keys (RFC 7517)."""
     return document_answer(provider.keyring.jwks, request)

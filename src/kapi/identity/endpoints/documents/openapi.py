@@ -50,7 +50,7 @@ class OpenapiDocument:
         return {"service_documentation": f"{published.base_url}{HTML_PATH}"}
 
     def answer(self, provider: Provider, request: Request) -> Answer:
-        """The document."""
+        """Answer with the OpenAPI document of the provider."""
         content = orjson.dumps(described(provider.published, (*self._endpoints, self)))
         headers, rendered = _rendered(content, request.path)
         return document_answer(rendered, request, headers)

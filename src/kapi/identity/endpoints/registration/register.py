@@ -30,7 +30,7 @@ def paths(published: Published) -> tuple[str, ...]:  # noqa: ARG001 - the endpoi
 
 
 def metadata(published: Published) -> Mapping[str, Any]:
-    """Its address."""
+    """The registration endpoint of the metadata (RFC 8414 §2)."""
     return {"registration_endpoint": f"{published.base_url}{PATH}"}
 
 

@@ -50,7 +50,7 @@ class HangingServer:
 
     @contextmanager
     def using(self, connection: Raw) -> Iterator[None]:
-        """`begin` and `end`."""
+        """Call `begin` before and `end` after the block."""
         self.begin(connection)
         try:
             yield

@@ -38,7 +38,7 @@ class BoolDumper(Dumper):
     """Writes booleans as the numbers 0 and 1, as SQLite does."""
 
     def dump(self, obj: bool) -> Buffer | None:  # noqa: FBT001 - psycopg's signature
-        """The number."""
+        """Write the number as text."""
         if obj:
             return b"1"
         return b"0"

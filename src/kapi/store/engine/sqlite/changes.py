@@ -29,7 +29,7 @@ class SqliteChanges:
         return self._versions()
 
     def wait(self) -> Mapping[str, int] | None:
-        """Poll once."""
+        """Wait for the interval, then read what changed."""
         time.sleep(self._poll)
         with meaning(self._path):
             if (now := self._data_version()) == self._version:

@@ -146,7 +146,7 @@ def _client_id(settings: Settings, caller: str) -> str | None:
 
 
 def _is_person(settings: Settings, caller: str) -> bool:
-    """Whether a caller is no client of the settings, and none whose secret is given."""
+    """Whether a caller is neither a client of the settings nor one whose secret is given."""
     is_client = any(client.id == caller for client in settings.identity.clients)
     return not is_client and not os.environ.get("KAPI_CLIENT_SECRET")
 

@@ -166,7 +166,7 @@ def _row(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    """A value as it is written in kapi.toml, where it is no text."""
+    """A value as it is written in kapi.toml, if it is not a text."""
     if isinstance(value, bool):
         return str(value).lower()
     return value

@@ -46,10 +46,10 @@ ADDED: Final = (
 
 
 class ApplicationPages:
-    """The pages."""
+    """The pages that show and change one application."""
 
     def rows(self) -> tuple[PageRow, ...]:
-        """The pages."""
+        """The routes of these pages."""
         one = "/applications/{id}"
         return (
             ("GET", one, self.show),

@@ -44,10 +44,10 @@ class Found:
 
 
 class EditPages:
-    """The pages."""
+    """The pages that add, change and remove objects."""
 
     def rows(self) -> tuple[PageRow, ...]:
-        """The pages."""
+        """The routes of these pages."""
         return (
             ("GET", "/add/{kind}", self.form),
             ("POST", "/add/{kind}", self.add),

@@ -67,7 +67,7 @@ class Trying:
 
 
 class TryPages:
-    """The pages."""
+    """The pages that call an operation of an API."""
 
     def __init__(self, trying: Trying, lane: Lane) -> None:
         """`lane` limits the calls that are under way."""
@@ -75,7 +75,7 @@ class TryPages:
         self._lane = lane
 
     def rows(self) -> tuple[PageRow, ...]:
-        """The pages."""
+        """The routes of these pages."""
         return (
             ("GET", "/apis/{id}/try", self.form),
             ("POST", "/apis/{id}/try", self.send),

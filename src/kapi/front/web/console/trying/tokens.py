@@ -21,7 +21,7 @@ _METHODS: Final = frozenset(("", "client_secret_basic", _IN_BODY))
 
 
 class ClientTokens:
-    """Tokens of clients."""
+    """Gets tokens for the clients that a person tries an API with."""
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider

@@ -23,7 +23,7 @@ _SOURCES: Final = {"apkConfiguration": "conf", "definitionFile": "definition"}
 
 
 class Apis:
-    """Deployed APIs."""
+    """The kind `Api`: deployed APIs."""
 
     name = "API"
     scope = DEPLOY_SCOPE

@@ -17,7 +17,7 @@ _USUAL = IssuerSettings("")
 
 
 class Issuers:
-    """Trusted issuers."""
+    """The kind `Issuer`: trusted issuers."""
 
     name = "Issuer"
     scope = ISSUER_SCOPE

@@ -86,7 +86,7 @@ def remember_what_was_asked() -> dict[str, Any]:
 
 
 def access_logs(path: str) -> list[dict[str, Any]]:
-    """The two loggers."""
+    """The access logs of the listener: one for calls that succeeded, one for all others."""
     passed = {
         "and_filter": {
             "filters": [_status("GE", 100), _status("LE", 399), _grpc_passed()]

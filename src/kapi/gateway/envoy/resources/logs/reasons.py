@@ -46,7 +46,7 @@ class Reason:
 
     @property
     def value(self) -> str:
-        """CEL: the words."""
+        """The CEL expression whose value is the reason."""
         return self.expression or f"'{self.words}'"
 
 

@@ -19,7 +19,7 @@ from kapi.policies.contract import PLACEHOLDER
 
 
 def claim_headers_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
-    """The ECDS resource."""
+    """The filter that puts claims into headers, as an ECDS resource."""
     names = {
         local.lower()
         for issuer in issuers

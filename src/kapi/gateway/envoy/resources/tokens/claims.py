@@ -34,7 +34,7 @@ _SKIP: Final = {
 
 
 def claims_filter(issuers: Sequence[TrustedIssuer]) -> dict[str, Any]:
-    """The ECDS resource."""
+    """The filter with the script, as an ECDS resource; a placeholder if no issuer needs it."""
     token_issuers = []
     for item in issuers:
         if not item.api_keys:

@@ -16,7 +16,7 @@ _BUFFER_BYTES = 16 * 1024
 
 
 def rejected_token_log() -> dict[str, Any]:
-    """The access log."""
+    """The access log of rejected tokens."""
     source = {
         "log_name": REJECTED_TOKENS,
         "grpc_service": {"envoy_grpc": {"cluster_name": REJECTED_TOKENS}},

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kapi.identity.accounts.users import User
 from kapi.identity.issuers.emulation import ALWAYS, NEVER, TokenShape
 from kapi.identity.protocol.scopes import DEFAULT_SCOPE
 from kapi.identity.provider import Provider
@@ -88,11 +89,6 @@ class Tokens:
 
     def facts(self, claims: Mapping[str, Any], audience: Any) -> Facts:
         """The values for templates about one token of the provider."""
-        client = str(
-            claims.get("clientId") or claims.get("client_id") or claims.get("azp") or ""
-        )
-        if "nonce" in claims or "at_hash" in claims:
-            client = str(claims.get("azp") or claims.get("aud", ""))
         user = self._provider.users.get(str(claims.get("sub", "")))
         organization = str(claims.get("organization", ""))
         scopes = str(claims.get("scope", "")).split()
@@ -102,7 +98,7 @@ class Tokens:
         facts |= {
             "iss": self._vendor.issuer,
             "sub": claims.get("sub"),
-            "client": client,
+            "client": _client_of(claims),
             "organization": organization,
             "organization_id": _uuid(organization) if organization else "",
             "scope": " ".join(scopes),
@@ -118,14 +114,20 @@ class Tokens:
             "x5t": thumbprint(self._key) if self._emulation.keys.certificates else "",
         }
         if user is not None:
-            about = {"sub": user.subject, "uuid": _uuid(user.subject)}
-            facts["sub"] = filled(self._emulation.subject, about)
-            facts |= {"user": user.username, "groups": list(user.groups)}
-            facts["email"] = user.claims.get("email", f"{user.username}@kapi.test")
+            facts |= self._facts_of(user)
         facts["audience"] = (
             audience or claims.get("aud") or filled(self._emulation.audience, facts)
         )
         return facts
+
+    def _facts_of(self, user: User) -> Facts:
+        about = {"sub": user.subject, "uuid": _uuid(user.subject)}
+        return {
+            "sub": filled(self._emulation.subject, about),
+            "user": user.username,
+            "groups": list(user.groups),
+            "email": user.claims.get("email", f"{user.username}@kapi.test"),
+        }
 
     def subject(self, own: str) -> str:
         """The vendor's subject of a person; that of a client as it is."""
@@ -189,6 +191,14 @@ def _half_hash(token: str) -> str:
     return (
         base64url.encode(hashlib.sha256(token.encode()).digest()[:16]) if token else ""
     )
+
+
+def _client_of(claims: Mapping[str, Any]) -> str:
+    """The client of a token; an ID token names it as the audience (OpenID Connect Core §2)."""
+    if "nonce" in claims or "at_hash" in claims:
+        return str(claims.get("azp") or claims.get("aud", ""))
+    names = ("clientId", "client_id", "azp")
+    return next((str(claims[name]) for name in names if claims.get(name)), "")
 
 
 def _uuid(text: str) -> str:

@@ -5,6 +5,7 @@ gets.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import time
 from typing import Any
@@ -93,8 +94,8 @@ def test_the_issuers_algorithms_decide_and_the_gateway_gets_one_entry_for_each()
     assert keys.kids == ("r",)
     entries = json.loads(keys.jwks())["keys"]
     assert [(entry["kid"], entry["alg"], entry["use"]) for entry in entries] == [
-        ("r", "RS256", "sig"),
         ("r", "PS256", "sig"),
+        ("r", "RS256", "sig"),
     ]
     assert all(
         entry.keys() == {"kty", "n", "e", "kid", "alg", "use"} for entry in entries
@@ -104,6 +105,14 @@ def test_the_issuers_algorithms_decide_and_the_gateway_gets_one_entry_for_each()
     assert json.loads(read_jwks(keys.jwks(), ("RS256", "PS256")).jwks()) == json.loads(
         keys.jwks()
     )
+
+
+def test_the_order_of_the_keys_means_nothing() -> None:
+    """Some servers list their keys in another order each time; nothing has changed then."""
+    both = [RSA.jwk(alg="RS256"), RSA.jwk(alg="PS256")]
+    keys = [*both, EC.jwk(), ED.jwk(kid="e")]
+    texts = {read(*order).jwks() for order in itertools.permutations(keys)}
+    assert len(texts) == 1
 
 
 def test_the_same_kid_twice() -> None:

@@ -114,6 +114,14 @@ ROOMS = (
     ),
     Room(("identity/issuers/verify.py",), ("identity/test_verify.py",)),
     Room(
+        ("identity/issuers/trials/token.py",),
+        ("identity/test_token_trials.py",),
+    ),
+    Room(
+        ("identity/issuers/trials/issuer.py",),
+        ("identity/test_issuer_trials.py",),
+    ),
+    Room(
         ("front/web/identity/repeated_requests.py",),
         ("identity/test_repeated_requests.py",),
     ),

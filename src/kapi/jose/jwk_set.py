@@ -55,11 +55,13 @@ class KeySet:
     def jwks(self) -> str:
         """The set as JSON for the gateway, with one entry for each key and algorithm.
 
-        So a token cannot choose the algorithm.
+        So a token cannot choose the algorithm. The order in which the issuer lists its keys
+        means nothing (RFC 7517 §5), so the same keys are always the same text.
         """
         entries = [
             _entry(key, algorithm) for key in self.keys for algorithm in key.algorithms
         ]
+        entries.sort(key=_sorted_members)
         return json.dumps({"keys": entries}, separators=(",", ":"), sort_keys=True)
 
     def find(self, kid: str, algorithm: str) -> tuple[VerificationKey, ...]:
@@ -111,6 +113,10 @@ def _key_set(entries: Iterable[Any], algorithms: Sequence[str]) -> KeySet:
         identity = (key.kid, json.dumps(key.members, sort_keys=True))
         keys[identity] = _merged(keys.get(identity, key), key)
     return KeySet(tuple(keys.values()), tuple(ignored))
+
+
+def _sorted_members(entry: Mapping[str, str]) -> list[tuple[str, str]]:
+    return sorted(entry.items())
 
 
 def _merged(first: VerificationKey, second: VerificationKey) -> VerificationKey:

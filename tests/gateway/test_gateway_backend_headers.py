@@ -14,6 +14,7 @@ from live_gateway import Gateway, Operation, api, backend, gateway, operation
 from kapi.apis.ir import Endpoint
 from kapi.policies.authentication.node import Credential
 from kapi.policies.backend_jwt import BackendJwt
+from kapi.policies.callers.ip_restriction import IpRestriction
 from kapi.policies.headers import HeaderChange, Headers
 
 CERTIFICATE = "X-WSO2-CLIENT-CERTIFICATE"
@@ -200,6 +201,26 @@ def test_a_header_that_is_a_claim_elsewhere_is_not_a_callers_to_set(
         )
     finally:
         live.trust(live.minter.trusted)
+
+
+@pytest.mark.parametrize(
+    ("fronts", "status"), [(("127.0.0.0/8",), 200), (("198.51.100.0/24",), 403)]
+)
+def test_the_address_that_counts_is_the_one_that_a_trusted_front_names(
+    fronts: tuple[str, ...], status: int
+) -> None:
+    with backend() as port, gateway(trusted_fronts=fronts) as it:
+        end = Endpoint("http", "127.0.0.1", port)
+        allowed = IpRestriction(allow=("203.0.113.0/24",))
+        it.put(
+            api(
+                "/heads",
+                [with_node(operation("GET", "/open", end, secured=False), allowed)],
+            )
+        )
+        for told, expected in (("198.51.100.1, 203.0.113.7", status), ("", 403)):
+            headers = {"X-Forwarded-For": told} if told else {}
+            assert it.call(f"{PATH}/open", headers=headers).status == expected
 
 
 def test_a_trusted_front_names_the_client() -> None:

@@ -178,9 +178,8 @@ def test_who_did_what_is_in_the_audit_log(platform: Platform) -> None:
     assert newest["event"] == "api.deploy"
     assert newest["target"].startswith("Audited 1.0.0 (")
     assert (newest["outcome"], newest["detail"]) == ("success", "created")
-    address = newest[
-        "address"
-    ]  # Envoy writes that of this machine for a loopback address.
+    address = newest["address"]
+    assert address == "127.0.0.1"
     assert newest["token"]
     assert newest["issuer"] == "inbuilt"
     assert newest["client"]

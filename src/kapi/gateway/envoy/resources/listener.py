@@ -119,6 +119,9 @@ def connection_manager(
         "http_filters": [*map(_filter, http_filters()), router()],
         "local_reply_config": local_reply_config(),
     }
+    if trusted:
+        # The caller is who the front names last; else it would be the front.
+        manager["xff_num_trusted_hops"] = 1
     logs = []
     if context.backend_log:
         logs = [backend_log(context.backend_log)]

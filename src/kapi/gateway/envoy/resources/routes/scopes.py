@@ -293,10 +293,17 @@ def _nothing_else_below(base_path: str) -> dict[str, Any]:
     }
 
 
+_CALLER_HEADERS = {
+    CERTIFICATE_HEADER: "%DOWNSTREAM_PEER_CERT%",
+    "x-forwarded-for": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+}
+
+
 def _system_host(system: SystemRoute, gateway: GatewaySettings) -> dict[str, Any]:
     """Routes to our own processes, which check callers themselves.
 
-    They get the client's certificate (RFC 8705) in a header.
+    They get the client's certificate (RFC 8705) and its address in headers. Envoy's own
+    X-Forwarded-For ends with the address of this machine if the caller is on it too.
     """
     to_process = {
         "route": {"cluster": system.cluster, "timeout": SYSTEM_TIMEOUT},
@@ -311,8 +318,10 @@ def _system_host(system: SystemRoute, gateway: GatewaySettings) -> dict[str, Any
         other_slashes(gateway),
         *({"match": match, **to_process} for match in matches),
     ]
-    certificate = {"key": CERTIFICATE_HEADER, "value": "%DOWNSTREAM_PEER_CERT%"}
-    told = [{"header": certificate, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
+    told = []
+    for name, value in _CALLER_HEADERS.items():
+        header = {"key": name, "value": value}
+        told.append({"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"})
     return {
         "name": system.host,
         "domains": [system.host],

@@ -78,11 +78,12 @@ TRIES = {
         "org1",
         "You do not belong to this organization.",
     ),
-    "no organization": (
-        "org1user",
-        "org1user",
+    "no organization, of one": ("org1user", "org1user", "", ""),
+    "no organization, of several": (
+        "multiorguser",
+        "multiorguser",
         "",
-        "Give the organization you belong to.",
+        "Give one of the organizations you belong to.",
     ),
     "name in other case": (
         "ORG1USER",
@@ -119,6 +120,15 @@ def test_who_may_sign_in(
         assert "__Host-kapi-session" not in person.cookies
     else:
         assert f"You are signed in as <strong>{username}</strong>" in page.text
+
+
+def test_a_member_of_one_organization_acts_in_it_without_naming_it(
+    person: Person,
+) -> None:
+    page = person.submit(
+        login(person), username="org1user", password="org1user", organization=""
+    )
+    assert "<strong>org1user</strong> in <strong>org1</strong>" in page.text
 
 
 def test_a_wrong_password_is_not_shown_again(person: Person) -> None:

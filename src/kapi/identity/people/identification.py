@@ -19,7 +19,7 @@ from kapi.identity.provider import Provider
 
 FAILURES: Mapping[str, str] = {
     "100171": "The user name or the password is not right.",
-    "100172": "Give the organization you belong to.",
+    "100172": "Give one of the organizations you belong to.",
     "100173": "You do not belong to this organization.",
     "100174": "Too many tries. Wait a few minutes, then try again.",
     "100175": "The form was not the one we sent to this browser. Try again.",
@@ -53,6 +53,7 @@ def identify(provider: Provider, request: Request, form: Form) -> Identified | s
         return "100174"
     if user is None:
         return "100171"
+    organization = organization or _only_organization(user)
     return _wrong_organization(user, organization) or Identified(
         user, organization, ("pwd",), PASSWORD_ACR
     )
@@ -66,8 +67,18 @@ def _one_click(provider: Provider, request: Request, chosen: str) -> Identified 
     return "100171"
 
 
+def _only_organization(user: User) -> str:
+    """That of a person who can act in no other; empty if there is a choice, or none.
+
+    A user name belongs to one account, so it need not be asked for; the password is proven by now.
+    """
+    if user.super_admin or len(user.organizations) != 1:
+        return ""
+    return user.organizations[0]
+
+
 def _wrong_organization(user: User, organization: str) -> str:
-    """APK's rule: a person with organizations names one of them; a super admin need not."""
+    """A person of several organizations names one of them; a super admin need not."""
     if user.belongs_to(organization):
         return ""
     if organization:

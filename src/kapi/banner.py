@@ -89,12 +89,7 @@ def _url(settings: Settings, host: str) -> str:
 
 
 def _api(settings: Settings) -> str:
-    from kapi.settings.gateway import LOCAL_API
-
-    host = settings.gateway.api_host
-    if settings.gateway.localhost_names:
-        host = LOCAL_API
-    return _url(settings, host)
+    return _url(settings, settings.gateway.shown_host(settings.gateway.api_host))
 
 
 def _console(settings: Settings) -> str:
@@ -149,4 +144,10 @@ def _example() -> str:
     if not (_PETSTORE / "petstore.apk-conf").is_file():
         return "openapi.yaml --endpoint http://127.0.0.1:8080"
     files = (_PETSTORE / "petstore.apk-conf", _PETSTORE / "openapi.yaml")
-    return " ".join(shlex.quote(os.path.relpath(file)) for file in files)
+    return " ".join(map(_short, files))
+
+
+def _short(file: Path) -> str:
+    """The path for a shell: relative if it is below the current folder."""
+    short = os.path.relpath(file)
+    return shlex.quote(str(file) if short.startswith(os.pardir) else short)

@@ -24,6 +24,22 @@ def test_each_kind_is_listed(platform: Platform, kind: str) -> None:
     assert platform.cli("get", kind, "-o", "wide").returncode == 0
 
 
+def test_addresses_are_those_that_this_machine_finds(
+    platform: Platform, echo: int
+) -> None:
+    made = conf("Shown", "/shown", port=echo)
+    assert platform.deploy(made, DEFINITION).status == 200
+    address = f"https://default.gw.localhost:{platform.port}/shown/1.0.0"
+    api = ("api", "Shown")
+    for words in (("apis",), ("get", *api, "-o", "json"), ("describe", *api)):
+        assert address in platform.cli(*words).stdout
+    described = json.loads(platform.cli("describe", *api, "-o", "json").stdout)
+    assert described["urls"] == [address]
+    caller = json.loads(platform.cli("whoami", "-o", "json").stdout)
+    assert caller["server"] == f"https://api.localhost:{platform.port}"
+    platform.cli("delete", *api)
+
+
 def test_an_api_is_found_by_name_or_version_and_deleted(
     platform: Platform, echo: int
 ) -> None:

@@ -257,6 +257,19 @@ class GatewaySettings:
         domain, *others = self.domains
         return (host, *(f"{host.removesuffix(domain)}{other}" for other in others))
 
+    def shown_host(self, host: str) -> str:
+        """The name of a host that people are shown: this machine finds it without DNS.
+
+        `host` is that of the system APIs, or one below the configured domain.
+        """
+        if not self.localhost_names:
+            return host
+        if host.lower() == self.api_host.lower():
+            return LOCAL_API
+        if not f".{host}".endswith(f".{self.domains[0]}"):
+            return host
+        return self.names_of(host)[-1]
+
     def origin(self, host: str) -> str:
         """How callers write this host's address (RFC 6454 §6.2): the usual port is left out."""
         port = self.public_port or self.port

@@ -40,6 +40,9 @@ def answered(kind: Kind, client: Client) -> dict[str, Any]:
     value = client.call("GET", kind.path, scope=kind.scope)
     if kind.name == "node":
         _add_states(value)
+    for item in value[kind.member]:
+        for name in kind.addresses:
+            item[name] = list(map(client.server.shown, item[name]))
     return value
 
 

@@ -33,6 +33,8 @@ class Kind:
     aliases: tuple[str, ...] = ()
     removal: tuple[str, str] | None = ("DELETE", "")
     """Method and path that delete an object; an empty path is `path` with the key behind it."""
+    addresses: tuple[str, ...] = ()
+    """Members with URLs of the gateway."""
     in_pages: bool = False
     """Whether answers have a part of the objects, and `next`; one is found by its id only."""
 
@@ -70,6 +72,7 @@ KINDS: Final = (
         "no API is deployed; kapi deploy --help",
         also=("name",),
         removal=("POST", _UNDEPLOY),
+        addresses=("urls",),
     ),
     Kind(
         "client",

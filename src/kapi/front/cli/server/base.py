@@ -60,6 +60,9 @@ class Server(Protocol):
     def authority(self, host: str) -> str:
         """A host with the port of the gateway, as a `Host` header has it."""
 
+    def shown(self, url: str) -> str:
+        """A URL of the gateway as people are shown it: by a name that leads there."""
+
     def connect(self, host: str) -> HTTPSConnection:
         """A connection for requests to a host of the gateway. Raises OSError."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from kapi.errors import KapiError, Problem
 from kapi.front.cli.server.base import authority, connection_to, request
@@ -56,6 +56,11 @@ class LocalServer:
     def authority(self, host: str) -> str:
         """A host with the port of the gateway."""
         return authority(host, self._settings.gateway.port)
+
+    def shown(self, url: str) -> str:
+        """The URL, with a name that this machine finds without DNS."""
+        host = urlsplit(url).hostname or ""
+        return url.replace(host, self._settings.gateway.shown_host(host), 1)
 
     def connect(self, host: str) -> HTTPSConnection:
         """A connection to where the gateway listens. Raises OSError, or KapiError without a CA."""

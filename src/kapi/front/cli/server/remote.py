@@ -67,6 +67,10 @@ class RemoteServer:
         """A host with the port of the gateway."""
         return authority(host, self.context.port)
 
+    def shown(self, url: str) -> str:
+        """The URL as the platform says it."""
+        return url
+
     def connect(self, host: str) -> HTTPSConnection:
         """A connection to a host of the gateway. Raises OSError."""
         return self._connect(host, self.context.port)

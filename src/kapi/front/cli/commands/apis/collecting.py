@@ -25,7 +25,6 @@ from kapi.front.cli.client import DEPLOY_SCOPE, Client
 from kapi.front.cli.compiling import compiled_with
 from kapi.front.cli.output import put_into, say, usage
 from kapi.front.cli.server.remote import RemoteServer
-from kapi.settings.gateway import LOCAL_API
 
 if TYPE_CHECKING:
     from kapi.apis.ir import Api
@@ -88,7 +87,7 @@ def _of_conf(conf: str, definition: str | None, settings: Settings) -> Collectio
     return Collection(
         name=api.name,
         version=api.version,
-        base_url=settings.gateway.origin(settings.gateway.names_of(host)[-1])
+        base_url=settings.gateway.origin(settings.gateway.shown_host(host))
         + api.base_path,
         token_url=token_url,
         client_id=client_id,
@@ -132,7 +131,7 @@ def _of_deployed(name: str, settings: Settings) -> Collection:
     return Collection(
         name=found[0]["name"],
         version=found[0]["version"],
-        base_url=_near(client, settings, base_url).rstrip("/"),
+        base_url=client.server.shown(base_url).rstrip("/"),
         token_url=token_url,
         client_id=client_id,
         scopes=(),
@@ -149,7 +148,7 @@ def _of_system(settings: Settings) -> Collection:
     return Collection(
         name=document["info"]["title"],
         version=document["info"]["version"],
-        base_url=_system_url(client, settings, document),
+        base_url=_system_url(client, document),
         token_url=token_url,
         client_id=client_id,
         scopes=(DEPLOY_SCOPE,),
@@ -173,19 +172,11 @@ def _description(document: Mapping[str, Any]) -> str:
     return str((document.get("info") or {}).get("description", ""))
 
 
-def _near(client: Client, settings: Settings, url: str) -> str:
-    """The URL of a deployed API, with a name that needs no DNS on the platform's own machine."""
+def _system_url(client: Client, document: Mapping[str, Any]) -> str:
+    """The address of the system APIs, which the document of a platform elsewhere says."""
     if isinstance(client.server, RemoteServer):
-        return url
-    host = urlsplit(url).hostname or ""
-    return url.replace(host, settings.gateway.names_of(host)[-1], 1)
-
-
-def _system_url(client: Client, settings: Settings, document: Mapping[str, Any]) -> str:
-    """The same for the system APIs."""
-    if settings.gateway.localhost_names and not isinstance(client.server, RemoteServer):
-        return settings.gateway.origin(LOCAL_API)
-    return str(document["servers"][0]["url"])
+        return str(document["servers"][0]["url"])
+    return client.api_url
 
 
 def _of_settings(settings: Settings) -> tuple[str, str]:

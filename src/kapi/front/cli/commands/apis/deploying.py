@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -27,7 +25,6 @@ from kapi.front.cli.options import (
 )
 from kapi.front.cli.output import Format, put, say, show
 from kapi.front.cli.server.base import Answer
-from kapi.front.cli.server.local import LocalServer
 from kapi.front.cli.targets import (
     Context,
     DeployTo,
@@ -122,8 +119,7 @@ def _deploy_to_platform(
     took = time.monotonic() - begun
     say_warnings(_warnings_in(answer))
     value = _show_deployed(answer, output)
-    near = _near(settings) if isinstance(client.server, LocalServer) else str
-    _say_deployed(value, client, answer, took, near)
+    _say_deployed(value, client, answer, took)
     wait_for(wait, client, answer)
 
 
@@ -153,23 +149,11 @@ def _show_deployed(answer: Answer, output: Format) -> dict[str, Any]:
     return value
 
 
-def _near(settings: Settings) -> Callable[[str], str]:
-    """A function from a URL of an API to one that this machine finds without DNS."""
-    gateway = settings.gateway
-
-    def near(url: str) -> str:
-        host = urlsplit(url).hostname or ""
-        return url.replace(host, gateway.names_of(host)[-1], 1)
-
-    return near
-
-
 def _say_deployed(
     value: dict[str, Any],
     client: Client,
     answer: Answer,
     took: float,
-    near: Callable[[str], str],
 ) -> None:
     """Print where a deployed API answers, and where it no longer does. `took` is in seconds."""
     urls: list[str] = next(
@@ -177,10 +161,10 @@ def _say_deployed(
     )
     kind = answer.headers.get("kapi-deployment", "")
     names = f"{value['name']} {value['version']}"
-    shown = " ".join(near(url) for url in urls)
+    shown = " ".join(map(client.server.shown, urls))
     say(f"deployed {names} in {took:.2f} s ({kind}) → {shown}")
     for url in answer.headers.get("kapi-gone", "").split():
-        say(f"it no longer answers at {url}")
+        say(f"it no longer answers at {client.server.shown(url)}")
 
 
 def apis(

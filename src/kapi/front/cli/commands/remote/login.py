@@ -115,10 +115,7 @@ def whoami(
     token = client.token()
     answer = client.request(client.server.api_host, "GET", PATH, token=token)
     value = succeeded(answer).members
-    shown = {
-        "server": f"https://{client.server.authority(client.server.api_host)}",
-        **value,
-    }
+    shown = {"server": client.api_url, **value}
     if output is not Format.TABLE:
         show(shown, output)
         return

@@ -20,9 +20,12 @@ import yaml
 
 import commands
 from harness import DEFINITION, KAPI, conf, free_port
+from kapi.banner import banner
 from kapi.front.cli.main import command_line
 from kapi.front.cli.output import use_place, with_place
+from kapi.front.cli.server.local import LocalServer
 from kapi.identity.issuers.presets import PRESETS
+from kapi.settings import GatewaySettings, Settings
 
 ROOT = Path(__file__).parents[2]
 PETSTORE = ROOT / "examples/petstore"
@@ -344,6 +347,36 @@ def test_a_wheel_suggests_no_file_that_it_lacks(tmp_path: Path) -> None:
     ).stdout
     assert "kapi deploy openapi.yaml --endpoint" in shown
     assert "examples/" not in shown
+
+
+@pytest.mark.parametrize("below", [True, False])
+def test_the_banner_names_examples_by_a_path_that_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: bool
+) -> None:
+    monkeypatch.chdir(ROOT if below else tmp_path)
+    files = ROOT / "examples/petstore"
+    wanted = f"kapi deploy {files}/petstore.apk-conf {files}/openapi.yaml"
+    if below:
+        wanted = wanted.replace(f"{ROOT}/", "")
+    assert wanted in banner(Settings(tmp_path), None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "shown"),
+    [
+        ({}, "api.am.wso2.com", "api.localhost"),
+        ({}, "default.sandbox.gw.wso2.com", "default.sandbox.gw.localhost"),
+        ({}, "api.elsewhere.example", "api.elsewhere.example"),
+        ({"localhost_names": False}, "default.gw.wso2.com", "default.gw.wso2.com"),
+        ({"localhost_names": False}, "api.am.wso2.com", "api.am.wso2.com"),
+        ({"domain": "g.localhost"}, "default.g.localhost", "default.g.localhost"),
+    ],
+)
+def test_addresses_are_shown_by_names_that_need_no_dns(
+    tmp_path: Path, settings: dict[str, object], host: str, shown: str
+) -> None:
+    server = LocalServer(Settings(tmp_path, gateway=GatewaySettings(**settings)))
+    assert server.shown(f"https://{host}:9095/a") == f"https://{shown}:9095/a"
 
 
 def test_usage_errors_are_2_and_missing_files_1(run) -> None:

@@ -63,6 +63,9 @@ CASES = {
     "an unknown option": ("apis", "--color"),
     "an unknown command": ("dogs",),
     "an unknown server": ("apis", "--server", "nowhere"),
+    "a command that prints no data": ("delete", "client", "nobody"),
+    "a command of a group that prints none": ("user", "disable", "nobody"),
+    "a command whose --output is a file": ("generate", "nofile.yaml"),
 }
 
 
@@ -73,6 +76,12 @@ def test_the_exit_code_is_the_same_as_for_people(kapi: Any, case: str) -> None:
     assert text.returncode == error["exitCode"]
     assert error["message"] in text.stderr
     assert all(hint in text.stderr for hint in error["hints"] if "--help" not in hint)
+
+
+def test_wrong_usage_names_the_help_of_the_command(kapi: Any) -> None:
+    assert error_of(kapi("describe", "-o", "json"))["hints"] == [
+        "See `kapi describe --help`."
+    ]
 
 
 def test_messages_of_a_command_that_succeeds_are_text(kapi: Any) -> None:

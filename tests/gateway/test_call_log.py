@@ -74,6 +74,20 @@ def test_only_the_calls_that_are_wanted(tmp_path: Path) -> None:
     assert log.of('x","y":"', OURS) is None
 
 
+def test_readings_of_the_log_are_no_calls_to_wait_for(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    own, there = {"api": "", "organization": ""}, "api.localhost/api/logs"
+    write(
+        path,
+        call(1, **own, url=there, status=200),
+        call(2, **own, url=there, status=403),
+        call(3, url=there, status=200),
+    )
+    log, wanted = CallLog(path), Wanted("default", with_system=True, but="/api/logs")
+    assert numbers(log.newest(wanted, 9)[0]) == ["2", "3"]
+    assert numbers(log.newest(OURS, 9)[0]) == ["3"]
+
+
 def test_a_line_that_is_being_written_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     write(path, call(1))

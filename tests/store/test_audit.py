@@ -19,6 +19,7 @@ def test_entries_are_numbered_found_and_followed(where: Path | str) -> None:
     assert [item["id"] for item in store.newest(Sought(), 2)] == [2, 3]
     assert [item["id"] for item in store.newest(Sought(event="api"), 9)] == [1, 2]
     assert [item["id"] for item in store.newest(Sought(event="api.deploy"), 9)] == [1]
+    assert store.newest(Sought(event="ap"), 9) == []
     assert [item["id"] for item in store.newest(Sought(failed=True), 9)] == [2]
     assert [item["id"] for item in store.newest(Sought(by="ci"), 9)] == [1, 2]
     assert [item["id"] for item in store.newest(Sought("other"), 9)] == [3]
@@ -46,3 +47,20 @@ def test_more_than_the_most_are_kept_until_some_are_deleted_together(
     assert [item["id"] for item in store.newest(Sought(), 500)] == [*range(1, 303)]
     store.append(Event("api.deploy"))
     assert [item["id"] for item in store.newest(Sought(), 500)] == [*range(4, 304)]
+
+
+def test_the_first_word_of_an_event_is_enough(where: Path | str) -> None:
+    store = AuditStore(Database.open(where), 100)
+    for name in ("sign_in", "sign_out", "api.deploy", "api_key.add"):
+        store.append(Event(name))
+    found = {}
+    for word in ("sign", "api", "api_key", "sign_in", "si"):
+        sought = Sought(event=word)
+        found[word] = [item["event"] for item in store.newest(sought, 9)]
+    assert found == {
+        "sign": ["sign_in", "sign_out"],
+        "api": ["api.deploy"],
+        "api_key": ["api_key.add"],
+        "sign_in": ["sign_in"],
+        "si": [],
+    }

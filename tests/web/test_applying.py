@@ -10,9 +10,26 @@ import pytest
 
 from kapi.errors import Invalid, KapiError
 from kapi.front.web.declared.applying import Applying, Asked
+from kapi.front.web.declared.endpoint import items_of
 from kapi.front.web.declared.objects import Batch, Item, Step, Stored
 from kapi.store import Store
 from kapi.store.gateway.declared import DeclaredObjects
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("client", "Did you mean Client?"),
+        ("Aplication", "Did you mean Application?"),
+        ("Dog", "Known: Client, Application."),
+        (7, "Known: Client, Application."),
+    ],
+)
+def test_an_unknown_kind_is_told_the_one_that_is_like_it(given: object, hint: str):
+    kinds = {name: Things(name, []) for name in ("Client", "Application")}
+    with pytest.raises(Invalid) as refused:
+        items_of([{"kind": given}], kinds)
+    assert [item.hint for item in refused.value.diagnostics] == [hint]
 
 
 @dataclass

@@ -31,6 +31,11 @@ _TRIM: Final = (
     "DELETE FROM audit WHERE class = ? AND id <="
     " (SELECT id FROM audit WHERE class = ? ORDER BY id DESC LIMIT 1 OFFSET ?)"
 )
+_OF_EVENT: Final = (
+    "event = ? OR substr(event, 1, ?) = ?"
+    " OR (substr(event, 1, ?) = ? AND replace(event, '.', '') = event)"
+)
+"""An event, the first word of `api.deploy`, or that of `sign_in`; `api` is not of `api_key.add`."""
 _SELECT: Final = "SELECT id, document FROM audit WHERE id > ?"
 
 
@@ -72,7 +77,7 @@ class Sought:
 
     organization: str = ""
     event: str = ""
-    """An event, or what is before the dot of its name."""
+    """An event, or its first word: `api` of `api.deploy`, `sign` of `sign_in`."""
     failed: bool = False
     by: str = ""
     """A subject or a client."""
@@ -133,8 +138,9 @@ class AuditStore:
         if sought.organization:
             sql, values = f"{sql} AND organization = ?", [*values, sought.organization]
         if sought.event:
-            sql = f"{sql} AND (event = ? OR substr(event, 1, ?) = ?)"
-            values = [*values, sought.event, len(sought.event) + 1, f"{sought.event}."]
+            sql, size = f"{sql} AND ({_OF_EVENT})", len(sought.event) + 1
+            more = (sought.event, size, f"{sought.event}.", size, f"{sought.event}_")
+            values = [*values, *more]
         found: list[dict[str, Any]] = []
         for row, document in self._database.rows(f"{sql} ORDER BY id {order}", values):
             shown = {"id": row, **orjson.loads(document)}

@@ -37,6 +37,14 @@ class Client:
         """
         self.server = server or server_of(settings)
         self._client_id = client_id
+        self._tokens: dict[tuple[str, ...], str] = {}
+        """The last token for these scopes; used until the platform refuses it."""
+
+    @property
+    def api_url(self) -> str:
+        """The address of the system APIs, as people are shown it."""
+        host = self.server.api_host
+        return self.server.shown(f"https://{self.server.authority(host)}")
 
     def request(
         self,
@@ -163,10 +171,13 @@ class Client:
         scopes: tuple[str, ...],
     ) -> Answer:
         """The answer of a system API, also if the call is refused."""
-        token = self.token(scopes)
-        return self.request(
-            self.server.api_host, method, path, body, headers, token=token
-        )
+        host = self.server.api_host
+        if kept := self._tokens.get(scopes):
+            answer = self.request(host, method, path, body, headers, token=kept)
+            if answer.status != 401:
+                return answer
+        token = self._tokens[scopes] = self.token(scopes)
+        return self.request(host, method, path, body, headers, token=token)
 
     @property
     def is_for_tests(self) -> bool:

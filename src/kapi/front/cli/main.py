@@ -67,9 +67,9 @@ def _run(*, as_json: bool) -> int:
 def _unexpected(error: Exception) -> int:
     """Explain an error that no command expects; the exit code."""
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-        wrong = KapiError(
-            "usage", error.format_message(), hint="See the options with --help."
-        )
+        context = getattr(error, "ctx", None)
+        hint = f"See `{getattr(context, 'command_path', 'kapi')} --help`."
+        wrong = KapiError("usage", error.format_message(), hint=hint)
         return fail(wrong, code=error.exit_code)
     if isinstance(error, typer.Abort):
         return fail(KapiError("aborted", "aborted"))

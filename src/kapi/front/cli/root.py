@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator, MutableMapping
+from enum import StrEnum
 from importlib import import_module
 from typing import Annotated, Any, cast
 
@@ -81,6 +82,7 @@ class Row:
         made = cast("TyperCommand | TyperGroup", typer.main.get_command(target))
         made.name, made.help = self.name, self.help or made.help
         _keep_indented(made)
+        _add_format(made)
         return made
 
 
@@ -89,6 +91,40 @@ def _keep_indented(command: TyperCommand | TyperGroup) -> None:
     command.help = "\n\n".join(map(_marked, paragraphs))
     for inner in getattr(command, "commands", {}).values():
         _keep_indented(inner)
+
+
+class _Errors(StrEnum):
+    """How a command that prints no data writes its errors (`terminal/machine_errors.py`)."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+_ERRORS = ("-o", "--output")
+
+
+def _without_data(
+    output: Annotated[
+        _Errors, typer.Option(*_ERRORS, help="With json, errors are for programs.")
+    ] = _Errors.TABLE,
+) -> None:
+    del output
+
+
+def _add_format(command: TyperCommand | TyperGroup) -> None:
+    """Give each command that lacks it the option `-o`, which decides how errors are written."""
+    for inner in getattr(command, "commands", {}).values():
+        _add_format(inner)
+    taken = {name for known in command.params for name in known.opts}
+    if isinstance(command, TyperGroup) or _ERRORS[0] in taken:
+        return
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(_without_data)
+    option = typer.main.get_command(app).params[0]
+    option.expose_value = False
+    option.opts = [name for name in option.opts if name not in taken]
+    command.params.append(option)
 
 
 def _marked(paragraph: str) -> str:

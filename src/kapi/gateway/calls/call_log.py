@@ -30,15 +30,25 @@ class Wanted:
     """Also calls of the platform's own hosts, and those that no API answered."""
     api: str = ""
     refused: bool = False
+    but: str = ""
+    """The path of a system API whose answered calls are left out."""
 
     def takes(self, call: Call) -> bool:
         """Whether it is one of them."""
+        if self.but and _is_answered(call, self.but):
+            return False
         owner = call.get("organization")
         if owner != self.organization and (owner or not self.with_system):
             return False
         if self.api and call.get("api") != self.api:
             return False
         return not self.refused or call.get("decision") != "allowed"
+
+
+def _is_answered(call: Call, path: str) -> bool:
+    """Whether a system API at this path answered with what was asked for."""
+    _, slash, rest = str(call.get("url", "")).partition("/")
+    return "api" not in call and call.get("status") == 200 and slash + rest == path
 
 
 class CallLog:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from kapi.dataclass import dataclass
-from kapi.error_codes import INVALID_CONF
+from kapi.error_codes import INVALID_REQUEST, ErrorCode
 from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.cli.client import DEPLOY_SCOPE, Client, problem_of_answer
 from kapi.front.cli.declaring.entries import API, Entry
@@ -212,7 +212,9 @@ def _refused(
 ) -> InvalidInput:
     """All mistakes, by file and line."""
     ordered = sorted(mistakes, key=lambda item: (item.source, item.line, item.column))
-    error = Invalid(tuple(ordered), INVALID_CONF)
+    error = Invalid(tuple(ordered), INVALID_REQUEST)
     if problem is not None:
+        number, title = problem.code, problem.title
+        error = Invalid(tuple(ordered), ErrorCode(number, problem.status, title))
         error.status = problem.status
     return InvalidInput(error, reading.texts)

@@ -7,8 +7,9 @@ organization, as far as their kind does.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, Final
 
 import orjson
@@ -108,15 +109,14 @@ def items_of(objects: list[Any], kinds: Mapping[str, Kind]) -> tuple[Item, ...]:
         mistake = Diagnostic("apply", message, "Send several requests.", "#/objects")
         raise Invalid((mistake,), error_codes.INVALID_REQUEST)
     items, mistakes = [], []
-    known = ", ".join(kinds)
     for number, item in enumerate(objects):
         kind = item.get("kind") if isinstance(item, dict) else None
         if not isinstance(kind, str) or kind not in kinds:
             message = f"the kind {str(kind)[:64]!r} is not known"
             if kind is None:
                 message = "kind is missing"
-            pointer = f"#/objects/{number}/kind"
-            mistakes.append(Diagnostic("apply", message, f"Known: {known}.", pointer))
+            pointer, hint = f"#/objects/{number}/kind", _kind_hint(kind, kinds)
+            mistakes.append(Diagnostic("apply", message, hint, pointer))
             continue
         members = {name: value for name, value in item.items() if name != "kind"}
         owner = str(members.pop("owner", ""))
@@ -127,6 +127,15 @@ def items_of(objects: list[Any], kinds: Mapping[str, Kind]) -> tuple[Item, ...]:
     if mistakes:
         raise Invalid(tuple(mistakes), error_codes.INVALID_REQUEST)
     return tuple(items)
+
+
+def _kind_hint(given: Any, kinds: Iterable[str]) -> str:
+    """The kind that a name is most like, in small letters or capitals; else all kinds."""
+    by_small = {kind.lower(): kind for kind in kinds}
+    close = get_close_matches(str(given)[:64].lower(), by_small, 1)
+    if close:
+        return f"Did you mean {by_small[close[0]]}?"
+    return f"Known: {', '.join(kinds)}."
 
 
 def _placements(values: list[Any], organization: str) -> tuple[Placement, ...]:

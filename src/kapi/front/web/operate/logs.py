@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +17,7 @@ from kapi.gateway.calls.call_log import CallLog, Wanted
 from kapi.gateway.calls.explaining import explanation, with_exact_reason
 
 LOGS_SCOPE = "kapi:logs"
+_LIST = "/api/logs"
 _MOST = 1000
 
 
@@ -31,13 +33,16 @@ class LogsApi:
     def routes(self) -> list[Route]:
         """The routes of this API."""
         return [
-            Route("/api/logs", self.list, methods=["GET"]),
+            Route(_LIST, self.list, methods=["GET"]),
             Route("/api/logs/{request}", self.show, methods=["GET"]),
         ]
 
     async def list(self, request: Request) -> Response:
-        """Calls, the newest last, and as `next` the place after them, which `after` takes."""
-        wanted = self._wanted(request)
+        """Calls, the newest last, and as `next` the place after them, which `after` takes.
+
+        Readings of this list are left out: a follower would wait for nothing else.
+        """
+        wanted = replace(self._wanted(request), but=_LIST)
         most, after = limit_of(request), request.query_params.get("after", "")
         if after:
             calls, place = await run_in_threadpool(self._log.after, after, wanted, most)

@@ -52,7 +52,7 @@ def audit(
         "by": by,
         "failed": "true" if failed else "",
     }
-    Log("/api/audit", "kapi:audit", "events", _line).print(
+    Log("/api/audit", "kapi:audit", "events", "entry", _line).print(
         client, wanted, output, follow=follow
     )
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from kapi.dataclass import dataclass
 from kapi.front.cli.client import Client
-from kapi.front.cli.output import Format, put, show
+from kapi.front.cli.output import Format, put, say, show
 
 _SECONDS: Final = 1.0
 
@@ -22,6 +22,8 @@ class Log:
     path: str
     scope: str
     member: str
+    entry: str
+    """What one entry is called."""
     line: Callable[[dict[str, Any]], str]
     """An entry in one line."""
 
@@ -34,6 +36,8 @@ class Log:
         if output is not Format.TABLE and not follow:
             show(found[self.member], output)
             return
+        if not follow and not found[self.member]:
+            say(f"no {self.entry} was found")
         form = self.line if output is Format.TABLE else json.dumps
         while True:
             for item in found[self.member]:

@@ -44,7 +44,9 @@ def logs(
     """
     client = Client(settings_of(data_dir, config))
     wanted = {"limit": limit, "api": api, "refused": "true" if refused else ""}
-    Log(PATH, SCOPE, "calls", _line).print(client, wanted, output, follow=follow)
+    Log(PATH, SCOPE, "calls", "call", _line).print(
+        client, wanted, output, follow=follow
+    )
 
 
 def why(

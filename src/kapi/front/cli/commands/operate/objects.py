@@ -17,8 +17,8 @@ from kapi.front.cli.kinds.objects import (
     show_one,
 )
 from kapi.front.cli.kinds.table import kind_named, plurals
-from kapi.front.cli.options import Config, DataDir, settings_of
-from kapi.front.cli.output import put, say, usage
+from kapi.front.cli.options import Config, DataDir, Output, settings_of
+from kapi.front.cli.output import Format, put, say, show, usage
 
 if TYPE_CHECKING:
     from kapi.front.cli.kinds.table import Kind
@@ -34,7 +34,7 @@ KindName = Annotated[
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="[NAME]",
+        metavar="NAME",
         help="Its name or id.",
         show_default=False,
         autocompletion=complete_names,
@@ -43,7 +43,7 @@ Name = Annotated[
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="NAME…",
+        metavar="NAME",
         help="Their names or ids.",
         show_default=False,
         autocompletion=complete_names,
@@ -80,9 +80,13 @@ def get(
 
 
 def describe(
-    kind: KindName, name: Name = "", data_dir: DataDir = None, config: Config = None
+    kind: KindName,
+    name: Name = "",
+    output: Output = Format.TABLE,
+    data_dir: DataDir = None,
+    config: Config = None,
 ) -> None:
-    """Show all that is known about an object, as text. `kapi get -o json` is for programs.
+    """Show all that is known about an object: as text, or as JSON or YAML.
 
     Examples:
       kapi describe client reports
@@ -94,6 +98,9 @@ def describe(
             f"Name it; see them with: kapi get {chosen.plural}.",
         )
     item = found(chosen, Client(settings_of(data_dir, config)), named)
+    if output is not Format.TABLE:
+        show(item, output)
+        return
     for line in described_lines(item):
         put(line)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import typer
 
@@ -73,24 +74,16 @@ def top(
 
 
 class _Source:
-    """The metrics of a platform, read with one token until that expires."""
+    """The metrics of a platform."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._token = ""
-        self.place = client.server.authority(client.server.api_host)
+        self.place = urlsplit(client.api_url).netloc
 
     def read(self) -> Reading:
         """All metrics now. Raises Problem."""
-        for last in (False, True):
-            if not self._token:
-                self._token = self._client.token((_SCOPE,))
-            host = self._client.server.api_host
-            answer = self._client.request(host, "GET", _PATH, token=self._token)
-            if answer.status != 401 or last:
-                break
-            self._token = ""
-        return read(succeeded(answer).body.decode("utf-8", "replace"), time.monotonic())
+        answer = succeeded(self._client.answer("GET", _PATH, scopes=(_SCOPE,)))
+        return read(answer.body.decode("utf-8", "replace"), time.monotonic())
 
 
 def _readings(source: _Source, interval: float) -> Iterator[dict[str, Any]]:

@@ -244,10 +244,7 @@ LOG_PARTS: tuple[tuple[str, Callable[[Config], None]], ...] = (
         "no consumer, subject, application",
         without_fields("consumer", "subject", "application"),
     ),
-    (
-        "no version, organization, operation",
-        without_fields("version", "organization", "operation"),
-    ),
+    ("no API and operation", without_fields("route")),
     ("no fields of AI", without_fields(*_AI)),
     ("the path without its filter", path_without_filter),
 )

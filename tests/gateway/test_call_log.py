@@ -106,6 +106,23 @@ def test_empty_fields_are_left_out_however_they_are_written(tmp_path: Path) -> N
     assert CallLog(path).newest(OURS, 1)[0] == [call(1, bytes_in=0, url="a/-")]
 
 
+def test_the_name_of_the_route_says_api_and_operation(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    fields = {"request_id": "0" * 8, "status": 200}
+    write(
+        path,
+        {**fields, "route": "acme|A%7CB 100%25 ü|1.0.0|GET /a%7Cb"},
+        {**fields, "route": "acme|A|1||"},
+        {**fields, "route": "-"},
+        call(4, organization="acme"),
+    )
+    found, _ = CallLog(path).newest(Wanted("acme", with_system=True), 9)
+    of_api = {"organization": "acme", "api": "A|B 100% ü", "version": "1.0.0"}
+    assert found[0] == {**fields, **of_api, "operation": "GET /a|b"}
+    assert found[1:3] == [fields, fields]
+    assert found[3:] == [call(4, organization="acme")]
+
+
 def test_the_missing_scopes_are_named() -> None:
     refused = call(
         1,

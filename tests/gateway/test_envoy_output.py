@@ -21,7 +21,7 @@ ActiveStream 0x714dbfb03100, stream_id_: 9409248586073503694&filter_manager_:
     'cookie', 'session=three-secret'
     'apikey', 'four-secret'
     'x-request-id', '9a87fff5-b23a-4afd-9501-af02ebcca46a'
-    StreamInfoImpl 0x714dbfb03320, protocol_: 1, getRouteName(): 0d9c:GET:/items    upstream_info_:     null
+    StreamInfoImpl 0x714dbfb03320, protocol_: 1, getRouteName(): default|Shop|1.0.0|GET /items    upstream_info_:     null
 Http1::ConnectionImpl 0x714dbfb02a10, header_parsing_state_: Done, current_header_field_: apikey, current_header_value_: five-secret
 , request_url_: /shop/1.0.0/items?token=six-secret, response_encoder_.local_end_stream_: 0
 current_dispatching_buffer_ front_slice length: 9 contents: "GET /shop HTTP/1.1\\r\\nX-Key: seven-secret\\r\\n\\r\\n"
@@ -45,8 +45,8 @@ def test_a_dump_of_a_dying_envoy_holds_no_credentials(tmp_path: Path) -> None:
     assert "'authorization', '[removed]'" in log
     assert (tmp_path / "envoy.log").stat().st_mode & 0o777 == 0o600
     assert death == (
-        "had a thread that did not come back while it served 0d9c:GET:/items for a call of "
-        "default.gw.wso2.com:9095/shop/1.0.0/items"
+        "had a thread that did not come back while it served "
+        "default|Shop|1.0.0|GET /items for a call of default.gw.wso2.com:9095/shop/1.0.0/items"
     )
 
 

@@ -34,7 +34,7 @@ _TOKENS = re.compile(
 )
 _QUERY = re.compile(r"(?<=[\w/%.~-])\?[^\s'\"]+")
 _HEADER_PAIR = re.compile(r"(OnHeaderForStream\(\d+, \[[^\]]*\], \[).*(\]\))")
-_ROUTE = re.compile(r"getRouteName\(\): (\S+)")
+_ROUTE = re.compile(r"getRouteName\(\): (\S.*?)(?:\s+upstream_info_|$)")
 _TRIES_AGAIN = re.compile(
     r"(\S+ gRPC config stream to \S+ closed since \d*?)\d?s ago: "
 )

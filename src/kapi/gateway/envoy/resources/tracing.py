@@ -28,7 +28,7 @@ _SAMPLERS = "envoy.extensions.tracers.opentelemetry.samplers"
 _PATH = "/v1/traces"
 _TIMEOUT = "5s"
 _TAGS = {
-    "kapi.api": f"%METADATA(ROUTE:{METADATA}:name)%",
+    "kapi.api": f"%METADATA(ROUTE:{METADATA}:api)%",
     "kapi.api.version": f"%METADATA(ROUTE:{METADATA}:version)%",
     "kapi.organization": f"%METADATA(ROUTE:{METADATA}:organization)%",
     "kapi.operation": f"%METADATA(ROUTE:{METADATA}:operation)%",

@@ -18,13 +18,14 @@ from typing import Any
 
 from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.logs import reasons
+from kapi.gateway.envoy.resources.logs.labels import fields_of, label
 from kapi.gateway.envoy.resources.names import typed
 from kapi.jose.claim_names import CLIENT_CLAIMS
 from kapi.policies.callers.scopes import METADATA as SCOPES
 from kapi.policies.rbac import CLAIMS, FACTS, JWT_FILTER
 
 METADATA = "kapi.api"
-"""Route metadata: which API and operation a route is of."""
+"""Route metadata: which API and operation a route is of. For spans."""
 _NONE = "%TRAILER(-)%"
 """Never there, so left out. A field of two variables is a text."""
 _EMPTY = "%REQ(:METHOD):0%"
@@ -55,18 +56,25 @@ _IS_GRPC: dict[str, Any] = {
 }
 
 
-def labelled(routes: Iterable[dict[str, Any]], api: Api) -> list[dict[str, Any]]:
-    """The routes of an API, each with its API, and its operation if its name contains one."""
-    return [_labelled(route, api) for route in routes]
+def labelled(
+    routes: Iterable[dict[str, Any]], api: Api, *, spans: bool
+) -> list[dict[str, Any]]:
+    """The routes of an API, each with its API, and its operation if its name has one.
+
+    In the name of the route for the access log, and with `spans` as metadata too.
+    """
+    return [_labelled(route, api, spans=spans) for route in routes]
 
 
-def _labelled(route: dict[str, Any], api: Api) -> dict[str, Any]:
-    found = {"name": api.name, "version": api.version, "organization": api.organization}
+def _labelled(route: dict[str, Any], api: Api, *, spans: bool) -> dict[str, Any]:
     _, _, operation = route.get("name", "").partition(f"{api.id}:")
-    if operation:
-        found["operation"] = operation.replace(":", " ", 1)
+    operation = operation.replace(":", " ", 1)
+    name = label(api.organization, api.name, api.version, operation)
+    if not spans:
+        return {**route, "name": name}
     metadata = route.get("metadata", {}).get("filter_metadata", {})
-    return {**route, "metadata": {"filter_metadata": {**metadata, METADATA: found}}}
+    more = {**metadata, METADATA: dict(fields_of(name))}
+    return {**route, "name": name, "metadata": {"filter_metadata": more}}
 
 
 def remember_what_was_asked() -> dict[str, Any]:
@@ -152,10 +160,8 @@ def _line() -> dict[str, str]:
     return {
         "time": "%START_TIME%",
         "request_id": "%RESP(X-REQUEST-ID)%",
-        "api": f"%METADATA(ROUTE:{METADATA}:name)%{_NONE}",
-        "version": f"%METADATA(ROUTE:{METADATA}:version)%{_NONE}",
-        "organization": f"%METADATA(ROUTE:{METADATA}:organization)%{_NONE}",
-        "operation": f"%METADATA(ROUTE:{METADATA}:operation)%{_NONE}",
+        # Organization, API, version and operation.
+        "route": "%ROUTE_NAME%",
         "method": "%REQ(:METHOD)%",
         "url": f"%FILTER_STATE({ASKED}:PLAIN)%",
         "status": "%RESPONSE_CODE%",

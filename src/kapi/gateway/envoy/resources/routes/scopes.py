@@ -261,8 +261,8 @@ def _api_host(
         if any(part.base_path.startswith(other + "/") for other in bases):
             routes.append(_nothing_else_below(part.base_path))
     first = slashes.first
-    if context.access_log and len(apis) == 1:
-        first = labelled(first, parts[0].api)
+    if len(apis) == 1:
+        first = _labelled(first, parts[0].api, context)
     return {
         "name": names[0],
         "domains": names,
@@ -279,8 +279,16 @@ def _routes_of(
     routes = list(ROUTES[part.api.type](part.api, part.base_path, part.placed, context))
     if own_slashes:
         routes = [*slash_routes(part.api, part.base_path, context.gateway), *routes]
-    if context.access_log:
-        return labelled(routes, part.api)
+    return _labelled(routes, part.api, context)
+
+
+def _labelled(
+    routes: list[dict[str, Any]], api: Api, context: RenderContext
+) -> list[dict[str, Any]]:
+    """The routes, with their API and operation if the log or spans need them."""
+    spans = bool(context.traces.endpoint)
+    if context.access_log or spans:
+        return labelled(routes, api, spans=spans)
     return routes
 
 

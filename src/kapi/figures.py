@@ -82,7 +82,7 @@ class Counter:
 @dataclass(slots=True)
 class _Row:
     buckets: list[int]
-    total: float = 0.0
+    total: int = 0
 
 
 @dataclass(slots=True)
@@ -93,22 +93,27 @@ class Histogram:
     text: str
     labels: Values
     most: int
-    bounds: tuple[float, ...]
-    """Upper bounds of the buckets, ascending."""
+    bounds: tuple[int, ...]
+    """Upper bounds of the buckets, ascending, in the unit of the numbers."""
+    scale: int = 1
+    """What a number is divided by when it is shown: whole numbers add up exactly."""
     kept: frozenset[str] = frozenset()
     _rows: dict[Values, _Row] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def observe(self, values: Values, value: float) -> None:
-        """Count a value."""
+    def observe(self, values: Values, numbers: Sequence[int]) -> None:
+        """Count numbers, in the unit of the bounds."""
+        bounds = self.bounds
         with self._lock:
             row = self._rows.get(values)
             if row is None:
                 if len(self._rows) >= self.most:
                     values = _as_other(self.labels, values, self.kept)
                 row = self._rows.setdefault(values, _Row([0] * (len(self.bounds) + 1)))
-            row.buckets[bisect_left(self.bounds, value)] += 1
-            row.total += value
+            buckets = row.buckets
+            for number in numbers:
+                buckets[bisect_left(bounds, number)] += 1
+            row.total += sum(numbers)
 
     def family(self) -> Family:
         """What was counted until now."""
@@ -121,15 +126,14 @@ class Histogram:
         return Family(self.name, "histogram", self.text, samples)
 
     def _samples(
-        self, values: Values, buckets: list[int], total: float
+        self, values: Values, buckets: list[int], total: int
     ) -> Iterator[Sample]:
         labels, count = _named(self.labels, values), 0
-        for bound, number in zip(
-            (*map(_number, self.bounds), "+Inf"), buckets, strict=True
-        ):
+        shown = [_number(bound / self.scale) for bound in self.bounds]
+        for bound, number in zip((*shown, "+Inf"), buckets, strict=True):
             count += number
             yield "_bucket", {**labels, "le": bound}, count
-        yield "_sum", labels, total
+        yield "_sum", labels, total / self.scale
         yield "_count", labels, count
 
 

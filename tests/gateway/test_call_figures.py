@@ -5,14 +5,18 @@ reading of the file.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from kapi.figures import Counter, text_of
+from kapi.gateway.calls.alike import count_lines
 from kapi.gateway.calls.call_figures import CallFigures
 from kapi.gateway.calls.following import Following
+from kapi.gateway.calls.history import CallHistory
+from kapi.gateway.calls.lines import read_line
 from kapi.settings import MetricsSettings, Settings
 
 API = {"api": "Items", "version": "1.0.0", "organization": "default"}
@@ -187,7 +191,13 @@ def test_label_values_are_escaped() -> None:
 
 def test_a_log_is_followed_over_its_rotation(tmp_path: Path) -> None:
     path, seen = tmp_path / "access.log", list[int]()
-    following = Following(path, lambda line: seen.append(line["n"]))
+
+    def take(lines: Sequence[bytes]) -> int:
+        for line in lines:
+            seen.append(json.loads(line)["n"])
+        return 0
+
+    following = Following(path, take)
 
     def write(file: Path, *numbers: int, end: str = "\n") -> None:
         with file.open("a") as log:
@@ -206,6 +216,63 @@ def test_a_log_is_followed_over_its_rotation(tmp_path: Path) -> None:
     write(path, 5)
     following.look()
     assert seen == [1, 2, 3, 4, 5]
-    path.open("a").write("not json\n[1]\n")
-    following.look()
-    assert following.unread == 2
+
+
+def written(**more: Any) -> bytes:
+    """A line of a call that passed, as Envoy writes it."""
+    fields = {
+        "decision": "allowed",
+        "cost": None,
+        "route": "default|Items|1.0.0|GET /items/{id}",
+        "status": 200,
+        "url": "default.gw.wso2.com/items/1.0.0/items/1",
+        "time": "2026-11-27T12:00:07.123Z",
+        "microseconds": 4000,
+        "upstream_microseconds": 3000,
+        "bytes_in": 10,
+        "bytes_out": 32,
+        **more,
+    }
+    return json.dumps(fields).encode()
+
+
+def test_calls_that_are_read_together_are_counted_as_single_ones(
+    tmp_path: Path,
+) -> None:
+    lines = [
+        *(written(microseconds=number) for number in (900, 1000, 1001, 60_000_000)),
+        written(status=304, upstream_microseconds=None, microseconds=None),
+        written(url="default.sandbox.gw.wso2.com/items/1.0.0/x", bytes_in=0),
+        written(url="api.am.wso2.com/api/apis", route="-"),
+        written(time="2026-11-27T12:01:00.000Z"),
+        written(decision="refused", code="900902", status=401),
+        written(route="default|100%25 %7C|1|"),
+    ]
+    together, singly = figures(tmp_path), figures(tmp_path)
+    history, by_call = CallHistory(), CallHistory()
+    assert count_lines(lines, together, history) == 0
+    for line in lines:
+        singly.count(read_line(line))
+        by_call.count(read_line(line))
+    assert shown(together) == shown(singly)
+    assert row("kapi_request_duration_seconds_sum", **HERE) in shown(together)
+    assert [*history.cells("default", 0)] == [*by_call.cells("default", 0)]
+    assert {key[1] for _, key, _ in history.cells("default", 0)} == {"Items", "100% |"}
+
+
+def test_lines_of_older_versions_are_counted_and_others_that_cannot_be_read_too(
+    tmp_path: Path,
+) -> None:
+    older = {**API, "operation": "GET /x", "url": "default.gw.wso2.com/items/1.0.0/x"}
+    passed = {**older, "status": 200, "decision": "allowed", "cost": "-", "bytes_in": 7}
+    lines = [
+        json.dumps(passed).encode(),
+        *(b"not json", b"", b"[1]", b"1,2", b'{"route":'),
+        written(bytes_in="many", status=204),
+        written(),
+    ]
+    counted = figures(tmp_path)
+    assert count_lines(lines, counted) == 6
+    found = shown(counted)
+    assert found[row("kapi_request_duration_seconds_count", **HERE)] == 2
+    assert found[row("kapi_body_bytes_total", **HERE, direction="received")] == 17

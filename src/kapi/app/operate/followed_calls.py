@@ -8,11 +8,11 @@ from typing import Final
 
 from kapi.figures import Family, counter
 from kapi.front.web.operate.metrics import Source
+from kapi.gateway.calls.alike import count_lines
 from kapi.gateway.calls.call_figures import CallFigures
 from kapi.gateway.calls.call_log import newest_lines
 from kapi.gateway.calls.following import Following
 from kapi.gateway.calls.history import CallHistory
-from kapi.gateway.calls.lines import Call
 from kapi.run_files import log_path
 from kapi.settings import Settings
 
@@ -27,11 +27,7 @@ def followed_calls(settings: Settings, history: CallHistory) -> Iterator[Source]
     figures, path = CallFigures(settings), log_path(settings, "access")
     end = path.stat().st_size if path.exists() else 0
 
-    def take(call: Call) -> None:
-        figures.count(call)
-        history.count(call)
-
-    following = Following(path, take)
+    following = Following(path, lambda lines: count_lines(lines, figures, history))
     following.start()
     before = newest_lines(path, _BYTES_BEFORE, end)
     threading.Thread(

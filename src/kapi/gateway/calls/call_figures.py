@@ -11,26 +11,17 @@ from typing import Any, Final
 from kapi import error_codes
 from kapi.error_codes import ErrorCode
 from kapi.figures import Counter, Family, Histogram
+from kapi.gateway.calls.alike import Alike
+from kapi.gateway.calls.lines import ALLOWED, Call
 from kapi.settings import Settings
 from kapi.typed import of_kind
 
+_MICRO: Final = 1_000_000
 BOUNDS: Final = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1,
-    2.5,
-    5,
-    10,
-    30,
+    *(1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000),
+    *(1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000),
 )
-"""Upper bounds of the buckets of durations, in seconds."""
+"""Upper bounds of the buckets of durations, in microseconds."""
 _API: Final = ("api", "version", "organization")
 _HERE: Final = (*_API, "host")
 _FEW: Final = frozenset({"host", "status", "code", "reason", "direction"})
@@ -107,9 +98,8 @@ class CallFigures:
 
     def __init__(self, settings: Settings) -> None:
         made = partial(Counter, most=settings.metrics.max_series, kept=_FEW)
-        timed = partial(
-            Histogram, most=settings.metrics.max_series, bounds=BOUNDS, kept=_FEW
-        )
+        most = settings.metrics.max_series
+        timed = partial(Histogram, most=most, bounds=BOUNDS, scale=_MICRO, kept=_FEW)
         self._hosts = _kind_of_host(settings)
         self._titles = _titles()
         self._requests = made(*_REQUESTS)
@@ -120,25 +110,40 @@ class CallFigures:
         self._limits = made(*_LIMITS)
         self._costs = made(*_COSTS)
 
-    def count(self, call: dict[str, Any]) -> None:
+    def count_alike(self, calls: Alike) -> None:
+        """Count calls that passed."""
+        get = calls.operation.get
+        api = (get("api", ""), get("version", ""), get("organization", ""))
+        here = (*api, self._hosts(calls.host))
+        row = (*here, get("operation", ""), str(calls.status), "")
+        self._requests.add(row, len(calls.microseconds))
+        self._durations.observe(here, calls.microseconds)
+        if calls.upstream_microseconds:
+            self._waits.observe(here, calls.upstream_microseconds)
+        self._count_bytes(here, calls.bytes_in, calls.bytes_out)
+
+    def count(self, call: Call) -> None:
         """Count one line of the access log."""
         get = call.get
         api = (get("api") or "", get("version") or "", get("organization") or "")
-        host = self._hosts((get("url") or "").partition("/")[0])
-        here = (*api, host)
+        here = (*api, self._hosts((get("url") or "").partition("/")[0]))
         status, code = str(get("status") or 0), get("code") or ""
         self._requests.add((*here, get("operation") or "", status, code))
-        self._durations.observe(here, _seconds(get("microseconds")))
+        self._durations.observe(here, [int(get("microseconds") or 0)])
         if waited := get("upstream_microseconds"):
-            self._waits.observe(here, _seconds(waited))
-        if received := get("bytes_in"):
-            self._bytes.add((*here, "received"), int(received))
-        if sent := get("bytes_out"):
-            self._bytes.add((*here, "sent"), int(sent))
+            self._waits.observe(here, [int(waited)])
+        bytes_in, bytes_out = get("bytes_in") or 0, get("bytes_out") or 0
+        self._count_bytes(here, int(bytes_in), int(bytes_out))
         if cost := get("cost"):
             self._count_cost(cost, (*api, get("application") or ""))
-        if get("decision") != "allowed":
+        if get("decision") != ALLOWED:
             self._count_stopped(call, api, code, status)
+
+    def _count_bytes(self, here: tuple[str, ...], received: int, sent: int) -> None:
+        if received:
+            self._bytes.add((*here, "received"), received)
+        if sent:
+            self._bytes.add((*here, "sent"), sent)
 
     def _count_cost(self, cost: str, of: tuple[str, ...]) -> None:
         """Count an amount with its currency: `0.0125 USD`. Sums are whole trillionths."""
@@ -146,7 +151,7 @@ class CallFigures:
         self._costs.add((*of, currency), int(Decimal(amount) * _TRILLION))
 
     def _count_stopped(
-        self, call: dict[str, Any], api: tuple[str, str, str], code: str, status: str
+        self, call: Call, api: tuple[str, str, str], code: str, status: str
     ) -> None:
         if call.get("decision") == "refused":
             self._refusals.add((*api, code, self._titles.get(code, "")))
@@ -172,10 +177,6 @@ class CallFigures:
             (suffix, of, number / _TRILLION) for suffix, of, number in costs.samples
         ]
         yield replace(costs, samples=samples)
-
-
-def _seconds(microseconds: Any) -> float:
-    return int(microseconds or 0) / 1_000_000
 
 
 def _kind_of_host(settings: Settings) -> Any:

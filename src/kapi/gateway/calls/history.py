@@ -12,15 +12,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from kapi.dataclass import dataclass
-from kapi.gateway.calls.lines import Call, read_line, why_refused
+from kapi.gateway.calls.alike import Alike, count_lines
+from kapi.gateway.calls.lines import Call, why_refused
 
 MINUTES: Final = 24 * 60
 MOST_CELLS: Final = 30_000
 """Pairs of a minute and an operation, or a reason; about 460 bytes each."""
 MOST_OF_MINUTE: Final = 2_000
+_LINES_AT_ONCE: Final = 500
 _OTHER: Final = "other"
 BOUNDS: Final = tuple(round(200 * 1.5**number) for number in range(32))
 """Upper bounds of the buckets of durations, in microseconds: from 0.2 ms to 57 s."""
@@ -92,22 +95,36 @@ class CallHistory:
         """The minute of the newest line, and its text."""
         self._lock = threading.Lock()
 
+    def count_alike(self, calls: Alike) -> None:
+        """Count calls that passed, if an API answered them."""
+        get = calls.operation.get
+        api = get("api")
+        if not api:
+            return
+        of_api = (get("organization", ""), api, get("version", ""))
+        with self._lock:
+            minute = self._minute_at(calls.minute)
+            if minute is None:
+                return
+            cell = self._cell(minute, (*of_api, get("operation", "")))
+            cell.calls += len(calls.microseconds)
+            buckets = cell.buckets
+            for duration in calls.microseconds:
+                bucket = bisect_left(BOUNDS, duration)
+                buckets[bucket] = buckets.get(bucket, 0) + 1
+
     def count(self, call: Call) -> None:
         """Count one line of the access log, if an API answered the call."""
         get = call.get
         api = get("api")
         if not api:
             return
-        text = get("time", "")[:16]
-        organization, version = get("organization", ""), get("version", "")
+        of_api = (get("organization", ""), api, get("version", ""))
         with self._lock:
-            if text != self._text:
-                self._text, self._current = text, self._minute(_minute_of(text))
-            minute = self._current
+            minute = self._minute_at(get("time", "")[:16])
             if minute is None:
                 return
-            key = (organization, api, version, get("operation", ""))
-            cell = minute.cells.get(key) or self._new_cell(minute, key)
+            cell = self._cell(minute, (*of_api, get("operation", "")))
             cell.calls += 1
             bucket = bisect_left(BOUNDS, int(get("microseconds", 0)))
             cell.buckets[bucket] = cell.buckets.get(bucket, 0) + 1
@@ -115,15 +132,19 @@ class CallHistory:
                 cell.failed += 1
             if reason := why_refused(call):
                 cell.refused += 1
-                self._count_reason(minute, (organization, api, version, reason))
+                self._count_reason(minute, (*of_api, reason))
 
     def fill(self, lines: Iterable[bytes]) -> None:
         """Count lines that were written before, in any order."""
-        for line in lines:
-            try:
-                self.count(read_line(line))
-            except (ValueError, TypeError, AttributeError):
-                continue
+        every = iter(lines)
+        while some := list(islice(every, _LINES_AT_ONCE)):
+            count_lines(some, self)
+
+    def _minute_at(self, text: str) -> _Minute | None:
+        """The minute of a line, such as `2026-11-27T08:59`."""
+        if text != self._text:
+            self._text, self._current = text, self._minute(_minute_of(text))
+        return self._current
 
     def _minute(self, at: int) -> _Minute | None:
         """The minute; None if it is not a time, or over a day older than the newest."""
@@ -144,6 +165,9 @@ class CallHistory:
 
     def _forget(self, at: int) -> None:
         self._cells -= self._minutes.pop(at).size
+
+    def _cell(self, minute: _Minute, key: Key) -> Cell:
+        return minute.cells.get(key) or self._new_cell(minute, key)
 
     def _new_cell(self, minute: _Minute, key: Key) -> Cell:
         if len(minute.cells) >= self._most_of_minute:

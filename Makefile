@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TESTS  ?= tests
 
-.PHONY: up install install-dev interop-tools kubernetes-tools corpus test test-all mutation check bench lock wasm clean
+.PHONY: up install install-dev interop-tools kubernetes-tools corpus test test-all mutation check bench bench-peers lock wasm clean
 
 up: install                     ## start the platform in the foreground
 	@exec $(BIN)/kapi up $(ARGS)
@@ -131,6 +131,10 @@ docs: install                   ## the pages as a site with search, in build/doc
 
 bench: install-dev              ## print the benchmarks; docs/benchmarks.md says how to read them
 	$(BIN)/python benchmarks/run.py
+
+bench-peers: install-dev        ## install the peers that `make bench` leaves out otherwise, Keycloak and Spring Cloud Gateway; needs a JDK and Maven
+	$(BIN)/python benchmarks/keycloak.py
+	$(BIN)/python benchmarks/spring_gateway.py
 
 lock:
 	printf 'hatchling>=1.27\neditables\n' > build.in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -27,6 +28,13 @@ def thread_seconds(*pids: int) -> float:
         for task in Path(f"/proc/{pid}/task").iterdir()
     )
     return sum(int(file.read_text().split()[0]) for file in files) / 1e9
+
+
+def process_seconds(*pids: int) -> float:
+    """Like `thread_seconds`, with the threads that have ended: the processor clock of each process,
+    as clock_getcpuclockid(3) names it.
+    """
+    return sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
 
 
 def proportional_mb(*pids: int) -> float:

@@ -1,31 +1,37 @@
 """Providers for tests, side by side in one run: how soon each is ready, its memory, a fresh issuer.
 
-kapi in a process and on a socket; npm oauth2-mock-server, PyPI oidc-provider-mock and Maven
-mock-oauth2-server on a socket. The rounds are interleaved. Peers are installed from the lock files
-in `benchmarks/peers/testing` and `tests/interop/peers`; one whose runtime (Node, Java with Maven)
-is absent is left out, and the output says so.
+kapi in a process and on a socket, and a whole platform; npm oauth2-mock-server, PyPI
+oidc-provider-mock, Maven mock-oauth2-server and Keycloak on a socket. The rounds are interleaved.
+Peers are installed from the lock files in `benchmarks/peers/testing` and `tests/interop/peers`,
+Keycloak by `make bench-peers`; one whose runtime (Node, Java with Maven) is absent is left out, and
+the output says so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import venv
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import keycloak
 from cryptography.hazmat.primitives.asymmetric import rsa
-from measure import cpu_seconds, resident_mb, thread_seconds
-from token_cpu import signature_seconds
+from measure import cpu_seconds, process_seconds, proportional_mb, resident_mb
+from platform_size import Connection
+from token_cpu import signature_seconds, worker_of
 
-from harness import BASIC
+from harness import BASIC, Platform
 
 ROUNDS = 7
 TOKENS, WARM = 400, 400
@@ -67,6 +73,8 @@ class Peer:
     """The path of the keys of an issuer that the request makes; `{}` is its name."""
     token: str = ""
     """The path where client credentials give an RS256 access token; empty without such a grant."""
+    script: bool = False
+    """The command starts the server as its child, and ends it at SIGTERM."""
     ready: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
@@ -86,18 +94,19 @@ class Peer:
             while _status(port, self.document) != 200:
                 time.sleep(0.005)
                 assert process.poll() is None, f"{self.name} ended"
-            self._note(begun, process.pid)
+            pid = worker_of(process) if self.script else process.pid
+            self._note(begun, pid)
             for number in range(5 if self.fresh else 0):
                 begun = time.perf_counter()
                 assert _status(port, self.fresh.format(f"fresh{number}")) == 200
                 self.issuers.append(time.perf_counter() - begun)
             if self.token:
                 _ask_tokens(port, self.token, WARM)
-                used = thread_seconds(process.pid)
+                used = process_seconds(pid)
                 _ask_tokens(port, self.token, TOKENS)
-                self.tokens.append((thread_seconds(process.pid) - used) / TOKENS)
+                self.tokens.append((process_seconds(pid) - used) / TOKENS)
         finally:
-            process.kill()
+            process.send_signal(signal.SIGTERM if self.script else signal.SIGKILL)
             process.wait()
 
     def _note(self, begun: float, pid: int) -> None:
@@ -121,6 +130,43 @@ class InProcess(Peer):
         self.issuers.append(float(process.stdout.readline()) / 1000)
         process.kill()
         process.wait()
+
+
+class Whole(Peer):
+    """`kapi up`: all processes of a platform, asked over TLS through the gateway."""
+
+    def measure(self, port: int) -> None:
+        """One start on a fresh data directory."""
+        with tempfile.TemporaryDirectory() as name:
+            platform = Platform(port, Path(name) / "data")
+            begun = time.perf_counter()
+            starting = threading.Thread(target=platform.start)
+            starting.start()
+            try:
+                while not _answers(port):
+                    time.sleep(0.005)
+                self.ready.append(time.perf_counter() - begun)
+                starting.join()
+                children = platform.state()["children"].values()
+                pids = [platform.process.pid, *(child["pid"] for child in children)]
+                self.cpu.append(cpu_seconds(*pids))
+                self.memory.append(proportional_mb(*pids))
+                connection = Connection(port)
+                for number in range(WARM + TOKENS):
+                    if number == WARM:
+                        used = process_seconds(*pids)
+                    assert connection.token("default").count(".") == 2
+                self.tokens.append((process_seconds(*pids) - used) / TOKENS)
+            finally:
+                starting.join()
+                platform.stop()
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        answer = Connection(port).request("GET", "idp.am.wso2.com", DISCOVERY)
+        return answer[0] == 200
+    return False
 
 
 def _ask_tokens(port: int, path: str, number: int) -> None:
@@ -162,6 +208,7 @@ def _peers(folder: Path) -> list[Peer]:
             fresh="/issuers/{}/oauth2/jwks",
             token="/oauth2/token",
         ),
+        Whole("kapi up, all processes", lambda _: []),
     ]
     python = folder / "venv" / "bin" / "python"
     venv.create(folder / "venv", with_pip=True)
@@ -208,6 +255,19 @@ def _peers(folder: Path) -> list[Peer]:
         )
     else:
         print("left out: Maven mock-oauth2-server (it needs Java and Maven)")
+    reason = keycloak.missing()
+    if reason:
+        print(reason)
+        return made
+    made.append(
+        Peer(
+            "Maven Keycloak",
+            keycloak.command,
+            f"{keycloak.ISSUER}{DISCOVERY}",
+            token=keycloak.TOKEN,
+            script=True,
+        )
+    )
     return made
 
 

@@ -1,7 +1,8 @@
 """Processor time per client-credentials token: one identity worker as the product runs it, beside a
-bare RSA-2048 signature and beside npm oidc-provider and PyPI Authlib (Flask, gunicorn) issuing
-RS256 JWTs for the same request.
-Interleaved rounds in one run; only the servers' CPU counts.
+bare RSA-2048 signature and beside npm oidc-provider, PyPI Authlib (Flask, gunicorn) and Keycloak
+issuing RS256 JWTs for the same request.
+Interleaved rounds in one run; only the servers' CPU counts. `token_cpu.py 3 1600` is three rounds
+of 1,600 tokens. A peer that is not there is left out, and the output says so.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import keycloak
 import uvloop
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from measure import thread_seconds
+from measure import process_seconds, resident_mb
 
 from harness import BASIC, free_port
 from kapi.run_files import prepare_run
@@ -146,12 +148,9 @@ def worker_of(parent: subprocess.Popen[bytes]) -> int:
     return int(children.read_text().split()[0])
 
 
-async def measure(folder: Path) -> None:
+async def measure(folder: Path, rounds: int, requests: int) -> None:
     ours, path = start_ours(Settings(data_dir=folder))
-    port = free_port()
-    peer = start_peer(port)
-    if peer is not None and peer.stdout is not None:
-        peer.stdout.readline()
+    started = [ours]
     servers: dict[str, tuple[int, Connect, bytes]] = {
         "kapi": (
             ours.pid,
@@ -159,38 +158,77 @@ async def measure(folder: Path) -> None:
             request("/oauth2/token"),
         )
     }
-    if peer is not None:
-        servers["oidc-provider"] = (
-            peer.pid,
-            lambda: asyncio.open_connection("127.0.0.1", port),
-            request("/token"),
-        )
-    authlib_port = free_port()
-    authlib = start_authlib(folder, authlib_port)
-    servers["Authlib"] = (
-        await asyncio.to_thread(worker_of, authlib),
-        lambda: asyncio.open_connection("127.0.0.1", authlib_port),
-        request("/token"),
-    )
-    await asyncio.sleep(3)
+    try:
+        await asyncio.to_thread(start_peers, folder, started, servers)
+        await asyncio.sleep(3)
+        await compare(servers, rounds, requests)
+    finally:
+        for process in started:
+            process.terminate()
+            process.wait()
+
+
+def start_peers(
+    folder: Path,
+    started: list[subprocess.Popen[bytes]],
+    servers: dict[str, tuple[int, Connect, bytes]],
+) -> None:
+    port = free_port()
+    peer = start_peer(port)
+    if peer is not None and peer.stdout is not None:
+        started.append(peer)
+        peer.stdout.readline()
+        servers["oidc-provider"] = (peer.pid, at(port), request("/token"))
+    port = free_port()
+    authlib = start_authlib(folder, port)
+    started.append(authlib)
+    servers["Authlib"] = (worker_of(authlib), at(port), request("/token"))
+    reason = keycloak.missing()
+    if reason:
+        print(reason)
+        return
+    port = free_port()
+    script = subprocess.Popen(keycloak.command(port), stdout=subprocess.DEVNULL)
+    started.append(script)
+    wait_for(port, script)
+    servers["Keycloak"] = (worker_of(script), at(port), request(keycloak.TOKEN))
+
+
+def at(port: int) -> Connect:
+    return lambda: asyncio.open_connection("127.0.0.1", port)
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Until it listens."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+        except OSError:
+            assert process.poll() is None, "the process has ended"
+            time.sleep(0.1)
+        else:
+            return
+
+
+async def compare(
+    servers: dict[str, tuple[int, Connect, bytes]], rounds: int, requests: int
+) -> None:
+    """The first round only warms up."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     signs: list[float] = []
     used: dict[str, list[float]] = {name: [] for name in servers}
-    try:
-        for number in range(ROUNDS + 1):
-            sign = signature_seconds(key)
-            for name, (pid, connect, message) in servers.items():
-                before = thread_seconds(pid)
-                await load(connect, message, REQUESTS)
-                if number:
-                    used[name].append((thread_seconds(pid) - before) / REQUESTS)
+    for number in range(rounds + 1):
+        sign = signature_seconds(key)
+        for name, (pid, connect, message) in servers.items():
+            before = process_seconds(pid)
+            await load(connect, message, requests)
             if number:
-                signs.append((sign + signature_seconds(key)) / 2)
-    finally:
-        for process in (ours, peer, authlib):
-            if process is not None:
-                process.terminate()
-                process.wait()
+                used[name].append((process_seconds(pid) - before) / requests)
+        if number:
+            signs.append((sign + signature_seconds(key)) / 2)
+    print(f"load {os.getloadavg()[0]:.0f} on {os.cpu_count()} processors")
+    for name, (pid, _, _) in servers.items():
+        print(f"{name:<16} resident after it {resident_mb(pid)[pid]:8.0f} MB")
     report(signs, used)
 
 
@@ -216,8 +254,10 @@ def report(signs: list[float], used: dict[str, list[float]]) -> None:
 
 
 def main() -> None:
+    given = [int(text) for text in sys.argv[1:]]
+    rounds, requests = (*given, *(ROUNDS, REQUESTS)[len(given) :])
     with tempfile.TemporaryDirectory() as folder:
-        uvloop.run(measure(Path(folder)))
+        uvloop.run(measure(Path(folder), rounds, requests))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import uvloop
-from measure import thread_seconds
+from measure import process_seconds
 
 from harness import DEFINITION, Platform, conf, free_port
 from kapi.gateway.envoy.process.process import find_envoy
@@ -119,9 +119,9 @@ async def compare(
     for _ in range(rounds):
         for name in random.sample(list(kinds), len(kinds)):
             pids = kinds[name][1]
-            before = thread_seconds(*pids)
+            before = process_seconds(*pids)
             await loads[name].send(requests)
-            used[name].append((thread_seconds(*pids) - before) / requests * 1e6)
+            used[name].append((process_seconds(*pids) - before) / requests * 1e6)
     for load in loads.values():
         load.close()
     base = next(iter(used.values()))

@@ -1,9 +1,10 @@
-"""Processor time per call of proxies that Debian has, beside the plain Envoy and kapi.
+"""Processor time per call of other proxies and gateways, beside the plain Envoy and kapi.
 
-nginx and HAProxy with TLS and HTTP/1.1 keep-alive on both sides, without an access log; HAProxy
-also with a check of signature, expiry and scope (its `jwt_verify`, which has no cache of tokens).
-Interleaved rounds in one run; only the proxies' own CPU is counted. One that is not installed is
-left out, and the output says so: `apt-get install haproxy nginx-light`.
+nginx, HAProxy and Spring Cloud Gateway with TLS and HTTP/1.1 keep-alive on both sides, without an
+access log; the last two also with a check of signature, expiry and scope for each call (neither has
+a cache of tokens). Interleaved rounds in one run; only the proxies' own CPU is counted. One that is
+not installed is left out, and the output says so: `apt-get install haproxy nginx-light`, and `make
+bench-peers` for the last one.
 """
 
 from __future__ import annotations
@@ -19,21 +20,24 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import spring_gateway
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gateway_cpu import (
     REQUESTS,
     Backend,
     Kind,
+    Load,
     compare,
     deployed,
     plain_proxy,
     with_platforms,
 )
+from token_cpu import wait_for
 
 from harness import Platform, free_port
 
-ROUNDS = 20
+ROUNDS, JAVA_WARM_UP = 20, 20_000
 SBIN = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
 NGINX = """daemon off; master_process off; worker_processes 1;
 error_log stderr crit; pid {folder}/nginx.pid;
@@ -112,6 +116,25 @@ async def started(name: str, config: Path, text: str) -> AsyncIterator[int]:
         running.wait()
 
 
+@contextlib.asynccontextmanager
+async def started_java(command: list[str], port: int) -> AsyncIterator[int]:
+    """A server in Java that listens: its process id."""
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        await asyncio.to_thread(wait_for, port, running)
+        yield running.pid
+    finally:
+        running.terminate()
+        running.wait()
+
+
+async def warm(kind: Kind) -> None:
+    """Until the compiler of Java has seen what is called often."""
+    load = Load(kind[0], kind[2], None)
+    await load.send(JAVA_WARM_UP)
+    load.close()
+
+
 async def measure(folder: Path, platform: Platform, quiet: Platform) -> None:
     """`quiet` has no access log."""
     backend = await asyncio.get_running_loop().create_server(Backend, "127.0.0.1", 0)
@@ -145,6 +168,17 @@ async def measure(folder: Path, platform: Platform, quiet: Platform) -> None:
             )
             if pid:
                 kinds[name] = (own, (pid,), request.encode())
+        reason = spring_gateway.missing()
+        if reason:
+            print(reason)
+        else:
+            checks = {"Spring, plain": None, "Spring, JWT and scope": key}
+            for name, checked in checks.items():
+                own = free_port()
+                java = spring_gateway.command(own, port, pem, checked)
+                pid = await enter(started_java(java, own))
+                kinds[name] = (own, (pid,), request.encode())
+                await warm(kinds[name])
         ours = (
             (platform, token, "kapi, JWT and scope"),
             (quiet, unlogged, "… no access log"),

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kapi.apis.compile import compile_api
+from kapi.apis.compile import compile_api, compile_definition
 from kapi.apis.definitions import parse_definition
-from kapi.apis.generate import Choices, generate, generated
+from kapi.apis.generate import Choices, Wanted, generate, generated
 from kapi.errors import Invalid
 from kapi.policies import POLICIES
 
@@ -36,6 +36,36 @@ def test_what_is_generated_compiles() -> None:
     )
     assert compiled.api.base_path == "/RW1wbG95ZWVTZXJ2aWNlQVBJMy4xNA/3.14"
     assert compiled.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("file_name", "api_type"),
+    [("petstore/openapi.yaml", "REST"), ("graphql/schema.graphql", "GRAPHQL")],
+)
+def test_a_definition_alone_is_compiled_as_with_the_conf_that_is_generated_of_it(
+    file_name: str, api_type: str
+) -> None:
+    content = (EXAMPLES / file_name).read_bytes()
+    choices = Choices(name='So "named"', production="http://b.example", version="1.10")
+    made = generated(content, api_type, "a.graphql", choices)
+    to = {"organization": "default", "policies": POLICIES}
+    apart = compile_api(made.conf_text.encode(), content, **to)
+    alone = compile_definition(content, Wanted(api_type, "a.graphql", choices), **to)
+    assert alone.generated == made.conf_text
+    assert (alone.api, alone.conf_text) == (apart.api, apart.conf_text)
+    assert alone.warnings == (*apart.warnings, *made.warnings)
+
+
+def test_a_definition_alone_needs_an_endpoint() -> None:
+    definition = (EXAMPLES / "petstore" / "openapi.yaml").read_bytes()
+    wanted = Wanted("REST")
+    with pytest.raises(Invalid) as caught:
+        compile_definition(
+            definition, wanted, organization="default", policies=POLICIES
+        )
+    (mistake,) = caught.value.diagnostics
+    assert (mistake.source, mistake.severity) == ("definitionFile", "error")
+    assert mistake.hint.startswith("Give --endpoint URL")
 
 
 def test_the_petstore_has_its_19_operations_and_its_conf_compiles_without_a_warning() -> (

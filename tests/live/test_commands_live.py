@@ -178,6 +178,21 @@ def test_a_definition_alone_is_told_of_by_its_own_places(
     platform.cli("undeploy", yaml.safe_load(taken.stdout)["id"])
 
 
+def test_all_warnings_about_a_definition_alone_are_shown(
+    platform: Platform, tmp_path: Path
+) -> None:
+    definition = tmp_path / "own.yaml"
+    paths = "".join(f"  /{'a' * 80}{n}: {{trace: {{}}}}\n" for n in range(60))
+    text = "openapi: 3.0.3\ninfo: {title: Own, version: '1'}\npaths:\n  /a: {get: {}}\n"
+    options = ("--endpoint", "http://b.example", "--base-path", "/own")
+    for more in (paths[: paths.index("\n") + 1], paths):
+        definition.write_text(text + more)
+        done = platform.cli("deploy", str(definition), *options)
+        assert done.stderr.count("own.yaml:5:") == 1
+        assert done.stderr.count("is left out") == more.count("trace")
+    platform.cli("undeploy", yaml.safe_load(done.stdout)["id"])
+
+
 def test_mistakes_and_conflicts_are_explained(
     platform: Platform, files: tuple[str, str]
 ) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from pathlib import Path
 
-from harness import BASIC, DEFINITION, Platform, conf, curl
+from harness import BASIC, DEFINITION, Answer, Platform, conf, curl
 from token_parts import header_and_claims
 
 IDP, API, GW = "idp.am.wso2.com", "api.am.wso2.com", "default.gw.wso2.com"
@@ -279,4 +280,55 @@ def test_the_answer_to_a_deployment_contains_its_warnings(
     plain = conf(
         "Plain", "/plain", port=echo, operations='- {target: "/items", verb: GET}\n'
     )
-    assert "kapi-warnings" not in platform.deploy(plain, DEFINITION).headers
+    answer = platform.deploy(plain, DEFINITION)
+    assert "kapi-warnings" not in answer.headers
+    urls = f"https://default.gw.wso2.com:{platform.port}/plain/1.0.0"
+    assert answer.headers["kapi-urls"] == urls
+
+
+def deploy_alone(platform: Platform, definition: Path, *fields: str) -> Answer:
+    form = [part for field in fields for part in ("-F", field)]
+    return platform.api(
+        "/api/deployer/apis/deploy",
+        *("-F", f"definitionFile=@{definition}", *form),
+        token=platform.token("apk:api_create"),
+    )
+
+
+def test_a_definition_is_deployed_without_a_conf(
+    platform: Platform, echo: int, tmp_path: Path
+) -> None:
+    document = tmp_path / "own.yaml"
+    document.write_text(DEFINITION + "  /traced: {trace: {}}\n")
+    endpoint = f"endpoint=http://127.0.0.1:{echo}"
+    wanted = ("apiType=REST", endpoint, "basePath=/generated", "name=Of its own")
+    answer = deploy_alone(platform, document, *wanted)
+    assert (answer.status, answer.headers["kapi-deployment"]) == (200, "created")
+    assert b'name: "Of its own"\n' in answer.body
+    (warning,) = json.loads(answer.headers["kapi-warnings"])
+    assert warning["message"] == "TRACE /traced is left out"
+    place = (warning["source"], warning["pointer"])
+    assert place == ("definitionFile", "#/paths/~1traced/trace")
+    headers = ("-H", f"Authorization: Bearer {platform.token()}")
+    path = answer.headers["kapi-urls"].partition(f":{platform.port}")[2]
+    found = platform.request("default.gw.wso2.com", f"{path}/items", *headers)
+    assert found.status == 200
+    # Of many warnings, those that do not fit are counted.
+    many = "".join(f"  /{'a' * 80}{n}: {{trace: {{}}}}\n" for n in range(60))
+    document.write_text(DEFINITION + many)
+    answer = deploy_alone(platform, document, *wanted)
+    shown = json.loads(answer.headers["kapi-warnings"])
+    assert len(shown) + int(answer.headers["kapi-warnings-left-out"]) == 60
+
+
+def test_a_definition_without_a_conf_is_refused_with_its_mistakes(
+    platform: Platform, tmp_path: Path
+) -> None:
+    document = tmp_path / "own.yaml"
+    document.write_text(DEFINITION)
+    refused = deploy_alone(platform, document, "apiType=REST", "endpoint=nowhere")
+    assert (refused.status, refused.json()["code"]) == (400, 909029)
+    assert refused.json()["diagnostics"][0]["source"] == "apkConfiguration"
+    refused = deploy_alone(platform, document, "apiType=COBOL")
+    assert (refused.status, refused.json()["code"]) == (400, 90091)
+    assert deploy_alone(platform, document).status == 406

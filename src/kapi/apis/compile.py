@@ -16,11 +16,12 @@ from kapi import error_codes
 from kapi.apis import report as codes
 from kapi.apis.ai_providers import BUILT_IN, provider_of, with_own
 from kapi.apis.conf.policy_part import HasConfPart
-from kapi.apis.conf.reading import read
-from kapi.apis.definitions import read_definition
+from kapi.apis.conf.reading import Reading, read
+from kapi.apis.definitions import parse_definition, read_definition
 from kapi.apis.definitions.openapi_operations import OpenApiReader
-from kapi.apis.emit import emit
+from kapi.apis.emit import emit, with_id
 from kapi.apis.endpoints import pooled
+from kapi.apis.generate import Wanted, generated_of, refuse_without_endpoint
 from kapi.apis.ir import Api, ApiDefinition
 from kapi.apis.kinds import Kind, kind_of
 from kapi.apis.kinds.grpc import GRPC, described
@@ -90,6 +91,8 @@ class Compiled:
     conf: ApiConf
     conf_text: str
     warnings: tuple[Diagnostic, ...] = ()
+    generated: str = ""
+    """The conf, if it was generated."""
 
 
 def compile_api(
@@ -107,14 +110,66 @@ def compile_api(
     for its tools only.
     """
     reading = read(conf_text, policies, source=_SOURCE, ai_providers=ai_providers)
-    conf = reading.conf
-    kind = kind_of(reading.api_type)
-    parsed: Definition | None = None
-    mistakes = (*_organization_mistakes(organization, conf), *reading.diagnostics)
+    conf, source = reading.conf, _Source(definition)
     if not restored or (conf is not None and _needs_definition(conf, policies)):
-        parsed, found = read_definition(definition, reading.api_type)
-        mistakes = (*mistakes, *found)
-    if mistakes or conf is None or kind is None or reading.data is None:
+        source = _Source(definition, *read_definition(definition, reading.api_type))
+    made = _compiled(reading, source, organization, policies, ai_providers)
+    if restored or reading.data is None:
+        return made
+    return dataclasses.replace(made, conf_text=_echo(reading.data, made.api.id))
+
+
+def compile_definition(
+    definition: bytes,
+    wanted: Wanted,
+    *,
+    organization: str,
+    policies: Sequence[Policy],
+    ai_providers: Providers = BUILT_IN,
+) -> Compiled:
+    """The API of a definition without a conf, which is generated. Raises Invalid.
+
+    The mistakes of the definition have places there, those of the generated conf in that.
+    """
+    parsed = parse_definition(definition, wanted.api_type)
+    made = generated_of(parsed, wanted.file_name, wanted.choices)
+    refuse_without_endpoint(made)
+    text = made.conf_text
+    reading = read(text.encode(), policies, source=_SOURCE, ai_providers=ai_providers)
+    source = _Source(definition, parsed)
+    found = _compiled(reading, source, organization, policies, ai_providers)
+    return dataclasses.replace(
+        found,
+        conf_text=with_id(text, found.api.id),
+        warnings=(*found.warnings, *made.warnings),
+        generated=text,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A definition; what was read of it, and its mistakes."""
+
+    content: bytes
+    read: Definition | None = None
+    mistakes: tuple[Diagnostic, ...] = ()
+
+
+def _compiled(
+    reading: Reading,
+    source: _Source,
+    organization: str,
+    policies: Sequence[Policy],
+    ai_providers: Providers,
+) -> Compiled:
+    """The API of a conf that was read, without a conf to answer."""
+    conf, parsed, kind = reading.conf, source.read, kind_of(reading.api_type)
+    mistakes = (
+        *_organization_mistakes(organization, conf),
+        *reading.diagnostics,
+        *source.mistakes,
+    )
+    if mistakes or conf is None or kind is None:
         raise Invalid(mistakes, _error_of(mistakes, policies))
     tools = _tools(conf, parsed)
     if tools.mistakes:
@@ -124,12 +179,11 @@ def compile_api(
     api = dataclasses.replace(
         _api(conf, kind, organization, identity, tools),
         operations=_completed(_operations(conf, kind, policies), parsed, policies),
-        definition=_definition(conf, kind, definition),
+        definition=_definition(conf, kind, source.content),
         ai_provider=_ai_provider(conf, ai_providers),
         mcp_headers=_mcp_headers(conf, parsed),
     )
-    echo = "" if restored else _echo(reading.data, identity)
-    return Compiled(api, conf, echo, warnings)
+    return Compiled(api, conf, "", warnings)
 
 
 def _needs_definition(conf: ApiConf, policies: Sequence[Policy]) -> bool:

@@ -11,6 +11,7 @@ import re
 from math import isfinite
 from typing import Any
 
+_START = "---\n"
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _NOT_FINITE = {"nan": ".nan", "inf": ".inf", "-inf": "-.inf"}
 _NOT_TEXT = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
@@ -21,6 +22,11 @@ def emit(data: dict[str, Any]) -> str:
     lines = ["---"]
     _mapping(data, "", lines)
     return "\n".join(lines) + "\n"
+
+
+def with_id(text: str, identity: str) -> str:
+    """A document of `emit` that has no member `id`, with that as its first one."""
+    return f"{_START}id: {quoted(identity)}\n{text.removeprefix(_START)}"
 
 
 def _mapping(data: dict[str, Any], indent: str, lines: list[str]) -> None:

@@ -65,6 +65,15 @@ NO_CHOICES: Final = Choices()
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """The conf that a definition is deployed with: one that is generated of it."""
+
+    api_type: str
+    file_name: str = ""
+    choices: Choices = NO_CHOICES
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
     """An apk-conf and what it does not say as the definition does.
 
@@ -104,6 +113,11 @@ def generated(
 ) -> Generated:
     """The apk-conf of a definition and its warnings; raises Invalid (90091) with all mistakes."""
     definition = parse_definition(content, api_type, file_name)
+    return generated_of(definition, file_name, choices)
+
+
+def generated_of(definition: Definition, file_name: str, choices: Choices) -> Generated:
+    """The same, of a definition that was read."""
     maker = _Maker(definition, choices, file_name)
     conf = maker.conf()
     notes = [(codes.NOT_AS_DEFINED, note) for note in (*definition.notes, *maker.notes)]
@@ -114,6 +128,16 @@ def generated(
     warnings = (_warning(code, note, places[note.pointer]) for code, note in notes)
     ordered = tuple(sorted(warnings, key=lambda item: (item.line, item.column)))
     return Generated(emit(conf), ordered, maker.origins)
+
+
+def refuse_without_endpoint(made: Generated) -> None:
+    """Raise Invalid if the definition names no endpoint, with this one mistake."""
+    missing = []
+    for item in made.warnings:
+        if item.code == codes.NO_ENDPOINT:
+            missing.append(replace(item, severity="error"))
+    if missing:
+        raise Invalid(tuple(missing))
 
 
 def _warning(code: str, note: Note, place: Mark) -> Diagnostic:

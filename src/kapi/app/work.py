@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kapi.apis.collections.drafts import Drafts, drafts
 from kapi.apis.compile import Compiled
-from kapi.apis.generate import Choices, with_comments
+from kapi.apis.generate import Choices, Wanted, with_comments
 from kapi.policies.compiling import compiled
 from kapi.pool import Pool
 from kapi.settings import Settings
@@ -66,7 +66,7 @@ def drafting(settings: Settings) -> Callable[[str, bytes, str], Drafts]:
 def compiling(
     settings: Settings, *, for_anybody: bool = False
 ) -> Callable[..., Compiled]:
-    """`kapi.apis.compile.compile_api` with every policy.
+    """`compile_api` or `compile_definition` of `kapi.apis.compile` with every policy.
 
     For a conf that is deployed now, or one of any caller, which is compiled when there is time.
     """
@@ -76,19 +76,26 @@ def compiling(
     )
 
     def made(
-        conf: bytes,
+        conf: bytes | Wanted,
         definition: bytes,
         *,
         organization: str,
         policies: Sequence[Any],  # noqa: ARG001 - as compile_api
     ) -> Compiled:
         arguments = (conf, definition, organization, own)
-        if len(conf) + len(definition) <= SMALL and not _INLINES.search(conf):
+        if _is_small(conf, definition):
             return compiled(*arguments)
         found: Compiled = pool.run("kapi.policies.compiling:compiled", *arguments)
         return found
 
     return made
+
+
+def _is_small(conf: bytes | Wanted, definition: bytes) -> bool:
+    """A conf that is generated is as large as its definition, about."""
+    if isinstance(conf, Wanted):
+        return 2 * len(definition) <= SMALL and not _INLINES.search(definition)
+    return len(conf) + len(definition) <= SMALL and not _INLINES.search(conf)
 
 
 def places(settings: Settings) -> int:

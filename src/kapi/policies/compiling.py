@@ -8,18 +8,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kapi.apis.ai_providers import with_own
-from kapi.apis.compile import Compiled, compile_api
+from kapi.apis.compile import Compiled, compile_api, compile_definition
+from kapi.apis.generate import Wanted
 from kapi.policies import POLICIES
 from kapi.settings import AiProviderSettings
 
 
 def compiled(
-    conf: bytes, definition: bytes, organization: str, own: Sequence[AiProviderSettings]
+    conf: bytes | Wanted,
+    definition: bytes,
+    organization: str,
+    own: Sequence[AiProviderSettings],
 ) -> Compiled:
     """The API of a conf and its definition; `own` are the AI providers of the settings.
 
     Raises Invalid with all mistakes.
     """
+    if isinstance(conf, Wanted):
+        return compile_definition(
+            definition,
+            conf,
+            organization=organization,
+            policies=POLICIES,
+            ai_providers=with_own(own),
+        )
     return compile_api(
         conf,
         definition,

@@ -14,11 +14,14 @@ from kapi.front.cli.server.base import Answer, request
 from kapi.front.cli.server.choice import server_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kapi.front.cli.server.base import Server
     from kapi.settings import Settings
 
 _DEPLOYER = "/api/deployer/1.2.0/apis"
 DEPLOY_SCOPE = "apk:api_create"
+_CONF, _DEFINITION = "apkConfiguration", "definitionFile"
 
 
 class Client:
@@ -68,19 +71,27 @@ class Client:
 
     def deploy(self, conf: bytes, definition: bytes) -> Answer:
         """Deploy an API. The answer's body is the conf with its id; its headers name the kind."""
+        return self._deploy({}, {_CONF: conf, _DEFINITION: definition})
+
+    def deploy_document(self, content: bytes, choices: Mapping[str, str]) -> Answer:
+        """The same with an OpenAPI document alone; the warnings are about it, too.
+
+        `choices` are fields that count in place of what the document says.
+        """
+        return self._deploy({"apiType": "REST", **choices}, {_DEFINITION: content})
+
+    def _deploy(self, fields: Mapping[str, str], files: Mapping[str, bytes]) -> Answer:
+        parts = [(f'"{name}"', text.encode()) for name, text in fields.items()]
+        for name, content in files.items():
+            parts.append((f'"{name}"; filename="{name}"', content))
         boundary = os.urandom(16).hex()
-        parts = (("apkConfiguration", conf), ("definitionFile", definition))
-        body = b""
+        pieces = []
         for name, content in parts:
-            disposition = (
-                f'Content-Disposition: form-data; name="{name}"; filename="{name}"'
-            )
-            body += (
-                f"--{boundary}\r\n{disposition}\r\n\r\n".encode() + content + b"\r\n"
-            )
-        body += f"--{boundary}--\r\n".encode()
+            head = f"Content-Disposition: form-data; name={name}"
+            pieces += [f"--{boundary}\r\n{head}\r\n\r\n".encode(), content, b"\r\n"]
+        pieces.append(f"--{boundary}--\r\n".encode())
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        return self.system("POST", f"{_DEPLOYER}/deploy", body, headers)
+        return self.system("POST", f"{_DEPLOYER}/deploy", b"".join(pieces), headers)
 
     def undeploy(self, api_id: str) -> Answer:
         """Undeploy an API."""

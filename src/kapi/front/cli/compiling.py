@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kapi.errors import Diagnostic, Invalid
-from kapi.front.cli.options import find_definition, read_input, settings_of
+from kapi.front.cli.options import find_definition, read_input, refuse_size, settings_of
 from kapi.front.cli.output import say
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def compiled_with(
 ) -> tuple[Compiled, bytes, bytes]:
     """The same, with settings that were read."""
     from kapi.apis.compile import compiler
-    from kapi.front.cli.generating import named, refuse_size
+    from kapi.front.cli.generating import named
     from kapi.policies import POLICIES
 
     conf = read_input(conf_name)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
 from dataclasses import replace
 
-from kapi import error_codes
-from kapi.apis import report as codes
 from kapi.apis.definitions import detected_type
 from kapi.apis.generate import (
     NO_CHOICES,
@@ -15,14 +12,14 @@ from kapi.apis.generate import (
     Generated,
     generated,
     place_in_definition,
+    refuse_without_endpoint,
 )
 from kapi.apis.kinds import DEFAULT
 from kapi.dataclass import dataclass
 from kapi.error_codes import ErrorCode
-from kapi.errors import Diagnostic, Invalid, Problem
-from kapi.front.cli.output import InvalidInput, explain
+from kapi.errors import Diagnostic, Invalid
+from kapi.front.cli.output import InvalidInput, explain_all
 from kapi.front.cli.terminal.asking import asked
-from kapi.settings import Settings
 
 _OPTIONS = {
     "#/name": "--name",
@@ -69,21 +66,18 @@ class Source:
     def generated(self) -> Generated:
         """The conf. Prints the warnings. Raises InvalidInput with the mistakes."""
         made = self._made()
-        self._tell(made.warnings)
+        explain_all(made.warnings, self.name, self.content)
         return made
 
     def deployable(self) -> Generated:
         """The same. A definition without an endpoint is refused, with this one mistake."""
         made = self._made()
-        missing = []
-        for item in made.warnings:
-            if item.code == codes.NO_ENDPOINT:
-                missing.append(replace(item, severity="error"))
-        if missing:
-            raise named(
-                Invalid(tuple(missing)), {"definitionFile": (self.name, self.content)}
-            )
-        self._tell(made.warnings)
+        try:
+            refuse_without_endpoint(made)
+        except Invalid as error:
+            files = {"definitionFile": (self.name, self.content)}
+            raise named(error, files) from error
+        explain_all(made.warnings, self.name, self.content)
         return made
 
     def _made(self) -> Generated:
@@ -101,12 +95,6 @@ class Source:
             ) from error
         finally:
             gc.enable()
-
-    def _tell(self, warnings: Iterable[Diagnostic]) -> None:
-        """Write warnings with the line of the definition that each is about."""
-        lines = self.content.decode("utf-8", "replace").splitlines()
-        for item in warnings:
-            explain(replace(item, source=self.name), lines)
 
     def about(self, error: Invalid, made: Generated) -> InvalidInput:
         """Mistakes of the generated conf, at their places in the definition or the options."""
@@ -144,18 +132,3 @@ class Source:
         if item.source != "apkConfiguration" or pointer is None:
             return None
         return replace(item, source=_OPTIONS[pointer], line=0, column=0)
-
-
-def refuse_size(content: bytes, name: str, settings: Settings) -> bytes:
-    """The content of a definition. Raises Problem if it is larger than the setting allows."""
-    limit = settings.apis.max_definition_bytes
-    if len(content) <= limit:
-        return content
-    detail = f"{name} has {len(content)} bytes; at most {limit} are read"
-    raise Problem.of(
-        error_codes.INVALID_DEFINITION,
-        "The definition is too large",
-        detail,
-        "Raise apis.max_definition_bytes in kapi.toml.",
-        status=413,
-    )

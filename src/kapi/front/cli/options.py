@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from kapi import error_codes
 from kapi.banner import place
-from kapi.errors import KapiError
+from kapi.errors import KapiError, Problem
 from kapi.front.cli.output import Exit, Format, usage, use_place
 from kapi.front.cli.server.choice import use_local
 
@@ -113,25 +114,43 @@ def find_definition(conf: str) -> str:
 
 
 def is_definition(content: bytes, name: str) -> bool:
-    """Whether this is a definition: by its name, or an OpenAPI document.
+    """Whether this is a definition: by its name, or an OpenAPI document."""
+    return name.endswith(_OTHER_DEFINITIONS) or is_openapi(content, name)
 
-    An OpenAPI document has `openapi` or `swagger` at its top level.
+
+def is_openapi(content: bytes, name: str) -> bool:
+    """Whether this is an OpenAPI document, by its name too.
+
+    It has `openapi` or `swagger` at its top level.
     """
     if name.endswith(_OTHER_DEFINITIONS):
+        return False
+    if _FLOW.match(content):
         return True
-    if content.lstrip()[:1] == b"{":
-        import orjson
+    if content.lstrip()[:1] != b"{":
+        return bool(_TOP_LEVEL.search(content))
+    import orjson
 
-        try:
-            value = orjson.loads(content)
-        except orjson.JSONDecodeError:
-            pass  # YAML in flow style, or JSON with mistakes
-        else:
-            return isinstance(value, dict) and (
-                "openapi" in value or "swagger" in value
-            )
-        return bool(_FLOW.match(content))
-    return bool(_TOP_LEVEL.search(content))
+    try:
+        value = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return False  # YAML in flow style, or JSON with mistakes
+    return isinstance(value, dict) and ("openapi" in value or "swagger" in value)
+
+
+def refuse_size(content: bytes, name: str, settings: Settings) -> bytes:
+    """The content of a definition. Raises Problem if it is larger than the setting allows."""
+    limit = settings.apis.max_definition_bytes
+    if len(content) <= limit:
+        return content
+    detail = f"{name} has {len(content)} bytes; at most {limit} are read"
+    raise Problem.of(
+        error_codes.INVALID_DEFINITION,
+        "The definition is too large",
+        detail,
+        "Raise apis.max_definition_bytes in kapi.toml.",
+        status=413,
+    )
 
 
 __all__ = [
@@ -145,6 +164,8 @@ __all__ = [
     "SandboxEndpoint",
     "find_definition",
     "is_definition",
+    "is_openapi",
     "read_input",
+    "refuse_size",
     "settings_of",
 ]

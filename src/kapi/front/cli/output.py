@@ -10,8 +10,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field, replace
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
@@ -305,6 +305,16 @@ def explain(item: Diagnostic, lines: Sequence[str]) -> None:
         say(f"       | {' ' * before}^")
     if item.hint:
         say(f"hint: {item.hint}")
+
+
+def explain_all(items: Iterable[Diagnostic], name: str, content: bytes) -> None:
+    """Write diagnostics about one file, under its name."""
+    items = tuple(items)
+    lines: list[str] = []
+    if items:
+        lines = content.decode("utf-8", "replace").splitlines()
+    for item in items:
+        explain(replace(item, source=name), lines)
 
 
 def _place_of(item: Diagnostic) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kapi.apis.compile import Compiled, compile_api
+from kapi.apis.generate import Wanted
 from kapi.apis.ir import Api
 from kapi.apis.secrets import secret_mistakes
 from kapi.dataclass import dataclass
@@ -43,7 +44,11 @@ class ApiCompiler:
     modules: Modules | None = None
 
     def new(
-        self, conf: bytes, definition: bytes, organization: str, context: RenderContext
+        self,
+        conf: bytes | Wanted,
+        definition: bytes,
+        organization: str,
+        context: RenderContext,
     ) -> tuple[Compiled, tuple[Diagnostic, ...]]:
         """The compiled API, and all reasons of this gateway not to deploy it.
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from kapi import error_codes
 from kapi.apis.compile import Compiled
+from kapi.apis.generate import Wanted
 from kapi.apis.ir import Api
 from kapi.apis.secrets import SecretId, Secrets, secret_mistakes
 from kapi.errors import Diagnostic, GatewayRejected, Problem, StorageBusy
@@ -107,7 +108,7 @@ class Deployer:
 
     def deploy(
         self,
-        conf: bytes,
+        conf: bytes | Wanted,
         definition: bytes,
         organization: str,
         also: AlsoOf = nothing_else_of,
@@ -131,7 +132,10 @@ class Deployer:
             if self._context is not context:
                 found += secret_mistakes(api, self._context.secrets)
             raise_mistakes(found)
-            return self._deploy(compiled, conf.decode("utf-8-sig"), definition, also)
+            text = compiled.generated
+            if isinstance(conf, bytes):
+                text = conf.decode("utf-8-sig")
+            return self._deploy(compiled, text, definition, also)
 
         done, change = self._in_turn(work)
         self._changed()

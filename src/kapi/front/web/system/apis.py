@@ -7,8 +7,8 @@ waiting for Envoy) runs in threads, so that a deployment does not delay other re
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 import orjson
@@ -21,13 +21,20 @@ from starlette.routing import BaseRoute, Route
 
 from kapi import error_codes
 from kapi.addresses import is_loopback
-from kapi.apis.generate import Choices
+from kapi.apis.generate import Choices, Wanted
 from kapi.apis.kinds import DEFAULT
 from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic, KapiError, Problem
 from kapi.figures import Counter
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
-from kapi.front.web.http.conf_form import conf_and_definition
+from kapi.front.web.http.conf_form import (
+    API_TYPE,
+    CHOICES,
+    TEXT_BYTES,
+    URL_BYTES,
+    chosen,
+    deployed_files,
+)
 from kapi.front.web.http.draining import App, draining
 from kapi.front.web.http.lanes import Lane
 from kapi.front.web.http.multipart import read_form
@@ -44,16 +51,16 @@ DEPLOYMENT_HEADER = "Kapi-Deployment"
 """Of an answered deployment: `created`, `replaced` or `unchanged`."""
 CHANGE_HEADER = "Kapi-Change"
 """Of a deployment: the number of the change, which the nodes confirm (`/api/nodes`)."""
+URLS_HEADER = "Kapi-Urls"
+"""Header of a deployment: addresses where the API answers, separated by spaces."""
 GONE_HEADER = "Kapi-Gone"
 """Header of a deployment: addresses where the API no longer answers, separated by spaces."""
 WARNINGS_HEADER = "Kapi-Warnings"
 """Header of a deployment: warnings, a JSON list of diagnostics in ASCII."""
+LEFT_OUT_HEADER = "Kapi-Warnings-Left-Out"
+"""Header of a deployment: how many warnings do not fit, and are in the log only."""
 _WARNINGS_BYTES = 8192
-"""Largest value of the header. Warnings that do not fit are in the log only."""
-_URL_BYTES = 2048
-_TEXT_BYTES = 256
-_CHOICES = {"name": "name", "version": "version", "basePath": "base_path"}
-"""Parts of a request to generate, and the fields of `Choices`."""
+"""Largest value of `WARNINGS_HEADER`."""
 
 
 class Fetch(Protocol):
@@ -145,10 +152,10 @@ class SystemApi:
         `name`, `version` and `basePath` are used instead of those of the definition.
         """
         apis = self._settings.apis
-        texts = dict.fromkeys(("apiType", *_CHOICES), _TEXT_BYTES)
+        texts = dict.fromkeys((API_TYPE, *CHOICES), TEXT_BYTES)
         form = await read_form(
             request,
-            {"definition": apis.max_definition_bytes, "url": _URL_BYTES, **texts},
+            {"definition": apis.max_definition_bytes, "url": URL_BYTES, **texts},
         )
         if ("definition" in form) == ("url" in form):
             raise Problem.of(
@@ -157,8 +164,8 @@ class SystemApi:
                 hint="Send one of the two parts: definition (a file) or url (text).",
             )
         api_type = DEFAULT.type
-        if "apiType" in form:
-            api_type = form["apiType"].text("apiType")
+        if API_TYPE in form:
+            api_type = form[API_TYPE].text(API_TYPE)
         if "definition" in form:
             file, url = form["definition"], ""
             content, file_name = file.content, file.file_name
@@ -166,16 +173,9 @@ class SystemApi:
             url = form["url"].text("url")
             content = await self._lanes.fetching.run(request, self._fetched, url)
             file_name = url.partition("?")[0].rpartition("/")[2]
-        chosen = {
-            _CHOICES[name]: form[name].text(name) for name in _CHOICES if name in form
-        }
+        choices = replace(chosen(form, CHOICES), url=url)
         conf = await self._lanes.generating.run(
-            request,
-            self._generate,
-            content,
-            api_type,
-            file_name,
-            Choices(url=url, **chosen),
+            request, self._generate, content, api_type, file_name, choices
         )
         return Response(conf, 200, media_type="application/yaml")
 
@@ -193,7 +193,7 @@ class SystemApi:
     async def deploy(self, request: Request) -> Response:
         """Deploy an API; answers once Envoy has confirmed it and the store has kept it."""
         principal = self._access.principal(request, DEPLOY_SCOPE)
-        conf, definition = await conf_and_definition(request, self._settings.apis)
+        conf, definition = await deployed_files(request, self._settings.apis)
         organization = self._access.organization(principal)
         try:
             deployed = await self._lanes.deploying.run(
@@ -207,7 +207,11 @@ class SystemApi:
         return Response(deployed.conf_text, 200, headers, "application/yaml")
 
     def _deploy(
-        self, request: Request, conf: bytes, definition: bytes, organization: str
+        self,
+        request: Request,
+        conf: bytes | Wanted,
+        definition: bytes,
+        organization: str,
     ) -> Deployment:
         entry = entry_of(request)
 
@@ -265,14 +269,15 @@ class SystemApi:
             DEPLOYMENT_HEADER: _outcome(deployed),
             CHANGE_HEADER: str(deployed.change),
         }
-        if deployed.before is not None and deployed.stored is not None:
+        current: list[str] = []
+        if deployed.stored is not None:
             current = self._urls(deployed.stored)
+            headers[URLS_HEADER] = " ".join(current)
+        if deployed.before is not None and deployed.stored is not None:
             gone = [url for url in self._urls(deployed.before) if url not in current]
             if gone:
                 headers[GONE_HEADER] = " ".join(gone)
-        if deployed.warnings:
-            headers[WARNINGS_HEADER] = _as_header(deployed.warnings)
-        return headers
+        return headers | _warning_headers(deployed.warnings)
 
     def _urls(self, api: StoredApi) -> list[str]:
         gateway = self._settings.gateway
@@ -343,7 +348,10 @@ def build_system_api(routes: Sequence[BaseRoute]) -> App:
     return draining(app)
 
 
-def _as_header(warnings: Iterable[Diagnostic]) -> str:
+def _warning_headers(warnings: Sequence[Diagnostic]) -> dict[str, str]:
+    """As many of them as fit, and how many do not."""
+    if not warnings:
+        return {}
     items: list[str] = []
     length = len("[]")
     for warning in warnings:
@@ -352,4 +360,7 @@ def _as_header(warnings: Iterable[Diagnostic]) -> str:
         if length > _WARNINGS_BYTES:
             break
         items.append(item)
-    return f"[{', '.join(items)}]"
+    headers = {WARNINGS_HEADER: f"[{', '.join(items)}]"}
+    if len(items) < len(warnings):
+        headers[LEFT_OUT_HEADER] = str(len(warnings) - len(items))
+    return headers

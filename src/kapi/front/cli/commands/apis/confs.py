@@ -16,6 +16,7 @@ from kapi.front.cli.options import (
     Config,
     SandboxEndpoint,
     read_input,
+    refuse_size,
     settings_of,
 )
 from kapi.front.cli.output import put_into, say, usage
@@ -94,7 +95,6 @@ def is_url(source: str) -> bool:
 def definition_at(source: str, settings: Settings) -> bytes:
     """The content of a definition, from a file, a URL or standard input (`-`)."""
     from kapi.fetch import fetch
-    from kapi.front.cli.generating import refuse_size
 
     if not is_url(source):
         return refuse_size(read_input(source), source, settings)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from kapi.errors import Diagnostic, Invalid
+from kapi.errors import Diagnostic, Invalid, KapiError, Problem
 from kapi.front.cli.client import Client
 from kapi.front.cli.commands.apis.waiting import Wait, WaitFor, wait_for
-from kapi.front.cli.compiling import Definition, say_warnings
+from kapi.front.cli.compiling import Definition
 from kapi.front.cli.kinds.objects import show_all
 from kapi.front.cli.kinds.table import kind_of
 from kapi.front.cli.options import (
@@ -21,6 +23,7 @@ from kapi.front.cli.options import (
     DataDir,
     Output,
     SandboxEndpoint,
+    read_input,
     settings_of,
 )
 from kapi.front.cli.output import Format, put, say, show
@@ -40,7 +43,7 @@ from kapi.front.cli.targets import (
 from kapi.front.cli.terminal.progress import progress
 
 if TYPE_CHECKING:
-    from kapi.front.cli.uploading import Upload
+    from kapi.front.cli.uploading import Given, Upload
     from kapi.settings import Settings
 
 ConfOrDefinition = Annotated[
@@ -62,6 +65,11 @@ Endpoint = Annotated[
         "--endpoint", help="For a definition alone: the backend.", show_default=False
     ),
 ]
+_NAMED: Final = re.compile(r"^(name|version): (.+)$", re.MULTILINE)
+"""Lines of a conf as it is answered: a member of the top level has one."""
+_LEFT_OUT: Final = "kapi-warnings-left-out"
+_REFUSED: Final = frozenset({400, 406, 413})
+"""Answers to a document that may have mistakes."""
 
 
 def deploy(
@@ -90,37 +98,58 @@ def deploy(
       kapi deploy openapi.yaml --endpoint http://127.0.0.1:8080 --base-path /petstore
       kapi deploy petstore.apk-conf openapi.yaml --target kubernetes
     """
-    from kapi.apis.generate import Choices
-    from kapi.front.cli.uploading import upload_of
+    from kapi.front.cli.uploading import CHOICES, Given
 
     settings = settings_of(data_dir, config)
-    given = (base_path, endpoint, sandbox_endpoint, "", name, version)
+    said = (base_path, endpoint, sandbox_endpoint, name, version)
+    choices = {field: text for field, text in zip(CHOICES, said, strict=True) if text}
     in_cluster = is_kubernetes(target, (kubeconfig, context, dry_run, diff, force))
-    upload = upload_of(
-        conf, definition, Choices(*(text or "" for text in given)), settings
-    )
+    given = Given(conf, read_input(conf), definition, choices, settings)
     if in_cluster:
+        upload = given.upload()
         cluster = cluster_target(settings, kubeconfig, context, force=force)
         deploy_to(cluster, upload, settings, dry_run=dry_run, diff=diff)
     else:
-        _deploy_to_platform(upload, settings, output, wait)
+        _deploy_to_platform(given, settings, output, wait)
 
 
 def _deploy_to_platform(
-    upload: Upload, settings: Settings, output: Format, wait: Wait
+    given: Given, settings: Settings, output: Format, wait: Wait
 ) -> None:
     client = Client(settings)
     begun = time.monotonic()
-    try:
-        with progress("deploying"):
-            answer = client.deploy(upload.conf, upload.definition)
-    except Invalid as error:
-        raise upload.located(error) from error
+    answer = _document_deployed(client, given) or _deployed(client, given.upload())
     took = time.monotonic() - begun
-    say_warnings(_warnings_in(answer))
+    given.tell(_warnings_in(answer), all_fit=_LEFT_OUT not in answer.headers)
     value = _show_deployed(answer, output)
     _say_deployed(value, client, answer, took)
     wait_for(wait, client, answer)
+
+
+def _document_deployed(client: Client, given: Given) -> Answer | None:
+    """The answer to an OpenAPI document alone; None if a conf must be sent with it.
+
+    That is so for any other file, for a document with mistakes, whose places are found when the
+    conf is generated here, and for a platform that generates none. Raises KapiError.
+    """
+    if not given.is_document_alone:
+        return None
+    try:
+        with progress("deploying"):
+            return client.deploy_document(given.content, given.choices)
+    except KapiError as error:
+        if not isinstance(error, Problem) or error.status not in _REFUSED:
+            given.upload()  # Raises for its mistakes, which are to be told first.
+            raise
+        return None
+
+
+def _deployed(client: Client, upload: Upload) -> Answer:
+    try:
+        with progress("deploying"):
+            return client.deploy(upload.conf, upload.definition)
+    except Invalid as error:
+        raise upload.located(error) from error
 
 
 def _warnings_in(answer: Answer) -> list[Diagnostic]:
@@ -130,23 +159,28 @@ def _warnings_in(answer: Answer) -> list[Diagnostic]:
 
 
 def _show_deployed(answer: Answer, output: Format) -> dict[str, Any]:
-    """Print the conf of a deployed API, and return it."""
-    import yaml
-
+    """Print the conf of a deployed API, and return at least its name and version."""
     text = answer.body.decode()
-    loader = getattr(
-        yaml, "CSafeLoader", yaml.SafeLoader
-    )  # An eighth of the time, where it is.
-    value: dict[str, Any] = yaml.load(text, loader)  # noqa: S506 - a safe loader
     if output is Format.YAML:
         put(text)
-    else:
-        show(
-            value,
-            output,
-            [{key: value[key] for key in ("id", "name", "version", "basePath")}],
-        )
+        return dict(map(_member, islice(_NAMED.finditer(text), 2)))
+    import yaml
+
+    # An eighth of the time, where it is.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    value: dict[str, Any] = yaml.load(text, loader)  # noqa: S506 - a safe loader
+    columns = ("id", "name", "version", "basePath")
+    show(value, output, [{key: value[key] for key in columns}])
     return value
+
+
+def _member(line: re.Match[str]) -> tuple[str, str]:
+    """The key and the text of a line of YAML: in JSON, but for rare characters."""
+    key, text = line.groups()
+    try:
+        return key, str(json.loads(text))
+    except ValueError:
+        return key, text.strip('"')
 
 
 def _say_deployed(
@@ -156,9 +190,7 @@ def _say_deployed(
     took: float,
 ) -> None:
     """Print where a deployed API answers, and where it no longer does. `took` is in seconds."""
-    urls: list[str] = next(
-        (api["urls"] for api in client.apis() if api["id"] == value["id"]), []
-    )
+    urls = answer.headers.get("kapi-urls", "").split()
     kind = answer.headers.get("kapi-deployment", "")
     names = f"{value['name']} {value['version']}"
     shown = " ".join(map(client.server.shown, urls))

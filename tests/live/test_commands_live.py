@@ -102,7 +102,7 @@ def test_deploy_list_undeploy(platform: Platform, files: tuple[str, str]) -> Non
     replaced = platform.cli("deploy", str(moved), files[1]).stderr
     assert "(replaced)" in replaced
     assert (
-        f"it no longer answers at https://default.gw.wso2.com:{platform.port}/echo/1.0.0\n"
+        f"it no longer answers at https://default.gw.localhost:{platform.port}/echo/1.0.0\n"
         in replaced
     )
     assert platform.request("default.gw.wso2.com", "/echo/1.0.0/items").status == 404

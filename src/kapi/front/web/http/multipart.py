@@ -56,10 +56,9 @@ async def read_form(request: Request, limits: Mapping[str, int]) -> dict[str, Pa
     that is too large.
     """
     _check_media_type(request)
-    limited = Request(
-        request.scope, _capped(request, sum(limits.values()) + _ROOM_FOR_HEADERS)
-    )
-    most = max(limits.values())
+    # The parser has the limit of all parts: it calls a body with a larger part broken.
+    most = sum(limits.values()) + _ROOM_FOR_HEADERS
+    limited = Request(request.scope, _capped(request, most))
     try:
         fields = max(_FIELDS, len(limits))
         async with limited.form(

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from kapi.dataclass import dataclass
 from kapi.store.engine.database import Connection, Database
 from kapi.store.families import (
+    CONSOLE_SESSION,
     FAMILY,
     SESSION,
     account_family,
@@ -105,6 +106,10 @@ def end_account(db: Connection, subject: str, ending: Ending) -> None:
     for (family,) in (*families, (account_family(subject),)):
         end_family(db, family, ending.issuer, ending.now, ending.reason)
     _end_sessions(db, "person = ? AND person <> ''", subject, ending.now)
+    db.execute(
+        "DELETE FROM records WHERE kind = ? AND holder = ? AND holder <> ''",
+        (CONSOLE_SESSION, subject),
+    )
     db.execute(
         "DELETE FROM records WHERE person = ? AND person <> '' AND kind <> ?",
         (subject, FAMILY),

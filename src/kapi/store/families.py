@@ -21,6 +21,8 @@ from kapi.store.revocations import TOPIC, Revocation, write_revocation
 
 FAMILY, REFRESH, ACCESS, SESSION = "family", "refresh", "access", "session"
 """Kinds of records."""
+CONSOLE_SESSION = "console-session"
+"""Kind of the console's sessions; their holder is the subject of the person."""
 OFFLINE = "offline_access"
 """The scope of what outlives the session."""
 _ACCOUNT = "account "

@@ -12,8 +12,6 @@ from kapi.settings import ClientSettings, Settings
 from kapi.store.platform_keys import PlatformKeys
 
 CONSOLE_CLIENT = "kapi-console"
-CONSOLE_SESSION = "console-session"
-"""Kind of the records of its sessions; their holder is the subject of the person."""
 CALLBACK_PATH = "/console/callback"
 SIGN_IN_SCOPE = "openid"
 START_PATH = "/console/"

@@ -16,11 +16,12 @@ from urllib.parse import urlencode
 
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
-from kapi.identity.clients.console_client import CONSOLE_CLIENT, CONSOLE_SESSION
+from kapi.identity.clients.console_client import CONSOLE_CLIENT
 from kapi.identity.people.sessions import Session, no_cookie
 from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.forms import with_query
 from kapi.identity.provider import Provider
+from kapi.store.families import CONSOLE_SESSION
 from kapi.store.logout_notices import LogoutNotice
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"

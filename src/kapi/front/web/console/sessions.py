@@ -2,6 +2,8 @@
 
 The cookie contains 256 random bits, the store their digest. The role is read from the account at
 each request, so that an account that is disabled, or leaves a group, has no rights any more.
+The transaction that ends an account deletes its sessions (`store/accounts.py`), so that it does
+not matter what happened first within one second.
 """
 
 from __future__ import annotations
@@ -15,14 +17,17 @@ from typing import Final
 
 from starlette.requests import Request
 
+from kapi import error_codes
 from kapi.dataclass import dataclass
+from kapi.errors import Problem
 from kapi.identity.accounts.users import User, Users
-from kapi.identity.clients.console_client import CONSOLE_SESSION
 from kapi.identity.issuers.verify import Principal
 from kapi.settings import Settings
 from kapi.store.accounts import Accounts
 from kapi.store.engine.database import Database
+from kapi.store.families import CONSOLE_SESSION
 from kapi.store.records import Record, Records, key_of
+from kapi.store.revocations import Revocations
 
 COOKIE: Final = "__Host-kapi-console"
 OPERATOR, READER = "operator", "reader"
@@ -65,9 +70,11 @@ class Sessions:
     ) -> None:
         self._console = settings.console
         self._platform = settings.apis.organization
+        self._issuer = settings.identity.issuer
         self._users = users
         self._records = Records(database)
         self._accounts = Accounts(database)
+        self._revocations = Revocations(database)
         self._random_bytes = random_bytes
         self._now = now
 
@@ -75,7 +82,7 @@ class Sessions:
         """A session of a person who signed in: the Set-Cookie value, and the role.
 
         Both are empty for a person without a role. The oldest session of a person who has too many
-        ends.
+        ends. Raises Problem if the account ended since the person signed in.
         """
         user = self._users.get(principal.subject)
         role = self._role(user)
@@ -95,6 +102,10 @@ class Sessions:
             most=_MOST,
             of_all=_MOST_OF_ALL,
         )
+        # An account that ended before this was stored has revoked the token of the sign-in.
+        if self._revocations.is_revoked(self._issuer, principal.token):
+            self._records.delete(CONSOLE_SESSION, key_of(secret))
+            raise _ended()
         return cookie(COOKIE, secret, lifetime), role
 
     def of(self, request: Request) -> Session | None:
@@ -106,6 +117,7 @@ class Sessions:
         subject, since = record.payload["subject"], record.payload["since"]
         user = self._users.get(subject)
         role = self._role(user)
+        # A node of an older version ends an account, but not its sessions here.
         if user is None or not role or self._accounts.ended_at(subject) > since:
             return None
         organization = record.payload["organization"]
@@ -135,6 +147,15 @@ class Sessions:
         if groups.intersection(self._console.reader_groups):
             return READER
         return ""
+
+
+def _ended() -> Problem:
+    return Problem.of(
+        error_codes.INVALID_SYSTEM_REQUEST,
+        "The sign-in failed",
+        detail="Your account has changed since you signed in.",
+        hint="Open the console again.",
+    )
 
 
 def is_own_form(request: Request, session: Session, given: str) -> bool:

@@ -4,12 +4,13 @@ and the token endpoint is a Unix socket with one answer.
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import os
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,17 +23,18 @@ from starlette.requests import Request
 from console_browser import CONSOLE, PROVIDER, Browser
 from kapi.front.web.console.api_pages import ApiPages
 from kapi.front.web.console.call_pages import CallPages
-from kapi.front.web.console.console import Console
+from kapi.front.web.console.console import Console, PageRow
 from kapi.front.web.console.deploy_pages import DeployPages
 from kapi.front.web.console.editing.applications import ApplicationPages
 from kapi.front.web.console.editing.pages import EditPages
+from kapi.front.web.console.people_pages import PeoplePages
 from kapi.front.web.console.platform_pages import PlatformPages
 from kapi.front.web.console.sessions import Sessions
 from kapi.front.web.console.settings_pages import SettingsPages
 from kapi.front.web.console.sign_in import Provider, SignIn
 from kapi.gateway.calls.history import CallHistory
 from kapi.identity.accounts.users import Users
-from kapi.identity.issuers.verify import Principal
+from kapi.identity.issuers.verify import IssuerKeys, Principal
 from kapi.run_files import identity_socket
 from kapi.settings import ClientSettings, IdentitySettings, Settings, UserSettings
 from kapi.store.engine.database import Database
@@ -105,6 +107,8 @@ class NotedApis:
     """Method, path with query, body."""
     headers: list[dict[str, str]] = field(default_factory=list)
     """Of these calls."""
+    late: set[tuple[str, str]] = field(default_factory=set)
+    """What is not there yet when it is asked for the first time."""
 
     def answer(
         self, method: str, path: str, value: Any, status: int = 200, **headers: str
@@ -130,6 +134,9 @@ class NotedApis:
             else (200, {})
         )
         status, value, *more = self.answers.get((method, path), usual)
+        if (method, path) in self.late:
+            self.late.discard((method, path))
+            status, value = 404, {"code": 1, "message": "It is not there yet"}
         content = value if isinstance(value, bytes) else json.dumps(value).encode()
         headers = {"content-type": "application/json", **(more[0] if more else {})}
         fields = [(name.encode(), text.encode()) for name, text in headers.items()]
@@ -148,10 +155,12 @@ class World:
     history: CallHistory
     sources: dict[str, tuple[str, bytes]]
     """Conf and definition of each API by its id."""
+    issuers: list[IssuerKeys]
+    """Those that are trusted."""
 
     def browser(self, **headers: str) -> Browser:
         """A browser in which nobody is signed in."""
-        person = Person(over_asgi(self.app), headers=headers)
+        person = Person(over_asgi(staying(self.app)), headers=headers)
         return Browser(0, person, person, (CONSOLE, PROVIDER))
 
     def signed_in(self, name: str) -> Browser:
@@ -169,6 +178,21 @@ class World:
         return browser.console.ask("GET", f"/console/callback?code=c&state={state}")
 
 
+def staying(app: Any) -> Any:
+    """The application, for a browser that waits for the answer."""
+
+    async def answered(scope: Any, receive: Any, send: Any) -> None:
+        async def waiting() -> Any:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                await asyncio.Event().wait()
+            return message
+
+        await app(scope, waiting, send)
+
+    return answered
+
+
 def person_of(token: str) -> Principal:
     """The person of a token of this token endpoint."""
     name = token.removeprefix("token of ")
@@ -176,15 +200,28 @@ def person_of(token: str) -> Principal:
     return Principal(name, "kapi-console", frozenset(), organization)
 
 
+Sources = dict[str, tuple[str, bytes]]
+More = Callable[[Provider, Sources], Sequence[PageRow]]
+"""Makes further pages, from the provider and the sources of the APIs."""
+
+
+def no_more(_provider: Provider, _sources: Sources) -> Sequence[PageRow]:
+    return ()
+
+
 @contextmanager
-def console_world(folder: Path, *clients: ClientSettings) -> Iterator[World]:
+def console_world(
+    folder: Path, *clients: ClientSettings, more: More = no_more
+) -> Iterator[World]:
     """A console with its data in this folder."""
     settings = Settings(folder, IdentitySettings(users=PEOPLE, clients=clients))
     database = Database.open(folder / "kapi.db")
     provider = Provider(settings, lambda: SECRET, person_of)
     users = Users(PEOPLE, UserStore(database))
     sessions = Sessions(settings, database, os.urandom, lambda: float(NOW), users)
-    apis, history, sources = NotedApis(), CallHistory(), {}
+    apis, history = NotedApis(), CallHistory()
+    sources: Sources = {}
+    issuers: list[IssuerKeys] = []
 
     def origin(request: Request) -> str:
         return settings.gateway.origin(provider.host(request))
@@ -195,15 +232,16 @@ def console_world(folder: Path, *clients: ClientSettings) -> Iterator[World]:
         *ApplicationPages().rows(),
         *CallPages().rows(),
         *EditPages().rows(),
-        *PlatformPages(lambda: ()).rows(),
+        *PeoplePages().rows(),
+        *PlatformPages(lambda: issuers).rows(),
         *SettingsPages(settings).rows(),
+        *more(provider, sources),
     )
     sign_in = SignIn(provider, sessions, os.urandom)
     routes = Console(sessions, sign_in, lambda: apis, origin, rows).routes()
     try:
         with token_endpoint(settings) as tokens:
-            yield World(
-                settings, tokens, Starlette(routes=routes), apis, history, sources
-            )
+            app = Starlette(routes=routes)
+            yield World(settings, tokens, app, apis, history, sources, issuers)
     finally:
         database.close()

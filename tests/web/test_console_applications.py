@@ -229,3 +229,14 @@ def test_a_client_that_is_refused_is_no_key(world: World, of_platform: Browser) 
     assert page.status == 400
     assert "No such grant" in page.text
     assert world.apis.changes == [("POST", CLIENTS)]
+
+
+def test_each_field_has_a_limit(world: World, operator: Browser) -> None:
+    """A text of the largest size is sent on, one byte more is not."""
+    for name, most in (("consumerKey", 8192), ("key", 8192), ("client", 16)):
+        path = "keys" if name == "consumerKey" else "revoke"
+        fields = {"key": "k1", name: "x" * most}
+        assert sent(operator, path, **fields).status == 303, name
+        world.apis.calls.clear()
+        assert sent(operator, path, **{**fields, name: "x" * (most + 1)}).status == 413
+        assert world.apis.changes == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from kapi.front.web.console.editing.fields import (
@@ -17,7 +19,7 @@ from kapi.front.web.console.editing.fields import (
     changes_of,
     text_of,
 )
-from kapi.front.web.console.editing.kinds import KINDS, Kind, kind_named
+from kapi.front.web.console.editing.kinds import KINDS, Action, Kind, kind_named
 from kapi.front.web.console.editing.versions import version_of
 
 
@@ -151,3 +153,41 @@ def test_an_identifier_stays_one_segment_of_the_path() -> None:
             path = action.path_of("../keys/rotate?x#y")
             assert "rotate?x" not in path
             assert path.startswith(f"/api/{item.name}/..%2Fkeys%2Frotate%3Fx%23y")
+
+
+def names(items: Iterable[Field | Action]) -> list[str]:
+    return [item.name for item in items]
+
+
+def test_what_cannot_be_undone_is_confirmed() -> None:
+    final = {}
+    for item in KINDS:
+        actions = (*item.actions, *item.common)
+        final[item.name] = names(action for action in actions if action.is_final)
+    assert final == {
+        "issuers": [],
+        "keys": ["retire", "rotate"],
+        "clients": ["secret", "remove"],
+        "users": ["password", "remove"],
+        "applications": ["remove"],
+        "subscriptions": [],
+        "api-keys": ["revoke"],
+    }
+
+
+def test_what_cannot_be_left_empty() -> None:
+    needed = {}
+    for item in KINDS:
+        fields = [*item.fields, *item.changes]
+        for action in (*item.actions, *item.common):
+            fields += action.fields
+        needed[item.name] = names(field for field in fields if field.required)
+    assert needed == {
+        "issuers": ["name"],
+        "keys": ["algorithm", "algorithm"],
+        "clients": ["grant_types"],
+        "users": ["username", "password", "password"],
+        "applications": ["name", "name"],
+        "subscriptions": ["application", "api.name", "tier"],
+        "api-keys": ["apis"],
+    }

@@ -374,7 +374,10 @@ def test_a_long_list_says_how_much_is_shown(world: World, operator: Browser) -> 
         assert ("The first 500 are shown." in page.text) is told
 
 
-@pytest.mark.parametrize("fields", [{}, {"jwt": "no token"}])
-def test_a_text_that_is_no_token(operator: Browser, fields: dict[str, str]) -> None:
-    assert operator.open("/console/token").status == 200
-    assert sent(operator, "token", **fields).status == 400
+def test_each_field_has_a_limit(world: World, operator: Browser) -> None:
+    """A text of the largest size is sent on, one byte more is not."""
+    most = "x" * 32 * 1024
+    assert sent(operator, "add/users", username=most).status == 303
+    world.apis.calls.clear()
+    assert sent(operator, "add/users", username=most + "x").status == 413
+    assert world.apis.changes == []

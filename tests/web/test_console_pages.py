@@ -137,7 +137,8 @@ def test_an_api_is_removed_after_its_name_is_typed(
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"name": ""}, {"name": "pets"}, {"name": "Pets 1.0"}]
+    "fields",
+    [{}, {"name": ""}, {"name": "pets"}, {"name": "Pets 1.0"}, {"name": "x" * 256}],
 )
 def test_an_api_stays_if_another_name_is_typed(
     world: World, operator: Browser, fields: dict[str, str]
@@ -156,6 +157,7 @@ def test_who_may_not_remove_an_api(
     foreign = {"token": form_token(reader), "name": "Pets"}
     assert operator.send("/console/apis/p1/undeploy", foreign).status == 403
     assert sent(operator, "/console/apis/p2/undeploy", name="Pets").status == 404
+    assert sent(operator, "/console/apis/p1/undeploy", name="x" * 257).status == 413
     assert world.apis.changes == []
     world.apis.answer("POST", UNDEPLOY, {"code": 7, "message": "It is used"}, 409)
     page = sent(operator, "/console/apis/p1/undeploy", name="Pets")

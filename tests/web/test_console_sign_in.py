@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -159,6 +160,16 @@ def test_a_code_that_the_provider_refuses_starts_no_session(
     assert SESSION not in browser.console.cookies
 
 
+def test_an_answer_of_the_provider_has_a_limit(world: World) -> None:
+    for size, status in ((64 * 1024, 303), (64 * 1024 + 1, 400)):
+        browser = world.browser()
+        state = started(browser)["state"]
+        answer = json.dumps({"access_token": "token of olivia"}).encode()
+        world.tokens.answer = answer[:-1].ljust(size - 1) + b"}"
+        page = browser.console.ask("GET", f"/console/callback?code=c&state={state}")
+        assert page.status == status
+
+
 def test_a_provider_that_is_away(tmp_path: Path) -> None:
     with console_world(tmp_path) as world:
         browser = world.browser()
@@ -205,7 +216,8 @@ def test_sign_out_ends_the_session_and_goes_to_the_provider(world: World) -> Non
     browser = world.signed_in("rita")
     secret = browser.console.cookies[SESSION]
     page = browser.open("/console/")
-    assert browser.send("/console/sign-out", {"token": "0" * 64}).status == 403
+    for token, status in (("0" * 64, 403), ("0" * 256, 403), ("0" * 257, 413)):
+        assert browser.send("/console/sign-out", {"token": token}).status == status
     assert browser.open("/console/").status == 200
     left = browser.send("/console/sign-out", {"token": token_of(page)})
     assert left.status == 303

@@ -206,3 +206,19 @@ def test_a_sign_in_without_a_client_says_how_to_make_one(
     refused = remote("login", check=False)
     assert refused.returncode == Exit.FAILED
     assert "kapi client create kapi-cli --method none" in refused.stderr
+
+
+def test_a_client_with_a_few_scopes_is_told_to_name_them(
+    remote: RemoteCommands, platform: Platform
+) -> None:
+    grant = "urn:ietf:params:oauth:grant-type:device_code"
+    options = ("--method", "none", "--grant", grant, "--scope", "kapi:logs")
+    made = platform.cli("client", "create", "few", *options, "-o", "json").stdout
+    client = json.loads(made)["client_id"]
+    try:
+        remote.use()
+        refused = remote("login", "--client-id", client, check=False)
+        assert "kapi login --scope" in refused.stderr
+        assert refused.returncode == Exit.UNAUTHENTICATED
+    finally:
+        platform.cli("client", "remove", client)

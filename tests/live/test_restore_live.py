@@ -81,6 +81,11 @@ def test_an_empty_platform_becomes_the_same(tmp_path: Path) -> None:
             new.cli("restore", file, environment=PASSPHRASE)
             done = new.cli("restore", file, environment=PASSPHRASE, check=False)
             assert (done.returncode, "not empty" in done.stderr) == (1, True)
+            events = json.loads(new.cli("audit", "-o", "json").stdout)
+            added = {
+                item["event"] for item in events if item.get("detail") == "restore"
+            }
+            assert {"client.add", "user.add", "api.deploy", "secret.set"} <= added
             new.stop()
             new.start()
             assert documents(new, tmp_path / "new.yaml") == dumped

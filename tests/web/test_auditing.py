@@ -16,8 +16,10 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from kapi.audit import MOST_FAILURES, MOST_OF_ONE, Audit
+from kapi.errors import Problem
 from kapi.front.web.http.access import PRINCIPAL
-from kapi.front.web.operate.auditing import Auditing, about, entry_of
+from kapi.front.web.http.problems import answer
+from kapi.front.web.operate.auditing import Auditing, about, changes, entry_of
 from kapi.identity.issuers.verify import Principal
 from kapi.store.audit import FAILURE, AuditStore, Event, Sought
 from kapi.store.engine.database import Database
@@ -40,7 +42,19 @@ async def plain(request: Request) -> Response:
     return Response(status_code=int(request.headers.get("x-status", "200")))
 
 
+async def refused(request: Request) -> Response:
+    error = Problem(409, "1", "The platform is not empty", "It has alice already.")
+    return answer(request, error)
+
+
+async def restored(request: Request) -> Response:
+    changes(request, [("user.add", "alice"), ("restore", "")])
+    return Response()
+
+
 ROUTES = [
+    Route("/api/dump", refused, methods=["POST"]),
+    Route("/api/restore", restored, methods=["POST"]),
     Route("/api/deployer/apis/deploy", change, methods=["POST"]),
     Route("/api/deployer/1.2.0/apis/deploy", change, methods=["POST"]),
     Route("/api/users/{username}/password", plain, methods=["PUT"]),
@@ -92,6 +106,18 @@ def test_the_parts_of_a_path_are_the_target_and_a_refusal_is_a_failure() -> None
         "bob",
         "HTTP 404",
     )
+
+
+def test_a_failure_has_its_reason_but_nothing_that_was_sent() -> None:
+    (event,) = recorded("POST", "/api/dump")
+    assert event["detail"] == "HTTP 409: The platform is not empty"
+
+
+def test_what_a_request_makes_names_the_request() -> None:
+    made = [
+        (item["event"], item.get("detail")) for item in recorded("POST", "/api/restore")
+    ]
+    assert made == [("user.add", "restore"), ("restore", None)]
 
 
 def test_a_caller_without_a_token() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 SECONDS: Final = 0.5
+_LOOKS: Final = 6
+"""Looks that see no change, until work that failed is done again."""
 Stamp = frozenset[tuple[str, int, int]]
 
 
@@ -29,18 +31,20 @@ def stamp(names: Iterable[str]) -> Stamp:
 
 def watch(
     look: Callable[[], Stamp],
-    work: Callable[[], None],
+    work: Callable[[], bool],
     pause: Callable[[float], object],
 ) -> NoReturn:
-    """Work once, and again after each change that is complete: two looks see the same."""
+    """Work once, and again after each change that is complete: two looks see the same.
+
+    `work` says whether it has to be done again also without a change.
+    """
     while True:
         before = look()
-        work()
-        while (now := look()) == before:
+        again = work()
+        looks = 0
+        while (now := look()) == before and not (again and looks == _LOOKS):
             pause(SECONDS)
-        while True:
+            looks += 1
+        while now != before:
             pause(SECONDS)
-            later = look()
-            if later == now:
-                break
-            now = later
+            before, now = now, look()

@@ -127,10 +127,15 @@ def _print(kind: Kind, items: Sequence[dict[str, Any]], value: Any, form: Form) 
 def _rest(kind: Kind, item: dict[str, Any]) -> dict[str, Any]:
     """The members of an object that are not columns, as far as they fit into a cell."""
     columns = kind.row(item)
+    shown = [text for text in columns.values() if isinstance(text, str)]
     rest = {}
     for name, value in item.items():
-        if name not in columns and not isinstance(value, dict | list):
+        if name in columns or isinstance(value, dict | list):
+            continue
+        if not _is_time(name, value):
             rest[name] = value
+        elif moment(value) not in shown:
+            rest[name] = moment(value)
     return rest
 
 
@@ -184,7 +189,8 @@ def deleted(kind: Kind, client: Client, name: str) -> str:
 def removed(kind: Kind, client: Client, item: Mapping[str, Any]) -> str:
     """Delete an object, and return what identified it. Raises Problem."""
     if kind.removal is None:
-        raise Problem(400, "not-deletable", f"a {kind.name} cannot be deleted")
+        what = f"a {kind.name} cannot be deleted"
+        raise Problem(400, "not-deletable", what, hint=kind.instead)
     method, template = kind.removal
     client.system(method, kind.path_of_removal(item, template), scope=kind.scope)
     return kind.name_of(item)
@@ -196,7 +202,7 @@ def described_lines(value: Any, indent: str = "") -> list[str]:
     for name, item in value.items():
         if isinstance(item, dict) and item:
             lines += [f"{indent}{name}:", *described_lines(item, f"{indent}  ")]
-        elif isinstance(item, list) and any(isinstance(part, dict) for part in item):
+        elif isinstance(item, list) and any(map(_needs_a_line, item)):
             lines.append(f"{indent}{name}:")
             for part in item:
                 lines += _bullet(part, indent)
@@ -207,9 +213,18 @@ def described_lines(value: Any, indent: str = "") -> list[str]:
 
 def _text_of(name: str, value: Any) -> str:
     """A member as text. Times of the system APIs are seconds since the epoch."""
-    if type(value) is int and name.endswith(_TIMES):
+    if _is_time(name, value):
         return moment(value) if value else "never"
     return _text(value)
+
+
+def _is_time(name: str, value: Any) -> bool:
+    return type(value) is int and name.endswith(_TIMES)
+
+
+def _needs_a_line(part: Any) -> bool:
+    """Whether an item of a list is an object or a sentence."""
+    return isinstance(part, dict) or (isinstance(part, str) and part.endswith("."))
 
 
 def _bullet(part: Any, indent: str) -> list[str]:
@@ -223,7 +238,7 @@ def _bullet(part: Any, indent: str) -> list[str]:
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
+        return ", ".join(str(part) or '""' for part in value) or "none"
     if value is None or value in ({}, ""):
         return "none"
     if isinstance(value, bool):

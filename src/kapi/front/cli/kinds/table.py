@@ -33,6 +33,8 @@ class Kind:
     aliases: tuple[str, ...] = ()
     removal: tuple[str, str] | None = ("DELETE", "")
     """Method and path that delete an object; an empty path is `path` with the key behind it."""
+    instead: str = ""
+    """What to do if objects cannot be deleted."""
     addresses: tuple[str, ...] = ()
     """Members with URLs of the gateway."""
     in_pages: bool = False
@@ -175,6 +177,7 @@ KINDS: Final = (
         "no node",
         also=("id",),
         removal=None,
+        instead="Stop it: kapi down. A killed one is forgotten after a day.",
     ),
 )
 

@@ -120,6 +120,9 @@ def chosen_scopes(given: Iterable[str], supported: Iterable[str]) -> tuple[str, 
 
 def _refused(wish: Wish, answer: Answer) -> Problem:
     what = f"the provider refused the client {wish.client}"
+    if answer.members.get("error") == "invalid_scope":
+        hint = "Name the scopes that the client may ask for: kapi login --scope SCOPE …"
+        return refused(answer, what, hint)
     return refused(
         answer, what, "Check its id, secret, grants and scopes at the provider."
     )

@@ -15,7 +15,7 @@ from kapi import error_codes
 from kapi.dataclass import dataclass
 from kapi.errors import KapiError, Problem
 from kapi.front.web.declared.applying import Applying, Asked, Outcome
-from kapi.front.web.declared.objects import Item
+from kapi.front.web.declared.objects import UNCHANGED, Item
 from kapi.front.web.declared.sealed import opened, seal
 from kapi.store.whole.backups import Backups
 
@@ -81,7 +81,8 @@ class Dumps:
         """Make everything. Raises Invalid or Problem, with nothing changed."""
         filled = self._backups.filled()
         if filled and not asked.more:
-            detail = f"It has {', '.join(filled)} already."
+            what = ", ".join(name.replace("_", " ") for name in filled)
+            detail = f"It has {what} already."
             hint = "Start kapi with another data directory, and restore there."
             raise Problem.of(
                 error_codes.INVALID_REQUEST,
@@ -121,11 +122,22 @@ class Dumps:
         for asked, organization in self._requests(items):
             part = self._applying.apply(asked, organization)
             made.objects += part.objects
-            made.events += part.events
+            made.events += [*self._filled_events(part.objects), *part.events]
             made.failure = made.failure or part.failure
             if made.failure is not None:
                 break
         return made
+
+    def _filled_events(
+        self, objects: Iterable[Mapping[str, Any]]
+    ) -> list[tuple[str, str]]:
+        """The events of objects that came with the tables of the dump: they are unchanged now."""
+        found = []
+        for item in objects:
+            if item["status"] == UNCHANGED:
+                added, *_ = self._applying.kinds[item["kind"]].events
+                found.append((added, item["name"]))
+        return found
 
     def _requests(self, items: Iterable[Item]) -> list[tuple[Asked, str]]:
         """The items by organization."""

@@ -23,12 +23,15 @@ from kapi.errors import (
     StorageFull,
 )
 
+REASON = "reason_of_refusal"
+"""Attribute of a request: the text of the error that it got, without what the caller sent."""
 _LOG = logging.getLogger("kapi.system_api")
 
 
 def answer(request: Request, error: Exception) -> Response:
     """The response to any error. An unexpected one is logged with its trace, and gives 500."""
     problem = problem_of(error)
+    setattr(request.state, REASON, problem.title)
     if problem.status >= 500:
         _LOG.error(
             "%s %s: %s",

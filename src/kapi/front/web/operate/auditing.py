@@ -19,6 +19,7 @@ from kapi.audit import Record
 from kapi.front.web.http.access import PRINCIPAL
 from kapi.front.web.http.addresses import address_of
 from kapi.front.web.http.draining import App, Message, Receive, Send
+from kapi.front.web.http.problems import REASON
 from kapi.identity.issuers.verify import Principal
 from kapi.store.audit import FAILURE, SUCCESS, Event
 from kapi.store.engine.database import Connection
@@ -184,6 +185,8 @@ class Auditing:
         outcome, detail = SUCCESS, state.get(_DETAIL, "")
         if status >= 400:
             outcome, detail = FAILURE, f"HTTP {status}"
+            if reason := state.get(REASON):
+                detail += f": {reason}"
         parts = "/".join(map(str, scope.get("path_params", {}).values()))
         if name == _REFUSED:
             parts = f"{scope['method']} {scope['path']}"
@@ -215,10 +218,13 @@ def _each(event: Event | None, made: Sequence[tuple[str, str]] | None) -> list[E
         return []
     if made is None:
         return [event]
-    entries = [
-        replace(event, event=name, outcome=SUCCESS, target=target, detail="apply")
-        for name, target in made
-    ]
+    entries = []
+    for name, target in made:
+        detail = event.event if name != event.event else ""
+        entry = replace(
+            event, event=name, outcome=SUCCESS, target=target, detail=detail
+        )
+        entries.append(entry)
     if event.outcome == FAILURE:
         entries.append(event)
     return entries

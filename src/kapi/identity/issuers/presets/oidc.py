@@ -14,6 +14,5 @@ preset = Preset(
             "The issuer must equal the token's `iss` to the letter: a trailing slash, the scheme"
             " and upper case count."
         ),
-        "Give an audience, or tokens that the provider made for another API are accepted here too.",
     ),
 )

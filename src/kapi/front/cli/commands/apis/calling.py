@@ -207,7 +207,8 @@ def _content_type(body: bytes) -> str:
 def _host_of(client: Client, path: str) -> str:
     """The host of the deployed API whose path is the start of this one, production first."""
     found: list[tuple[int, int, str]] = []
-    for api in _apis(client):
+    apis = _apis(client)
+    for api in apis or ():
         for url in api["urls"]:
             parts = urlsplit(url)
             base = parts.path.rstrip("/")
@@ -217,16 +218,17 @@ def _host_of(client: Client, path: str) -> str:
         return min(found)[2]
     if path.startswith("/api/"):
         return client.server.api_host
-    say(f"hint: no deployed API answers at {path[:80]}; see `kapi apis`.")
+    if apis is not None:
+        say(f"hint: no deployed API answers at {path[:80]}; see `kapi apis`.")
     return client.server.default_host
 
 
-def _apis(client: Client) -> list[dict[str, Any]]:
-    """The deployed APIs; none for a caller who may not list them."""
+def _apis(client: Client) -> list[dict[str, Any]] | None:
+    """The deployed APIs; None for a caller who may not list them."""
     try:
         return client.apis()
     except Problem:
-        return []
+        return None
 
 
 def _show(answer: Answer, took: float, *, include: bool) -> None:

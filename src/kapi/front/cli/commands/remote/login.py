@@ -68,7 +68,7 @@ def login(
             "which client signs in?",
             hint="Name one that is registered at the provider: --client-id ID. At the inbuilt one,"
             " `kapi client create kapi-cli --method none --grant"
-            f" {DEVICE_CODE} --grant refresh_token` makes one.",
+            f" {DEVICE_CODE} --grant refresh_token --scope apk:api_create` makes one.",
         )
     secret = _secret(from_stdin=secret_stdin, asked=client_credentials)
     scopes = signing_in.chosen_scopes(scope or (), ())

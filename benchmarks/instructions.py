@@ -170,10 +170,8 @@ def manager_of(config: Config) -> Config:
 def without_log(config: Config) -> None:
     manager = manager_of(config)
     logs = ("passed", "not_passed")
-    manager["access_log"] = [
-        item for item in manager["access_log"] if item["name"] not in logs
-    ]
-    without("envoy.filters.http.set_filter_state")(config)
+    kept = [item for item in manager["access_log"] if item["name"] not in logs]
+    manager["access_log"] = kept
 
 
 def without(name: str) -> Callable[[Config], None]:
@@ -202,14 +200,6 @@ def line_of(config: Config) -> Config:
     return line
 
 
-def filter_alone(config: Config) -> None:
-    manager = manager_of(config)
-    logs = ("passed", "not_passed")
-    manager["access_log"] = [
-        item for item in manager["access_log"] if item["name"] not in logs
-    ]
-
-
 def time_alone(config: Config) -> None:
     line = line_of(config)
     for name in set(line) - {"time"}:
@@ -224,29 +214,15 @@ def without_fields(*names: str) -> Callable[[Config], None]:
     return change
 
 
-def path_without_filter(config: Config) -> None:
-    line_of(config)["url"] = "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"
-    without("envoy.filters.http.set_filter_state")(config)
-
-
-_AI = (
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "model",
-    "cost",
-    "answer_fault",
-)
 LOG_PARTS: tuple[tuple[str, Callable[[Config], None]], ...] = (
-    ("no log, but the filter that keeps host and path", filter_alone),
     ("a line with the time alone", time_alone),
     (
         "no consumer, subject, application",
         without_fields("consumer", "subject", "application"),
     ),
     ("no API and operation", without_fields("route")),
-    ("no fields of AI", without_fields(*_AI)),
-    ("the path without its filter", path_without_filter),
+    ("no URL", without_fields("url")),
+    ("no usage of AI and faults of answers", without_fields("usage", "answer_fault")),
 )
 
 

@@ -222,7 +222,7 @@ def written(**more: Any) -> bytes:
     """A line of a call that passed, as Envoy writes it."""
     fields = {
         "decision": "allowed",
-        "cost": None,
+        "usage": None,
         "route": "default|Items|1.0.0|GET /items/{id}",
         "status": 200,
         "url": "default.gw.wso2.com/items/1.0.0/items/1",

@@ -123,6 +123,22 @@ def test_the_name_of_the_route_says_api_and_operation(tmp_path: Path) -> None:
     assert found[3:] == [call(4, organization="acme")]
 
 
+def test_one_field_has_tokens_cost_and_model(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    write(
+        path,
+        call(1, usage="70|30|100|0.000475 USD|a|b"),
+        call(2, usage="0|2|2||"),
+        call(3, usage=None, total_tokens="7", model="older"),
+    )
+    tokens = {"prompt_tokens": "70", "completion_tokens": "30", "total_tokens": "100"}
+    assert CallLog(path).newest(OURS, 3)[0] == [
+        call(1, **tokens, cost="0.000475 USD", model="a|b"),
+        call(2, prompt_tokens="0", completion_tokens="2", total_tokens="2"),
+        call(3, total_tokens="7", model="older"),
+    ]
+
+
 def test_the_missing_scopes_are_named() -> None:
     refused = call(
         1,

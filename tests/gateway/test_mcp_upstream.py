@@ -111,7 +111,7 @@ def test_the_server_is_asked_to_listen(tmp_path: Path) -> None:
             "mcp-protocol-version": "2026-07-28",
             "mcp-method": "subscriptions/listen",
             "x-forwarded-proto": "https",
-            "x-kapi-path": "/changes/1.0",
+            "x-kapi-url": "default.gw.wso2.com/changes/1.0",
             "x-kapi-mcp-server": "weather",
         }
         assert json.loads(body) == {

@@ -152,7 +152,7 @@ def test_every_mistake_at_once() -> None:
         ),
         ({"claim_mappings": {"a": "x-a", "b": "X-A"}}, "#/claimMappings"),
         ({"claim_mappings": {"a": "x-forwarded-for"}}, "#/claimMappings"),
-        ({"claim_mappings": {"a": "x-kapi-path"}}, "#/claimMappings"),
+        ({"claim_mappings": {"a": "x-kapi-url"}}, "#/claimMappings"),
         ({"claim_mappings": {"a": "x\r\ny"}}, "#/claimMappings"),
     ],
 )

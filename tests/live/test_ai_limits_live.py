@@ -17,6 +17,7 @@ import pytest
 
 from ai_backend import RELEASED, ai_backend
 from harness import DEFINITION, Answer, Platform, free_port
+from kapi.gateway.calls.lines import read_line
 from kapi.settings import WELL_KNOWN_CLIENT_ID
 from waiting import until
 
@@ -524,10 +525,10 @@ def test_tokens_are_in_the_access_log_and_the_metrics_without_a_limit(
     log = platform.data_dir / "logs" / "access.log"
 
     def logged() -> list[tuple[str | None, ...]]:
-        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        lines = [read_line(line) for line in log.read_bytes().splitlines()]
         names = ("prompt_tokens", "completion_tokens", "total_tokens", "cost")
         return [
-            tuple(line[name] for name in names)
+            tuple(line.get(name) for name in names)
             for line in lines
             if "/seen/" in line["url"]
         ]

@@ -109,7 +109,7 @@ def test_a_service_sees_the_call_and_changes_it_on_both_ways(
         request={
             "headersToAdd": {
                 "x-added": "1",
-                "x-kapi-path": "/elsewhere",
+                "x-kapi-url": "elsewhere/elsewhere",
                 "host": "elsewhere",
             },
             "headersToReplace": {"x-replaced": "new"},

@@ -478,7 +478,7 @@ def test_a_changed_path_leads_to_no_other_api(
     )
     source = """function envoy_on_request(h)
       h:headers():replace(":path", "/victim/1.0.0/secret")
-      h:headers():replace("x-kapi-path", "/victim/1.0.0/secret")
+      h:headers():replace("x-kapi-url", "default.gw.wso2.com/victim/1.0.0/secret")
       h:headers():replace("x-kapi-endpoint", "sandbox")
       h:headers():replace(":authority", "default.gw.wso2.com")
     end"""

@@ -640,11 +640,7 @@ def test_a_stream_that_says_no_tokens_counts_by_its_text(cut: bool) -> None:
     # completion.
     totals = {"ai-use/api/p": 5, "ai-use/api/c": 5}
     assert counted(thread) == {"p": 5, "c": 5, "t": 10, **totals}
-    assert thread.said == {
-        "kapi.prompt_tokens": "5",
-        "kapi.completion_tokens": "5",
-        "kapi.total_tokens": "10",
-    }
+    assert thread.said == {"kapi.usage": "5|5|10||"}
 
 
 def test_what_a_stream_says_counts_and_not_the_estimate() -> None:
@@ -724,7 +720,8 @@ def cost(
         thread.buffers[1] = piece
         assert thread.call("proxy_on_response_body", context, len(piece), 0) == 0
     thread.call("proxy_on_log", context)
-    return thread.said.get("kapi.model", ""), thread.said.get("kapi.cost", "")
+    *_, amount, model = thread.said["kapi.usage"].split("|", 4)
+    return model, amount
 
 
 @pytest.mark.parametrize(

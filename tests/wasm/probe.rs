@@ -128,7 +128,7 @@ unsafe fn act(context: u32, map: i32) {
         }
     } else if let Some(path) = config.strip_prefix(b"path ") {
         if map == 0 {
-            for name in [&b":path"[..], &b"x-kapi-path"[..]] {
+            for name in [&b":path"[..], &b"x-kapi-url"[..]] {
                 proxy_replace_header_map_value(0, name.as_ptr(), name.len(), path.as_ptr(), path.len());
             }
         }

@@ -25,8 +25,6 @@ const ORGANIZATION: &[u8] = b"xds\0route_metadata\0filter_metadata\0kapi.admissi
 const CLAIMS: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
 const APPLICATION: &[u8] = b"metadata\0filter_metadata\0kapi.caller\0application_name";
 const KEYS: &str = "x-kapi-limit-keys";
-/// Of the prompt, of the completion and of both; read by the access log.
-const TOKENS: [&str; 3] = ["kapi.prompt_tokens", "kapi.completion_tokens", "kapi.total_tokens"];
 const CONTINUE: u32 = 0;
 const PAUSE: u32 = 1;
 /// Pause, and hold back the body too.
@@ -393,7 +391,7 @@ pub extern "C" fn proxy_on_response_headers(context: u32, _: u32, end: u32) -> u
         usage.begin(|name| host::header(host::RESPONSE_HEADERS, name).and_then(|value| core::str::from_utf8(value).ok()));
         usage.count(&SharedData, now());
         if end != 0 {
-            say_tokens(usage);
+            say_usage(usage);
             state().usages.remove(&context);
         }
     }
@@ -455,7 +453,7 @@ pub extern "C" fn proxy_on_response_body(context: u32, size: usize, end: u32) ->
         usage.body(if size == 0 { &[] } else { host::response_body(size) }, end != 0);
         usage.count(&SharedData, now());
         if end != 0 {
-            say_tokens(usage);
+            say_usage(usage);
             state.usages.remove(&context);
         }
     }
@@ -469,7 +467,7 @@ pub extern "C" fn proxy_on_log(context: u32) {
         host::begin();
         usage.interrupted();
         usage.count(&SharedData, now());
-        say_tokens(&usage);
+        say_usage(&usage);
     }
 }
 
@@ -479,26 +477,25 @@ fn now() -> u64 {
 }
 
 /// For the access log, where the answer has some, and for the other nodes that count them.
-fn say_tokens(usage: &Usage) {
+fn say_usage(usage: &Usage) {
     let tokens = usage.tokens();
     if tokens != [0; 3] {
-        for (name, number) in TOKENS.iter().zip(tokens) {
-            host::set_property(name.as_bytes(), number.to_string().as_bytes());
-        }
-        say_cost(usage);
+        host::set_property(b"kapi.usage", said(usage, tokens).as_bytes());
         if asking::is_shared() {
             asking::report(&usage.shared());
         }
     }
 }
 
-/// The same of the model and what it costs, where the route has prices.
-fn say_cost(usage: &Usage) {
-    let Some(prices) = plan().prices() else { return };
-    host::set_property(b"kapi.model", usage.model().as_bytes());
-    if let Some(cost) = usage.cost(&Prices::new(prices)) {
-        host::set_property(b"kapi.cost", cost.as_bytes());
+/// Tokens, and where the route has prices, cost and model: one text, since each field of the log costs time for
+/// each call. The model is last: a provider chooses its name.
+fn said(usage: &Usage, [prompt, completion, total]: [u64; 3]) -> String {
+    let (mut cost, mut model) = (String::new(), String::new());
+    if let Some(prices) = plan().prices() {
+        cost = usage.cost(&Prices::new(prices)).unwrap_or_default();
+        model = usage.model().to_string();
     }
+    [prompt.to_string(), completion.to_string(), total.to_string(), cost, model].join("|")
 }
 
 /// What the route of the current call says.

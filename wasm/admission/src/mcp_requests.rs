@@ -476,7 +476,8 @@ fn forward(message: &Forward, size: usize) {
 /// Send a message to the process that listens to several servers: who sent it, and by which path.
 fn watch() {
     let set = |name: &str, value: &str| host::set_header(host::REQUEST_HEADERS, name, value.as_bytes());
-    set("x-kapi-mcp-path", header("x-kapi-path").unwrap_or(""));
+    let url = header("x-kapi-url").unwrap_or("");
+    set("x-kapi-mcp-path", url.find('/').map_or("", |at| &url[at..]));
     set("x-kapi-mcp-caller", &crate::filter::caller_texts().map(mcp_tools::escaped).join("&"));
     set("x-kapi-mcp-server", "*");
     host::clear_route();

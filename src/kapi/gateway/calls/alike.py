@@ -13,11 +13,11 @@ from typing import Any, Final, Protocol
 import orjson
 
 from kapi.dataclass import dataclass
-from kapi.gateway.calls.lines import ALLOWED, ROUTE, Call, with_values
+from kapi.gateway.calls.lines import ALLOWED, ROUTE, USAGE, Call, with_values
 from kapi.gateway.envoy.resources.logs.labels import fields_of
 
 _FIELDS: Final = (
-    *("decision", "cost", ROUTE, "status", "url", "time"),
+    *("decision", USAGE, ROUTE, "status", "url", "time"),
     *("microseconds", "upstream_microseconds", "bytes_in", "bytes_out"),
 )
 _VALUES: Final = itemgetter(*_FIELDS)
@@ -79,11 +79,11 @@ def read_lines(lines: Sequence[bytes]) -> tuple[list[Alike], list[Call], int]:
     unread = 0
     for fields in _parsed(lines):
         try:
-            decision, cost, route, status, url, time, *numbers = _VALUES(fields)
+            decision, usage, route, status, url, time, *numbers = _VALUES(fields)
             key = (route, status, url.partition("/")[0], time[:_MINUTE])
         except (KeyError, TypeError, AttributeError):
             decision = None  # Of an older version, or it has no such fields.
-        if decision == ALLOWED and cost is None:
+        if decision == ALLOWED and usage is None:
             group = groups.get(key)
             if group is None:
                 group = groups[key] = []

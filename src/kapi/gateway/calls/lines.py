@@ -3,8 +3,9 @@
 Also what a line tells of a refusal, for all that count these.
 
 Lines have `null` or `-` in them where there is no value, since it costs Envoy less than
-to leave a field out, and one field with the API, its version, organization and operation
-(`gateway/envoy/resources/logs`). Lines of older versions of kapi have these as fields.
+to leave a field out, one field with the API, its version, organization and operation
+(`gateway/envoy/resources/logs`), and one for the tokens of AI models. Lines of older
+versions of kapi have all these as fields.
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ from kapi.gateway.envoy.resources.logs.labels import fields_of
 
 Call = dict[str, Any]
 ROUTE: Final = "route"
+USAGE: Final = "usage"
+_OF_USAGE: Final = (
+    *("prompt_tokens", "completion_tokens", "total_tokens"),
+    *("cost", "model"),
+)
+"""In one text, by `said` of `wasm/admission/src/filter.rs`; a model may have a `|`."""
 _EMPTY: Final = (None, "-", "")
 ALLOWED: Final = "allowed"
 
@@ -38,7 +45,20 @@ def with_values(fields: dict[str, Any]) -> Call:
     route = call.pop(ROUTE, None)
     if route is not None:
         call |= fields_of(route)
+    usage = call.pop(USAGE, None)
+    if usage is not None:
+        call |= _of_usage(usage)
     return call
+
+
+def _of_usage(text: str) -> Call:
+    found = {}
+    for name, value in zip(
+        _OF_USAGE, text.split("|", len(_OF_USAGE) - 1), strict=False
+    ):
+        if value:
+            found[name] = value
+    return found
 
 
 def why_refused(call: Call) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import httptools
 
 from kapi.dataclass import dataclass
-from kapi.gateway.envoy.resources.names import PATH_HEADER
+from kapi.gateway.envoy.resources.names import URL_HEADER
 from kapi.gateway.envoy.resources.routes.mcp import SERVER_HEADER
 from kapi.json_reading import NotJson, read_json
 
@@ -102,7 +102,7 @@ def _request(address: Address, server: str, body: bytes) -> bytes:
         "mcp-protocol-version": REVISION,
         "mcp-method": LISTEN,
         "x-forwarded-proto": "https",
-        PATH_HEADER: address.path,
+        URL_HEADER: address.host + address.path,
         SERVER_HEADER: server,
     }
     lines = [

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from kapi.apis.reserved_headers import CALLER, CALLER_PREFIXES, GATEWAY_PREFIXES
-from kapi.gateway.envoy.resources.names import PATH_HEADER, typed
+from kapi.gateway.envoy.resources.names import URL_HEADER, typed
 from kapi.settings import GatewaySettings
 
 _FORWARDED: Final = "x-forwarded-.*"
@@ -40,7 +40,7 @@ _REMOVED: Final = re.compile(_either_spelling((*_NAMES, _FORWARDED_BUT_FOR)))
 
 
 def early_mutation(gateway: GatewaySettings, *, trusted: bool) -> dict[str, Any]:
-    """The extension that removes them, and adds the path without the query.
+    """The extension that removes them, and adds the URL without the query.
 
     `trusted` is for connections from `gateway.trusted_fronts`: these may send X-Forwarded-For and
     the certificate header.
@@ -54,11 +54,11 @@ def early_mutation(gateway: GatewaySettings, *, trusted: bool) -> dict[str, Any]
     )
     pattern = f"{_either_spelling(names)}|{_OTHER_SPELLINGS}"
     removed = {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": pattern}}}}
-    header = {"key": PATH_HEADER, "value": "%PATH(NQ:PATH)%"}
-    path = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+    header = {"key": URL_HEADER, "value": "%REQ(:AUTHORITY)%%PATH(NQ:PATH)%"}
+    url = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
     config = typed(
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-        mutations=[removed, path],
+        mutations=[removed, url],
     )
     return {"name": "own_headers", "typed_config": config}
 

@@ -8,18 +8,15 @@ from kapi.gateway.envoy.resources.backend_log import backend_log
 from kapi.gateway.envoy.resources.context import RenderContext
 from kapi.gateway.envoy.resources.edge_headers import early_mutation, front_ranges
 from kapi.gateway.envoy.resources.http3 import http3_listener
-from kapi.gateway.envoy.resources.logs.access_log import (
-    access_logs,
-    remember_what_was_asked,
-)
+from kapi.gateway.envoy.resources.logs.access_log import access_logs
 from kapi.gateway.envoy.resources.names import (
     ADS,
     CERTIFICATE,
     COUNTERS,
     EDGE,
     LOOPBACK,
-    PATH_HEADER,
     ROUTER_FILTER,
+    URL_HEADER,
     typed,
 )
 from kapi.gateway.envoy.resources.replies import local_reply_config
@@ -127,8 +124,6 @@ def connection_manager(
         logs = [backend_log(context.backend_log)]
     if context.rejected_tokens_socket:
         logs.append(rejected_token_log())
-    if context.access_log or context.traces.endpoint:
-        manager["http_filters"].insert(0, remember_what_was_asked())
     if context.access_log:
         logs += access_logs(context.access_log)
     if logs:
@@ -219,7 +214,7 @@ def _filter(item: HttpFilter) -> dict[str, Any]:
 
 
 def _scopes() -> dict[str, Any]:
-    extractor = {"name": PATH_HEADER, "element_separator": "/", "index": 1}
+    extractor = {"name": URL_HEADER, "element_separator": "/", "index": 1}
     return {
         "name": EDGE,
         "scope_key_builder": {"fragments": [{"header_value_extractor": extractor}]},

@@ -39,10 +39,13 @@ CERTIFICATE = "edge_certificate"
 IDENTITY = "identity"
 CONTROL = "control"
 
-PATH_HEADER = "x-kapi-path"
-"""Carries the path without the query from the edge to the scope key; removed before the backend."""
+URL_HEADER = "x-kapi-url"
+"""Host and path that the caller used, without the query: for the scope key, the log and spans.
 
-OWN_HEADERS = (PATH_HEADER, *CALLER_HEADERS)
+The backend gets it too: what is removed before the backend is not there for the log.
+"""
+
+OWN_HEADERS = CALLER_HEADERS
 """Removed before the backend; what a client sends by these names is removed at the edge."""
 
 ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3"}

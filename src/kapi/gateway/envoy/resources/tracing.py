@@ -18,8 +18,8 @@ from kapi.gateway.envoy.resources.clusters import (
     own_clusters,
 )
 from kapi.gateway.envoy.resources.context import RenderContext
-from kapi.gateway.envoy.resources.logs.access_log import ASKED, METADATA
-from kapi.gateway.envoy.resources.names import typed
+from kapi.gateway.envoy.resources.logs.access_log import METADATA
+from kapi.gateway.envoy.resources.names import URL_HEADER, typed
 from kapi.settings.operate.traces import GRPC
 
 SERVICE = "kapi-gateway"
@@ -32,8 +32,7 @@ _TAGS = {
     "kapi.api.version": f"%METADATA(ROUTE:{METADATA}:version)%",
     "kapi.organization": f"%METADATA(ROUTE:{METADATA}:organization)%",
     "kapi.operation": f"%METADATA(ROUTE:{METADATA}:operation)%",
-    # Host and path, without the query: see `remember_what_was_asked`.
-    "kapi.url": f"%FILTER_STATE({ASKED}:PLAIN)%",
+    "kapi.url": f"%REQ({URL_HEADER})%",
 }
 _OPERATION = (
     '%COALESCE({"operators":['

@@ -19,7 +19,7 @@ from typing import Any
 from kapi.apis.ir import Api
 from kapi.gateway.envoy.resources.logs import reasons
 from kapi.gateway.envoy.resources.logs.labels import fields_of, label
-from kapi.gateway.envoy.resources.names import typed
+from kapi.gateway.envoy.resources.names import URL_HEADER, typed
 from kapi.jose.claim_names import CLIENT_CLAIMS
 from kapi.policies.callers.scopes import METADATA as SCOPES
 from kapi.policies.rbac import CLAIMS, FACTS, JWT_FILTER
@@ -30,8 +30,6 @@ _NONE = "%TRAILER(-)%"
 """Never there, so left out. A field of two variables is a text."""
 _EMPTY = "%REQ(:METHOD):0%"
 """The same for lines in which nothing is left out: no character of what each of them has."""
-ASKED = "kapi.asked"
-"""Filter state: host and path that the caller used."""
 _APPLICATION = (
     ("FILTER_STATE", "wasm.kapi.application:PLAIN"),
     ("DYNAMIC_METADATA", f"{FACTS}:application_name"),
@@ -75,22 +73,6 @@ def _labelled(route: dict[str, Any], api: Api, *, spans: bool) -> dict[str, Any]
     metadata = route.get("metadata", {}).get("filter_metadata", {})
     more = {**metadata, METADATA: dict(fields_of(name))}
     return {**route, "name": name, "metadata": {"filter_metadata": more}}
-
-
-def remember_what_was_asked() -> dict[str, Any]:
-    """The filter that keeps host and path: at the end they are those of the backend."""
-    value = {
-        "object_key": ASKED,
-        "factory_key": "envoy.string",
-        "format_string": {
-            "text_format_source": {"inline_string": "%REQ(:AUTHORITY)%%PATH(NQ:PATH)%"}
-        },
-    }
-    config = typed(
-        "envoy.extensions.filters.http.set_filter_state.v3.Config",
-        on_request_headers=[value],
-    )
-    return {"name": "envoy.filters.http.set_filter_state", "typed_config": config}
 
 
 def access_logs(path: str) -> list[dict[str, Any]]:
@@ -163,7 +145,7 @@ def _line() -> dict[str, str]:
         # Organization, API, version and operation.
         "route": "%ROUTE_NAME%",
         "method": "%REQ(:METHOD)%",
-        "url": f"%FILTER_STATE({ASKED}:PLAIN)%",
+        "url": f"%REQ({URL_HEADER})%",
         "status": "%RESPONSE_CODE%",
         "consumer": _first_claim(CLIENT_CLAIMS) + _NONE,
         "subject": f"%DYNAMIC_METADATA({_TOKEN}:sub)%{_NONE}",
@@ -174,12 +156,8 @@ def _line() -> dict[str, str]:
         "bytes_in": "%BYTES_RECEIVED%",
         "bytes_out": "%BYTES_SENT%",
         "peer": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
-        # Of an answer of an AI provider: `say_tokens` of `wasm/admission/src/filter.rs`.
-        "prompt_tokens": "%FILTER_STATE(wasm.kapi.prompt_tokens:PLAIN)%",
-        "completion_tokens": "%FILTER_STATE(wasm.kapi.completion_tokens:PLAIN)%",
-        "total_tokens": "%FILTER_STATE(wasm.kapi.total_tokens:PLAIN)%",
-        "model": "%FILTER_STATE(wasm.kapi.model:PLAIN)%",
-        "cost": "%FILTER_STATE(wasm.kapi.cost:PLAIN)%",
+        # Of an answer of an AI provider: `say_usage` of `wasm/admission/src/filter.rs`.
+        "usage": "%FILTER_STATE(wasm.kapi.usage:PLAIN)%",
         # Of an answer that the definition does not describe: `wasm/validation/src/filter.rs`.
         "answer_fault": "%FILTER_STATE(wasm.kapi.answer_fault:PLAIN)%",
     }

@@ -26,6 +26,13 @@ _SPECIAL = ("InitVar", "KW_ONLY", "dataclasses.", "typing.")
 """Beginnings of annotations that leave a class to the standard library."""
 _CLASS_VARIABLE = "ClassVar"
 _FACTS = ("__dataclass_fields__", "__dataclass_params__")
+_NO_METHODS = dict.fromkeys(("init", "repr", "eq", "match_args"), False)
+_ONLY: Mapping[str, Mapping[str, bool]] = {
+    "__repr__": {"repr": True},
+    "__eq__": {"eq": True},
+    "__hash__": {"eq": True, "frozen": True},
+}
+"""The options with which the standard library makes a method, and few others."""
 _REPLACED = ("__dict__", "__weakref__")
 _set: Final = object.__setattr__
 
@@ -128,22 +135,31 @@ class _Definition:
         first.__qualname__ = f"{self.cls.__qualname__}.{name}"
         return first
 
-    def facts(self) -> Any:
-        """A class of the standard library with the same fields and without `__init__`."""
+    def facts(self) -> Mapping[str, Any]:
+        """What the functions of `dataclasses` read: the fields, and the options."""
+        template = self._template()
+        found = {name: template.__dict__[name] for name in _FACTS}
+        for name in ("frozen", "repr", "eq"):
+            usual = name != "frozen"
+            value = self.options.get(name, usual)
+            setattr(found["__dataclass_params__"], name, value)
+        return found
+
+    def _standard(self, name: str) -> Any:
+        """A method as the standard library makes it."""
+        return self._template(**_ONLY[name]).__dict__[name]
+
+    def _template(self, **options: bool) -> Any:
+        """A class of the standard library with the same fields, and few methods."""
         space = {"__annotations__": self.annotations, **self.defaults}
         names = {
             "__module__": self.cls.__module__,
             "__qualname__": self.cls.__qualname__,
         }
-        options = {
-            name: value for name, value in self.options.items() if name != "slots"
-        }
-        template = type(self.cls.__name__, (), {**space, **names, "__doc__": ""})
-        return dataclasses.dataclass(init=False, **options)(template)
-
-    def _standard(self, name: str) -> Any:
-        """A method as the standard library makes it."""
-        return self.facts().__dict__[name]
+        # Without a docstring, the standard library writes one from the signature.
+        space |= {**names, "__doc__": self.cls.__name__}
+        template = type(self.cls.__name__, (), space)
+        return dataclasses.dataclass(**(_NO_METHODS | options))(template)
 
     def _init(self, name: str) -> Any:
         """`__init__`, in the order of the fields."""
@@ -205,8 +221,8 @@ class _Fact:
     def __get__(self, instance: object, owner: type) -> Any:
         made = self._definition.facts()
         for name in _FACTS:
-            setattr(self._definition.cls, name, made.__dict__[name])
-        return made.__dict__[self._name]
+            setattr(self._definition.cls, name, made[name])
+        return made[self._name]
 
 
 def _refuse_change(_self: object, name: str, _value: object) -> None:

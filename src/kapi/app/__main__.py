@@ -1,4 +1,7 @@
-"""`python -m kapi.app NAME RUN_SETTINGS FD`: a child, `control`, `limits` or `identity-N`."""
+"""A Python child: `control`, `limits` or `identity-N`.
+
+It is a copy of the supervisor, or `python -m kapi.app NAME RUN_SETTINGS FD` (macOS, benchmarks).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from kapi.errors import KapiError
@@ -21,7 +25,7 @@ def _stop(*_: object) -> None:
     raise SystemExit(0)
 
 
-def main(argv: list[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Run one child process. Its listening socket is an open descriptor of the supervisor."""
     name, settings_file, descriptor = argv
     signal.signal(signal.SIGTERM, _stop)

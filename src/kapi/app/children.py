@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kapi.dataclass import dataclass
+from kapi.forking import CAN_COPY, LEAN, Copy, beginning, copied
 from kapi.gateway.envoy.process.output import Output
 from kapi.log_files import open_log, set_aside
 from kapi.run_files import log_path
@@ -21,8 +21,9 @@ HEALTHY_SECONDS = 10.0
 MAX_PAUSE = 5.0
 END_SECONDS = 30.0
 """A child that was asked to end and has not ended by then is killed."""
-_LEAN = {"MALLOC_ARENA_MAX": "2"}
-"""Fewer heaps: several megabytes less in a process with threads."""
+
+
+Process = subprocess.Popen[bytes] | Copy
 
 
 @dataclass(slots=True)
@@ -30,7 +31,9 @@ class Child:
     """One child process and how to start it again."""
 
     name: str
-    command: tuple[str, ...]
+    command: tuple[str, ...] = ()
+    """What it executes; none: it is a Python child with `arguments`."""
+    arguments: tuple[str, ...] = ()
     listener: socket.socket | None = None
     probe: str = ""
     """Path that answers 200 when it is ready."""
@@ -38,7 +41,7 @@ class Child:
     """Filters its output; without one its output is written to its log unchanged."""
     fault: str = ""
     """Why it was killed; empty if it ended by itself."""
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     started: float = 0.0
     restarts: int = 0
     quick_deaths: int = 0
@@ -48,26 +51,53 @@ class Child:
     kill_at: float = 0.0
     """When it is killed if it was asked to end."""
 
-    def start(self, settings: Settings, now: float) -> None:
-        """Start it, with its output appended to its log. It ends with this process."""
+    def start(
+        self, settings: Settings, now: float, leave: Callable[[], None] = lambda: None
+    ) -> None:
+        """Start it, with its output appended to its log. It ends with this process.
+
+        A copy of this process calls `leave`, which closes what is not its own.
+        """
         log_file = log_path(settings, self.name)
         set_aside(log_file)
-        fds = () if self.listener is None else (self.listener.fileno(),)
         sink = open_log(log_file) if self.output is None else self.output.begin()
-        with os.fdopen(sink, "ab") as log:
-            self.process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                env=_LEAN | os.environ,
-                stdout=log,
-                stderr=log,
-                pass_fds=fds,
-                start_new_session=True,
-                preexec_fn=_before_exec(),
-            )
+        try:
+            if CAN_COPY and not self.command:
+                self.process = self._copied(sink, leave)
+            else:
+                self.process = self._executed(sink)
+        finally:
+            os.close(sink)
         self.started = now
         self.asked = False
         self.fault = ""
+
+    def _copied(self, log: int, leave: Callable[[], None]) -> Copy:
+        import kapi.app.process  # noqa: F401 - what all of them need is in memory once
+        from kapi.app.__main__ import main
+
+        def left() -> int:
+            kept = -1
+            if self.listener is not None:
+                kept = self.listener.detach()
+            leave()
+            return kept
+
+        return copied(self.name, lambda: main(self.arguments), log, left)
+
+    def _executed(self, log: int) -> subprocess.Popen[bytes]:
+        fds = () if self.listener is None else (self.listener.fileno(),)
+        command = self.command or (sys.executable, "-m", "kapi.app", *self.arguments)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            env=LEAN | os.environ,
+            stdout=log,
+            stderr=log,
+            pass_fds=fds,
+            start_new_session=True,
+            preexec_fn=beginning(),
+        )
 
     def end(self, now: float) -> None:
         """Ask it to end; it is started again. To ask again gives it no more time."""
@@ -121,33 +151,7 @@ class Child:
         return {"pid": pid, "restarts": self.restarts}
 
 
-def _before_exec() -> Callable[[], None]:
-    """What a child does before it executes: ignore SIGHUP, and end with this process (Linux).
-
-    It leaves no core file: that would hold the credentials of all callers.
-    """
-    import resource
-
-    linux = sys.platform.startswith("linux")
-    if linux:
-        import ctypes
-
-        prctl = ctypes.CDLL(None).prctl
-    parent = os.getpid()
-
-    def prepare() -> None:
-        # A signal that arrives before the program has a handler of its own would end it.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if linux:
-            prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-            if os.getppid() != parent:
-                os._exit(1)
-
-    return prepare
-
-
-def end_all(processes: list[subprocess.Popen[bytes]]) -> None:
+def end_all(processes: Sequence[Process]) -> None:
     """Ask processes to end, and kill those that do not within five seconds."""
     for process in processes:
         if process.poll() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 import threading
@@ -47,6 +48,7 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
     ):
         control.watch.on(topic, changed)
     control.watch.start()
+    gc.enable()  # Thousands of APIs may be compiled.
     with sign_of_life(restoring_path(settings)):
         control.deployer.restore()
     for start in _starts(control):

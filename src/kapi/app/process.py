@@ -125,6 +125,7 @@ def serve(app: Any, listener: socket.socket, http: Any = "httptools") -> None:
     # The imported objects are permanent: the garbage collector does not visit them again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     config = uvicorn.Config(
         app,
         loop="uvloop",

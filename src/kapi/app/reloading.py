@@ -114,6 +114,11 @@ class Reloading:
         write_reload(settings, answer)
         return found.settings
 
+    def leave(self) -> None:
+        """Close what a reading process writes to: in a copy of this process."""
+        if self.reading is not None:
+            self.reading.output.close()
+
     def _read(self, now: float) -> _Reading:
         import tempfile  # megabytes that an idle supervisor does not need
 

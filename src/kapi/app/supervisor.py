@@ -1,13 +1,15 @@
 """The supervisor: starts Envoy, control and the identity workers, restarts and stops them.
 
-It has no business logic and few imports. `kapi up` runs it as `python -m kapi.app.supervisor
-RUN_SETTINGS LOCK_FD GIVEN`; the lock is held already, and GIVEN are the arguments with which
-`reloading.py` reads the settings again. It opens the Unix sockets of its Python children and passes
-them on: while a child restarts, requests wait in the queue of its socket.
+It has no business logic. `kapi up` goes on as the supervisor, and `kapi up --detach` runs it as
+`python -m kapi.app.supervisor RUN_SETTINGS LOCK_FD GIVEN`; the lock is held already, and GIVEN are
+the arguments with which `reloading.py` reads the settings again. It opens the Unix sockets of its
+Python children and passes them on: while a child restarts, requests wait in the queue of its
+socket. It imports what all Python children need, and they are copies of it (`forking.py`).
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -24,6 +26,7 @@ from kapi.app.upkeep import Upkeep
 from kapi.banner import banner
 from kapi.dataclass import dataclass
 from kapi.errors import FULL, KapiError, StorageFull
+from kapi.forking import with_copies
 from kapi.gateway.envoy.process import process as envoy
 from kapi.gateway.envoy.process.output import Output
 from kapi.gateway.envoy.process.watch import Watch
@@ -88,6 +91,8 @@ class Supervisor:
     settings: Settings
     settings_file: Path
     upkeep: Upkeep
+    lock: Lock
+    wake: tuple[socket.socket, ...] = ()
     children: list[Child] = field(default_factory=list)
     ready: bool = False
     stopping: bool = False
@@ -131,23 +136,24 @@ class Supervisor:
     def _python_child(self, name: str, path: Path, probe: str) -> Child:
         listener = _listen(path)
         given = (name, str(self.settings_file), str(listener.fileno()))
-        return Child(name, (sys.executable, "-m", "kapi.app", *given), listener, probe)
+        return Child(name, arguments=given, listener=listener, probe=probe)
 
     def run(self) -> int:
         """Run all children until a signal, and restart those that end. Returns the exit code."""
-        wake_read, wake_write = socket.socketpair()
-        for end in (wake_read, wake_write):
+        self.wake = wake_read, wake_write = socket.socketpair()
+        for end in self.wake:
             end.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
         for number, handler in self._signals().items():
             signal.signal(number, handler)
-        begun = time.monotonic()
+        begun, own = time.monotonic(), os.getpid()
         try:
             while not self.stopping:
                 _wait(wake_read, self._step(time.monotonic(), begun))
             return 0
         finally:
-            self._shut_down()
+            if os.getpid() == own:  # not in a copy
+                self._shut_down()
 
     def _signals(self) -> Mapping[signal.Signals, Callable[..., None]]:
         return {
@@ -182,9 +188,22 @@ class Supervisor:
                 waiting.append(child.start_at - now)
         return max(0.0, min([self.upkeep.pause(), *waiting]))
 
-    def _start_children(self, now: float) -> None:
-        """Start the children that are due, and note those that ended."""
+    def _leave(self) -> None:
+        """Close what is of the supervisor and of other children: in a copy."""
         for child in self.children:
+            if child.listener is not None:
+                child.listener.close()
+        for end in self.wake:
+            end.close()
+        self.upkeep.reloading.leave()
+        self.lock.release()
+
+    def _start_children(self, now: float) -> None:
+        """Start the children that are due, and note those that ended.
+
+        Envoy is first: it starts while this process imports what the others need.
+        """
+        for child in sorted(self.children, key=lambda item: item.listener is not None):
             if child.kill_if_overdue(now):
                 say(f"{child.name} {child.fault}; it was killed")
             if child.reap(now):
@@ -201,7 +220,7 @@ class Supervisor:
                         f"{child.name} does not start", child.name
                     )
             if child.process is None and now >= child.start_at:
-                child.start(self.settings, now)
+                child.start(self.settings, now, self._leave)
                 self.dirty = True
 
     def _check_envoy(self, now: float) -> None:
@@ -224,6 +243,7 @@ class Supervisor:
             envoy.answers(path, probe) for path, probe in probes
         ):
             self.ready = self.dirty = True
+            gc.enable()
             say(banner(self.settings, default_data_dir(os.environ), now - begun))
         elif now - max(begun, touched(restoring_path(self.settings))) > READY_SECONDS:
             raise self._did_not_start(
@@ -284,21 +304,23 @@ def _text_of(error: KapiError) -> str:
     return f"error: {error.title}{detail}{hint}"
 
 
-def main(argv: list[str]) -> int:
-    """Run one platform in the foreground; 7 if the machine or data directory prevents it."""
-    settings_file = Path(argv[0])
+def supervise(settings_file: Path, lock: Lock, given: str) -> int:
+    """Run one platform until a signal. The exit code.
+
+    It is 7 if the machine or the data directory prevents it.
+    """
     settings = from_json_value(json.loads(settings_file.read_text("utf-8")))
-    lock = Lock(settings.data_dir, int(argv[1]))
-    os.umask(
-        0o077
-    )  # what the children make is for their owner alone, Envoy's files too
+    gc.disable()  # Until all is imported, there is nothing to collect.
+    # What the children make is for their owner alone, Envoy's files too.
+    os.umask(0o077)
     try:
         lock.claim()
         _refuse_taken_port(settings)
         supervisor = Supervisor(
             settings,
             settings_file,
-            Upkeep(Reloading(argv[2]), is_output(log_path(settings, "kapi"))),
+            Upkeep(Reloading(given), is_output(log_path(settings, "kapi"))),
+            lock,
         )
         supervisor.build()
         return supervisor.run()
@@ -317,5 +339,12 @@ def main(argv: list[str]) -> int:
         lock.release()
 
 
+def main() -> int:
+    """Run the platform of `kapi up --detach`."""
+    settings_file, descriptor, given = sys.argv[1:]
+    lock = Lock(Path(settings_file).parent, int(descriptor))
+    return supervise(Path(settings_file), lock, given)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(with_copies(main))

@@ -6,27 +6,36 @@ import io
 import os
 import sys
 import traceback
-from typing import Final
-
-import typer
+from typing import TYPE_CHECKING, Final
 
 from kapi.errors import FULL, KapiError, StorageFull
-from kapi.front.cli.commands.table import COMMANDS, EPILOG, HELP
+from kapi.forking import with_copies
 from kapi.front.cli.global_options import arguments
 from kapi.front.cli.output import Exit, InvalidInput, ended, fail, use_json_errors
-from kapi.front.cli.root import Root, root
+from kapi.front.cli.running.up import options_in, up
 from kapi.front.cli.terminal.machine_errors import wants_json
+
+if TYPE_CHECKING:
+    from kapi.front.cli.root import Root
 
 _INTERRUPTED: Final = 130
 
 
 def command_line() -> Root:
     """All commands; each is imported when it is asked for."""
+    from kapi.front.cli.commands.table import COMMANDS, EPILOG, HELP
+    from kapi.front.cli.root import root
+
     return root(COMMANDS, HELP, EPILOG)
 
 
 def main() -> None:
     """Run the command line."""
+    sys.exit(with_copies(_main))
+
+
+def _main() -> int:
+    """Run the command line; its exit code."""
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal cannot show is written as an escape, not an error.
         if isinstance(stream, io.TextIOWrapper):
@@ -46,17 +55,21 @@ def main() -> None:
         code = Exit.OK
     except Exception as error:  # a fault in kapi: a sentence, not a traceback
         code = _unexpected(error)
-    sys.exit(ended(code))
+    return ended(code)
 
 
 def _run(*, as_json: bool) -> int:
     """Run a command; its exit code."""
+    words = sys.argv[1:]
     try:
-        groups = frozenset(row.name for row in COMMANDS if row.help)
+        options = options_in(words)
+        if options is not None:
+            up(options)
+            return Exit.OK
+        commands = command_line()
+        groups = frozenset(row.name for row in commands.commands.rows() if row.help)
         # typer explains wrong usage itself, but for programs.
-        made = command_line()(
-            arguments(sys.argv[1:], groups), standalone_mode=not as_json
-        )
+        made = commands(arguments(words, groups), standalone_mode=not as_json)
     except InvalidInput as error:
         return fail(error.problem, error.sources)
     except KapiError as error:
@@ -71,6 +84,8 @@ def _unexpected(error: Exception) -> int:
         hint = f"See `{getattr(context, 'command_path', 'kapi')} --help`."
         wrong = KapiError("usage", error.format_message(), hint=hint)
         return fail(wrong, code=error.exit_code)
+    import typer
+
     if isinstance(error, typer.Abort):
         return fail(KapiError("aborted", "aborted"))
     if isinstance(error, OSError) and error.errno in FULL:

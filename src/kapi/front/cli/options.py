@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from kapi import error_codes
-from kapi.banner import place
 from kapi.errors import KapiError, Problem
-from kapi.front.cli.output import Exit, Format, usage, use_place
-from kapi.front.cli.server.choice import use_local
+from kapi.front.cli.output import Exit, Format, usage
+from kapi.front.cli.running.reading import settings_of
 
 if TYPE_CHECKING:
     from kapi.settings import Settings
@@ -58,24 +56,6 @@ SandboxEndpoint = Annotated[
     str | None,
     typer.Option("--sandbox-endpoint", help="The sandbox backend.", show_default=False),
 ]
-
-
-def settings_of(
-    data_dir: Path | None = None, config: Path | None = None, **flags: Any
-) -> Settings:
-    """The settings a command runs with. `flags` are dotted names with `__` for the dot."""
-    from kapi.identity.settings import read_settings
-    from kapi.settings import default_data_dir
-
-    if data_dir is not None or config is not None:
-        use_local()
-    given = {
-        "data_dir": data_dir,
-        **{name.replace("__", "."): value for name, value in flags.items()},
-    }
-    settings = read_settings(given, os.environ, Path.cwd(), config)
-    use_place(place(settings.data_dir, default_data_dir(os.environ)))
-    return settings
 
 
 def read_input(path: str) -> bytes:

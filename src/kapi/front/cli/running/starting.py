@@ -14,15 +14,17 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from kapi.errors import Diagnostic, Invalid, KapiError, SettingsError
-from kapi.front.cli.options import settings_of
 from kapi.front.cli.output import Exit, fail, say
+from kapi.front.cli.running.reading import settings_of
 from kapi.settings import Settings
 
 _START_SECONDS = 40.0
+_SUPERVISOR = "kapi.app.supervisor"
 DATABASE_VARIABLE = "KAPI_STORE__DATABASE"
 
 
@@ -154,7 +156,7 @@ def _check_issuers(settings: Settings) -> None:
 
 
 def start(text: str, *, detach: bool) -> None:
-    """Run the supervisor in place of this process, or as another one.
+    """Run the supervisor in this process, or as another one.
 
     Raises KapiError if another platform holds the data directory.
     """
@@ -165,19 +167,13 @@ def start(text: str, *, detach: bool) -> None:
     lock = Lock(settings.data_dir)
     lock.acquire()
     _refuse_newer(settings)
-    command = [
-        sys.executable,
-        "-m",
-        "kapi.app.supervisor",
-        str(prepare_run(settings)),
-        str(lock.descriptor),
-        text,
-    ]
+    file = prepare_run(settings)
     if detach:
-        _start_detached(settings, command, lock.descriptor)
-    else:
-        os.set_inheritable(lock.descriptor, True)  # noqa: FBT003 - the standard library's
-        os.execv(sys.executable, command)  # noqa: S606 - no shell
+        _start_detached(settings, file, lock.descriptor, text)
+        return
+    # By its name, as a process of its own: `app` needs the other half of `front`.
+    supervisor = import_module(_SUPERVISOR)
+    raise SystemExit(supervisor.supervise(file, lock, text))
 
 
 def _refuse_newer(settings: Settings) -> None:
@@ -191,12 +187,13 @@ def _refuse_newer(settings: Settings) -> None:
     refuse_newer(database_of(settings))
 
 
-def _start_detached(settings: Settings, command: list[str], lock: int) -> None:
+def _start_detached(settings: Settings, file: Path, lock: int, text: str) -> None:
     from kapi.banner import banner
     from kapi.log_files import open_log, set_aside
     from kapi.run_files import log_path, read_state
     from kapi.settings import default_data_dir
 
+    command = [sys.executable, "-m", _SUPERVISOR, str(file), str(lock), text]
     log = log_path(settings, "kapi")
     set_aside(log)
     begun = time.monotonic()

@@ -24,7 +24,7 @@ from kapi.settings import Settings
 _XDS = "kapi_xds"
 _POLL_SECONDS = 0.05
 _MAIN_THREAD_PATIENCE = 6
-_RECONNECT = {"base_interval": "0.02s", "max_interval": "0.1s"}
+_RECONNECT = {"base_interval": "0.02s", "max_interval": "0.03s"}
 """By default half a minute: longer than a deployment waits for Envoy to reconnect.
 
 Envoy is there before the control process. With a second, a start waited for a fifth of a second.

@@ -98,23 +98,25 @@ def up(
       kapi up --port 9443 --data-dir ./data --detach
       kapi up --port 0 --ephemeral --testing
     """
-    from kapi.front.cli.running.ephemeral import run_ephemeral
-    from kapi.front.cli.running.starting import given, start, use_database, with_port
+    from kapi.front.cli.running.up import UpOptions
+    from kapi.front.cli.running.up import up as run
 
-    flags: dict[str, Any] = {
-        "gateway__listen": listen,
-        "gateway__port": with_port(port),
-        "gateway__envoy": envoy,
-        "identity__workers": workers,
-        "identity__issuer": issuer,
-        "identity__non_production_on_network": non_production_on_network or None,
-        "identity__testing": testing or None,
-    }
-    use_database(database)
-    if ephemeral:
-        run_ephemeral(config, flags)
-    else:
-        start(given(data_dir, config, flags), detach=detach)
+    run(
+        UpOptions(
+            data_dir=data_dir,
+            config=config,
+            listen=listen,
+            port=port,
+            workers=workers,
+            issuer=issuer,
+            envoy=envoy,
+            database=database,
+            non_production_on_network=non_production_on_network,
+            testing=testing,
+            detach=detach,
+            ephemeral=ephemeral,
+        )
+    )
 
 
 def down(data_dir: DataDir = None, config: Config = None) -> None:

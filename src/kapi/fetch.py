@@ -8,7 +8,6 @@ issuers' keys, and by the command line.
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import socket
 import ssl
@@ -17,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from kapi import error_codes
@@ -25,6 +24,9 @@ from kapi.addresses import is_loopback, reach
 from kapi.callers import stopped_by_leaving
 from kapi.dataclass import dataclass
 from kapi.errors import Problem, Unfetched
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
 
 _MOST_REDIRECTS = 3
 _PIECE = 64 * 1024
@@ -92,6 +94,8 @@ def get(
 
     Its code is url, address, name, connect, tls, timeout, status, size, redirect or http.
     """
+    import http.client  # Most processes fetch nothing while they start.
+
     deadline = time.monotonic() + options.timeout
     for _ in range(options.redirects + 1):
         parts = _checked(url)
@@ -156,6 +160,8 @@ def _get(
     headers: Mapping[str, str],
 ) -> Document | str:
     """The answer, or where it redirects to."""
+    from http.client import HTTPConnection
+
     host, port = parts.hostname or "", _port(parts)
     peer = socket.create_connection(
         _address(host, port, options), timeout=_left(deadline)
@@ -165,7 +171,7 @@ def _get(
             context = ssl.create_default_context(cadata=options.ca or None)
             peer = context.wrap_socket(peer, server_hostname=host)
         with peer:
-            connection = http.client.HTTPConnection(host, port)
+            connection = HTTPConnection(host, port)
             connection.sock = peer
             _send(connection, parts, options, headers)
             answer = connection.getresponse()
@@ -180,7 +186,7 @@ def _get(
 
 
 def _send(
-    connection: http.client.HTTPConnection,
+    connection: HTTPConnection,
     parts: SplitResult,
     options: FetchOptions,
     headers: Mapping[str, str],
@@ -203,11 +209,11 @@ def _send(
 def _is_success(status: int, options: FetchOptions) -> bool:
     if options.form:
         return 200 <= status < 300
-    return status in {http.HTTPStatus.OK, http.HTTPStatus.NOT_MODIFIED}
+    return status in {200, 304}
 
 
 def _content(
-    answer: http.client.HTTPResponse,
+    answer: HTTPResponse,
     peer: socket.socket,
     max_bytes: int,
     deadline: float,

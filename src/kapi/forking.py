@@ -20,7 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-CAN_COPY = sys.platform.startswith("linux")
+_LINUX = sys.platform.startswith("linux")
+CAN_COPY = _LINUX and Path("/proc/self/stat").exists()
 _POLL_SECONDS = 0.01
 _STANDARD = (0, 1, 2)
 """Standard input, output and error."""
@@ -128,7 +129,7 @@ def beginning() -> Callable[[], None]:
     """
     import resource
 
-    if CAN_COPY:
+    if _LINUX:
         prctl = _library().prctl
     parent = os.getpid()
 
@@ -136,7 +137,7 @@ def beginning() -> Callable[[], None]:
         # A signal that arrives before the program has a handler of its own would end it.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if CAN_COPY:
+        if _LINUX:
             prctl(_DEATH_SIGNAL, signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(1)

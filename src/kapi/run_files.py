@@ -90,6 +90,11 @@ def restoring_path(settings: Settings) -> Path:
     return run_dir(settings) / "restoring"
 
 
+def encodings_path(settings: Settings) -> Path:
+    """Resources as control encoded them at its last start."""
+    return settings.data_dir / "encodings.json"
+
+
 def touched(path: Path) -> float:
     """When a file was touched last, in seconds of the monotonic clock; minus infinity: never."""
     try:

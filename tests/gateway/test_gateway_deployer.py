@@ -612,27 +612,34 @@ def test_a_change_in_a_folder_of_the_code_changes_the_fingerprint(
     tmp_path: Path,
 ) -> None:
     shutil.copytree(Path(kapi.__file__).parent, tmp_path / "kapi")
-    code = (
-        "from pathlib import Path; from kapi.gateway.deployment.fingerprint import fingerprint;"
-        " from kapi.apis.secrets import Secrets; from kapi.settings import Settings;"
-        " from kapi.gateway.envoy.resources.context import render_context;"
-        " context = render_context(Settings(Path('/data')), Secrets({}));"
-        " before = fingerprint(context);"
-        " changed = Path('kapi/policies/authentication/conf.py');"
-        " changed.write_text(changed.read_text() + '# changed');"
-        " assert before != fingerprint(context)"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, "-c", code]
+    before = _fingerprint_of_code_in(tmp_path)
+    assert _fingerprint_of_code_in(tmp_path) == before
+    changed = tmp_path / "kapi/policies/authentication/conf.py"
+    changed.write_text(changed.read_text() + "# changed")
+
+    assert _fingerprint_of_code_in(tmp_path) != before
+
+
+def _fingerprint_of_code_in(folder: Path) -> str:
+    """The fingerprint that a process with the code in this folder computes."""
+    code = """
+from pathlib import Path
+from kapi.apis.secrets import Secrets
+from kapi.gateway.deployment.fingerprint import fingerprint
+from kapi.gateway.envoy.resources.context import render_context
+from kapi.settings import Settings
+print(fingerprint(render_context(Settings(Path("/data")), Secrets({}))))
+"""
     done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env=environment,
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def own_mistake(code: str) -> Diagnostic:

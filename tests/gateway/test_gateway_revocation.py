@@ -13,6 +13,7 @@ from live_gateway import ISSUER, Gateway, api, backend, gateway, operation
 from kapi.apis.ir import Endpoint
 from kapi.gateway.caller_resources import caller_resources
 from kapi.gateway.envoy.resources.tokens.deny_list import deny_list
+from kapi.gateway.envoy.stream.kept import encoded
 from kapi.gateway.revoked_streams import RevokedStreams
 from kapi.store.engine.database import Database
 from kapi.store.revocations import TOPIC, Revocations
@@ -39,7 +40,7 @@ def live() -> Iterator[Gateway]:
 
 
 def deny(live: Gateway, *pairs: tuple[str, str]) -> None:
-    live.publisher.publish([deny_list(pairs)])
+    live.publisher.publish([deny_list(pairs, encoded)])
 
 
 def test_a_revoked_token_is_refused_whatever_headers_come_with_it(
@@ -98,10 +99,12 @@ def test_what_is_revoked_of_an_issuer_is_so_under_each_of_its_names(
         ([("", "2"), ("https://first", "3"), ("https://elsewhere", "1")], 200),
         ([("", "2"), ("https://first", "3"), (ISSUER, "1")], 401),
     ):
-        live.publisher.publish([deny_list(pairs, names)])
+        live.publisher.publish([deny_list(pairs, encoded, names)])
         assert live.call(f"{PATH}/closed", token=token).status == status, pairs
     many = [("https://first", str(number)) for number in range(1000)]
-    assert len(deny_list(many, names).body) < 1.01 * len(deny_list(many).body)
+    assert len(deny_list(many, encoded, names).body) < 1.01 * len(
+        deny_list(many, encoded).body
+    )
     deny(live)
 
 

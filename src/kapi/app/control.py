@@ -36,6 +36,8 @@ FIRST_PURGE_SECONDS = 10.0
 """Seconds from the start to the first purge."""
 BACKENDS_SECONDS = 10.0
 """Seconds between two looks at the backends whose connections fail."""
+_LISTENER_SECONDS = 0.4
+"""How long the system APIs wait for the first listener of Envoy, whose callers wait too."""
 _TURN_SECONDS = 0.0005
 
 
@@ -53,11 +55,13 @@ def run_control(settings: Settings, listener: socket.socket) -> None:
         control.deployer.restore()
     for start in _starts(control):
         start()
-    # Envoy is taking its configuration by now; the rest is imported meanwhile.
+    # Envoy takes its configuration now, and the processors are busy; the rest is imported then.
+    control.publisher.await_live(_LISTENER_SECONDS)
     with _turns_for_envoy():
         from kapi.app.system.system_apis import system_apis
 
         app = traced(system_apis(control), settings, "control")
+    control.kept.keep()
     serve(app, listener)
     control.watch.stop()
     for stop in _stops(control):

@@ -24,12 +24,14 @@ from kapi.gateway.changed_streams import StreamEndingPublisher
 from kapi.gateway.consumer_index import consumer_index
 from kapi.gateway.deployment.compiler import ApiCompiler
 from kapi.gateway.deployment.deployer import Deployer
+from kapi.gateway.deployment.fingerprint import code_hash
 from kapi.gateway.deployment.modules import Modules
 from kapi.gateway.deployment.shared_resources import SharedResources
 from kapi.gateway.envoy.process.check import EnvoyCheck
 from kapi.gateway.envoy.process.process import find_envoy, members
 from kapi.gateway.envoy.process.tls import ensure_certificate
 from kapi.gateway.envoy.resources.context import render_context
+from kapi.gateway.envoy.stream.kept import KeptEncodings
 from kapi.gateway.envoy.stream.server import Publisher
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.gateway.nodes import ThisNode
@@ -43,6 +45,7 @@ from kapi.identity.issuers.trust import Trust
 from kapi.run_files import (
     admin_socket,
     counters_socket,
+    encodings_path,
     node_id,
     rejected_tokens_socket,
     xds_socket,
@@ -87,6 +90,7 @@ class Control:
     watch: Watch
     """Notices what other processes and nodes write."""
     this_node: ThisNode
+    kept: KeptEncodings
     deployments: Counter = field(default_factory=deployments_counter)
     calls: CallHistory = field(default_factory=CallHistory)
     """The calls of the last day; empty without the access log."""
@@ -103,15 +107,14 @@ class Control:
         publisher = _publisher(settings)
         counters = _counters(settings, store, lambda: applications, lambda: deployer)
         streams = RevokedStreams(counters, settings.own_issuers)
-        caller_state = caller_resources(
-            database, publisher, time.time, streams, settings.own_issuers
-        )
+        kept = KeptEncodings(encodings_path(settings), code_hash())
+        caller_state = _caller_state(settings, database, publisher, streams, kept)
         applications = _applications(settings, database, counters)
         deployer = Deployer(
             store=store,
             publisher=StreamEndingPublisher(publisher, _ending(streams, caller_state)),
             compiler=_compiler(settings, store),
-            shared=_shared(settings, database, issuers, key_issuer, caller_state),
+            shared=_shared(settings, database, issuers, key_issuer, caller_state, kept),
             now=time.time,
             changed=counters.refresh,
             secrets=lambda: known_secrets(settings, SecretStore(database)),
@@ -131,6 +134,7 @@ class Control:
             rejected_tokens=_rejected_tokens(settings, trust),
             watch=watch,
             this_node=_this_node(settings, database, trust, deployer),
+            kept=kept,
         )
 
     def is_connected(self) -> bool:
@@ -140,6 +144,17 @@ class Control:
     def is_ready(self) -> bool:
         """Whether Envoy has its configuration and its counters."""
         return self.publisher.status().live and self.counters.ready
+
+
+def _caller_state(
+    settings: Settings,
+    database: Database,
+    publisher: Publisher,
+    streams: RevokedStreams,
+    kept: KeptEncodings,
+) -> Mapping[str, ResourceSync]:
+    own = settings.own_issuers
+    return caller_resources(database, publisher, time.time, streams, own, kept.encode)
 
 
 def _ending(
@@ -205,6 +220,7 @@ def _shared(
     issuers: GatewayIssuers,
     keys: ApiKeyIssuer,
     caller_state: Mapping[str, ResourceSync],
+    kept: KeptEncodings,
 ) -> SharedResources:
     return SharedResources(
         render_context(settings, known_secrets(settings, SecretStore(database))),
@@ -212,6 +228,7 @@ def _shared(
         issuers=issuers.current(),
         key_issuer=TrustedIssuer("api-keys", keys.issuer, keys.jwks(), api_keys=True),
         synced=lambda: [item.resource() for item in caller_state.values()],
+        encode=kept.encode,
     )
 
 

@@ -17,16 +17,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
-
-from envoy.config.cluster.v3.cluster_pb2 import Cluster
-from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
+from typing import TYPE_CHECKING, Any, Final
 
 from kapi.dataclass import dataclass
 from kapi.gateway.envoy.process.process import admin
 from kapi.gateway.envoy.resources.clusters import DEFAULT_PORTS, TLS_BY_HOST
 from kapi.gateway.envoy.resources.names import CLUSTER
 from kapi.gateway.envoy.stream.server import Publisher
+
+if TYPE_CHECKING:
+    from envoy.config.cluster.v3.cluster_pb2 import Cluster
+    from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 
 _FAILED: Final = ".upstream_cx_connect_fail"
 _STATISTICS: Final = (
@@ -109,6 +110,9 @@ class BackendCertificates:
         resource = self._publisher.wanted([key])[key]
         if resource is None:
             return
+        # Most platforms never need these messages.
+        from envoy.config.cluster.v3.cluster_pb2 import Cluster
+
         for peer in dict.fromkeys(tls_peers(Cluster.FromString(resource.body))):
             reason = handshake_fault(peer)
             if reason:
@@ -128,6 +132,8 @@ class BackendCertificates:
 
 def tls_peers(cluster: Cluster) -> Iterator[TlsPeer]:
     """The hosts of a cluster that it speaks TLS with."""
+    from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
+
     sockets = {
         item.name: item.transport_socket for item in cluster.transport_socket_matches
     }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kapi.gateway.envoy.resources.names import EXTENSION
+from kapi.gateway.envoy.resources.resource import Encode
 from kapi.gateway.envoy.resources.tokens.api_keys import credentials_filter
 from kapi.gateway.envoy.resources.tokens.deny_list import deny_list
-from kapi.gateway.envoy.stream.encode import encode
+from kapi.gateway.envoy.stream.kept import encoded
 from kapi.gateway.resource_sync import Publish, ResourceSync
 from kapi.gateway.revoked_streams import RevokedStreams
 from kapi.store import revocations
@@ -21,6 +22,7 @@ def caller_resources(
     now: Callable[[], float],
     streams: RevokedStreams,
     own_issuers: Sequence[str] = (),
+    encode: Encode = encoded,
 ) -> Mapping[str, ResourceSync]:
     """A resource sync for each topic of the store.
 
@@ -36,7 +38,7 @@ def caller_resources(
     return {
         revocations.TOPIC: ResourceSync(
             "deny list",
-            lambda: deny_list(denied(), own_issuers),
+            lambda: deny_list(denied(), encode, own_issuers),
             stream,
             published=lambda: streams.tell(denied()),
         ),

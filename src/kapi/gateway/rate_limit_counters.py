@@ -8,7 +8,6 @@ orderly stop loses none.
 
 from __future__ import annotations
 
-import http.client
 import logging
 import socket
 import threading
@@ -196,6 +195,8 @@ class RateLimitCounters:
 
         Raises OSError when Envoy does not answer, or answers with an error.
         """
+        import http.client  # not before Envoy has its listener
+
         connection = http.client.HTTPConnection("envoy", timeout=_SECONDS)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             peer.settimeout(_SECONDS)

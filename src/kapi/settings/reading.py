@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -138,6 +137,8 @@ class _Reader:
 
     def read_file(self, path: Path) -> None:
         """Read a kapi.toml. Its values replace nothing: it is read first."""
+        import tomllib  # Most platforms have no such file.
+
         try:
             text = path.read_text("utf-8")
             content = tomllib.loads(text)

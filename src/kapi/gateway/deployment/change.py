@@ -22,7 +22,7 @@ from kapi.gateway.envoy.resources.render import (
     render_scope,
 )
 from kapi.gateway.envoy.resources.resource import Resource, resource
-from kapi.gateway.envoy.stream.encode import encode
+from kapi.gateway.envoy.stream.kept import encoded
 from kapi.store import Rendered
 
 _TYPE_URLS = {"scope": SCOPE, "cluster": CLUSTER, "secret": SECRET}
@@ -148,12 +148,12 @@ def scopes_in(resources: Iterable[Resource]) -> dict[str, Resource]:
 
 
 def _encoded_scopes(apis: ApisBySegment, context: RenderContext) -> dict[str, Resource]:
-    encoded: dict[str, Resource] = {}
+    found: dict[str, Resource] = {}
     for segment in sorted(apis):
         scope = render_scope(segment, apis[segment], context)
         if scope is not None:
-            encoded[segment] = encode(SCOPE, scope)
-    return encoded
+            found[segment] = encoded(SCOPE, scope)
+    return found
 
 
 def _beside(
@@ -173,7 +173,7 @@ def _beside(
 def _encoded(
     type_url: str, resources: Iterable[dict[str, Any]]
 ) -> tuple[Resource, ...]:
-    return tuple(encode(type_url, item) for item in resources)
+    return tuple(encoded(type_url, item) for item in resources)
 
 
 def _distinct(apis: ApisBySegment) -> Iterable[Api]:

@@ -19,8 +19,8 @@ from kapi.gateway.envoy.resources.render import (
     render_scope,
     system_segments,
 )
-from kapi.gateway.envoy.resources.resource import Resource
-from kapi.gateway.envoy.stream.encode import encode
+from kapi.gateway.envoy.resources.resource import Encode, Resource
+from kapi.gateway.envoy.stream.kept import encoded
 from kapi.gateway.issuers import TrustedIssuer
 from kapi.policies.authentication.trust import Need, needs_in
 
@@ -42,6 +42,7 @@ class SharedResources:
     """Token requirements that the routes name."""
     filters: frozenset[str] = frozenset()
     """Names of the filters on demand that the routes use."""
+    encode: Encode = encoded
 
     @property
     def counts(self) -> bool:
@@ -68,7 +69,7 @@ class SharedResources:
             self.filters,
         )
         return (
-            *(encode(type_url, value) for type_url, value in base),
+            *(self.encode(type_url, value) for type_url, value in base),
             *self._system_scopes(frozenset(scopes)),
             *self.synced(),
         )
@@ -76,12 +77,12 @@ class SharedResources:
     def token_filters(self) -> list[Resource]:
         """The extension configurations that depend on issuers and requirements."""
         rendered = render_issuers(self.context, self._all_issuers(), self.needs)
-        return [encode(EXTENSION, item) for item in rendered]
+        return [self.encode(EXTENSION, item) for item in rendered]
 
     def on_demand_filters(self) -> list[Resource]:
         """The filters that are configured only when a route uses them."""
         rendered = on_demand(self.context, self.filters)
-        return [encode(type_url, item) for type_url, item in rendered]
+        return [self.encode(type_url, item) for type_url, item in rendered]
 
     def _all_issuers(self) -> tuple[TrustedIssuer, ...]:
         if self.key_issuer is None:
@@ -96,5 +97,5 @@ class SharedResources:
                 continue
             scope = render_scope(segment, (), self.context)
             if scope is not None:
-                found.append(encode(SCOPE, scope))
+                found.append(self.encode(SCOPE, scope))
         return found

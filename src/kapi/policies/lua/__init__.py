@@ -5,12 +5,12 @@ Read once at import by the policies that need them; they are code, not input.
 
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
+from typing import Final
+
+_FOLDER: Final = Path(__file__).parent
 
 
 def script(*names: str) -> str:
     """The named scripts of this folder as one chunk, in order."""
-    return "\n".join(
-        resources.files(__name__).joinpath(f"{name}.lua").read_text("utf-8")
-        for name in names
-    )
+    return "\n".join((_FOLDER / f"{name}.lua").read_text("utf-8") for name in names)

@@ -11,7 +11,7 @@ import re
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from kapi.errors import KapiError, StorageNewer
@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS compatible_migrations (name TEXT PRIMARY KEY, since TEXT NOT NULL);
 """
 _COMPATIBLE: Final = re.compile(r"-- compatible from (\S+)")
+_FOLDER: Final = Path(__file__).parents[1] / "migrations"
 _NEVER: Final = "~"
 """After every name."""
 _NODES: Final = "0090_nodes.sql"
@@ -34,13 +35,8 @@ COMPATIBLE: Final = "SELECT name, since FROM compatible_migrations"
 @cache
 def scripts() -> Mapping[str, str]:
     """The text of each migration by its name, in their order."""
-    files = resources.files("kapi.store").joinpath("migrations").iterdir()
-    found = {
-        file.name: file.read_text("utf-8")
-        for file in files
-        if file.name.endswith(".sql")
-    }
-    return dict(sorted(found.items()))
+    files = sorted(_FOLDER.glob("*.sql"))
+    return {file.name: file.read_text("utf-8") for file in files}
 
 
 def unknown_steps(done: Iterable[str]) -> frozenset[str]:

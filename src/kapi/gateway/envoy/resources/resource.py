@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 from kapi.dataclass import dataclass
 
@@ -18,6 +20,10 @@ class Resource:
 
     def __repr__(self) -> str:
         return f"Resource({self.name!r}, {self.version!r}, {len(self.body)} bytes)"
+
+
+Encode = Callable[[str, dict[str, Any]], Resource]
+"""Encodes one resource of a type from its JSON form; its `name` field is its name."""
 
 
 def resource(type_url: str, name: str, body: bytes) -> Resource:

@@ -24,7 +24,6 @@ from kapi.gateway.envoy.resources.names import (
     SECRET,
 )
 from kapi.gateway.envoy.resources.resource import Resource
-from kapi.gateway.envoy.stream.encode import unpoisoned
 
 ORDER = (CLUSTER, SECRET, EXTENSION, LISTENER, SCOPE)
 _UNKNOWN = "?"
@@ -281,9 +280,9 @@ class DeltaStream:
         for item in changed:
             entry = response.resources.add(name=item.name, version=item.version)
             entry.resource.type_url = type_url
-            entry.resource.value = (
-                unpoisoned(item) if item.name in state.poisoned else item.body
-            )
+            entry.resource.value = item.body
+            if item.name in state.poisoned:
+                entry.resource.value = _unpoisoned(item)
         state.in_flight = _Sent(
             response.nonce,
             {item.name: item.version for item in changed},
@@ -322,3 +321,10 @@ def _rejected(type_url: str, state: _TypeState, sent: _Sent, sentence: str) -> N
         state.rejected |= {
             name: (version, sentence) for name, version in sent.versions.items()
         }
+
+
+def _unpoisoned(item: Resource) -> bytes:
+    # Imports Envoy's messages: not before one is rejected.
+    from kapi.gateway.envoy.stream.encode import unpoisoned
+
+    return unpoisoned(item)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from typing import Any
 
-from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import extension_pb2
-from envoy.config.listener.v3 import listener_pb2
-from envoy.config.route.v3 import scoped_route_pb2
-from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from google.protobuf import wrappers_pb2 as _wrappers  # noqa: F401 - for ParseDict
 from google.protobuf.json_format import ParseDict
 
@@ -31,18 +28,26 @@ from kapi.gateway.envoy.stream.schema import (
 )
 from kapi.gateway.envoy.stream.wire import import_messages, message_bytes
 
-_MESSAGES: dict[str, Any] = {
-    CLUSTER: cluster_pb2.Cluster,
-    EXTENSION: extension_pb2.TypedExtensionConfig,
-    LISTENER: listener_pb2.Listener,
-    SCOPE: scoped_route_pb2.ScopedRouteConfiguration,
-    SECRET: secret_pb2.Secret,
+_MESSAGES: Mapping[str, tuple[str, str]] = {
+    CLUSTER: ("config.cluster.v3.cluster_pb2", "Cluster"),
+    EXTENSION: ("config.core.v3.extension_pb2", "TypedExtensionConfig"),
+    LISTENER: ("config.listener.v3.listener_pb2", "Listener"),
+    SCOPE: ("config.route.v3.scoped_route_pb2", "ScopedRouteConfiguration"),
+    SECRET: ("extensions.transport_sockets.tls.v3.secret_pb2", "Secret"),
 }
+"""Module and class of the messages of each type."""
+
+
+@cache
+def _message_of(type_url: str) -> Any:
+    """The class of the messages of a type; imports its module."""
+    module, name = _MESSAGES[type_url]
+    return getattr(import_module(f"envoy.{module}"), name)
 
 
 def encode(type_url: str, value: dict[str, Any]) -> Resource:
     """Encode one resource; its `name` field is its name."""
-    kind, config = _MESSAGES[type_url], value.get("typed_config", {})
+    kind, config = _message_of(type_url), value.get("typed_config", {})
     content = _content(config)
     if content is None:
         body = _body(type_url, kind, value)
@@ -109,6 +114,6 @@ def unpoisoned(item: Resource) -> bytes:
     """
     if item.type_url != SCOPE:
         return item.body
-    message = scoped_route_pb2.ScopedRouteConfiguration.FromString(item.body)
+    message = _message_of(SCOPE).FromString(item.body)
     message.route_configuration.name += "~"
     return bytes(message.SerializeToString(deterministic=True))

@@ -10,7 +10,6 @@ import copy
 from functools import cache
 from typing import Any
 
-from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2
 from google.protobuf import message_factory
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import (
@@ -41,6 +40,8 @@ def jwt_bytes(config: dict[str, Any]) -> bytes:
 
 @cache
 def _jwt_pool() -> DescriptorPool:
+    from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2
+
     pool = DescriptorPool()
     _copy(config_pb2.DESCRIPTOR, pool, set())
     return pool

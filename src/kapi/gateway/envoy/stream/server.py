@@ -155,10 +155,17 @@ class Publisher:
             confirmed = sum(
                 connection.stream.confirmed() for connection in self._connections
             )
-            live = [connection.live for connection in self._connections]
-            return Status(
-                len(live), confirmed, self._last_error, bool(live) and all(live)
-            )
+            connected = len(self._connections)
+            return Status(connected, confirmed, self._last_error, self._is_live())
+
+    def await_live(self, seconds: float) -> bool:
+        """Wait until each connected Envoy has once confirmed all; whether that is so."""
+        with self._news:
+            return self._news.wait_for(self._is_live, seconds)
+
+    def _is_live(self) -> bool:
+        live = [connection.live for connection in self._connections]
+        return bool(live) and all(live)
 
     def _await_connection(self, deadline: float) -> None:
         if not self._news.wait_for(

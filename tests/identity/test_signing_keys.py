@@ -109,13 +109,13 @@ def test_clients_bring_the_algorithms_they_need() -> None:
 def test_other_tokens_are_signed_with_the_algorithm_asked_for(tmp_path: Path) -> None:
     provider = provider_of(Settings(Path("/nowhere")), Store.open(tmp_path / "kapi.db"))
     read = jwt.decode(
-        provider.sign({"a": 1}, "JWT", "ES256"),
+        provider.signer.sign({"a": 1}, "JWT", "ES256"),
         KeySet.import_key_set(json.loads(provider.keyring.jwks)),
         algorithms=["ES256"],
     )
     assert read.claims == {"a": 1}
     with pytest.raises(OAuthError):
-        provider.sign({}, "JWT", "PS512")
+        provider.signer.sign({}, "JWT", "PS512")
 
 
 def test_a_change_of_keys_reaches_tokens_jwks_and_discovery(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_nothing_else_that_we_sign_is_an_access_token(
             told,
         }
 
-    accepted = provider.sign({**base, **scoped}, "JWT")
+    accepted = provider.signer.sign({**base, **scoped}, "JWT")
     assert (
         platform.request(
             GW, "/echo/1.0.0/items", "-H", f"Authorization: Bearer {accepted}"
@@ -159,6 +159,6 @@ def test_nothing_else_that_we_sign_is_an_access_token(
         == 200
     )
     assert {
-        name: opened_by(provider.sign(claims, kind))
+        name: opened_by(provider.signer.sign(claims, kind))
         for name, (claims, kind) in others.items()
     } == {key: {401} for key in others}

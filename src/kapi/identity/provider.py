@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,25 +14,24 @@ from kapi.audit import Record, record_nothing
 from kapi.dataclass import dataclass
 from kapi.identity.accounts.attempts import Attempts, sign_in_event
 from kapi.identity.accounts.users import Users
-from kapi.identity.clients.clients import Client, Clients
-from kapi.identity.clients.keys import keys_of
+from kapi.identity.clients.clients import Clients
 from kapi.identity.clients.metadata import Policy
-from kapi.identity.clients.metadata_documents import document_client
 from kapi.identity.clients.notices import Notices
+from kapi.identity.clients.registry import ClientRegistry
 from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.figures import ProviderFigures
 from kapi.identity.keys.keyring import Keyring
-from kapi.identity.minting.claim_rules import token_claims
-from kapi.identity.minting.minter import AccessToken, Minter, Template, no_key
+from kapi.identity.minting.minter import Minter
+from kapi.identity.minting.minting import Minting
 from kapi.identity.minting.opaque import keep_opaque
+from kapi.identity.minting.signer import Signer
 from kapi.identity.possession.dpop import Nonces
 from kapi.identity.protocol.published import Published
 from kapi.identity.protocol.resources import Resources
 from kapi.identity.protocol.sealed import Seal
 from kapi.jose import base64url
-from kapi.jose.compact import sign_jwt
 from kapi.jose.jwt import Jwt
-from kapi.settings import DEFAULT_ALGORITHM, Settings
+from kapi.settings import Settings
 from kapi.store.accounts import Accounts
 from kapi.store.families import Families
 from kapi.store.issuers import IssuerStore
@@ -139,44 +138,6 @@ class Provider:
         """Each `iss` of its tokens."""
         return (self.issuer, *self.settings.own_issuers)
 
-    def mint(
-        self,
-        client: Client,
-        access: AccessToken,
-        parameters: Mapping[str, str],
-        now: int,
-    ) -> str:
-        """An access token in the format of its resources and the client's settings.
-
-        `parameters` are those of the request. Raises OAuthError.
-        """
-        access, form, algorithm = self._made_as(client, access, parameters)
-        return self.minter.mint(access, now, form, algorithm)[0]
-
-    def template(
-        self, client: Client, access: AccessToken, parameters: Mapping[str, str]
-    ) -> Template | None:
-        """What all tokens for this request have in common; None for opaque ones."""
-        access, form, algorithm = self._made_as(client, access, parameters)
-        if form == "opaque":
-            return None
-        return self.minter.template(access, form, algorithm)
-
-    def _made_as(
-        self, client: Client, access: AccessToken, parameters: Mapping[str, str]
-    ) -> tuple[AccessToken, str, str]:
-        """The token with the claims of the rules, its format and its algorithm."""
-        claims = token_claims(
-            self.settings.identity.claims, client, self.users, access, parameters
-        )
-        if claims is not access.claims:
-            access = replace(access, claims=claims)
-        made_as = self.resources.token_format(client, access.audience)
-        form = made_as.format
-        if form == "opaque" and access.readable:
-            form = "jwt"
-        return access, form, made_as.algorithm
-
     @cached_property
     def resources(self) -> Resources:
         """The services that the settings declare."""
@@ -186,30 +147,6 @@ class Provider:
         token = base64url.encode(self.random_bytes(32))
         keep_opaque(self.records, token, claims)
         return token
-
-    @cached_property
-    def mints_opaque(self) -> bool:
-        """Whether minting may write to the store."""
-        identity = self.settings.identity
-        formats = {client.access_token_format for client in identity.clients}
-        formats.add(identity.access_token_format)
-        return "opaque" in formats or self.resources.any_opaque
-
-    def sign(
-        self,
-        claims: Mapping[str, Any],
-        media_type: str,
-        algorithm: str = DEFAULT_ALGORITHM,
-    ) -> str:
-        """An ID token or another JWT that is not an access token.
-
-        Raises OAuthError without a key for the algorithm.
-        """
-        try:
-            key = self.keyring.active(algorithm)
-        except LookupError as error:
-            raise no_key(algorithm) from error
-        return sign_jwt(key, claims, media_type)
 
     @cached_property
     def base_url(self) -> str:
@@ -272,7 +209,26 @@ class Provider:
 
     def use_clients(self) -> None:
         """Read the changes of the registered clients."""
-        self.clients.apply(self.registered.since(self.clients.revision))
+        self.registry.refresh()
+
+    @property
+    def registry(self) -> ClientRegistry:
+        """Looks up clients."""
+        policy = None
+        if self.settings.identity.client_id_metadata_documents:
+            policy = partial(self.document_policy, self.keyring.algorithms)
+        return ClientRegistry(self.clients, self.registered, self.documents, policy)
+
+    @property
+    def minting(self) -> Minting:
+        """Makes access tokens."""
+        identity = self.settings.identity
+        return Minting(identity, self.users, self.resources, self.minter)
+
+    @property
+    def signer(self) -> Signer:
+        """Signs other JWTs."""
+        return Signer(self.keyring)
 
     @cached_property
     def trusted_issuers(self) -> KeptIssuers:
@@ -281,31 +237,6 @@ class Provider:
 
         return KeptIssuers(self.settings, self.issuer_store)
 
-    def known_client(self, client_id: str) -> Client | None:
-        """The client with this id, of the settings or registered; None without one."""
-        found = self.clients.get(client_id)
-        if found is None:
-            self.use_clients()
-            found = self.clients.get(client_id)
-        return found
-
-    def client(self, client_id: str, now: int) -> Client | None:
-        """The client with this id, or None; not authenticated.
-
-        May fetch the client metadata document of the id. Raises OAuthError when that fails.
-        """
-        found = self.known_client(client_id)
-        if found is not None or not self.settings.identity.client_id_metadata_documents:
-            return found
-        policy = self.document_policy(self.keyring.algorithms)
-        return document_client(self.documents, client_id, policy, now)
-
-    def keys_of(
-        self, client: Client, kid: Any, now: int
-    ) -> Sequence[Mapping[str, Any]]:
-        """The public keys of a client as JWKs; `kid` is the wanted one. Raises InvalidJwt."""
-        return keys_of(self.documents, client, kid, now)
-
     def new_secret(self) -> str:
         """A new secret of 256 bits, in base64url: codes, refresh tokens, cookies."""
         return base64url.encode(self.random_bytes(32))
@@ -313,17 +244,3 @@ class Provider:
     def revoke_family(self, family: str, now: int, reason: str) -> None:
         """Revoke all tokens of one authorization, at the gateway too."""
         self.families.revoke(family, self.settings.identity.issuer, now, reason)
-
-    def lifetime(self, client: Client, audience: Sequence[str]) -> int:
-        """The lifetime of an access token of this client for this audience, in seconds."""
-        return self.resources.lifetime(
-            client.settings.token_lifetime or self.settings.identity.token_lifetime,
-            audience,
-        )
-
-    def audience(self, client: Client) -> tuple[str, ...]:
-        """`aud` of this client's access tokens when the request names no resource."""
-        default = self.settings.identity.default_audience
-        if client.settings.audience or not default:
-            return client.settings.audience
-        return (default,)

@@ -47,6 +47,7 @@ class TokenEndpoint:
     def __init__(self, provider: Provider, grants: Sequence[Grant]) -> None:
         self.provider = provider
         self._grants = {grant.facts.grant_type: grant for grant in grants}
+        self._may_write = provider.minting.may_be_opaque()
 
     def quick(self, form: Form, credentials: Credentials) -> bool:
         """Whether the answer needs no I/O, so that the event loop may compute it."""
@@ -63,7 +64,7 @@ class TokenEndpoint:
             (grant is None or grant.facts.quick)
             and not remembers
             and not published
-            and not self.provider.mints_opaque
+            and not self._may_write
         )
 
     def answer(
@@ -84,7 +85,7 @@ class TokenEndpoint:
         with self._counted_refusals(form):
             # 7. Make the token.
             access = granted.access
-            token = self.provider.mint(granted.client, access, form.values, now)
+            token = self.provider.minting.mint(granted.client, access, form.values, now)
             members = {
                 "access_token": token,
                 "token_type": granted.token_type,

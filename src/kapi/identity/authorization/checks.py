@@ -63,7 +63,7 @@ def checked(provider: Provider, request: AuthorizationRequest) -> AuthorizationR
 
 def client(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     """A registered client."""
-    found = provider.client(request.parameters.need("client_id"), request.now)
+    found = provider.registry.client(request.parameters.need("client_id"), request.now)
     if found is None:
         raise OAuthError(
             "invalid_request", "No client is registered under this client_id"

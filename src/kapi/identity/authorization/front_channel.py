@@ -39,7 +39,7 @@ def token_parameters(
         issue = front_channel_issue(provider, client, authorization, now)
         access = access_token(provider, client, authorization, user, issue)
         made = {
-            "access_token": provider.mint(
+            "access_token": provider.minting.mint(
                 client, access, request.parameters.values, now
             ),
             "token_type": "Bearer",

@@ -40,7 +40,9 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
     )
     try:
         jwt = read_jwt(text, algorithms=accepted, types=_TYPES)
-        check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
+        check_signature(
+            jwt, provider.registry.keys_of(client, jwt.header.get("kid"), now)
+        )
         claims = jwt.claims
         if claims.get("client_id") != client.id:
             raise InvalidJwt("client_id in it must be the one outside (RFC 9101 5.2)")

@@ -77,7 +77,9 @@ def signed(mode: Mode) -> Mode:
         }
         algorithm = request.client.settings.authorization_signed_response_alg or "RS256"
         return mode(
-            provider, request, {"response": provider.sign(claims, JARM_TYPE, algorithm)}
+            provider,
+            request,
+            {"response": provider.signer.sign(claims, JARM_TYPE, algorithm)},
         )
 
     return answer

@@ -71,7 +71,7 @@ def _verified(
 ) -> Form:
     accepted = accepted_algorithms(client.settings, registered, ASYMMETRIC)
     jwt = read_jwt(signed, algorithms=accepted, types=_TYPES)
-    check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
+    check_signature(jwt, provider.registry.keys_of(client, jwt.header.get("kid"), now))
     claims = jwt.claims
     if claims.get("iss") != client.id:
         raise InvalidJwt("iss must be the client id")

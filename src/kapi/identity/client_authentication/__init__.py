@@ -87,9 +87,9 @@ def _prove(provider: Provider, client: Client, attempt: Attempt, now: int) -> No
 def _named(provider: Provider, attempt: Attempt, now: int) -> Client | None:
     """The client that the attempt names. With a secret, no metadata document is fetched."""
     if set(attempt.methods) <= set(_EITHER_SECRET):
-        return provider.known_client(attempt.client_id)
+        return provider.registry.known_client(attempt.client_id)
     try:
-        return provider.client(attempt.client_id, now)
+        return provider.registry.client(attempt.client_id, now)
     except OAuthError as error:
         raise invalid_client(error.detail) from error
 

@@ -72,7 +72,9 @@ def private_key_jwt(
     """Signed with a registered key of the client. Raises OAuthError with the reason."""
     try:
         jwt = _read(client, attempt, ASYMMETRIC)
-        check_signature(jwt, provider.keys_of(client, jwt.header.get("kid"), now))
+        check_signature(
+            jwt, provider.registry.keys_of(client, jwt.header.get("kid"), now)
+        )
         _check_claims(provider, client, jwt.claims, now)
     except InvalidJwt as error:
         raise _refused(error) from error

@@ -54,7 +54,7 @@ def self_signed_tls_client_auth(
     if certificate is None or not in_time(certificate.leaf, now):
         return False
     der = base64.b64encode(certificate.der).decode("ascii")
-    keys = provider.keys_of(client, None, now)
+    keys = provider.registry.keys_of(client, None, now)
     return any(_is_of(key, der, certificate.thumbprint) for key in keys)
 
 

@@ -22,7 +22,7 @@ facts = GrantFacts(
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """The subject is the client itself (RFC 9068 §2.2)."""
     client = request.client
-    audience = request.resources or provider.audience(client)
+    audience = request.resources or provider.minting.audience(client)
     claims: dict[str, Any] = {}
     if request.details:
         claims["authorization_details"] = list(request.details)
@@ -31,7 +31,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
             client.id,
             client.id,
             request.scope,
-            provider.lifetime(client, audience),
+            provider.minting.lifetime(client, audience),
             audience,
             claims,
         ),

@@ -46,7 +46,7 @@ _SEEN = "assertion"
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """A token for the subject. Raises OAuthError invalid_grant with the reason."""
     assertion = request.form.need("assertion")
-    audience = request.resources or provider.audience(request.client)
+    audience = request.resources or provider.minting.audience(request.client)
     # Checked first: resources that cannot share a token must not use up the assertion.
     provider.resources.token_format(request.client, audience)
     try:
@@ -62,7 +62,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         ) from error
     scope = _scope(issuer, request)
     client = request.client
-    lifetime = provider.lifetime(client, audience)
+    lifetime = provider.minting.lifetime(client, audience)
     user, account, claims = provider.users.get(subject), "", {}
     if user is not None:
         account = subject

@@ -49,7 +49,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     audience = _audience(provider, request)
     scope = _scope(request, subject)
     lifetime = min(
-        provider.lifetime(client, audience), subject.expires_at - request.now
+        provider.minting.lifetime(client, audience), subject.expires_at - request.now
     )
     claims = {}
     for name in _CARRIED:
@@ -167,7 +167,7 @@ def _audience(provider: Provider, request: TokenRequest) -> tuple[str, ...]:
             "invalid_target",
             "The client may not ask for a token for this audience or resource",
         )
-    return tuple(dict.fromkeys(wanted)) or provider.audience(request.client)
+    return tuple(dict.fromkeys(wanted)) or provider.minting.audience(request.client)
 
 
 def _scope(request: TokenRequest, subject: Presented) -> str:
@@ -202,7 +202,9 @@ def _id_token(
         "auth_time": now,
         **claims,
     }
-    token = provider.sign(said, "JWT", client.settings.id_token_signed_response_alg)
+    token = provider.signer.sign(
+        said, "JWT", client.settings.id_token_signed_response_alg
+    )
     access = AccessToken(
         subject.subject, client.id, "openid", lifetime, user=subject.user
     )

@@ -111,7 +111,7 @@ def revoke_consent(provider: Provider, consent_id: str, now: int) -> None:
 
 def _consent(provider: Provider, person: User, record: Record) -> Consent:
     client_id = str(record.payload["client_id"])
-    client = provider.known_client(client_id)
+    client = provider.registry.known_client(client_id)
     return Consent(
         record.key,
         person,

@@ -67,7 +67,7 @@ def _mark(key: bytes, password: str) -> str:
 
 def _subjects(provider: Provider, account: str, client_id: str) -> set[str]:
     """The possible `sub` for an account: its subject, and the pairwise one of the client."""
-    client = provider.known_client(client_id)
+    client = provider.registry.known_client(client_id)
     if client is None:
         return {account}
     return {account, subject_for(provider, client, account)}

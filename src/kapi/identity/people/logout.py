@@ -61,7 +61,7 @@ def _notice_form(
 
     Raises OAuthError (Back-Channel Logout §2.5).
     """
-    client = provider.client(notice.client_id, now)
+    client = provider.registry.client(notice.client_id, now)
     if client is None or not client.settings.backchannel_logout_uri:
         return None
     form = urlencode({"logout_token": logout_token(provider, client, notice, now)})
@@ -73,7 +73,7 @@ def _clients(provider: Provider, session: Session, now: int) -> list[Client]:
     found = []
     for client_id in session.clients:
         try:
-            client = provider.client(client_id, now)
+            client = provider.registry.client(client_id, now)
         except OAuthError as error:
             _LOG.warning(
                 "a client of an ended session cannot be read: %s", error.detail
@@ -114,7 +114,7 @@ def logout_token(
         "events": {EVENT: {}},
         "sid": notice.sid,
     }
-    return provider.sign(
+    return provider.signer.sign(
         claims, "logout+jwt", client.settings.id_token_signed_response_alg
     )
 

@@ -74,7 +74,7 @@ def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
 
 def _is_of_removed_client(provider: Provider, own: OwnToken) -> bool:
     """Whether the client was removed (RFC 7592 §2.3). A metadata document is not fetched for it."""
-    return provider.known_client(own.client_id) is None and not is_document_id(
+    return provider.registry.known_client(own.client_id) is None and not is_document_id(
         own.client_id
     )
 

@@ -191,7 +191,7 @@ def access_token(
         subject=subject_for(provider, client, user.subject),
         client_id=client.id,
         scope=authorization.scope,
-        lifetime=provider.lifetime(client, audience),
+        lifetime=provider.minting.lifetime(client, audience),
         audience=audience,
         claims=claims,
         jti=issue.jti,
@@ -253,13 +253,13 @@ def id_token(
     if code:
         claims["c_hash"] = half_hash(algorithm, code)
     about = claims_about(user, authorization, "id_token", scopes=alone)
-    return provider.sign({**about, **claims}, "JWT", algorithm)
+    return provider.signer.sign({**about, **claims}, "JWT", algorithm)
 
 
 def _audience(
     provider: Provider, client: Client, authorization: Authorization
 ) -> tuple[str, ...]:
-    return authorization.resources or provider.audience(client)
+    return authorization.resources or provider.minting.audience(client)
 
 
 def _issue(
@@ -273,7 +273,7 @@ def _issue(
     audience = _audience(provider, client, authorization)
     # Checked first: resources that cannot share a token must not use up the code.
     provider.resources.token_format(client, audience)
-    expires = now + provider.lifetime(client, audience)
+    expires = now + provider.minting.lifetime(client, audience)
     if not refresh:
         return Issue(provider.new_id(), expires, "", 0)
     idle = provider.settings.identity.refresh_token_idle

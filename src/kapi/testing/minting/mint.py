@@ -62,7 +62,7 @@ def draft_of(provider: Provider, wish: Wish, now: int) -> Draft:
     """The right token, as the provider would issue it, before recipes. Raises ValueError."""
     client = _client(provider, wish.client)
     user = _user(provider, wish.user)
-    audience = _texts(wish.audience) or provider.audience(client)
+    audience = _texts(wish.audience) or provider.minting.audience(client)
     organization = wish.organization
     if user is not None and not organization and len(user.organizations) == 1:
         organization = user.organizations[0]
@@ -76,13 +76,13 @@ def draft_of(provider: Provider, wish: Wish, now: int) -> Draft:
         person or client.id,
         client.id,
         wish.scope,
-        wish.lifetime or provider.lifetime(client, audience),
+        wish.lifetime or provider.minting.lifetime(client, audience),
         audience,
         claims,
         user=person,
         readable=True,
     )
-    jwt = parse_jwt(provider.mint(client, access, {}, now))
+    jwt = parse_jwt(provider.minting.mint(client, access, {}, now))
     algorithm = wish.algorithm or str(jwt.header["alg"])
     try:
         key = provider.keyring.active(algorithm)
@@ -108,12 +108,12 @@ def finished(draft: Draft, wish: Wish) -> str:
 
 def _client(provider: Provider, client_id: str) -> Client:
     if client_id:
-        found = provider.known_client(client_id)
+        found = provider.registry.known_client(client_id)
         if found is None:
             raise ValueError(f"there is no client {client_id!r}")
         return found
     for item in provider.settings.identity.clients:
-        found = provider.known_client(item.id)
+        found = provider.registry.known_client(item.id)
         if found is not None:
             return found
     raise ValueError("the issuer has no client; name one in its seed")

@@ -89,7 +89,9 @@ class RepeatedRequests:
         members = orjson.dumps(endpoint.issued(granted, form, now))
         digest = self._digest(headers, body)
         if digest and granted.grant == "client_credentials":
-            template = provider.template(granted.client, granted.access, form.values)
+            template = provider.minting.template(
+                granted.client, granted.access, form.values
+            )
             if template is not None:
                 rest = members[members.index(b",") + 1 :]
                 counted = (granted.grant, granted.client.id)

@@ -104,7 +104,7 @@ def _sessions(
     ):
         names = []
         for client_id in item.clients:
-            client = provider.known_client(client_id)
+            client = provider.registry.known_client(client_id)
             names.append(client_id if client is None else client.title)
         yield {
             "id": item.sid,

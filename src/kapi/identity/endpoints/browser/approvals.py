@@ -88,7 +88,7 @@ def _page(provider: Provider, request: Request, session: Session) -> Answer:
     waiting = []
     for record in _waiting(provider.records, session, request.now):
         pending = pending_of(record)
-        client = provider.client(pending.client_id, request.now)
+        client = provider.registry.client(pending.client_id, request.now)
         if client is not None:
             about = about_client(provider.settings.identity, client)
             asked = {

@@ -88,7 +88,7 @@ def _about(provider: Provider, form: Form) -> Iterator[tuple[str, str]]:
     client_id, uri = form.get("client_id"), form.get("redirect_uri")
     if client_id:
         yield "Client", client_id[:_LONGEST_FACT]
-        known = provider.known_client(client_id)
+        known = provider.registry.known_client(client_id)
         if known is not None and known.settings.name:
             yield "Name of the client", known.settings.name
     if uri:

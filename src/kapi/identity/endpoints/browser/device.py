@@ -71,7 +71,7 @@ def _with_session(
     if record is None:
         return _ask_for_code(provider, session, _WRONG)
     pending = pending_of(record)
-    client = provider.client(pending.client_id, request.now)
+    client = provider.registry.client(pending.client_id, request.now)
     if client is None or not pending.is_open(request.now):
         return _ask_for_code(provider, session, _WRONG)
     purpose = f"device{code}{session.sid}"

@@ -119,7 +119,7 @@ def _client(
         client_id = str(hint["aud"])
     if not client_id:
         return None
-    client = provider.client(client_id, now)
+    client = provider.registry.client(client_id, now)
     if client is None:
         raise OAuthError(
             "invalid_request", "No client is registered under this client_id"

@@ -96,7 +96,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         "iat": request.now,
         "token_introspection": found,
     }
-    signed = provider.sign(
+    signed = provider.signer.sign(
         claims, "token-introspection+jwt", algorithm or DEFAULT_ALGORITHM
     )
     return Answer(200, (("content-type", _JWT), *NO_STORE), signed.encode("ascii"))

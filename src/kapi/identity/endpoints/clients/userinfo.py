@@ -91,7 +91,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     token = bearer(provider, request, "openid", in_form)
     authorization = _authorization(provider.families, token, request.now)
     user = provider.users.get(authorization.user)
-    client = provider.client(authorization.client_id, request.now)
+    client = provider.registry.client(authorization.client_id, request.now)
     if user is None or client is None:
         raise _not_about_a_person()
     about = {
@@ -101,7 +101,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     algorithm = client.settings.userinfo_signed_response_alg
     if not algorithm:
         return json_answer(about)
-    signed = provider.sign(
+    signed = provider.signer.sign(
         {**about, "iss": provider.issuer, "aud": client.id}, "JWT", algorithm
     )
     return Answer(

@@ -17,6 +17,7 @@ import asgi
 from kapi.fetch import fetch
 from kapi.front.web.identity.app import build_identity_app
 from kapi.identity.keys.keyring import ensure_keyring, needed_algorithms, new_key
+from kapi.identity.people.ended import settle_accounts
 from kapi.identity.provider import Provider
 from kapi.identity.wiring import make_provider
 from kapi.settings import WELL_KNOWN_CLIENT_ID, WELL_KNOWN_CLIENT_SECRET, Settings
@@ -46,6 +47,12 @@ def provider_of(settings: Settings, store: Store, get: Any = fetch) -> Provider:
     keyring = ensure_keyring(keys, identity.key_id, MADE, algorithms)
     return make_provider(
         settings, store, keyring, os.urandom, lambda: str(uuid.uuid4()), get
+    )
+
+
+def settle(provider: Provider, now: int) -> None:
+    settle_accounts(
+        provider.settings.identity, provider.accounts, provider.shared_keys, now
     )
 
 

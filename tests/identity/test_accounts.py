@@ -17,14 +17,13 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from flows import NOW, Clock, allowed, client, provider_app
-from idp import Answer, basic, call, provider_of
+from idp import Answer, basic, call, provider_of, settle
 from kapi.identity.accounts.passwords import password_digest
 from kapi.identity.accounts.users import profile_of, user_of
 from kapi.identity.grants import ciba as ciba_grant
 from kapi.identity.grants import device_code as device_code_grant
 from kapi.identity.grants import jwt_bearer as jwt_bearer_grant
 from kapi.identity.grants import token_exchange as token_exchange_grant
-from kapi.identity.people.ended import settle_accounts
 from kapi.settings import IdentitySettings, Settings, UserSettings
 from kapi.settings.identity import AssertionIssuerSettings
 from kapi.store import Store
@@ -390,7 +389,7 @@ def test_nobody_elses_things_end(world: World) -> None:
 
 def settled(world: World, *users: UserSettings) -> None:
     settings = Settings(Path("/nowhere"), IdentitySettings(users=users))
-    settle_accounts(provider_of(settings, world.store), world.clock.now)
+    settle(provider_of(settings, world.store), world.clock.now)
 
 
 @pytest.mark.parametrize("change", ["gone", "another password"])

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from flows import Clock, client, person_at, redeem
-from idp import basic, provider_of
+from idp import basic, provider_of, settle
 from kapi.front.web.identity.app import build_identity_app
 from kapi.identity.accounts.passwords import password_digest
 from kapi.identity.accounts.users import profile_of, user_of
-from kapi.identity.people.ended import settle_accounts
 from kapi.identity.people.logout import send_notices
 from kapi.identity.provider import Provider
 from kapi.settings import IdentitySettings, Settings, UserSettings
@@ -60,7 +59,7 @@ def worker(
         Settings(Path("/nowhere"), IdentitySettings(clients=clients, users=(eve,))),
         store,
     )
-    settle_accounts(made, int(clock()))
+    settle(made, int(clock()))
     ada = user_of(UserSettings("ada", PASSWORD, organizations=("org1",)))
     users.add(
         StoredUser("ada", password_digest(PASSWORD), profile_of(ada), 1, "subject-1")
@@ -110,7 +109,7 @@ def test_each_session_of_the_account_is_told_once(
     now = int(clock()) + 5
     end(users, Ending(worker.issuer, now, "test"))
     for _ in range(2):
-        send_notices(worker, now)
+        send_notices(worker.logout, now)
     told = [claims_of(form["logout_token"]) for form in listener.wait(2)]
     assert {item["sid"] for item in told} == {item["sid"] for item in signed_in}
     for item in told:
@@ -130,8 +129,8 @@ def test_a_changed_password_of_the_settings_tells_too(
         identity, users=(replace(identity.users[0], password="new password"),)
     )
     worker.settings = replace(worker.settings, identity=changed)
-    settle_accounts(worker, int(clock()))
-    send_notices(worker, int(clock()))
+    settle(worker, int(clock()))
+    send_notices(worker.logout, int(clock()))
     assert claims_of(listener.wait(1)[0]["logout_token"])["sid"] == sid
 
 
@@ -146,6 +145,6 @@ def test_a_session_of_an_organization_that_a_person_left_tells_too(
         users.change(
             "ada", lambda user, made=profile: replace(user, profile=made), ending
         )
-        send_notices(worker, int(clock()))
+        send_notices(worker.logout, int(clock()))
     assert claims_of(listener.wait(1)[0]["logout_token"])["sid"] == sid
     assert len(listener.got) == 1

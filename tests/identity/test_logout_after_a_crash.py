@@ -60,7 +60,7 @@ def signed_in(worker: Provider, clock: Clock) -> Session:
     code = code_for(person, "back", SHOP, scope="openid")
     redeem(person, code, authorization=basic("back", "s"), redirect_uri=SHOP)
     sid = claims_of(tokens["id_token"])["sid"]
-    session = session_with_id(worker, sid, clock.now)
+    session = session_with_id(worker.sessions, sid, clock.now)
     assert session is not None
     return session
 
@@ -80,7 +80,7 @@ def test_another_worker_sends_what_one_left_unsent(
     one, other = workers
     session = signed_in(one, clock)
     ended(one, session, clock.now)
-    send_notices(other, clock.now)
+    send_notices(other.logout, clock.now)
     listener.wait(1)
     assert told(listener) == [session.sid]
 
@@ -93,10 +93,10 @@ def test_what_one_took_is_sent_when_its_lease_is_over(
     ended(one, session, clock.now)
     stored = LogoutNotices(Store.open(tmp_path / "kapi.db").database)
     assert {item.client_id for item in stored.take(clock.now, 10)} == {"back", "shop"}
-    send_notices(other, clock.now + LEASE_SECONDS - 30)
+    send_notices(other.logout, clock.now + LEASE_SECONDS - 30)
     assert stored.take(clock.now + LEASE_SECONDS - 30, 10) == ()
     assert listener.got == []
-    send_notices(other, clock.now + LEASE_SECONDS)
+    send_notices(other.logout, clock.now + LEASE_SECONDS)
     listener.wait(1)
     assert told(listener) == [session.sid]
     until(lambda: stored.next_due() is None)
@@ -107,8 +107,8 @@ def test_two_workers_send_one_token_for_each_session(
 ) -> None:
     sessions = [signed_in(workers[0], clock) for _ in range(6)]
     for session in sessions:
-        end_session(workers[0], session, clock.now)
-        send_notices(workers[1], clock.now)
+        end_session(workers[0].logout, session, clock.now)
+        send_notices(workers[1].logout, clock.now)
     listener.wait(6)
     stored = workers[0].notices.stored
     until(lambda: stored.next_due() is None)
@@ -121,7 +121,7 @@ def test_each_session_is_told_although_the_client_failed_at_first(
     listener.answers = [500, 500, 200]
     sessions = [signed_in(workers[0], clock) for _ in range(3)]
     for session in sessions:
-        ended(workers[0], session, clock.now)
-    send_notices(workers[0], clock.now)
+        ended(workers[0].logout, session, clock.now)
+    send_notices(workers[0].logout, clock.now)
     until(lambda: set(told(listener)) == {session.sid for session in sessions})
     until(lambda: workers[0].notices.stored.next_due() is None)

@@ -16,7 +16,6 @@ import pytest
 from client_keys import key, public
 from idp import CC, basic, call, identity_app, provider_of
 from kapi.errors import Problem
-from kapi.identity.people.subjects import subject_for
 from kapi.settings import ClientSettings, GatewaySettings, IdentitySettings, Settings
 from kapi.settings.identity import RegistrationSettings
 from kapi.store import Store
@@ -563,7 +562,7 @@ def test_clients_of_one_sector_see_the_same_subject(tmp_path: Path) -> None:
     )
     clients = {name: provider.clients.get(name) for name in "abcd"}
     subjects = {
-        name: subject_for(provider, client, "ada")
+        name: provider.subjects.of(client, "ada")
         for name, client in clients.items()
         if client
     }

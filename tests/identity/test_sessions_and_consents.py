@@ -14,6 +14,7 @@ import pytest
 
 from flows import ISSUER, Clock, client, code_for, error_of, person_at, redeem, refresh
 from idp import basic, provider_of
+from kapi.app.system.people import consent_records, session_records
 from kapi.front.web.identity.app import build_identity_app
 from kapi.front.web.openapi.catalogue import CATALOGUE
 from kapi.front.web.system.consents import CONSENTS
@@ -74,8 +75,12 @@ class World:
         """Status and value of the answer."""
         callers = Callers(CallerOf(caller), PLATFORM)
         apis = (
-            PeopleRecordsApi(SESSIONS, callers, lambda: self.control, self.clock),
-            PeopleRecordsApi(CONSENTS, callers, lambda: self.control, self.clock),
+            PeopleRecordsApi(
+                SESSIONS, callers, lambda: session_records(self.control), self.clock
+            ),
+            PeopleRecordsApi(
+                CONSENTS, callers, lambda: consent_records(self.control), self.clock
+            ),
         )
         return system_call(apis, method, path, **query)
 

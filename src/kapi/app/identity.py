@@ -48,7 +48,9 @@ def run_identity(settings: Settings, listener: socket.socket) -> None:
     provider.record, provider.record_later = audit.record, audit.record_later
     requirements = StartupRequirements(store.database)
     provider.before_binding = partial(requirements.ensure, CERTIFICATE_BOUND)
-    settle_accounts(provider, int(time.time()))
+    settle_accounts(
+        settings.identity, provider.accounts, provider.shared_keys, int(time.time())
+    )
     _follow(watch, store, provider)
     if settings.identity.testing:
         # Tests only: production does not import it.
@@ -85,7 +87,7 @@ def _tell_clients(provider: Provider) -> None:
     """Tell clients of ended sessions, also those that a process left which has ended."""
     from kapi.identity.people.logout import send_notices
 
-    send_notices(provider, int(time.time()))
+    send_notices(provider.logout, int(time.time()))
 
 
 def _judge(settings: Settings, store: Store, provider: Provider) -> DeployedJudge:

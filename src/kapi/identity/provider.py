@@ -21,10 +21,19 @@ from kapi.identity.clients.registry import ClientRegistry
 from kapi.identity.clients.remote_documents import RemoteDocuments
 from kapi.identity.figures import ProviderFigures
 from kapi.identity.keys.keyring import Keyring
+from kapi.identity.keys.shared_keys import SharedKeys
 from kapi.identity.minting.minter import Minter
 from kapi.identity.minting.minting import Minting
 from kapi.identity.minting.opaque import keep_opaque
 from kapi.identity.minting.signer import Signer
+from kapi.identity.people.consents import Consents
+from kapi.identity.people.ended import EndedAccounts
+from kapi.identity.people.identification import PersonAuthentication
+from kapi.identity.people.logout import Logout
+from kapi.identity.people.own_account import OwnAccount
+from kapi.identity.people.page_session import PageSignIn
+from kapi.identity.people.sessions import Sessions
+from kapi.identity.people.subjects import Subjects
 from kapi.identity.possession.dpop import Nonces
 from kapi.identity.protocol.published import Published
 from kapi.identity.protocol.resources import Resources
@@ -36,7 +45,6 @@ from kapi.store.accounts import Accounts
 from kapi.store.families import Families
 from kapi.store.issuers import IssuerStore
 from kapi.store.login_attempts import LoginAttempts
-from kapi.store.platform_keys import PlatformKeys
 from kapi.store.records import Records
 from kapi.store.registered_clients import RegisteredClients
 from kapi.store.revocations import Revocations
@@ -70,7 +78,7 @@ class Provider:
     """Documents that clients publish."""
     document_policy: Callable[[Sequence[str]], Policy]
     """The policy for clients that publish their metadata, by the provider's signing algorithms."""
-    platform_keys: PlatformKeys
+    shared_keys: SharedKeys
     registered: RegisteredClients
     """The stored clients that were registered at run time."""
     notices: Notices
@@ -170,24 +178,18 @@ class Provider:
     @cached_property
     def nonces(self) -> Nonces:
         """Nonces of DPoP proofs; all workers have the same."""
-        return Nonces(
-            self.platform_keys.get_or_make("dpop-nonce", lambda: self.random_bytes(32))
-        )
+        return Nonces(self.shared_keys.get("dpop-nonce"))
 
     @cached_property
     def seal(self) -> Seal:
         """Encrypts what browsers keep for the provider; all workers have the same key."""
-        key = self.platform_keys.get_or_make(
-            "waiting-requests", lambda: self.random_bytes(32)
-        )
+        key = self.shared_keys.get("waiting-requests")
         return Seal(key, "waiting request", self.random_bytes)
 
     @cached_property
     def typed_seal(self) -> Seal:
         """Encrypts what a person typed into a form that is shown again."""
-        key = self.platform_keys.get_or_make(
-            "waiting-requests", lambda: self.random_bytes(32)
-        )
+        key = self.shared_keys.get("waiting-requests")
         return Seal(key, "typed before", self.random_bytes)
 
     @cached_property
@@ -229,6 +231,76 @@ class Provider:
     def signer(self) -> Signer:
         """Signs other JWTs."""
         return Signer(self.keyring)
+
+    @property
+    def subjects(self) -> Subjects:
+        """The subjects of people."""
+        return Subjects(self.shared_keys)
+
+    @property
+    def ended_accounts(self) -> EndedAccounts:
+        """Finds tokens of accounts that ended."""
+        return EndedAccounts(self.accounts, self.families, self.registry, self.subjects)
+
+    @property
+    def person_authentication(self) -> PersonAuthentication:
+        """Authenticates people."""
+        identity = self.settings.identity
+        return PersonAuthentication(identity, self.users, self.attempts, self.record)
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of people."""
+        identity = self.settings.identity
+        issuer = ""
+        if self.issuer != identity.issuer:
+            issuer = self.issuer
+        return Sessions(
+            records=self.records,
+            users=self.users,
+            accounts=self.accounts,
+            lifetime=identity.session_lifetime,
+            issuer=issuer,
+            new_id=self.new_id,
+            new_secret=self.new_secret,
+        )
+
+    @property
+    def consents(self) -> Consents:
+        """The consents of people."""
+        issuer = self.settings.identity.issuer
+        return Consents(self.records, self.families, self.users, self.registry, issuer)
+
+    @property
+    def logout(self) -> Logout:
+        """Ends sessions."""
+        return Logout(
+            issuer=self.issuer,
+            stored_issuer=self.settings.identity.issuer,
+            records=self.records,
+            families=self.families,
+            registry=self.registry,
+            notices=self.notices,
+            subjects=self.subjects,
+            signer=lambda: self.signer,
+            new_id=self.new_id,
+        )
+
+    @property
+    def own_account(self) -> OwnAccount:
+        """Changes the accounts of people."""
+        return OwnAccount(
+            self.person_authentication,
+            self.sessions,
+            self.consents,
+            self.logout,
+            self.record,
+        )
+
+    @property
+    def page_sign_in(self) -> PageSignIn:
+        """Signs people in on pages without a client."""
+        return PageSignIn(self.person_authentication, self.sessions, self.base_url)
 
     @cached_property
     def trusted_issuers(self) -> KeptIssuers:

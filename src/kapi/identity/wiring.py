@@ -21,6 +21,7 @@ from kapi.identity.clients.remote_documents import (
     fetches_private,
 )
 from kapi.identity.keys.keyring import Keyring
+from kapi.identity.keys.shared_keys import SharedKeys
 from kapi.identity.provider import Provider
 from kapi.settings import Settings
 from kapi.store import Store
@@ -69,7 +70,7 @@ def make_provider(
         new_id=new_id,
         documents=RemoteDocuments(get, allow_private=private),
         document_policy=partial(document_policy, scopes=identity.registration.scopes),
-        platform_keys=platform_keys,
+        shared_keys=SharedKeys(platform_keys, random_bytes),
         registered=RegisteredClients(database),
         issuer_store=IssuerStore(database),
         notices=notices,

@@ -29,7 +29,6 @@ from kapi.identity.people.sessions import (
     remember_client,
     session_of,
 )
-from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.provider import Provider
 from kapi.store.records import Records
@@ -54,7 +53,7 @@ def advance(
     interaction: Interaction | None = None,
 ) -> Answer:
     """Answer with the next page, or with the authorization response when nothing is left to ask."""
-    session = session_of(provider, http)
+    session = session_of(provider.sessions, http)
     page = next_page(provider, request, session, interaction)
     if page is None and session is not None:
         _answered(provider.records, request, interaction)
@@ -68,7 +67,7 @@ def advance(
         return refuse(provider, request, _WITHOUT_PAGES[page])
     if interaction is not None:
         return see_other(page_link(page, interaction.key))
-    browser, cookies = browser_of(provider, http)
+    browser, cookies = browser_of(provider.new_secret, http)
     try:
         made = begin(provider.seal, request, browser, http.now)
     except OAuthError as error:
@@ -167,7 +166,7 @@ def _is_unexpected(
     """Whether the client named another person."""
     if not request.hinted_subject:
         return False
-    return subject_for(provider, request.client, session.user) != request.hinted_subject
+    return provider.subjects.of(request.client, session.user) != request.hinted_subject
 
 
 def _must_consent(

@@ -61,7 +61,7 @@ def form_post(
     provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
 ) -> Answer:
     """By a page whose form posts them."""
-    return form_post_page(provider, request.redirect_uri, parameters)
+    return form_post_page(provider.base_url, request.redirect_uri, parameters)
 
 
 def signed(mode: Mode) -> Mode:

@@ -68,7 +68,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         account = subject
         if len(user.organizations) == 1:
             claims["organization"] = user.organizations[0]
-    jti = tied(provider, account, request.now + lifetime)
+    jti = tied(provider.families, provider.new_id, account, request.now + lifetime)
     return Issuance(
         AccessToken(subject, client.id, scope, lifetime, audience, claims, jti)
     )

@@ -66,7 +66,9 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         lifetime=lifetime,
         audience=audience,
         claims=claims,
-        jti=tied(provider, subject.user, request.now + lifetime),
+        jti=tied(
+            provider.families, provider.new_id, subject.user, request.now + lifetime
+        ),
         user=subject.user,
         readable=wanted == JWT,
     )

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from kapi.errors import OAuthError
 from kapi.identity.protocol.http import Answer, Headers
-from kapi.identity.provider import Provider
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -63,7 +62,7 @@ def _set(cookies: Sequence[str]) -> Headers:
 
 
 def page(
-    provider: Provider,
+    base_url: str,
     template: str,
     *,
     status: int = 200,
@@ -83,7 +82,7 @@ def page(
     known = {
         "style": style_link(),
         "submit": SUBMIT,
-        "host": urlsplit(provider.base_url).hostname,
+        "host": urlsplit(base_url).hostname,
         "logo": logo,
     }
     body = templates().get_template(template).render(**known, **values).encode("utf-8")
@@ -99,7 +98,7 @@ def page(
 
 
 def error_page(
-    provider: Provider, error: OAuthError, facts: Sequence[tuple[str, str]] = ()
+    base_url: str, error: OAuthError, facts: Sequence[tuple[str, str]] = ()
 ) -> Answer:
     """An error that must not, or cannot, be sent to the client. `facts` are names and values."""
     status, headers = error.status, NO_HEADERS
@@ -108,7 +107,7 @@ def error_page(
     if error.allow:
         headers = (("allow", error.allow),)
     return page(
-        provider,
+        base_url,
         "error.html",
         status=status,
         headers=headers,
@@ -118,12 +117,10 @@ def error_page(
     )
 
 
-def form_post_page(
-    provider: Provider, action: str, parameters: Mapping[str, str]
-) -> Answer:
+def form_post_page(base_url: str, action: str, parameters: Mapping[str, str]) -> Answer:
     """The Form Post Response Mode."""
     return page(
-        provider,
+        base_url,
         "form_post.html",
         leads_to=action,
         script=SUBMIT,

@@ -5,14 +5,14 @@ Their class is that of sign-ins, so that they do not push out changes by operato
 
 from __future__ import annotations
 
+from kapi.audit import Record
 from kapi.identity.people.sessions import Session
 from kapi.identity.protocol.http import Request
-from kapi.identity.provider import Provider
 from kapi.store.audit import SIGN_IN, SUCCESS, Event
 
 
 def tell_decision(
-    provider: Provider,
+    record: Record,
     request: Request,
     session: Session,
     asked: tuple[str, str],
@@ -24,21 +24,21 @@ def tell_decision(
     event = "consent.deny"
     if allowed:
         event = "consent.allow"
-    tell(provider, request, session, event, client_id, detail=scope)
+    tell(record, request, session, event, client_id, detail=scope)
 
 
 def tell_sign_out(
-    provider: Provider, request: Request, session: Session, detail: str = ""
+    record: Record, request: Request, session: Session, detail: str = ""
 ) -> None:
     """A person signed out in the browser of the request."""
-    tell(provider, request, session, "sign_out", session.sid, detail=detail)
+    tell(record, request, session, "sign_out", session.sid, detail=detail)
 
 
 def tell_one_click(
-    provider: Provider, request: Request, username: str, organization: str
+    record: Record, request: Request, username: str, organization: str
 ) -> None:
     """A person was signed in without a password."""
-    provider.record(
+    record(
         Event(
             "sign_in",
             SUCCESS,
@@ -52,7 +52,7 @@ def tell_one_click(
 
 
 def tell(
-    provider: Provider,
+    record: Record,
     request: Request,
     session: Session,
     event: str,
@@ -62,7 +62,7 @@ def tell(
     class_: str = SIGN_IN,
 ) -> None:
     """Something that the person of a session did; the subject is the user name."""
-    provider.record(
+    record(
         Event(
             event,
             SUCCESS,

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.dataclass import dataclass
-from kapi.identity.accounts.users import User
+from kapi.identity.accounts.users import User, Users
 from kapi.identity.clients.clients import Client
+from kapi.identity.clients.registry import ClientRegistry
 from kapi.identity.people.listing import Page, People, Sought, walk
 from kapi.identity.protocol.scopes import DEFAULT_SCOPE
-from kapi.identity.provider import Provider
+from kapi.store.families import Families
 from kapi.store.records import Record, Records
 
 KIND = "consent"
@@ -69,13 +70,25 @@ class Consent:
     expires_at: int
 
 
-def consents(provider: Provider, sought: Sought, now: int) -> Page[Consent]:
+@dataclass(frozen=True, slots=True)
+class Consents:
+    """The stored consents, with the people, clients and tokens that they are about."""
+
+    records: Records
+    families: Families
+    users: Users
+    registry: ClientRegistry
+    issuer: str
+    """`iss` in the store."""
+
+
+def list_consents(held: Consents, sought: Sought, now: int) -> Page[Consent]:
     """The consents that are wanted; those of an organization are those of its members.
 
     A consent belongs to a person, not to an organization: a caller of one sees those of people who
     belong to no other.
     """
-    people = People(provider)
+    people = People(held.users)
 
     def wanted(record: Record) -> Consent | None:
         person = people.get(record.payload["user"])
@@ -85,33 +98,33 @@ def consents(provider: Provider, sought: Sought, now: int) -> Page[Consent]:
             return None
         if not person.is_of(sought.caller):
             return None
-        return _consent(provider, person, record)
+        return _consent(held, person, record)
 
-    return walk(provider, KIND, sought, now, wanted)
+    return walk(held.records, held.users, KIND, sought, now, wanted)
 
 
-def consent_of(provider: Provider, consent_id: str, now: int) -> Consent | None:
+def consent_of(held: Consents, consent_id: str, now: int) -> Consent | None:
     """The consent with this id, or None."""
-    record = provider.records.get(KIND, consent_id, now)
+    record = held.records.get(KIND, consent_id, now)
     if record is None:
         return None
-    person = provider.users.get(record.payload["user"])
+    person = held.users.get(record.payload["user"])
     if person is None:
         return None
-    return _consent(provider, person, record)
+    return _consent(held, person, record)
 
 
-def revoke_consent(provider: Provider, consent_id: str, now: int) -> None:
+def revoke_consent(held: Consents, consent_id: str, now: int) -> None:
     """End a consent and all that the person authorized the client to; it must ask again."""
-    record = provider.records.get(KIND, consent_id, now)
+    record = held.records.get(KIND, consent_id, now)
     if record is not None:
-        issuer = provider.settings.identity.issuer
-        provider.families.revoke_consent(record, issuer, now, "the consent was revoked")
+        issuer = held.issuer
+        held.families.revoke_consent(record, issuer, now, "the consent was revoked")
 
 
-def _consent(provider: Provider, person: User, record: Record) -> Consent:
+def _consent(held: Consents, person: User, record: Record) -> Consent:
     client_id = str(record.payload["client_id"])
-    client = provider.registry.known_client(client_id)
+    client = held.registry.known_client(client_id)
     return Consent(
         record.key,
         person,

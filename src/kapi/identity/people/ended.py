@@ -7,56 +7,67 @@ Tokens about a person are tied to the account.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from kapi.identity.people.subjects import subject_for
-from kapi.identity.provider import Provider
-from kapi.store.accounts import Ending
+from kapi.dataclass import dataclass
+from kapi.identity.clients.registry import ClientRegistry
+from kapi.identity.keys.shared_keys import SharedKeys
+from kapi.identity.people.subjects import Subjects
+from kapi.settings import IdentitySettings
+from kapi.store.accounts import Accounts, Ending
+from kapi.store.families import Families
 
 _MARK_DIGITS = 4
 
 
+@dataclass(frozen=True, slots=True)
+class EndedAccounts:
+    """The accounts that ended, and what refers to them."""
+
+    accounts: Accounts
+    families: Families
+    registry: ClientRegistry
+    subjects: Subjects
+
+
 def is_of_ended_account(
-    provider: Provider, claims: Mapping[str, Any], client_id: str, now: int
+    ended: EndedAccounts, claims: Mapping[str, Any], client_id: str, now: int
 ) -> bool:
     """Whether a token of this provider is about an account that ended after its issue."""
     issued, subject = claims.get("iat"), claims.get("sub")
     if not isinstance(issued, int):
         return False
-    for account, ended_at in provider.accounts.ended_since(issued):
-        if subject not in _subjects(provider, account, client_id):
+    for account, ended_at in ended.accounts.ended_since(issued):
+        if subject not in _subjects(ended, account, client_id):
             continue
         # Within one second, the store decides: an older token is not tied to the account any more.
-        if ended_at > issued or not provider.families.person_of(
+        if ended_at > issued or not ended.families.person_of(
             str(claims.get("jti", "")), now
         ):
             return True
     return False
 
 
-def tied(provider: Provider, user: str, expires_at: int) -> str:
+def tied(
+    families: Families, new_id: Callable[[], str], user: str, expires_at: int
+) -> str:
     """A new id for an access token without a family; tied to the account of `user`, or empty."""
-    jti = provider.new_id()
+    jti = new_id()
     if user:
-        provider.families.tie(user, jti, expires_at)
+        families.tie(user, jti, expires_at)
     return jti
 
 
-def settle_accounts(provider: Provider, now: int) -> None:
+def settle_accounts(
+    identity: IdentitySettings, accounts: Accounts, keys: SharedKeys, now: int
+) -> None:
     """End the accounts of the settings that were removed or got another password."""
-    key = provider.platform_keys.get_or_make(
-        "settings-accounts", lambda: provider.random_bytes(32)
-    )
-    marks = {
-        item.username: _mark(key, item.password)
-        for item in provider.settings.identity.users
-    }
-    if marks != provider.accounts.marks():
-        ending = Ending(
-            provider.settings.identity.issuer, now, "the settings changed the account"
-        )
-        provider.accounts.settle(marks, ending)
+    key = keys.get("settings-accounts")
+    marks = {item.username: _mark(key, item.password) for item in identity.users}
+    if marks != accounts.marks():
+        ending = Ending(identity.issuer, now, "the settings changed the account")
+        accounts.settle(marks, ending)
 
 
 def _mark(key: bytes, password: str) -> str:
@@ -65,9 +76,9 @@ def _mark(key: bytes, password: str) -> str:
     return mark[:_MARK_DIGITS]
 
 
-def _subjects(provider: Provider, account: str, client_id: str) -> set[str]:
+def _subjects(ended: EndedAccounts, account: str, client_id: str) -> set[str]:
     """The possible `sub` for an account: its subject, and the pairwise one of the client."""
-    client = provider.registry.known_client(client_id)
+    client = ended.registry.known_client(client_id)
     if client is None:
         return {account}
-    return {account, subject_for(provider, client, account)}
+    return {account, ended.subjects.of(client, account)}

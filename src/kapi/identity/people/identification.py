@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kapi.audit import Record
 from kapi.dataclass import dataclass
-from kapi.identity.accounts.attempts import TooManyTries
-from kapi.identity.accounts.users import User
+from kapi.identity.accounts.attempts import Attempts, TooManyTries
+from kapi.identity.accounts.users import User, Users
 from kapi.identity.people.audited import tell_one_click
 from kapi.identity.people.one_click import one_click_choices
 from kapi.identity.people.sessions import BROWSER
 from kapi.identity.protocol.forms import Form
 from kapi.identity.protocol.http import Request
-from kapi.identity.provider import Provider
+from kapi.settings import IdentitySettings
 
 FAILURES: Mapping[str, str] = {
     "100171": "The user name or the password is not right.",
@@ -29,6 +30,17 @@ PASSWORD_ACR, ONE_CLICK_ACR = "1", "0"
 
 
 @dataclass(frozen=True, slots=True)
+class PersonAuthentication:
+    """What people are authenticated with."""
+
+    identity: IdentitySettings
+    users: Users
+    attempts: Attempts
+    record: Record
+    """Appends to the audit log."""
+
+
+@dataclass(frozen=True, slots=True)
 class Identified:
     """A person, the organization they signed in to, and how (RFC 8176)."""
 
@@ -38,16 +50,23 @@ class Identified:
     acr: str
 
 
-def identify(provider: Provider, request: Request, form: Form) -> Identified | str:
+def identify(
+    authentication: PersonAuthentication, request: Request, form: Form
+) -> Identified | str:
     """The person, or the number of a failure."""
     chosen = form.get("one_click")
     if chosen:
-        return _one_click(provider, request, chosen)
+        return _one_click(authentication, request, chosen)
     username, organization = form.get("username") or "", form.get("organization") or ""
     try:
         password, browser = form.get("password") or "", request.cookies.get(BROWSER, "")
-        user = provider.attempts.authenticate(
-            provider.users, username, password, request.network, request.now, browser
+        user = authentication.attempts.authenticate(
+            authentication.users,
+            username,
+            password,
+            request.network,
+            request.now,
+            browser,
         )
     except TooManyTries:
         return "100174"
@@ -59,10 +78,17 @@ def identify(provider: Provider, request: Request, form: Form) -> Identified | s
     )
 
 
-def _one_click(provider: Provider, request: Request, chosen: str) -> Identified | str:
-    for choice in one_click_choices(provider):
+def _one_click(
+    authentication: PersonAuthentication, request: Request, chosen: str
+) -> Identified | str:
+    for choice in one_click_choices(authentication.identity, authentication.users):
         if choice.value == chosen:
-            tell_one_click(provider, request, choice.user.username, choice.organization)
+            tell_one_click(
+                authentication.record,
+                request,
+                choice.user.username,
+                choice.organization,
+            )
             return Identified(choice.user, choice.organization, (), ONE_CLICK_ACR)
     return "100171"
 

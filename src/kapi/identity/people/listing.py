@@ -11,9 +11,8 @@ from dataclasses import field
 from typing import Final, Generic, TypeVar
 
 from kapi.dataclass import dataclass
-from kapi.identity.accounts.users import User
-from kapi.identity.provider import Provider
-from kapi.store.records import Record
+from kapi.identity.accounts.users import User, Users
+from kapi.store.records import Record, Records
 
 T = TypeVar("T")
 _BATCH: Final = 500
@@ -49,31 +48,30 @@ class Page(Generic[T]):
 class People:
     """Looks up people by subject, each once."""
 
-    provider: Provider
+    users: Users
     _known: dict[str, User | None] = field(default_factory=dict)
 
     def get(self, subject: str) -> User | None:
         """The person, or None: removed or disabled meanwhile."""
         if subject not in self._known:
-            self._known[subject] = self.provider.users.get(subject)
+            self._known[subject] = self.users.get(subject)
         return self._known[subject]
 
 
 def walk(
-    provider: Provider,
+    records: Records,
+    users: Users,
     kind: str,
     sought: Sought,
     now: int,
     wanted: Callable[[Record], T | None],
 ) -> Page[T]:
     """A page of the records of a kind. `wanted` makes the item of a record, or None."""
-    person = _subject(provider, sought.user)
+    person = _subject(users, sought.user)
     found: list[T] = []
     after, read = sought.after, 0
     while read < _MOST_READ:
-        batch = provider.records.page(
-            kind, now, person=person, after=after, most=_BATCH
-        )
+        batch = records.page(kind, now, person=person, after=after, most=_BATCH)
         for record in batch:
             after = record.key
             item = wanted(record)
@@ -87,9 +85,9 @@ def walk(
     return Page(tuple(found), after)
 
 
-def _subject(provider: Provider, user: str) -> str:
+def _subject(users: Users, user: str) -> str:
     """The subject of an account, by its user name or subject."""
-    account = provider.users.account(user)
+    account = users.account(user)
     if account is None:
         return user
     return account.subject

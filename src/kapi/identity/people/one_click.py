@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kapi.dataclass import dataclass
-from kapi.identity.accounts.users import User
-from kapi.identity.provider import Provider
+from kapi.identity.accounts.users import User, Users
+from kapi.settings import IdentitySettings
 from kapi.settings.identity.well_known import published_users
 
 _MOST = 50
@@ -27,25 +27,24 @@ class Choice:
         return self.user.username
 
 
-def offers(provider: Provider) -> dict[str, Any]:
+def offers(identity: IdentitySettings, users: Users) -> dict[str, Any]:
     """What the login page offers: buttons, and the organizations of the users behind them.
 
     The page does not tell which other organizations there are.
     """
-    choices = one_click_choices(provider)
+    choices = one_click_choices(identity, users)
     organizations = dict.fromkeys(choice.organization for choice in choices)
     return {"choices": choices, "organizations": tuple(filter(None, organizations))}
 
 
-def one_click_choices(provider: Provider) -> tuple[Choice, ...]:
+def one_click_choices(identity: IdentitySettings, users: Users) -> tuple[Choice, ...]:
     """The buttons; those of people with a password of their own only with `all`."""
-    identity = provider.settings.identity
     if identity.one_click_sign_in == "off":
         return ()
     everybody = identity.one_click_sign_in == "all"
     published = {item.username for item in published_users() if item in identity.users}
     choices = []
-    for user in provider.users.all():
+    for user in users.all():
         is_offered = everybody or user.username in published
         if user.disabled or not is_offered:
             continue

@@ -8,24 +8,32 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
+from kapi.audit import Record
 from kapi.dataclass import dataclass
 from kapi.identity.accounts.attempts import TooManyTries
 from kapi.identity.accounts.passwords import LONGEST, SHORTEST
 from kapi.identity.accounts.users import User
 from kapi.identity.people.audited import tell
-from kapi.identity.people.consents import Consent, consent_of, consents, revoke_consent
+from kapi.identity.people.consents import (
+    Consent,
+    Consents,
+    consent_of,
+    list_consents,
+    revoke_consent,
+)
+from kapi.identity.people.identification import PersonAuthentication
 from kapi.identity.people.listing import Sought
-from kapi.identity.people.logout import revoke_session
+from kapi.identity.people.logout import Logout, revoke_session
 from kapi.identity.people.sessions import (
     BROWSER,
     Session,
+    Sessions,
+    list_sessions,
     session_with_id,
-    sessions,
     sign_in,
 )
 from kapi.identity.protocol.forms import Form
 from kapi.identity.protocol.http import Request
-from kapi.identity.provider import Provider
 from kapi.store.accounts import Ending
 from kapi.store.audit import CHANGE
 
@@ -54,6 +62,18 @@ REFUSED: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class OwnAccount:
+    """What people change about their accounts with."""
+
+    authentication: PersonAuthentication
+    sessions: Sessions
+    consents: Consents
+    logout: Logout
+    record: Record
+    """Appends to the audit log."""
+
+
+@dataclass(frozen=True, slots=True)
 class Changed:
     """The outcome of a form: the name of its text in `DONE` or `REFUSED`, and new cookies."""
 
@@ -66,24 +86,24 @@ class Changed:
         return self.text in DONE
 
 
-def own_sessions(provider: Provider, session: Session, now: int) -> tuple[Session, ...]:
+def own_sessions(sessions: Sessions, session: Session, now: int) -> tuple[Session, ...]:
     """The sessions of the person of a session, also this one."""
-    found = sessions(provider, Sought(user=session.username, most=MOST), now).items
+    found = list_sessions(sessions, Sought(user=session.username, most=MOST), now).items
     return tuple(item for item in found if item.user == session.user)
 
 
-def own_consents(provider: Provider, session: Session, now: int) -> tuple[Consent, ...]:
+def own_consents(consents: Consents, session: Session, now: int) -> tuple[Consent, ...]:
     """The consents of the person of a session."""
-    found = consents(provider, Sought(user=session.username, most=MOST), now).items
+    found = list_consents(consents, Sought(user=session.username, most=MOST), now).items
     return tuple(item for item in found if item.person.subject == session.user)
 
 
 def _authenticated(
-    provider: Provider, request: Request, username: str, password: str
+    account: OwnAccount, request: Request, username: str, password: str
 ) -> User | None:
     """The account, if this is its password. Raises TooManyTries."""
-    return provider.attempts.authenticate(
-        provider.users,
+    return account.authentication.attempts.authenticate(
+        account.authentication.users,
         username,
         password,
         request.network,
@@ -93,31 +113,31 @@ def _authenticated(
 
 
 def change_password(
-    provider: Provider, request: Request, session: Session, form: Form
+    account: OwnAccount, request: Request, session: Session, form: Form
 ) -> Changed:
     """Another password, after the current one was given. Ends all that the account has.
 
     This browser gets a session of its own in place of its former one.
     """
     current, new = form.get("current") or "", form.get("new") or ""
-    if not provider.users.may_change_password(session.username):
+    if not account.authentication.users.may_change_password(session.username):
         return Changed("of_settings")
     fault = _fault(current, new, form.get("again") or "")
     if fault:
         return Changed(fault)
     try:
-        user = _authenticated(provider, request, session.username, current)
+        user = _authenticated(account, request, session.username, current)
     except TooManyTries:
         return Changed("tries")
     if user is None or user.subject != session.user:
         return Changed("wrong")
-    issuer = provider.settings.identity.issuer
+    issuer = account.consents.issuer
     ending = Ending(issuer, request.now, "the password changed")
-    if not provider.users.change_password(session.username, new, ending):
+    if not account.authentication.users.change_password(session.username, new, ending):
         return Changed("of_settings")
-    _tell(provider, request, session, "user.password", session.username)
+    _tell(account, request, session, "user.password", session.username)
     _, cookie = sign_in(
-        provider,
+        account.sessions,
         request.now,
         session.user,
         amr=session.amr,
@@ -140,29 +160,31 @@ def _fault(current: str, new: str, again: str) -> str:
 
 
 def end_one(
-    provider: Provider, request: Request, session: Session, form: Form
+    account: OwnAccount, request: Request, session: Session, form: Form
 ) -> Changed:
     """End the session with the id of the form, if it is the person's."""
-    found = session_with_id(provider, form.get("session") or "", request.now)
+    found = session_with_id(account.sessions, form.get("session") or "", request.now)
     if found is None or found.user != session.user:
         return Changed("gone")
-    revoke_session(provider, found, request.now)
-    _tell(provider, request, session, "session.revoke", found.sid)
+    revoke_session(account.logout, found, request.now)
+    _tell(account, request, session, "session.revoke", found.sid)
     return Changed("ended")
 
 
 def end_others(
-    provider: Provider,
+    account: OwnAccount,
     request: Request,
     session: Session,
     form: Form,  # noqa: ARG001 - as the other changes
 ) -> Changed:
     """End all sessions of the person but this one, also those that the page does not show."""
     ended = {session.sid}
-    while others := _unlike(own_sessions(provider, session, request.now), ended):
+    while others := _unlike(
+        own_sessions(account.sessions, session, request.now), ended
+    ):
         for found in others:
-            revoke_session(provider, found, request.now)
-            _tell(provider, request, session, "session.revoke", found.sid)
+            revoke_session(account.logout, found, request.now)
+            _tell(account, request, session, "session.revoke", found.sid)
             ended.add(found.sid)
     return Changed("others")
 
@@ -173,26 +195,28 @@ def _unlike(found: Sequence[Session], ended: Collection[str]) -> list[Session]:
 
 
 def withdraw(
-    provider: Provider, request: Request, session: Session, form: Form
+    account: OwnAccount, request: Request, session: Session, form: Form
 ) -> Changed:
     """End the consent with the id of the form, if it is the person's."""
-    found = consent_of(provider, form.get("consent") or "", request.now)
+    found = consent_of(account.consents, form.get("consent") or "", request.now)
     if found is None or found.person.subject != session.user:
         return Changed("gone")
-    revoke_consent(provider, found.id, request.now)
-    _tell(provider, request, session, "consent.revoke", found.client_id)
+    revoke_consent(account.consents, found.id, request.now)
+    _tell(account, request, session, "consent.revoke", found.client_id)
     return Changed("withdrawn")
 
 
 def _tell(
-    provider: Provider, request: Request, session: Session, event: str, target: str
+    account: OwnAccount, request: Request, session: Session, event: str, target: str
 ) -> None:
     """An entry of the audit log."""
     detail = "by the person"
-    tell(provider, request, session, event, target, detail=detail, class_=CHANGE)
+    tell(account.record, request, session, event, target, detail=detail, class_=CHANGE)
 
 
-CHANGES: Final[Mapping[str, Callable[[Provider, Request, Session, Form], Changed]]] = {
+CHANGES: Final[
+    Mapping[str, Callable[[OwnAccount, Request, Session, Form], Changed]]
+] = {
     "password": change_password,
     "end": end_one,
     "end_others": end_others,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.pages import page, see_other
-from kapi.identity.people.identification import FAILURES, identify
+from kapi.identity.people.identification import FAILURES, PersonAuthentication, identify
 from kapi.identity.people.one_click import offers
 from kapi.identity.people.sessions import (
     BROWSER,
     Session,
+    Sessions,
     browser_of,
     form_token,
     form_token_is_right,
@@ -20,7 +22,6 @@ from kapi.identity.people.sessions import (
 from kapi.identity.people.typed import LONGEST_NAME
 from kapi.identity.protocol.forms import Form
 from kapi.identity.protocol.http import Answer, Request
-from kapi.identity.provider import Provider
 
 NO_FORM = Form({}, {})
 
@@ -29,8 +30,18 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9-]")
 """Characters that are not in a user code."""
 
 
+@dataclass(frozen=True, slots=True)
+class PageSignIn:
+    """What people sign in with on such a page."""
+
+    authentication: PersonAuthentication
+    sessions: Sessions
+    base_url: str
+    """The URL of the provider's root."""
+
+
 def session_here(
-    provider: Provider,
+    signing_in: PageSignIn,
     request: Request,
     form: Form,
     path: str,
@@ -42,20 +53,20 @@ def session_here(
     `purpose` is what the sign-in is for; `carried` is the query parameter `user_code` of `path`
     after sign-in.
     """
-    session = session_of(provider, request)
+    session = session_of(signing_in.sessions, request)
     if session is not None:
         _check_cookies(request)
         return session
     carried = form.get("sessionKey") or carried
     if request.method != "POST" or not (form.get("username") or form.get("one_click")):
-        return _page(provider, request, path, purpose, carried)
+        return _page(signing_in, request, path, purpose, carried)
     if not form_token_is_right(request, f"sign in at {path}", form.get("token")):
-        return _page(provider, request, path, purpose, carried, "100175")
-    found = identify(provider, request, form)
+        return _page(signing_in, request, path, purpose, carried, "100175")
+    found = identify(signing_in.authentication, request, form)
     if isinstance(found, str):
-        return _page(provider, request, path, purpose, carried, found, form)
+        return _page(signing_in, request, path, purpose, carried, found, form)
     _, cookie = sign_in(
-        provider,
+        signing_in.sessions,
         request.now,
         found.user.subject,
         amr=found.amr,
@@ -78,7 +89,7 @@ def _check_cookies(request: Request) -> None:
 
 
 def _page(
-    provider: Provider,
+    signing_in: PageSignIn,
     request: Request,
     path: str,
     purpose: str,
@@ -86,9 +97,9 @@ def _page(
     failure: str = "",
     typed: Form = NO_FORM,
 ) -> Answer:
-    browser, cookies = browser_of(provider, request)
+    browser, cookies = browser_of(signing_in.sessions.new_secret, request)
     return page(
-        provider,
+        signing_in.base_url,
         "login.html",
         cookies=cookies,
         client=purpose,
@@ -101,5 +112,5 @@ def _page(
         action=path,
         key=carried[:64],
         token=form_token(browser, f"sign in at {path}"),
-        **offers(provider),
+        **offers(signing_in.authentication.identity, signing_in.authentication.users),
     )

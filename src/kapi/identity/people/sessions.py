@@ -9,15 +9,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kapi.dataclass import dataclass
+from kapi.identity.accounts.users import Users
 from kapi.identity.people.authorized import Authorization
 from kapi.identity.people.listing import Page, People, Sought, walk
 from kapi.identity.protocol.http import Request
-from kapi.identity.provider import Provider
 from kapi.settings.values import built
+from kapi.store.accounts import Accounts
 from kapi.store.records import Record, Records, key_of
 
 SESSION, BROWSER = "__Host-kapi-session", "__Host-kapi-browser"
@@ -61,18 +62,34 @@ class Session:
         )
 
 
-def session_of(provider: Provider, request: Request) -> Session | None:
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The stored sessions, and what a new one is made with."""
+
+    records: Records
+    users: Users
+    accounts: Accounts
+    """The accounts that ended."""
+    lifetime: int
+    """Seconds."""
+    issuer: str
+    """The `iss` of the host at which people sign in; empty for that of the settings."""
+    new_id: Callable[[], str]
+    new_secret: Callable[[], str]
+
+
+def session_of(sessions: Sessions, request: Request) -> Session | None:
     """The session of the request's browser, or None. An account that ended has no session."""
     secret = request.cookies.get(SESSION)
     if secret is None:
         return None
-    record = provider.records.get(KIND, key_of(secret), request.now)
+    record = sessions.records.get(KIND, key_of(secret), request.now)
     if record is None:
         return None
     session = session_in(record)
-    user = provider.users.get(session.user)
+    user = sessions.users.get(session.user)
     # The account may have ended during the sign-in.
-    if user is None or session.auth_time < provider.accounts.ended_at(session.user):
+    if user is None or session.auth_time < sessions.accounts.ended_at(session.user):
         return None
     if not user.belongs_to(session.organization):
         return None
@@ -80,7 +97,7 @@ def session_of(provider: Provider, request: Request) -> Session | None:
 
 
 def sign_in(
-    provider: Provider,
+    sessions: Sessions,
     now: int,
     user: str,
     *,
@@ -93,29 +110,27 @@ def sign_in(
 
     It continues the session `before` of the browser if that is of the same person, else ends it.
     """
-    secret = provider.new_secret()
-    lifetime = provider.settings.identity.session_lifetime
+    secret = sessions.new_secret()
+    lifetime = sessions.lifetime
     session = Session(
         key=key_of(secret),
-        sid=provider.new_id(),
+        sid=sessions.new_id(),
         user=user,
         auth_time=now,
         expires_at=now + lifetime,
         amr=amr,
         acr=acr,
         organization=organization,
-        issuer=""
-        if provider.issuer == provider.settings.identity.issuer
-        else provider.issuer,
+        issuer=sessions.issuer,
     )
     if before is not None and (before.user, before.organization) == (
         user,
         organization,
     ):
         session = dataclasses.replace(session, sid=before.sid, clients=before.clients)
-    provider.records.put(KIND, _record(session))
+    sessions.records.put(KIND, _record(session))
     if before is not None:
-        provider.records.delete(KIND, before.key)
+        sessions.records.delete(KIND, before.key)
     return session, _cookie(SESSION, secret, lifetime)
 
 
@@ -140,9 +155,9 @@ def no_cookie() -> str:
     return _cookie(SESSION, "", 0)
 
 
-def sessions(provider: Provider, sought: Sought, now: int) -> Page[Session]:
+def list_sessions(sessions: Sessions, sought: Sought, now: int) -> Page[Session]:
     """The sessions that are wanted, each with the user name."""
-    people = People(provider)
+    people = People(sessions.users)
 
     def wanted(record: Record) -> Session | None:
         session = session_in(record)
@@ -153,25 +168,27 @@ def sessions(provider: Provider, sought: Sought, now: int) -> Page[Session]:
             return None
         return dataclasses.replace(session, username=person.username)
 
-    return walk(provider, KIND, sought, now, wanted)
+    return walk(sessions.records, sessions.users, KIND, sought, now, wanted)
 
 
-def session_with_id(provider: Provider, sid: str, now: int) -> Session | None:
+def session_with_id(sessions: Sessions, sid: str, now: int) -> Session | None:
     """The session with this id, or None."""
-    for record in provider.records.family(KIND, sid, now):
+    for record in sessions.records.family(KIND, sid, now):
         session = session_in(record)
-        person = provider.users.get(session.user)
+        person = sessions.users.get(session.user)
         if person is not None:
             return dataclasses.replace(session, username=person.username)
     return None
 
 
-def browser_of(provider: Provider, request: Request) -> tuple[str, tuple[str, ...]]:
+def browser_of(
+    new_secret: Callable[[], str], request: Request
+) -> tuple[str, tuple[str, ...]]:
     """The secret that identifies the browser, and a Set-Cookie value if it is new."""
     secret = request.cookies.get(BROWSER, "")
     if len(secret) == 43 and secret.isascii():
         return secret, ()
-    secret = provider.new_secret()
+    secret = new_secret()
     return secret, (_cookie(BROWSER, secret, _BROWSER_SECONDS),)
 
 

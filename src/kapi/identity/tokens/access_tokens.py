@@ -67,7 +67,7 @@ def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
         return own
     if provider.revocations.is_revoked(issuer, own.jti):
         return None
-    if is_of_ended_account(provider, own.claims, own.client_id, now):
+    if is_of_ended_account(provider.ended_accounts, own.claims, own.client_id, now):
         return None
     return own
 

@@ -93,7 +93,9 @@ def _id_token(provider: Provider, token: str, now: int) -> Mapping[str, Any] | N
     expires = claims.get("exp")
     if not isinstance(expires, int) or expires <= now:
         return None
-    if is_of_ended_account(provider, claims, str(claims.get("azp", "")), now):
+    if is_of_ended_account(
+        provider.ended_accounts, claims, str(claims.get("azp", "")), now
+    ):
         return None
     return claims
 

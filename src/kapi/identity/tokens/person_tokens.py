@@ -16,7 +16,6 @@ from kapi.identity.clients.clients import Client
 from kapi.identity.minting.minter import AccessToken
 from kapi.identity.people.authorized import Authorization
 from kapi.identity.people.claims import claims_about
-from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.details import chosen_details
 from kapi.identity.protocol.resources import chosen_resources
 from kapi.identity.provider import Provider
@@ -188,7 +187,7 @@ def access_token(
         claims["authorization_details"] = list(authorization.details)
     audience = _audience(provider, client, authorization)
     return AccessToken(
-        subject=subject_for(provider, client, user.subject),
+        subject=provider.subjects.of(client, user.subject),
         client_id=client.id,
         scope=authorization.scope,
         lifetime=provider.minting.lifetime(client, audience),
@@ -235,7 +234,7 @@ def id_token(
     )
     claims: dict[str, Any] = {
         "iss": provider.issuer,
-        "sub": subject_for(provider, client, user.subject),
+        "sub": provider.subjects.of(client, user.subject),
         "aud": client.id,
         "azp": client.id,
         "exp": now + identity.id_token_lifetime,

@@ -9,12 +9,7 @@ from typing import Any, Final
 
 from kapi import error_codes
 from kapi.front.web.system.people_records import RecordKind
-from kapi.identity.people.consents import Consent, consent_of, consents, revoke_consent
-from kapi.identity.provider import Provider
-
-
-def _revoke(provider: Provider, consent: Consent, now: int) -> None:
-    revoke_consent(provider, consent.id, now)
+from kapi.identity.people.consents import Consent
 
 
 def _shown(consent: Consent) -> dict[str, Any]:
@@ -35,10 +30,7 @@ def _shown(consent: Consent) -> dict[str, Any]:
 CONSENTS: Final = RecordKind(
     "consent",
     error_codes.CONSENT_NOT_FOUND,
-    page=consents,
-    find=consent_of,
     is_of=lambda consent, own: consent.person.is_of(own),
-    revoke=_revoke,
     audited=lambda consent: (consent.client_id, f"of {consent.person.username}"),
     shown=_shown,
 )

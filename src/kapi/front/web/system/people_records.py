@@ -22,7 +22,6 @@ from kapi.front.web.operate.auditing import about
 from kapi.front.web.operate.logs import limit_of
 from kapi.front.web.system.users import USERS_SCOPE
 from kapi.identity.people.listing import Page, Sought
-from kapi.identity.provider import Provider
 
 T = TypeVar("T")
 _LONGEST: Final = 255
@@ -71,15 +70,22 @@ class RecordKind(Generic[T]):
     name: str
     """The word for one; with `s`, that of the path and of the list in an answer."""
     unknown: ErrorCode
-    page: Callable[[Provider, Sought, int], Page[T]]
-    find: Callable[[Provider, str, int], T | None]
     is_of: Callable[[T, str], bool]
     """Whether it is of an organization; each is for an empty text."""
-    revoke: Callable[[Provider, T, int], None]
     audited: Callable[[T], tuple[str, str]]
     """Target and detail of the audit entry."""
     shown: Callable[[T], dict[str, Any]]
     """It as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleRecords(Generic[T]):
+    """The stored records of a kind. Times are seconds since the epoch."""
+
+    page: Callable[[Sought, int], Page[T]]
+    find: Callable[[str, int], T | None]
+    """The record with an id, or None."""
+    revoke: Callable[[T, int], None]
 
 
 class PeopleRecordsApi(Generic[T]):
@@ -89,13 +95,13 @@ class PeopleRecordsApi(Generic[T]):
         self,
         kind: RecordKind[T],
         callers: Callers,
-        provider: Callable[[], Provider],
+        records: Callable[[], PeopleRecords[T]],
         now: Callable[[], float],
     ) -> None:
-        """`provider` returns the provider with its current keys and clients."""
+        """`records` returns those of the provider with its current keys and clients."""
         self._kind = kind
         self._callers = callers
-        self._provider = provider
+        self._records = records
         self._now = now
 
     def routes(self) -> list[Route]:
@@ -112,7 +118,7 @@ class PeopleRecordsApi(Generic[T]):
         """Records, and as `next` the place after them, which `after` takes; empty at the end."""
         sought = self._callers.sought(request)
         page = await run_in_threadpool(
-            lambda: self._kind.page(self._provider(), sought, int(self._now()))
+            lambda: self._records().page(sought, int(self._now()))
         )
         items = list(map(self._kind.shown, page.items))
         return json_answer({f"{self._kind.name}s": items, "next": page.next})
@@ -129,13 +135,13 @@ class PeopleRecordsApi(Generic[T]):
         return Response(status_code=204)
 
     def _revoke(self, item: T) -> None:
-        self._kind.revoke(self._provider(), item, int(self._now()))
+        self._records().revoke(item, int(self._now()))
 
     async def _found(self, request: Request) -> T:
         own, name = self._callers.organization(request), self._kind.name
         record_id = request.path_params[name]
         item = await run_in_threadpool(
-            lambda: self._kind.find(self._provider(), record_id, int(self._now()))
+            lambda: self._records().find(record_id, int(self._now()))
         )
         if item is None or not self._kind.is_of(item, own):
             raise Problem.of(

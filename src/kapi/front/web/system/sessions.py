@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from kapi import error_codes
 from kapi.front.web.system.people_records import RecordKind
-from kapi.identity.people.logout import revoke_session
-from kapi.identity.people.sessions import Session, session_with_id, sessions
+from kapi.identity.people.sessions import Session
 
 
 def _shown(session: Session) -> dict[str, Any]:
@@ -31,10 +30,7 @@ def _shown(session: Session) -> dict[str, Any]:
 SESSIONS: Final = RecordKind(
     "session",
     error_codes.SESSION_NOT_FOUND,
-    page=sessions,
-    find=session_with_id,
     is_of=lambda session, own: own in {"", session.organization},
-    revoke=revoke_session,
     audited=lambda session: (session.sid, f"of {session.username}"),
     shown=_shown,
 )

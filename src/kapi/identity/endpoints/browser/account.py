@@ -50,7 +50,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     """Sign-in, the page, or a change and then the page."""
     try:
         form = sent_form(request)
-        session = session_here(provider, request, form, ACCOUNT_PATH, "your account")
+        session = session_here(
+            provider.page_sign_in, request, form, ACCOUNT_PATH, "your account"
+        )
         if isinstance(session, Answer):
             return session
         if request.method == "POST":
@@ -63,7 +65,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         done = parse_form(request.query.encode("latin-1")).get(_DONE) or ""
         return _page(provider, request, session, 200, DONE.get(done, ""))
     except OAuthError as error:
-        return error_page(provider, error)
+        return error_page(provider.base_url, error)
 
 
 def _changed(
@@ -73,14 +75,14 @@ def _changed(
     purpose = f"account{session.sid}"
     if change is None or not form_token_is_right(request, purpose, form.get("token")):
         return _FOREIGN_FORM
-    return change(provider, request, session, form)
+    return change(provider.own_account, request, session, form)
 
 
 def _page(
     provider: Provider, request: Request, session: Session, status: int, outcome: str
 ) -> Answer:
     return page(
-        provider,
+        provider.base_url,
         "account.html",
         status=status,
         user=session.username,
@@ -100,7 +102,7 @@ def _sessions(
 ) -> Iterator[Mapping[str, Any]]:
     """The sessions, this one first."""
     for item in sorted(
-        own_sessions(provider, own, now), key=lambda item: item.sid != own.sid
+        own_sessions(provider.sessions, own, now), key=lambda item: item.sid != own.sid
     ):
         names = []
         for client_id in item.clients:
@@ -120,7 +122,7 @@ def _consents(
     provider: Provider, own: Session, now: int
 ) -> Iterator[Mapping[str, Any]]:
     descriptions = provider.settings.identity.scope_descriptions
-    for item in own_consents(provider, own, now):
+    for item in own_consents(provider.consents, own, now):
         yield {
             "id": item.id,
             "client": item.client_name or item.client_id,

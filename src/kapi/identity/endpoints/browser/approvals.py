@@ -46,7 +46,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     try:
         form = sent_form(request)
         session = session_here(
-            provider, request, form, PATH, "what applications ask of you"
+            provider.page_sign_in, request, form, PATH, "what applications ask of you"
         )
         if isinstance(session, Answer):
             return session
@@ -57,7 +57,7 @@ def answer(provider: Provider, request: Request) -> Answer:
             return see_other(PATH)
         return _page(provider, request, session)
     except OAuthError as error:
-        return error_page(provider, error)
+        return error_page(provider.base_url, error)
 
 
 def _waiting(records: Records, session: Session, now: int) -> list[Record]:
@@ -81,7 +81,7 @@ def _decide(provider: Provider, request: Request, session: Session, form: Form) 
         ).payload()
     if decide(provider, KIND, record.key, now, authorization):
         about, allowed = (pending.client_id, pending.scope), authorization is not None
-        tell_decision(provider, request, session, about, allowed=allowed)
+        tell_decision(provider.record, request, session, about, allowed=allowed)
 
 
 def _page(provider: Provider, request: Request, session: Session) -> Answer:
@@ -102,7 +102,7 @@ def _page(provider: Provider, request: Request, session: Session) -> Answer:
                 {**asked, "client": about["client"], "links": about["links"]}
             )
     return page(
-        provider,
+        provider.base_url,
         "approvals.html",
         user=session.username,
         organization=session.organization,

@@ -77,7 +77,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     except RefusedRequest as refused:
         return refuse(provider, refused.request, refused.error)
     except OAuthError as error:
-        return error_page(provider, error, tuple(_about(provider, form)))
+        return error_page(provider.base_url, error, tuple(_about(provider, form)))
 
 
 def _about(provider: Provider, form: Form) -> Iterator[tuple[str, str]]:

@@ -43,7 +43,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         form = parse_form(request.query.encode("latin-1"))
         return go_on(provider, request, key_in(form))
     except OAuthError as error:
-        return error_page(provider, error)
+        return error_page(provider.base_url, error)
 
 
 def go_on(provider: Provider, request: Request, key: str | None) -> Answer:

@@ -55,7 +55,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
         form, interaction = continued(provider, request)
-        session = session_of(provider, request)
+        session = session_of(provider.sessions, request)
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
         asked = checked(provider, interaction.request(request.now))
@@ -65,7 +65,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     except RefusedRequest as refused:
         return refuse(provider, refused.request, refused.error)
     except OAuthError as error:
-        return error_page(provider, error)
+        return error_page(provider.base_url, error)
 
 
 def _page(
@@ -76,7 +76,7 @@ def _page(
     session: Session,
 ) -> Answer:
     return page(
-        provider,
+        provider.base_url,
         "consent.html",
         **shown(provider, asked, interaction, session),
         client_id=asked.client.id,
@@ -106,7 +106,11 @@ def _decided(
         return see_other(page_link(CONSENT_PATH, interaction.key))
     allowed = form.get("decision") == "allow"
     tell_decision(
-        provider, request, session, (asked.client.id, asked.scope), allowed=allowed
+        provider.record,
+        request,
+        session,
+        (asked.client.id, asked.scope),
+        allowed=allowed,
     )
     if not allowed:
         return decline(

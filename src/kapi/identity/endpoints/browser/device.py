@@ -53,13 +53,13 @@ def answer(provider: Provider, request: Request) -> Answer:
         if code:
             carried = shown(code)
         session = session_here(
-            provider, request, form, DEVICE_PATH, "your device", carried
+            provider.page_sign_in, request, form, DEVICE_PATH, "your device", carried
         )
         if isinstance(session, Answer):
             return session
         return _with_session(provider, request, form, session, code)
     except OAuthError as error:
-        return error_page(provider, error)
+        return error_page(provider.base_url, error)
 
 
 def _with_session(
@@ -86,7 +86,7 @@ def _with_session(
             allowed=form.get("decision") == "allow",
         )
     return page(
-        provider,
+        provider.base_url,
         "device_confirm.html",
         **about_client(provider.settings.identity, client),
         user=session.username,
@@ -115,14 +115,14 @@ def _decided(
     if not decide(provider, KIND, key, request.now, authorization):
         return _ask_for_code(provider, session, _WRONG)
     about = (pending.client_id, pending.scope)
-    tell_decision(provider, request, session, about, allowed=allowed)
-    return page(provider, "device_done.html", allowed=allowed)
+    tell_decision(provider.record, request, session, about, allowed=allowed)
+    return page(provider.base_url, "device_done.html", allowed=allowed)
 
 
 def _ask_for_code(provider: Provider, session: Session, failure: str = "") -> Answer:
     # The status of a wrong code is 200 as well: only the page differs.
     return page(
-        provider,
+        provider.base_url,
         "device_code.html",
         user=session.username,
         organization=session.organization,

@@ -25,7 +25,6 @@ from kapi.identity.people.sessions import (
     form_token_is_right,
     session_of,
 )
-from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.forms import Form, check_media_type, sent_form, with_query
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.published import Published
@@ -74,16 +73,16 @@ def answer(provider: Provider, request: Request) -> Answer:
             # A form of another site sends no SameSite=Lax cookie, but a link does.
             return see_other(f"{PATH}?{form.encoded()}")
         logout = _checked(provider, request, form)
-        session = session_of(provider, request)
+        session = session_of(provider.sessions, request)
         if session is None:
             return _signed_out(provider, logout, (), ())
         if _is_proof(provider, logout, session) or _confirmed(request, session, form):
-            cookie, frames = end_session(provider, session, request.now)
-            tell_sign_out(provider, request, session)
+            cookie, frames = end_session(provider.logout, session, request.now)
+            tell_sign_out(provider.record, request, session)
             return _signed_out(provider, logout, (cookie,), frames)
         return _ask(provider, request, logout, session, form)
     except OAuthError as error:
-        return error_page(provider, error)
+        return error_page(provider.base_url, error)
 
 
 def _checked(provider: Provider, request: Request, form: Form) -> _Logout:
@@ -133,9 +132,7 @@ def _is_proof(provider: Provider, logout: _Logout, session: Session) -> bool:
         return False
     if "sid" in logout.hint:
         return bool(logout.hint["sid"] == session.sid)
-    return bool(
-        logout.hint["sub"] == subject_for(provider, logout.client, session.user)
-    )
+    return bool(logout.hint["sub"] == provider.subjects.of(logout.client, session.user))
 
 
 def _origin(uri: str) -> str:
@@ -152,7 +149,7 @@ def _confirmed(request: Request, session: Session, form: Form) -> bool:
 def _ask(
     provider: Provider, request: Request, logout: _Logout, session: Session, form: Form
 ) -> Answer:
-    browser, cookies = browser_of(provider, request)
+    browser, cookies = browser_of(provider.new_secret, request)
     parameters = {}
     for name in _PARAMETERS:
         if name in form.values:
@@ -161,7 +158,7 @@ def _ask(
     if logout.client is not None:
         client = logout.client.title
     return page(
-        provider,
+        provider.base_url,
         "sign_out.html",
         cookies=cookies,
         leads_to=logout.leads_to,
@@ -182,7 +179,7 @@ def _signed_out(
     if logout.leads_to and not frames:
         return see_other(logout.leads_to, cookies)
     return page(
-        provider,
+        provider.base_url,
         "signed_out.html",
         cookies=cookies,
         frames=tuple(dict.fromkeys(map(_origin, frames))),

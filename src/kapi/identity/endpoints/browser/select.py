@@ -51,7 +51,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
         form, interaction = continued(provider, request)
-        session = session_of(provider, request)
+        session = session_of(provider.sessions, request)
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
         if request.method == "POST":
@@ -60,7 +60,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     except RefusedRequest:
         return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
     except OAuthError as error:
-        return error_page(provider, error)
+        return error_page(provider.base_url, error)
 
 
 def _decided(
@@ -88,7 +88,7 @@ def _page(
 ) -> Answer:
     asked = checked(provider, interaction.request(request.now))
     return page(
-        provider,
+        provider.base_url,
         "select_account.html",
         **shown(provider, asked, interaction, session),
         choice=session.sid,

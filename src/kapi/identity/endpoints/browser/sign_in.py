@@ -69,7 +69,7 @@ def answer(provider: Provider, request: Request) -> Answer:
             query,
         )
     except OAuthError as error:
-        return error_page(provider, error)
+        return error_page(provider.base_url, error)
 
 
 def _page(
@@ -82,7 +82,7 @@ def _page(
         return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
     typed = typed_before(provider.typed_seal, request, query)
     return page(
-        provider,
+        provider.base_url,
         "login.html",
         leads_to=asked.redirect_uri,
         **about_client(provider.settings.identity, asked.client),
@@ -94,7 +94,7 @@ def _page(
         action=POST_LOGIN_PATH,
         key=interaction.key,
         token=form_token(request.cookies[BROWSER], f"login{interaction.key}"),
-        **offers(provider),
+        **offers(provider.settings.identity, provider.users),
     )
 
 
@@ -104,18 +104,24 @@ def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
         return _failed(provider, request, interaction, "100175")
     if form.get("decision") == "deny":
         return _declined(provider, interaction, request.now)
-    found = identify(provider, request, form)
+    found = identify(provider.person_authentication, request, form)
     if isinstance(found, str):
         return _failed(provider, request, interaction, found, form)
-    before, who, now = session_of(provider, request), found.user.subject, request.now
+    before, who, now = (
+        session_of(provider.sessions, request),
+        found.user.subject,
+        request.now,
+    )
     if before is not None and (before.user, before.organization) != (
         who,
         found.organization,
     ):
-        end_session(provider, before, now)
-        tell_sign_out(provider, request, before, "another sign-in in this browser")
+        end_session(provider.logout, before, now)
+        tell_sign_out(
+            provider.record, request, before, "another sign-in in this browser"
+        )
     session, cookie = sign_in(
-        provider,
+        provider.sessions,
         now,
         who,
         amr=found.amr,

@@ -43,4 +43,4 @@ def answer(provider: Provider, request: Request) -> Answer:
         "Sign-in begins in an application, which sends you here. This address has no page.",
         status=404,
     )
-    return error_page(provider, error)
+    return error_page(provider.base_url, error)

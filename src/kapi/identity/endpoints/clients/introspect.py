@@ -14,7 +14,6 @@ from kapi.identity.client_authentication import authenticate_client, methods_sup
 from kapi.identity.client_authentication.attempt import invalid_client
 from kapi.identity.clients.clients import Client
 from kapi.identity.people.authorized import authorization_of
-from kapi.identity.people.subjects import subject_for
 from kapi.identity.possession.confirmation import UNBOUND
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import NO_STORE, Answer, Request, json_answer
@@ -166,5 +165,5 @@ def _refresh_token(
         "token_type": "refresh_token",
         "exp": min(record.expires_at, family.expires_at),
         "scope": authorization.scope,
-        "sub": subject_for(provider, client, authorization.user),
+        "sub": provider.subjects.of(client, authorization.user),
     }

@@ -10,7 +10,6 @@ from typing import Any
 from kapi.errors import OAuthError
 from kapi.identity.people.authorized import Authorization, authorization_of
 from kapi.identity.people.claims import SCOPE_CLAIMS, claims_about
-from kapi.identity.people.subjects import subject_for
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import (
     ANY_ORIGIN,
@@ -96,7 +95,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         raise _not_about_a_person()
     about = {
         **claims_about(user, authorization, "userinfo"),
-        "sub": subject_for(provider, client, user.subject),
+        "sub": provider.subjects.of(client, user.subject),
     }
     algorithm = client.settings.userinfo_signed_response_alg
     if not algorithm:

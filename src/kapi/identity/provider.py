@@ -38,8 +38,12 @@ from kapi.identity.possession.dpop import Nonces
 from kapi.identity.protocol.published import Published
 from kapi.identity.protocol.resources import Resources
 from kapi.identity.protocol.sealed import Seal
+from kapi.identity.tokens.access_tokens import OwnAccessTokens
+from kapi.identity.tokens.exchanged_tokens import ExchangedTokens
+from kapi.identity.tokens.own_tokens import OwnJwts
+from kapi.identity.tokens.person_tokens import PersonTokens
+from kapi.identity.tokens.sender_constraint import ProofOfPossession
 from kapi.jose import base64url
-from kapi.jose.jwt import Jwt
 from kapi.settings import Settings
 from kapi.store.accounts import Accounts
 from kapi.store.families import Families
@@ -52,6 +56,7 @@ from kapi.store.revocations import Revocations
 if TYPE_CHECKING:
     from kapi.identity.issuers.kept import KeptIssuers
     from kapi.identity.possession.certificates import Authorities
+    from kapi.identity.tokens.third_party_tokens import ThirdPartyTokens
 
 
 @dataclass
@@ -96,8 +101,8 @@ class Provider:
     record_later: Record = record_nothing
     """The same without waiting for the store."""
     figures: ProviderFigures = field(default_factory=ProviderFigures)
-    verified: dict[str, Jwt] = field(default_factory=dict)
-    """The provider's JWTs whose signature was checked; see `own_tokens.py`."""
+    own_jwts: OwnJwts = field(init=False)
+    """Reads the provider's JWTs."""
     minter: Minter = field(init=False)
     """Signs access tokens."""
     _by_host: dict[str, Provider] | None = field(default=None, init=False)
@@ -120,7 +125,7 @@ class Provider:
     def use_keys(self, keyring: Keyring) -> None:
         """Replace the signing keys."""
         self.keyring = keyring
-        self.verified = {}
+        self.own_jwts = OwnJwts(keyring, self.issuers)
         self.minter = Minter(keyring, self.issuer, self.new_id, self._keep_opaque)
         for other in (self._by_host or {}).values():
             other.use_keys(keyring)
@@ -302,6 +307,62 @@ class Provider:
         """Signs people in on pages without a client."""
         return PageSignIn(self.person_authentication, self.sessions, self.base_url)
 
+    def _get_nonces(self) -> Nonces:
+        return self.nonces
+
+    @property
+    def proofs(self) -> ProofOfPossession:
+        """Checks proofs of possession."""
+        nonces: Callable[[], Nonces] | None = None
+        if self.settings.identity.dpop_nonce:
+            nonces = self._get_nonces
+        return ProofOfPossession(
+            self.base_url, self.clients, self.records, nonces, self.before_binding
+        )
+
+    @property
+    def own_access_tokens(self) -> OwnAccessTokens:
+        """Reads the provider's access tokens."""
+        return OwnAccessTokens(
+            stored_issuer=self.settings.identity.issuer,
+            jwts=self.own_jwts,
+            records=self.records,
+            accounts=self.accounts,
+            revocations=self.revocations,
+            registry=self.registry,
+            ended=self.ended_accounts,
+            proofs=self.proofs,
+        )
+
+    @property
+    def person_tokens(self) -> PersonTokens:
+        """Issues tokens of people."""
+        return PersonTokens(
+            identity=self.settings.identity,
+            issuer=self.issuer,
+            users=self.users,
+            accounts=self.accounts,
+            families=self.families,
+            minting=self.minting,
+            subjects=self.subjects,
+            signer=self.signer,
+            new_id=self.new_id,
+            new_secret=self.new_secret,
+        )
+
+    @property
+    def exchanged_tokens(self) -> ExchangedTokens:
+        """Reads tokens that clients present for token exchange."""
+        return ExchangedTokens(
+            self.own_access_tokens, self.users, self.families, self._third_party_tokens
+        )
+
+    def _third_party_tokens(self) -> ThirdPartyTokens:
+        from kapi.identity.tokens.third_party_tokens import ThirdPartyTokens
+
+        trusted = self.trusted_issuers
+        return ThirdPartyTokens(trusted, self.revocations, self.clients, self.users)
+
     @cached_property
     def trusted_issuers(self) -> KeptIssuers:
         """Issuers that are trusted besides this one; only token exchange needs them."""
@@ -312,7 +373,3 @@ class Provider:
     def new_secret(self) -> str:
         """A new secret of 256 bits, in base64url: codes, refresh tokens, cookies."""
         return base64url.encode(self.random_bytes(32))
-
-    def revoke_family(self, family: str, now: int, reason: str) -> None:
-        """Revoke all tokens of one authorization, at the gateway too."""
-        self.families.revoke(family, self.settings.identity.issuer, now, reason)

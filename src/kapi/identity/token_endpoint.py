@@ -116,7 +116,7 @@ class TokenEndpoint:
         # 3. Check the scopes.
         scope = granted_scope(client, form.values.get("scope"))
         # 4. Find the key that the client holds.
-        confirmation = confirm(self.provider, client, credentials, now)
+        confirmation = confirm(self.provider.proofs, client, credentials, now)
         # 5. Check resources and authorization details.
         resources, details = (
             requested_resources(client, form),

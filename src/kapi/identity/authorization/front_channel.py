@@ -36,8 +36,10 @@ def token_parameters(
     made: dict[str, str] = {}
     client, now = request.client, request.now
     if "token" in words:
-        issue = front_channel_issue(provider, client, authorization, now)
-        access = access_token(provider, client, authorization, user, issue)
+        issue = front_channel_issue(provider.person_tokens, client, authorization, now)
+        access = access_token(
+            provider.person_tokens, client, authorization, user, issue
+        )
         made = {
             "access_token": provider.minting.mint(
                 client, access, request.parameters.values, now
@@ -47,7 +49,7 @@ def token_parameters(
             "scope": access.scope,
         }
     made["id_token"] = id_token(
-        provider,
+        provider.person_tokens,
         client,
         authorization,
         user,

@@ -10,13 +10,12 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.own_tokens import own_claims
 from kapi.jose.token_kinds import OWN_MARK
 
 
 def claims_of_hint(provider: Provider, hint: str) -> Mapping[str, Any]:
     """The claims. Raises OAuthError invalid_request unless it is an ID token of this provider."""
-    claims = own_claims(provider, hint)
+    claims = provider.own_jwts.claims(hint)
     if claims is None or not _is_id_token(claims):
         raise OAuthError(
             "invalid_request", "id_token_hint is not an ID token of this provider"

@@ -123,7 +123,7 @@ def redeem(
     record = _polled(provider.records, kind, secret, client, now)
     pending = pending_of(record)
     if record.consumed_at is not None:
-        provider.revoke_family(pending.family, now, "a code was used twice")
+        provider.person_tokens.revoke(pending.family, now, "a code was used twice")
         raise OAuthError(
             "invalid_grant", "This was used before; what it issued is revoked"
         )
@@ -139,7 +139,7 @@ def redeem(
     authorization = still_allowed(client, allowed)
     issued_as = narrowed(authorization, request)
     return first_tokens(
-        provider,
+        provider.person_tokens,
         client,
         authorization,
         now,

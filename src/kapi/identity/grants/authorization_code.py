@@ -47,7 +47,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     )
     issued_as = narrowed(authorization, request)
     return first_tokens(
-        provider,
+        provider.person_tokens,
         client,
         authorization,
         now,
@@ -67,7 +67,7 @@ def _usable_code(provider: Provider, code: str, client: Client, now: int) -> Cod
             "The code is unknown or expired, or was issued to another client",
         )
     if found.used:
-        provider.revoke_family(found.family, now, "a code was used twice")
+        provider.person_tokens.revoke(found.family, now, "a code was used twice")
         raise OAuthError(
             "invalid_grant",
             "The code was used before; what it issued is revoked (RFC 6749 4.1.2)",

@@ -43,7 +43,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         grant=facts.grant_type,
     )
     return first_tokens(
-        provider,
+        provider.person_tokens,
         request.client,
         authorization,
         now,

@@ -55,7 +55,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         dataclasses.replace(authorization, scope=scope, nonce=""), request
     )
     return next_tokens(
-        provider,
+        provider.person_tokens,
         request.client,
         authorization,
         request.now,

@@ -42,7 +42,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
             "invalid_request",
             "requested_token_type must be an access token, a JWT or an ID token (RFC 8693 3)",
         )
-    subject = present(provider, request, "subject_token")
+    subject = present(provider.exchanged_tokens, request, "subject_token")
     actor = _actor(provider, request)
     _may_present(client, subject)
     acting = _acting(provider, client, subject, actor)
@@ -78,7 +78,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
 def _actor(provider: Provider, request: TokenRequest) -> Presented | None:
     """The actor token, if the request has one."""
     if request.form.get("actor_token"):
-        return present(provider, request, "actor_token")
+        return present(provider.exchanged_tokens, request, "actor_token")
     if request.form.get("actor_token_type"):
         raise OAuthError(
             "invalid_request",

@@ -11,14 +11,17 @@ from typing import Any
 from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.clients.metadata_documents import is_document_id
+from kapi.identity.clients.registry import ClientRegistry
 from kapi.identity.minting.opaque import opaque_claims
-from kapi.identity.people.ended import is_of_ended_account
+from kapi.identity.people.ended import EndedAccounts, is_of_ended_account
 from kapi.identity.possession.confirmation import Confirmation, confirmation_of
 from kapi.identity.protocol.http import Request
-from kapi.identity.provider import Provider
-from kapi.identity.tokens.own_tokens import own_jwt
-from kapi.identity.tokens.sender_constraint import check_holder
+from kapi.identity.tokens.own_tokens import OwnJwts
+from kapi.identity.tokens.sender_constraint import ProofOfPossession, check_holder
 from kapi.jose.token_kinds import OWN_MARK, OWN_TOKENS
+from kapi.store.accounts import Accounts
+from kapi.store.records import Records
+from kapi.store.revocations import Revocations
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,44 +40,59 @@ class OwnToken:
         return confirmation_of(self.claims)
 
 
-def read_own(provider: Provider, token: str, now: int) -> OwnToken | None:
+@dataclass(frozen=True, slots=True)
+class OwnAccessTokens:
+    """What access tokens of this provider are read and checked with."""
+
+    stored_issuer: str
+    """`iss` in the store."""
+    jwts: OwnJwts
+    records: Records
+    accounts: Accounts
+    revocations: Revocations
+    registry: ClientRegistry
+    ended: EndedAccounts
+    proofs: ProofOfPossession
+
+
+def read_own(tokens: OwnAccessTokens, token: str, now: int) -> OwnToken | None:
     """An access token of this provider, also expired or revoked; None for any other text."""
     if "." not in token:
-        claims = opaque_claims(provider.records, token, now)
+        claims = opaque_claims(tokens.records, token, now)
         if claims is None:
             return None
         return _own(claims)
-    jwt = own_jwt(provider, token)
+    jwt = tokens.jwts.read(token)
     if jwt is None or OWN_TOKENS.objection(jwt.header, jwt.claims):
         return None
     return _own(jwt.claims)
 
 
-def live_own(provider: Provider, token: str, now: int) -> OwnToken | None:
+def live_own(tokens: OwnAccessTokens, token: str, now: int) -> OwnToken | None:
     """A valid access token of this provider: not expired or revoked; its client and account exist.
 
     Its confirmation is not checked.
     """
-    own = read_own(provider, token, now)
+    own = read_own(tokens, token, now)
     if own is None or own.expires_at <= now or _begins_after(own.claims, now):
         return None
-    if _is_of_removed_client(provider, own):
+    if _is_of_removed_client(tokens, own):
         return None
-    issuer, issued = provider.settings.identity.issuer, own.claims.get("iat", 0)
+    issuer, issued = tokens.stored_issuer, own.claims.get("iat", 0)
     if not isinstance(issued, int):
         issued = 0
-    if not provider.accounts.may_be_over(issuer, own.jti, issued):
+    if not tokens.accounts.may_be_over(issuer, own.jti, issued):
         return own
-    if provider.revocations.is_revoked(issuer, own.jti):
+    if tokens.revocations.is_revoked(issuer, own.jti):
         return None
-    if is_of_ended_account(provider.ended_accounts, own.claims, own.client_id, now):
+    if is_of_ended_account(tokens.ended, own.claims, own.client_id, now):
         return None
     return own
 
 
-def _is_of_removed_client(provider: Provider, own: OwnToken) -> bool:
+def _is_of_removed_client(tokens: OwnAccessTokens, own: OwnToken) -> bool:
     """Whether the client was removed (RFC 7592 §2.3). A metadata document is not fetched for it."""
-    return provider.registry.known_client(own.client_id) is None and not is_document_id(
+    return tokens.registry.known_client(own.client_id) is None and not is_document_id(
         own.client_id
     )
 
@@ -86,7 +104,10 @@ def _begins_after(claims: Mapping[str, Any], now: int) -> bool:
 
 
 def bearer(
-    provider: Provider, request: Request, scope: str = "", in_form: str | None = None
+    tokens: OwnAccessTokens,
+    request: Request,
+    scope: str = "",
+    in_form: str | None = None,
 ) -> OwnToken:
     """The access token of a caller of a protected endpoint, with the proof of a bound token.
 
@@ -109,17 +130,17 @@ def bearer(
             "Send an access token: Authorization: Bearer ...",
             error_code=False,
         )
-    own = _held_token(provider, request, scheme, token)
+    own = _held_token(tokens, request, scheme, token)
     if scope and scope not in own.scopes:
         raise _insufficient_scope(scope)
     return own
 
 
 def _held_token(
-    provider: Provider, request: Request, scheme: str, token: str
+    tokens: OwnAccessTokens, request: Request, scheme: str, token: str
 ) -> OwnToken:
     """The live token that a request contains, when its sender holds the key that it is bound to."""
-    own = live_own(provider, token, request.now)
+    own = live_own(tokens, token, request.now)
     required = None
     if own is not None:
         required = own.confirmation
@@ -129,7 +150,7 @@ def _held_token(
         )
     try:
         check_holder(
-            provider, required, request.credentials, scheme, token, request.now
+            tokens.proofs, required, request.credentials, scheme, token, request.now
         )
     except OAuthError as error:
         raise _unauthorized(

@@ -5,19 +5,23 @@ Those of other issuers are in `third_party_tokens.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
+from kapi.identity.accounts.users import Users
 from kapi.identity.people.ended import is_of_ended_account
 from kapi.identity.possession.confirmation import confirmation_of
-from kapi.identity.provider import Provider
-from kapi.identity.tokens.access_tokens import live_own
+from kapi.identity.tokens.access_tokens import OwnAccessTokens, live_own
 from kapi.identity.tokens.issuance import TokenRequest
-from kapi.identity.tokens.own_tokens import own_claims
 from kapi.identity.tokens.presented import Presented, listed
 from kapi.jose.claim_names import client_of
 from kapi.jose.token_kinds import EVENT_CLAIM, OWN_MARK
+from kapi.store.families import Families
+
+if TYPE_CHECKING:
+    from kapi.identity.tokens.third_party_tokens import ThirdPartyTokens
 
 _PREFIX = "urn:ietf:params:oauth:token-type:"
 ACCESS_TOKEN, ID_TOKEN, JWT = (
@@ -27,7 +31,18 @@ ACCESS_TOKEN, ID_TOKEN, JWT = (
 )
 
 
-def present(provider: Provider, request: TokenRequest, name: str) -> Presented:
+@dataclass(frozen=True, slots=True)
+class ExchangedTokens:
+    """What presented tokens are read and checked with."""
+
+    own: OwnAccessTokens
+    users: Users
+    families: Families
+    third_party: Callable[[], ThirdPartyTokens]
+    """Called for clients that may exchange tokens of other issuers only."""
+
+
+def present(tokens: ExchangedTokens, request: TokenRequest, name: str) -> Presented:
     """The token in the parameter `name`, of the type in `name` + `_type`.
 
     Raises OAuthError invalid_request.
@@ -38,9 +53,9 @@ def present(provider: Provider, request: TokenRequest, name: str) -> Presented:
             "invalid_request",
             f"{name}_type must be an access token, an ID token or a JWT (RFC 8693 3)",
         )
-    found = _ours(provider, token, kind, request.now)
+    found = _ours(tokens, token, kind, request.now)
     if found is None and kind != ID_TOKEN:
-        found = _theirs(provider, request, token, name)
+        found = _theirs(tokens, request, token, name)
     if found is None:
         who = "this provider"
         if request.client.settings.exchange_issuers:
@@ -61,31 +76,33 @@ def present(provider: Provider, request: TokenRequest, name: str) -> Presented:
     return found
 
 
-def _ours(provider: Provider, token: str, kind: str, now: int) -> Presented | None:
+def _ours(tokens: ExchangedTokens, token: str, kind: str, now: int) -> Presented | None:
     if kind == ID_TOKEN:
-        claims = _id_token(provider, token, now)
+        claims = _id_token(tokens, token, now)
         if claims is None:
             return None
-        return _presented(provider, claims, now)
-    own = live_own(provider, token, now)
+        return _presented(tokens, claims, now)
+    own = live_own(tokens.own, token, now)
     if own is None or (kind == JWT and "." not in token):
         return None
-    return _presented(provider, own.claims, now)
+    return _presented(tokens, own.claims, now)
 
 
 def _theirs(
-    provider: Provider, request: TokenRequest, token: str, name: str
+    tokens: ExchangedTokens, request: TokenRequest, token: str, name: str
 ) -> Presented | None:
     if not request.client.settings.exchange_issuers:
         return None
     # Imported on use: only such clients need the keys of other issuers.
     from kapi.identity.tokens.third_party_tokens import third_party
 
-    return third_party(provider, request.client, token, name, request.now)
+    return third_party(tokens.third_party(), request.client, token, name, request.now)
 
 
-def _id_token(provider: Provider, token: str, now: int) -> Mapping[str, Any] | None:
-    claims = own_claims(provider, token)
+def _id_token(
+    tokens: ExchangedTokens, token: str, now: int
+) -> Mapping[str, Any] | None:
+    claims = tokens.own.jwts.claims(token)
     if claims is None or "auth_time" not in claims:
         return None
     if OWN_MARK in claims or EVENT_CLAIM in claims:
@@ -93,14 +110,14 @@ def _id_token(provider: Provider, token: str, now: int) -> Mapping[str, Any] | N
     expires = claims.get("exp")
     if not isinstance(expires, int) or expires <= now:
         return None
-    if is_of_ended_account(
-        provider.ended_accounts, claims, str(claims.get("azp", "")), now
-    ):
+    if is_of_ended_account(tokens.own.ended, claims, str(claims.get("azp", "")), now):
         return None
     return claims
 
 
-def _presented(provider: Provider, claims: Mapping[str, Any], now: int) -> Presented:
+def _presented(
+    tokens: ExchangedTokens, claims: Mapping[str, Any], now: int
+) -> Presented:
     client_id = client_of(claims)
     subject = str(claims["sub"])
     named = {"sub": subject}
@@ -113,13 +130,13 @@ def _presented(provider: Provider, claims: Mapping[str, Any], now: int) -> Prese
         scopes=tuple(str(claims.get("scope") or "").split()),
         expires_at=int(claims["exp"]),
         claims=claims,
-        user=_person(provider, claims, subject, client_id, now),
+        user=_person(tokens, claims, subject, client_id, now),
         named=named,
     )
 
 
 def _person(
-    provider: Provider,
+    tokens: ExchangedTokens,
     claims: Mapping[str, Any],
     subject: str,
     client_id: str,
@@ -127,7 +144,7 @@ def _person(
 ) -> str:
     """The subject of the account that a token is about; empty for a client."""
     if subject != client_id:
-        user = provider.users.get(subject)
+        user = tokens.users.get(subject)
         if user is not None:
             return user.subject
-    return provider.families.person_of(str(claims.get("jti", "")), now)
+    return tokens.families.person_of(str(claims.get("jti", "")), now)

@@ -10,25 +10,52 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
-from kapi.identity.accounts.users import User
+from kapi.identity.accounts.users import User, Users
 from kapi.identity.clients.clients import Client
 from kapi.identity.minting.minter import AccessToken
+from kapi.identity.minting.minting import Minting
+from kapi.identity.minting.signer import Signer
 from kapi.identity.people.authorized import Authorization
 from kapi.identity.people.claims import claims_about
+from kapi.identity.people.subjects import Subjects
 from kapi.identity.protocol.details import chosen_details
 from kapi.identity.protocol.resources import chosen_resources
-from kapi.identity.provider import Provider
 from kapi.identity.tokens.hashes import half_hash
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.still_allowed import may_refresh
-from kapi.store.families import Issue
+from kapi.settings import IdentitySettings
+from kapi.store.accounts import Accounts
+from kapi.store.families import Families, Issue
 from kapi.store.records import Record, key_of
 
 _USED_BEFORE: Final = (
     "This refresh token was used before; the authorization is revoked (RFC 9700 4.14.2)"
 )
 _UNKNOWN: Final = "The refresh token is unknown, expired or revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonTokens:
+    """What tokens of people are issued with."""
+
+    identity: IdentitySettings
+    issuer: str
+    """`iss` of ID tokens."""
+    users: Users
+    accounts: Accounts
+    """The accounts that ended."""
+    families: Families
+    minting: Minting
+    subjects: Subjects
+    signer: Signer
+    new_id: Callable[[], str]
+    new_secret: Callable[[], str]
+
+    def revoke(self, family: str, now: int, reason: str) -> None:
+        """Revoke all tokens of one authorization, at the gateway too."""
+        self.families.revoke(family, self.identity.issuer, now, reason)
 
 
 def narrowed(authorization: Authorization, request: TokenRequest) -> Authorization:
@@ -47,7 +74,7 @@ def narrowed(authorization: Authorization, request: TokenRequest) -> Authorizati
 
 
 def first_tokens(
-    provider: Provider,
+    tokens: PersonTokens,
     client: Client,
     authorization: Authorization,
     now: int,
@@ -65,26 +92,26 @@ def first_tokens(
     """
     refresh = ""
     if may_refresh(client, authorization):
-        refresh = provider.new_secret()
-    ends = authorization.auth_time + provider.settings.identity.refresh_token_lifetime
-    issue = _issue(provider, client, issued_as or authorization, now, refresh, ends)
+        refresh = tokens.new_secret()
+    ends = authorization.auth_time + tokens.identity.refresh_token_lifetime
+    issue = _issue(tokens, client, issued_as or authorization, now, refresh, ends)
     kept_until = issue.access_expires_at
     if refresh:
         kept_until = max(ends, kept_until)
     record = Record(family, authorization.sid, authorization.payload(), kept_until)
-    if not provider.families.start(record, issue, now, source):
-        provider.revoke_family(family, now, "a code was used twice")
+    if not tokens.families.start(record, issue, now, source):
+        tokens.revoke(family, now, "a code was used twice")
         raise OAuthError(
             "invalid_grant",
             "This was used before; what it issued is revoked (RFC 6749 4.1.2)",
         )
     return issuance(
-        provider, client, issued_as or authorization, now, issue, refresh, code=code
+        tokens, client, issued_as or authorization, now, issue, refresh, code=code
     )
 
 
 def next_tokens(
-    provider: Provider,
+    tokens: PersonTokens,
     client: Client,
     authorization: Authorization,
     now: int,
@@ -97,34 +124,34 @@ def next_tokens(
     Raises OAuthError invalid_grant when it was used before, and revokes the family. Raises
     invalid_target, with nothing taken, for resources that cannot share a token.
     """
-    identity = provider.settings.identity
+    identity = tokens.identity
     refresh = ""
     if client.settings.refresh_token_rotation:
-        refresh = provider.new_secret()
+        refresh = tokens.new_secret()
     # The family may be stored for longer: until its last access token has expired.
     ends = min(
         family.expires_at, authorization.auth_time + identity.refresh_token_lifetime
     )
-    issue = _issue(provider, client, authorization, now, refresh, ends)
+    issue = _issue(tokens, client, authorization, now, refresh, ends)
     key = key_of(refresh_token)
     if refresh:
         grace = identity.refresh_token_grace
-        outcome = provider.families.rotate(key, issue, now, grace)
+        outcome = tokens.families.rotate(key, issue, now, grace)
     else:
         expires_at = min(now + identity.refresh_token_idle, ends)
-        outcome = provider.families.use(key, issue, now, expires_at)
+        outcome = tokens.families.use(key, issue, now, expires_at)
     if outcome == "reused":
-        provider.revoke_family(family.key, now, "a refresh token was used twice")
+        tokens.revoke(family.key, now, "a refresh token was used twice")
         raise OAuthError("invalid_grant", _USED_BEFORE)
     if outcome == "unknown":
         raise OAuthError("invalid_grant", _UNKNOWN)
-    return issuance(provider, client, authorization, now, issue, refresh)
+    return issuance(tokens, client, authorization, now, issue, refresh)
 
 
-def _current_user(provider: Provider, authorization: Authorization) -> User:
+def _current_user(tokens: PersonTokens, authorization: Authorization) -> User:
     """The person of the authorization. Raises OAuthError when it may not be used any more."""
-    user = provider.users.get(authorization.user)
-    ended_at = provider.accounts.ended_at(authorization.user)
+    user = tokens.users.get(authorization.user)
+    ended_at = tokens.accounts.ended_at(authorization.user)
     if user is None or authorization.auth_time < ended_at:
         raise OAuthError("invalid_grant", "The person does not exist any more")
     if not user.belongs_to(authorization.organization):
@@ -134,7 +161,7 @@ def _current_user(provider: Provider, authorization: Authorization) -> User:
 
 
 def issuance(
-    provider: Provider,
+    tokens: PersonTokens,
     client: Client,
     authorization: Authorization,
     now: int,
@@ -144,15 +171,15 @@ def issuance(
     code: str = "",
 ) -> Issuance:
     """The tokens of a stored issue."""
-    user = _current_user(provider, authorization)
-    access = access_token(provider, client, authorization, user, issue)
+    user = _current_user(tokens, authorization)
+    access = access_token(tokens, client, authorization, user, issue)
     identify: Callable[[str], Mapping[str, Any]] | None = None
     if "openid" in authorization.scope.split(" "):
 
         def identify(token: str) -> Mapping[str, Any]:
             return {
                 "id_token": id_token(
-                    provider,
+                    tokens,
                     client,
                     authorization,
                     user,
@@ -171,7 +198,7 @@ def issuance(
 
 
 def access_token(
-    provider: Provider,
+    tokens: PersonTokens,
     client: Client,
     authorization: Authorization,
     user: User,
@@ -185,12 +212,12 @@ def access_token(
         claims["groups"] = list(user.groups)
     if authorization.details:
         claims["authorization_details"] = list(authorization.details)
-    audience = _audience(provider, client, authorization)
+    audience = _audience(tokens, client, authorization)
     return AccessToken(
-        subject=provider.subjects.of(client, user.subject),
+        subject=tokens.subjects.of(client, user.subject),
         client_id=client.id,
         scope=authorization.scope,
-        lifetime=provider.minting.lifetime(client, audience),
+        lifetime=tokens.minting.lifetime(client, audience),
         audience=audience,
         claims=claims,
         jti=issue.jti,
@@ -199,22 +226,22 @@ def access_token(
 
 
 def front_channel_issue(
-    provider: Provider, client: Client, authorization: Authorization, now: int
+    tokens: PersonTokens, client: Client, authorization: Authorization, now: int
 ) -> Issue:
     """The stored issue of an access token of the authorization endpoint, as a family of its own."""
-    issue = _issue(provider, client, authorization, now, "", 0)
+    issue = _issue(tokens, client, authorization, now, "", 0)
     family = Record(
-        provider.new_id(),
+        tokens.new_id(),
         authorization.sid,
         authorization.payload(),
         issue.access_expires_at,
     )
-    provider.families.start(family, issue, now)
+    tokens.families.start(family, issue, now)
     return issue
 
 
 def id_token(
-    provider: Provider,
+    tokens: PersonTokens,
     client: Client,
     authorization: Authorization,
     user: User,
@@ -229,12 +256,12 @@ def id_token(
     `alone`: no access token is issued with it, so that it contains the claims of the scopes (§5.4).
     """
     identity, algorithm = (
-        provider.settings.identity,
+        tokens.identity,
         client.settings.id_token_signed_response_alg,
     )
     claims: dict[str, Any] = {
-        "iss": provider.issuer,
-        "sub": provider.subjects.of(client, user.subject),
+        "iss": tokens.issuer,
+        "sub": tokens.subjects.of(client, user.subject),
         "aud": client.id,
         "azp": client.id,
         "exp": now + identity.id_token_lifetime,
@@ -252,28 +279,28 @@ def id_token(
     if code:
         claims["c_hash"] = half_hash(algorithm, code)
     about = claims_about(user, authorization, "id_token", scopes=alone)
-    return provider.signer.sign({**about, **claims}, "JWT", algorithm)
+    return tokens.signer.sign({**about, **claims}, "JWT", algorithm)
 
 
 def _audience(
-    provider: Provider, client: Client, authorization: Authorization
+    tokens: PersonTokens, client: Client, authorization: Authorization
 ) -> tuple[str, ...]:
-    return authorization.resources or provider.minting.audience(client)
+    return authorization.resources or tokens.minting.audience(client)
 
 
 def _issue(
-    provider: Provider,
+    tokens: PersonTokens,
     client: Client,
     authorization: Authorization,
     now: int,
     refresh: str,
     ends: int,
 ) -> Issue:
-    audience = _audience(provider, client, authorization)
+    audience = _audience(tokens, client, authorization)
     # Checked first: resources that cannot share a token must not use up the code.
-    provider.resources.token_format(client, audience)
-    expires = now + provider.minting.lifetime(client, audience)
+    tokens.minting.resources.token_format(client, audience)
+    expires = now + tokens.minting.lifetime(client, audience)
     if not refresh:
-        return Issue(provider.new_id(), expires, "", 0)
-    idle = provider.settings.identity.refresh_token_idle
-    return Issue(provider.new_id(), expires, key_of(refresh), min(now + idle, ends))
+        return Issue(tokens.new_id(), expires, "", 0)
+    idle = tokens.identity.refresh_token_idle
+    return Issue(tokens.new_id(), expires, key_of(refresh), min(now + idle, ends))

@@ -5,42 +5,56 @@ It is a step of the token endpoint, so that no grant can omit it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
-from kapi.identity.clients.clients import Client
+from kapi.identity.clients.clients import Client, Clients
 from kapi.identity.possession.confirmation import UNBOUND, Confirmation
 from kapi.identity.possession.dpop import Nonces, verify_proof
 from kapi.identity.protocol.http import Credentials
 from kapi.identity.protocol.waiting import is_used_proof, unproven_address
-from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ASYMMETRIC
 from kapi.settings.identity.profiles import accepted_algorithms
-from kapi.store.records import Record
+from kapi.store.records import Record, Records
 
 _SEEN = "dpop-proof"
 
 
+@dataclass(frozen=True, slots=True)
+class ProofOfPossession:
+    """What proofs are checked with."""
+
+    base_url: str
+    """The URL of the provider's root."""
+    clients: Clients
+    records: Records
+    nonces: Callable[[], Nonces] | None
+    """Gives the nonces of DPoP proofs; None if proofs need none."""
+    before_binding: Callable[[], None]
+    """Called before a token is bound to a client certificate."""
+
+
 def confirm(
-    provider: Provider, client: Client, credentials: Credentials, now: int
+    proofs: ProofOfPossession, client: Client, credentials: Credentials, now: int
 ) -> Confirmation:
     """The key of the client's new tokens. Raises OAuthError for a wrong or missing proof."""
     settings = client.settings
     if credentials.proofs:
-        return Confirmation(jkt=proven_key(provider, credentials, now, client=client))
+        return Confirmation(jkt=proven_key(proofs, credentials, now, client=client))
     if settings.dpop_bound_access_tokens:
         raise OAuthError(
             "invalid_dpop_proof", "This client must send a DPoP proof (RFC 9449)"
         )
     if settings.tls_client_certificate_bound_access_tokens:
         thumbprint = _thumbprint(credentials.certificate)
-        provider.before_binding()
+        proofs.before_binding()
         return Confirmation(x5t=thumbprint)
     return UNBOUND
 
 
 def proven_key(
-    provider: Provider,
+    proofs: ProofOfPossession,
     credentials: Credentials,
     now: int,
     *,
@@ -54,18 +68,18 @@ def proven_key(
     """
 
     def seen(digest: str, until: int) -> bool:
-        address = unproven_address(provider.clients, client, credentials)
+        address = unproven_address(proofs.clients, client, credentials)
         return is_used_proof(
-            provider.records, address, _SEEN, Record(digest, "", {}, until), now
+            proofs.records, address, _SEEN, Record(digest, "", {}, until), now
         )
 
     nonces: Nonces | None = None
     accepted: Sequence[str] = ASYMMETRIC
-    if provider.settings.identity.dpop_nonce:
-        nonces = provider.nonces
+    if proofs.nonces is not None:
+        nonces = proofs.nonces()
     if client is not None:
         accepted = accepted_algorithms(client.settings, "", ASYMMETRIC)
-    url = f"{provider.base_url}{credentials.path}"
+    url = f"{proofs.base_url}{credentials.path}"
     return verify_proof(
         credentials.proofs,
         credentials.method,
@@ -79,7 +93,7 @@ def proven_key(
 
 
 def check_holder(
-    provider: Provider,
+    proofs: ProofOfPossession,
     required: Confirmation,
     credentials: Credentials,
     scheme: str,
@@ -98,7 +112,7 @@ def check_holder(
         )
     if (
         required.jkt
-        and proven_key(provider, credentials, now, token=token) != required.jkt
+        and proven_key(proofs, credentials, now, token=token) != required.jkt
     ):
         raise OAuthError(
             "invalid_token",

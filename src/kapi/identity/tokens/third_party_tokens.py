@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
-from kapi.identity.clients.clients import Client
+from kapi.identity.accounts.users import Users
+from kapi.identity.clients.clients import Client, Clients
 from kapi.identity.issuers.claims import as_scopes, organization_of
 from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.kept import KeptIssuers
 from kapi.identity.issuers.preset import ANY_ORGANIZATION
 from kapi.identity.issuers.verify import IssuerKeys, claims_fault, signature_fault
 from kapi.identity.protocol.scopes import is_scope
-from kapi.identity.provider import Provider
 from kapi.identity.tokens.presented import Presented, listed
 from kapi.jose.claim_names import client_of
 from kapi.jose.jwt import Jwt, parse_jwt
+from kapi.store.revocations import Revocations
 from kapi.typed import of_kind
 
 _LONGEST_SUBJECT = 255
@@ -49,8 +51,18 @@ _WORDS: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class ThirdPartyTokens:
+    """What tokens of other issuers are checked with."""
+
+    trusted: KeptIssuers
+    revocations: Revocations
+    clients: Clients
+    users: Users
+
+
 def third_party(
-    provider: Provider, client: Client, token: str, name: str, now: int
+    tokens: ThirdPartyTokens, client: Client, token: str, name: str, now: int
 ) -> Presented | None:
     """The valid token; None when its issuer is not one of the client's `exchange_issuers`.
 
@@ -60,18 +72,18 @@ def third_party(
         return None
     try:
         jwt = parse_jwt(token)
-        trusted = _issuer(provider.trusted_issuers, client, jwt.claims.get("iss"))
+        trusted = _issuer(tokens.trusted, client, jwt.claims.get("iss"))
         if trusted is None:
             return None
         fault = signature_fault(jwt, trusted) or _fault(
-            provider, trusted.issuer, jwt, now
+            tokens, trusted.issuer, jwt, now
         )
     except ValueError:
         # A text that is not a JWT has no issuer.
         return None
     if fault in {"unknown key", "signature"}:
         # The key may be new, or replace an old one with the same kid.
-        provider.trusted_issuers.look_again(now)
+        tokens.trusted.look_again(now)
     if fault:
         raise OAuthError("invalid_request", f"The {name} is refused: {_WORDS[fault]}")
     return _presented(trusted.issuer, jwt.claims)
@@ -99,7 +111,7 @@ def _is_trusted_everywhere(issuer: Issuer) -> bool:
     return not issuer.environments or ANY_ORGANIZATION in issuer.environments
 
 
-def _fault(provider: Provider, issuer: Issuer, jwt: Jwt, now: int) -> str:
+def _fault(tokens: ThirdPartyTokens, issuer: Issuer, jwt: Jwt, now: int) -> str:
     """Why the token may not be exchanged, a key of _WORDS; empty when it may."""
     fault = claims_fault(jwt, issuer, now)
     if fault:
@@ -112,22 +124,22 @@ def _fault(provider: Provider, issuer: Issuer, jwt: Jwt, now: int) -> str:
         # Within the clock skew: no time is left for a new token.
         return "expired"
     jti, subject = claims.get("jti"), claims.get("sub")
-    if isinstance(jti, str) and provider.revocations.is_revoked(issuer.issuer, jti):
+    if isinstance(jti, str) and tokens.revocations.is_revoked(issuer.issuer, jti):
         return "revoked"
     if organization_of(claims, issuer) is None:
         return "organization"
     if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
         return "subject"
-    if _is_known_here(provider, local_subject(issuer, subject)):
+    if _is_known_here(tokens, local_subject(issuer, subject)):
         return "taken"
     return ""
 
 
-def _is_known_here(provider: Provider, subject: str) -> bool:
+def _is_known_here(tokens: ThirdPartyTokens, subject: str) -> bool:
     """Whether a client or a person here has this name (RFC 9068 §5)."""
-    if provider.clients.get(subject) is not None:
+    if tokens.clients.get(subject) is not None:
         return True
-    person = provider.users.get(subject) or provider.users.named(subject)
+    person = tokens.users.get(subject) or tokens.users.named(subject)
     return person is not None
 
 

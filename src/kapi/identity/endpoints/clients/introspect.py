@@ -115,7 +115,7 @@ def introspected(
 def _access_token(
     provider: Provider, client: Client, token: str, now: int
 ) -> Mapping[str, Any] | None:
-    own = live_own(provider, token, now)
+    own = live_own(provider.own_access_tokens, token, now)
     if own is None or not _may_know(client, own.client_id, own.claims.get("aud")):
         return None
     members: dict[str, Any] = {

@@ -74,7 +74,7 @@ def _bound(
     credentials = request.credentials
     if not credentials.proofs:
         return parameters
-    jkt = proven_key(provider, credentials, request.now, client=client)
+    jkt = proven_key(provider.proofs, credentials, request.now, client=client)
     if parameters.get("dpop_jkt") not in {None, jkt}:
         raise OAuthError(
             "invalid_dpop_proof",

@@ -50,7 +50,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         provider, form.values, request.credentials, request.now
     )
     token = form.need("token")
-    own = read_own(provider, token, request.now)
+    own = read_own(provider.own_access_tokens, token, request.now)
     if own is None:
         _revoke_refresh_token(provider, request, client, token)
     elif own.client_id != client.id:
@@ -74,7 +74,7 @@ def _revoke_refresh_token(
         return
     if family.payload["client_id"] != client.id:
         raise OAuthError("invalid_grant", _NOT_YOURS)
-    provider.revoke_family(family.key, now, _REASON)
+    provider.person_tokens.revoke(family.key, now, _REASON)
     _tell(provider, request, client, "", "a refresh token, with its authorization")
 
 

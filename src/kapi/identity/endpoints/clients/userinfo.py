@@ -87,7 +87,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     if request.method == "POST" and request.body:
         check_media_type(request.header("content-type") or "")
         in_form = parse_form(request.body).get("access_token")
-    token = bearer(provider, request, "openid", in_form)
+    token = bearer(provider.own_access_tokens, request, "openid", in_form)
     authorization = _authorization(provider.families, token, request.now)
     user = provider.users.get(authorization.user)
     client = provider.registry.client(authorization.client_id, request.now)

@@ -103,7 +103,7 @@ def _is_trusted(provider: Provider, request: Request) -> bool:
     if _is_initial_token(authorization or "", registration.initial_access_token):
         return True
     try:
-        token = bearer(provider, request, SCOPE)
+        token = bearer(provider.own_access_tokens, request, SCOPE)
     except OAuthError as error:
         if error.status != 401 or "error=" in error.challenge:
             raise

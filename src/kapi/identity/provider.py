@@ -14,11 +14,13 @@ from kapi.audit import Record, record_nothing
 from kapi.dataclass import dataclass
 from kapi.identity.accounts.attempts import Attempts, sign_in_event
 from kapi.identity.accounts.users import Users
+from kapi.identity.client_authentication.method import ClientAuthentication
 from kapi.identity.clients.clients import Clients
 from kapi.identity.clients.metadata import Policy
 from kapi.identity.clients.notices import Notices
 from kapi.identity.clients.registry import ClientRegistry
 from kapi.identity.clients.remote_documents import RemoteDocuments
+from kapi.identity.decoupled.requests import DecoupledRequests
 from kapi.identity.figures import ProviderFigures
 from kapi.identity.keys.keyring import Keyring
 from kapi.identity.keys.shared_keys import SharedKeys
@@ -197,8 +199,22 @@ class Provider:
         key = self.shared_keys.get("waiting-requests")
         return Seal(key, "typed before", self.random_bytes)
 
+    @property
+    def client_authentication(self) -> ClientAuthentication:
+        """Authenticates clients."""
+        return ClientAuthentication(
+            self.registry,
+            self.records,
+            self.issuer,
+            self.base_url,
+            self._get_client_authorities,
+        )
+
+    def _get_client_authorities(self) -> Authorities:
+        return self._client_authorities
+
     @cached_property
-    def client_authorities(self) -> Authorities:
+    def _client_authorities(self) -> Authorities:
         """The authorities that may issue the certificates of clients."""
         from kapi.identity.possession.certificates import Authorities
 
@@ -335,6 +351,11 @@ class Provider:
         )
 
     @property
+    def decoupled_requests(self) -> DecoupledRequests:
+        """Stores requests that people decide on another device."""
+        return DecoupledRequests(self.records, self.clients, self.new_id)
+
+    @property
     def person_tokens(self) -> PersonTokens:
         """Issues tokens of people."""
         return PersonTokens(
@@ -343,6 +364,7 @@ class Provider:
             users=self.users,
             accounts=self.accounts,
             families=self.families,
+            records=self.records,
             minting=self.minting,
             subjects=self.subjects,
             signer=self.signer,

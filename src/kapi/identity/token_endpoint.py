@@ -77,7 +77,9 @@ class TokenEndpoint:
         """The decision about a request. Raises OAuthError."""
         with self._counted_refusals(form):
             # 1. Authenticate the client.
-            client = authenticate_client(self.provider, form.values, credentials, now)
+            client = authenticate_client(
+                self.provider.client_authentication, form.values, credentials, now
+            )
             return self._granted(client, form, credentials, now)
 
     def issued(self, granted: Granted, form: Form, now: int) -> Mapping[str, Any]:

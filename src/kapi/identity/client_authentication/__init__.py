@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication import assertions, secrets, tls
 from kapi.identity.client_authentication.attempt import Attempt, invalid_client
-from kapi.identity.client_authentication.method import Method
+from kapi.identity.client_authentication.method import ClientAuthentication, Method
 from kapi.identity.client_authentication.public import NONE
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.http import Credentials
-from kapi.identity.provider import Provider
 from kapi.settings import IdentitySettings
 
 METHODS: tuple[Method, ...] = (
@@ -54,7 +53,10 @@ def methods_of(client: Client) -> tuple[str, ...]:
 
 
 def authenticate_client(
-    provider: Provider, form: Mapping[str, str], credentials: Credentials, now: int
+    authentication: ClientAuthentication,
+    form: Mapping[str, str],
+    credentials: Credentials,
+    now: int,
 ) -> Client:
     """The authenticated client.
 
@@ -62,34 +64,40 @@ def authenticate_client(
     a challenge) otherwise.
     """
     attempt = _attempt(form, credentials)
-    client = _named(provider, attempt, now)
+    client = _named(authentication, attempt, now)
     if client is None:
-        secrets.same_secret(provider, provider.clients.unknown, attempt, now)
+        secrets.same_secret(
+            authentication, authentication.registry.clients.unknown, attempt, now
+        )
         raise invalid_client(attempt.mistake)
     try:
-        _prove(provider, client, attempt, now)
+        _prove(authentication, client, attempt, now)
     except OAuthError as error:
         error.client = client.id
         raise
     return client
 
 
-def _prove(provider: Provider, client: Client, attempt: Attempt, now: int) -> None:
+def _prove(
+    authentication: ClientAuthentication, client: Client, attempt: Attempt, now: int
+) -> None:
     """Check the proof of a known client. Raises OAuthError."""
     allowed = methods_of(client)
     method = next((name for name in attempt.methods if name in allowed), None)
     if method is None:
         raise invalid_client(attempt.mistake)
-    if not _BY_NAME[method].proves(provider, client, attempt, now):
+    if not _BY_NAME[method].proves(authentication, client, attempt, now):
         raise invalid_client(attempt.mistake)
 
 
-def _named(provider: Provider, attempt: Attempt, now: int) -> Client | None:
+def _named(
+    authentication: ClientAuthentication, attempt: Attempt, now: int
+) -> Client | None:
     """The client that the attempt names. With a secret, no metadata document is fetched."""
     if set(attempt.methods) <= set(_EITHER_SECRET):
-        return provider.registry.known_client(attempt.client_id)
+        return authentication.registry.known_client(attempt.client_id)
     try:
-        return provider.registry.client(attempt.client_id, now)
+        return authentication.registry.client(attempt.client_id, now)
     except OAuthError as error:
         raise invalid_client(error.detail) from error
 

@@ -13,9 +13,8 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication.attempt import Attempt, invalid_client
-from kapi.identity.client_authentication.method import Method
+from kapi.identity.client_authentication.method import ClientAuthentication, Method
 from kapi.identity.clients.clients import Client
-from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ASYMMETRIC, SYMMETRIC
 from kapi.jose.jwt import (
     InvalidJwt,
@@ -67,27 +66,29 @@ def from_form(form: Mapping[str, str]) -> Attempt:
 
 
 def private_key_jwt(
-    provider: Provider, client: Client, attempt: Attempt, now: int
+    authentication: ClientAuthentication, client: Client, attempt: Attempt, now: int
 ) -> bool:
     """Signed with a registered key of the client. Raises OAuthError with the reason."""
     try:
         jwt = _read(client, attempt, ASYMMETRIC)
         check_signature(
-            jwt, provider.registry.keys_of(client, jwt.header.get("kid"), now)
+            jwt, authentication.registry.keys_of(client, jwt.header.get("kid"), now)
         )
-        _check_claims(provider, client, jwt.claims, now)
+        _check_claims(authentication, client, jwt.claims, now)
     except InvalidJwt as error:
         raise _refused(error) from error
     return True
 
 
 def client_secret_jwt(
-    provider: Provider, client: Client, attempt: Attempt, now: int
+    authentication: ClientAuthentication, client: Client, attempt: Attempt, now: int
 ) -> bool:
     """Signed with the client's secret. Raises OAuthError invalid_client with the reason."""
     try:
         check_hmac(_read(client, attempt, SYMMETRIC), client.hmac_key)
-        _check_claims(provider, client, _read(client, attempt, SYMMETRIC).claims, now)
+        _check_claims(
+            authentication, client, _read(client, attempt, SYMMETRIC).claims, now
+        )
     except InvalidJwt as error:
         raise _refused(error) from error
     return True
@@ -102,34 +103,41 @@ def _read(client: Client, attempt: Attempt, algorithms: Sequence[str]) -> Jwt:
 
 
 def _check_claims(
-    provider: Provider, client: Client, claims: Mapping[str, Any], now: int
+    authentication: ClientAuthentication,
+    client: Client,
+    claims: Mapping[str, Any],
+    now: int,
 ) -> None:
-    _check_audience(provider, client, claims.get("aud"))
+    _check_audience(authentication, client, claims.get("aud"))
     expires = check_times(claims, now, LONGEST_SECONDS)
     digest = key_of(f"{client.id}\n{text_claim(claims, 'jti', 255)}")
     seen = Record(digest, "", {}, max(expires, now) + 60)
-    if not provider.records.add(_SEEN, seen, now):
+    if not authentication.records.add(_SEEN, seen, now):
         raise InvalidJwt("its jti was used before")
 
 
-def _check_audience(provider: Provider, client: Client, audience: Any) -> None:
-    issuer = provider.issuer
+def _check_audience(
+    authentication: ClientAuthentication, client: Client, audience: Any
+) -> None:
+    issuer = authentication.issuer
     if audience == issuer:
         return
     if client.settings.client_assertion_audience == "issuer":
         raise InvalidJwt(f"aud must be the issuer as one string, {issuer}")
     # With the name of another server in the list, the assertion could be replayed there.
     names = listed(audience)
-    if not names or not all(_is_ours(provider, item) for item in names):
+    if not names or not all(_is_ours(authentication, item) for item in names):
         raise InvalidJwt(
             f"aud must be the issuer, {issuer}, or the address of the token endpoint"
         )
 
 
-def _is_ours(provider: Provider, item: Any) -> bool:
+def _is_ours(authentication: ClientAuthentication, item: Any) -> bool:
     if not isinstance(item, str):
         return False
-    return item == provider.issuer or item.startswith(f"{provider.base_url}/")
+    return item == authentication.issuer or item.startswith(
+        f"{authentication.base_url}/"
+    )
 
 
 def _refused(error: InvalidJwt) -> OAuthError:

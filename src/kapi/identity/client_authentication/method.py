@@ -6,14 +6,34 @@ Registration, discovery, the settings and the profiles read the facts.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kapi.dataclass import dataclass
 from kapi.identity.client_authentication.attempt import Attempt
 from kapi.identity.clients.clients import Client
-from kapi.identity.provider import Provider
+from kapi.identity.clients.registry import ClientRegistry
 from kapi.settings import IdentitySettings
+from kapi.store.records import Records
 
-Proof = Callable[[Provider, Client, Attempt, int], bool]
+if TYPE_CHECKING:
+    from kapi.identity.possession.certificates import Authorities
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAuthentication:
+    """What clients are authenticated with."""
+
+    registry: ClientRegistry
+    records: Records
+    """The assertions that were used."""
+    issuer: str
+    base_url: str
+    """The URL of the provider's root."""
+    authorities: Callable[[], Authorities]
+    """Gives the authorities that may issue the certificates of clients."""
+
+
+Proof = Callable[[ClientAuthentication, Client, Attempt, int], bool]
 """Whether the attempt proves the client; may raise OAuthError invalid_client with the reason."""
 
 

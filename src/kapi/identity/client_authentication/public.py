@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from kapi.identity.client_authentication.attempt import Attempt
-from kapi.identity.client_authentication.method import Method
+from kapi.identity.client_authentication.method import ClientAuthentication, Method
 from kapi.identity.clients.clients import Client
-from kapi.identity.provider import Provider
 
 
 def _has_no_secret(
-    provider: Provider,  # noqa: ARG001 - the shape of a proof
+    authentication: ClientAuthentication,  # noqa: ARG001 - the shape of a proof
     client: Client,
     attempt: Attempt,  # noqa: ARG001
     now: int,  # noqa: ARG001

@@ -8,9 +8,8 @@ from urllib.parse import unquote_to_bytes
 
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication.attempt import Attempt, invalid_client
-from kapi.identity.client_authentication.method import Method
+from kapi.identity.client_authentication.method import ClientAuthentication, Method
 from kapi.identity.clients.clients import Client
-from kapi.identity.provider import Provider
 
 _MISTAKE = (
     "Unknown client, wrong client secret, or another method than it is registered for"
@@ -19,7 +18,7 @@ _MISTAKE = (
 
 
 def same_secret(
-    provider: Provider,  # noqa: ARG001 - the shape of a proof
+    authentication: ClientAuthentication,  # noqa: ARG001 - the shape of a proof
     client: Client,
     attempt: Attempt,
     now: int,  # noqa: ARG001

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.identity.client_authentication.attempt import Attempt
-from kapi.identity.client_authentication.method import Method
+from kapi.identity.client_authentication.method import ClientAuthentication, Method
 from kapi.identity.clients.clients import Client
-from kapi.identity.provider import Provider
 from kapi.settings import IdentitySettings
 
 
 def tls_client_auth(
-    provider: Provider, client: Client, attempt: Attempt, now: int
+    authentication: ClientAuthentication, client: Client, attempt: Attempt, now: int
 ) -> bool:
     """Issued by a trusted authority, with the registered name (RFC 8705 §2.1.2)."""
     from kapi.identity.possession.certificates import (
@@ -24,7 +23,7 @@ def tls_client_auth(
     )
 
     certificate = forwarded_certificate(attempt.certificate)
-    if certificate is None or not provider.client_authorities.vouch_for(
+    if certificate is None or not authentication.authorities().vouch_for(
         certificate, now
     ):
         return False
@@ -44,7 +43,7 @@ def tls_client_auth(
 
 
 def self_signed_tls_client_auth(
-    provider: Provider, client: Client, attempt: Attempt, now: int
+    authentication: ClientAuthentication, client: Client, attempt: Attempt, now: int
 ) -> bool:
     """A certificate in the client's key set, by `x5c` or `x5t#S256` (RFC 8705 §2.2.2)."""
     from kapi.client_certificates import in_time
@@ -54,7 +53,7 @@ def self_signed_tls_client_auth(
     if certificate is None or not in_time(certificate.leaf, now):
         return False
     der = base64.b64encode(certificate.der).decode("ascii")
-    keys = provider.registry.keys_of(client, None, now)
+    keys = authentication.registry.keys_of(client, None, now)
     return any(_is_of(key, der, certificate.thumbprint) for key in keys)
 
 

@@ -7,19 +7,18 @@ decision and redemption are single transactions, so that one of parallel uses su
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
 from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
-from kapi.identity.clients.clients import Client
+from kapi.identity.clients.clients import Client, Clients
 from kapi.identity.people.authorized import authorization_of
 from kapi.identity.protocol.http import Request
 from kapi.identity.protocol.waiting import keep_waiting, quota_holder
-from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
-from kapi.identity.tokens.person_tokens import first_tokens, narrowed
+from kapi.identity.tokens.person_tokens import PersonTokens, first_tokens, narrowed
 from kapi.identity.tokens.still_allowed import still_allowed
 from kapi.settings.values import built
 from kapi.store.records import Record, Records, key_of
@@ -57,8 +56,17 @@ class Pending:
         return self.state == PENDING and self.expires_at > now
 
 
+@dataclass(frozen=True, slots=True)
+class DecoupledRequests:
+    """What requests are stored and decided with."""
+
+    records: Records
+    clients: Clients
+    new_id: Callable[[], str]
+
+
 def ask(
-    provider: Provider,
+    requests: DecoupledRequests,
     client: Client,
     request: Request,
     kind: str,
@@ -73,8 +81,8 @@ def ask(
     record = Record(
         key_of(secret), owner, dataclasses.asdict(pending), pending.expires_at + _KEPT
     )
-    holder = quota_holder(provider.clients, client, request.credentials)
-    keep_waiting(provider.records, holder, kind, record, request.now)
+    holder = quota_holder(requests.clients, client, request.credentials)
+    keep_waiting(requests.records, holder, kind, record, request.now)
 
 
 def pending_of(record: Record) -> Pending:
@@ -84,7 +92,7 @@ def pending_of(record: Record) -> Pending:
 
 
 def decide(
-    provider: Provider,
+    requests: DecoupledRequests,
     kind: str,
     key: str,
     now: int,
@@ -105,25 +113,25 @@ def decide(
             **record.payload,
             "state": ALLOWED,
             "authorization": dict(authorization),
-            "family": provider.new_id(),
+            "family": requests.new_id(),
         }
 
-    provider.records.update(kind, key, now, change)
+    requests.records.update(kind, key, now, change)
     return decided
 
 
 def redeem(
-    provider: Provider, kind: str, secret: str, request: TokenRequest
+    tokens: PersonTokens, kind: str, secret: str, request: TokenRequest
 ) -> Issuance:
     """The tokens of an allowed request, once.
 
     Raises OAuthError authorization_pending, slow_down, access_denied, expired_token, invalid_grant.
     """
     client, now = request.client, request.now
-    record = _polled(provider.records, kind, secret, client, now)
+    record = _polled(tokens.records, kind, secret, client, now)
     pending = pending_of(record)
     if record.consumed_at is not None:
-        provider.person_tokens.revoke(pending.family, now, "a code was used twice")
+        tokens.revoke(pending.family, now, "a code was used twice")
         raise OAuthError(
             "invalid_grant", "This was used before; what it issued is revoked"
         )
@@ -139,7 +147,7 @@ def redeem(
     authorization = still_allowed(client, allowed)
     issued_as = narrowed(authorization, request)
     return first_tokens(
-        provider.person_tokens,
+        tokens,
         client,
         authorization,
         now,

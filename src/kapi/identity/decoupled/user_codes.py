@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from kapi.identity.provider import Provider
-from kapi.store.records import Record, key_of
+from kapi.store.login_attempts import LoginAttempts
+from kapi.store.records import Record, Records, key_of
 
 KIND = "device"
 """Kind of the records of device codes."""
@@ -17,17 +18,17 @@ MOST_TRIES = 10
 """Wrong codes of one person in five minutes: guessing one of a thousand codes takes years."""
 
 
-def new_user_code(provider: Provider, now: int) -> str:
+def new_user_code(
+    records: Records, random_bytes: Callable[[int], bytes], now: int
+) -> str:
     """A new code; the record of the device code is found by it (`owner_of`)."""
     while True:
         letters = []
-        for byte in provider.random_bytes(64):
+        for byte in random_bytes(64):
             if byte < 240:
                 letters.append(ALPHABET[byte % 20])
         code = "".join(letters[:LENGTH])
-        if len(code) == LENGTH and not provider.records.family(
-            KIND, owner_of(code), now
-        ):
+        if len(code) == LENGTH and not records.family(KIND, owner_of(code), now):
             return code
 
 
@@ -46,14 +47,16 @@ def plain(typed: str) -> str:
     return _NOT_IN_CODE.sub("", typed[:64].upper())
 
 
-def device_of(provider: Provider, code: str, person: str, now: int) -> Record | None:
+def device_of(
+    records: Records, attempts: LoginAttempts, code: str, person: str, now: int
+) -> Record | None:
     """The record of the device code; None for a wrong code, or at the limit of this person."""
     most = {f"user code {person}": MOST_TRIES}
     # Counted first, so that parallel requests are all counted.
-    if provider.login_attempts.count(most, now) or len(code) != LENGTH:
+    if attempts.count(most, now) or len(code) != LENGTH:
         return None
-    found = provider.records.family(KIND, owner_of(code), now)
+    found = records.family(KIND, owner_of(code), now)
     if len(found) != 1:
         return None
-    provider.login_attempts.take_back(most)
+    attempts.take_back(most)
     return found[0]

@@ -26,4 +26,6 @@ def owner_of(subject: str) -> str:
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """The tokens of a request that the person has allowed."""
-    return redeem(provider, KIND, request.form.need("auth_req_id"), request)
+    return redeem(
+        provider.person_tokens, KIND, request.form.need("auth_req_id"), request
+    )

@@ -20,4 +20,6 @@ facts = GrantFacts(
 
 def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     """The tokens of a request that the person has allowed."""
-    return redeem(provider, KIND, request.form.need("device_code"), request)
+    return redeem(
+        provider.person_tokens, KIND, request.form.need("device_code"), request
+    )

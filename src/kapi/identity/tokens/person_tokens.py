@@ -28,7 +28,7 @@ from kapi.identity.tokens.still_allowed import may_refresh
 from kapi.settings import IdentitySettings
 from kapi.store.accounts import Accounts
 from kapi.store.families import Families, Issue
-from kapi.store.records import Record, key_of
+from kapi.store.records import Record, Records, key_of
 
 _USED_BEFORE: Final = (
     "This refresh token was used before; the authorization is revoked (RFC 9700 4.14.2)"
@@ -47,6 +47,8 @@ class PersonTokens:
     accounts: Accounts
     """The accounts that ended."""
     families: Families
+    records: Records
+    """The codes and requests that tokens are issued for."""
     minting: Minting
     subjects: Subjects
     signer: Signer

@@ -79,7 +79,7 @@ def _decide(provider: Provider, request: Request, session: Session, form: Form) 
         authorization = session.authorization(
             pending.client_id, pending.scope
         ).payload()
-    if decide(provider, KIND, record.key, now, authorization):
+    if decide(provider.decoupled_requests, KIND, record.key, now, authorization):
         about, allowed = (pending.client_id, pending.scope), authorization is not None
         tell_decision(provider.record, request, session, about, allowed=allowed)
 

@@ -67,7 +67,9 @@ def _with_session(
 ) -> Answer:
     if not code:
         return _ask_for_code(provider, session)
-    record = device_of(provider, code, session.user, request.now)
+    record = device_of(
+        provider.records, provider.login_attempts, code, session.user, request.now
+    )
     if record is None:
         return _ask_for_code(provider, session, _WRONG)
     pending = pending_of(record)
@@ -112,7 +114,7 @@ def _decided(
         authorization = session.authorization(
             pending.client_id, pending.scope
         ).payload()
-    if not decide(provider, KIND, key, request.now, authorization):
+    if not decide(provider.decoupled_requests, KIND, key, request.now, authorization):
         return _ask_for_code(provider, session, _WRONG)
     about = (pending.client_id, pending.scope)
     tell_decision(provider.record, request, session, about, allowed=allowed)

@@ -62,7 +62,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(
-        provider, form.values, request.credentials, request.now
+        provider.client_authentication, form.values, request.credentials, request.now
     )
     if facts.grant_type not in client.grants or client.is_public:
         raise OAuthError(
@@ -88,10 +88,16 @@ def answer(provider: Provider, request: Request) -> Answer:
         user=user.subject,
         message=message,
     )
-    ask(provider, client, request, KIND, secret, pending, owner)
+    ask(provider.decoupled_requests, client, request, KIND, secret, pending, owner)
     if provider.settings.identity.ciba_auto_approve:
         allowed = _approved(user, client, scope, request.now)
-        decide(provider, KIND, key_of(secret), request.now, allowed.payload())
+        decide(
+            provider.decoupled_requests,
+            KIND,
+            key_of(secret),
+            request.now,
+            allowed.payload(),
+        )
     return json_answer(
         {"auth_req_id": secret, "expires_in": lifetime, "interval": INTERVAL}
     )

@@ -38,7 +38,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(
-        provider, form.values, request.credentials, request.now
+        provider.client_authentication, form.values, request.credentials, request.now
     )
     if facts.grant_type not in client.grants:
         raise OAuthError(
@@ -47,9 +47,17 @@ def answer(provider: Provider, request: Request) -> Answer:
     scope = granted_scope(client, form.get("scope"))
     lifetime = provider.settings.identity.device_code_lifetime
     device_code = provider.new_secret()
-    user_code = new_user_code(provider, request.now)
+    user_code = new_user_code(provider.records, provider.random_bytes, request.now)
     pending = Pending(client.id, scope, request.now + lifetime, INTERVAL)
-    ask(provider, client, request, KIND, device_code, pending, owner_of(user_code))
+    ask(
+        provider.decoupled_requests,
+        client,
+        request,
+        KIND,
+        device_code,
+        pending,
+        owner_of(user_code),
+    )
     page = f"{provider.base_url}{DEVICE_PATH}"
     return json_answer({
         "device_code": device_code,

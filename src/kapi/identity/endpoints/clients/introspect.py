@@ -79,7 +79,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(
-        provider, form.values, request.credentials, request.now
+        provider.client_authentication, form.values, request.credentials, request.now
     )
     if client.is_public:
         raise invalid_client(

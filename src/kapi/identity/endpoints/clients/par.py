@@ -41,7 +41,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(
-        provider, form.values, request.credentials, request.now
+        provider.client_authentication, form.values, request.credentials, request.now
     )
     if form.get("request_uri") is not None:
         raise OAuthError(

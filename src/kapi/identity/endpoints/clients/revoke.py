@@ -47,7 +47,7 @@ def answer(provider: Provider, request: Request) -> Answer:
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(
-        provider, form.values, request.credentials, request.now
+        provider.client_authentication, form.values, request.credentials, request.now
     )
     token = form.need("token")
     own = read_own(provider.own_access_tokens, token, request.now)

@@ -14,6 +14,9 @@ from kapi.audit import Record, record_nothing
 from kapi.dataclass import dataclass
 from kapi.identity.accounts.attempts import Attempts, sign_in_event
 from kapi.identity.accounts.users import Users
+from kapi.identity.authorization.flow import Flow
+from kapi.identity.authorization.request import RequestChecks
+from kapi.identity.authorization.responses import Responses
 from kapi.identity.client_authentication.method import ClientAuthentication
 from kapi.identity.clients.clients import Clients
 from kapi.identity.clients.metadata import Policy
@@ -305,6 +308,25 @@ class Provider:
             subjects=self.subjects,
             signer=lambda: self.signer,
             new_id=self.new_id,
+        )
+
+    @property
+    def request_checks(self) -> RequestChecks:
+        """Checks authorization requests."""
+        identity = self.settings.identity
+        return RequestChecks(
+            identity, self.issuer, self.registry, self.records, self.own_jwts
+        )
+
+    @property
+    def flow(self) -> Flow:
+        """Answers authorization requests."""
+        return Flow(
+            checks=self.request_checks,
+            sessions=self.sessions,
+            tokens=self.person_tokens,
+            responses=Responses(self.issuer, self.base_url, self.signer),
+            seal=self.seal,
         )
 
     @property

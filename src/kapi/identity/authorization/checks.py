@@ -13,7 +13,11 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import subject_of_hint
-from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.authorization.request import (
+    AuthorizationRequest,
+    RefusedRequest,
+    RequestChecks,
+)
 from kapi.identity.authorization.responses import (
     QUERY_MODES,
     RESPONSE_MODES,
@@ -30,11 +34,10 @@ from kapi.identity.clients.response_types import (
 from kapi.identity.protocol.details import requested_details
 from kapi.identity.protocol.resources import requested_resources
 from kapi.identity.protocol.scopes import granted_scope
-from kapi.identity.provider import Provider
 from kapi.json_reading import NotJson, read_object
 from kapi.settings.identity.profiles import MESSAGE_SIGNING
 
-Check = Callable[[Provider, AuthorizationRequest], AuthorizationRequest]
+Check = Callable[[RequestChecks, AuthorizationRequest], AuthorizationRequest]
 """Returns the request with one more member. Raises OAuthError."""
 ACR = ("0", "1")
 """Levels of sign-in: no proof (one click), a password (OIDC Core §2)."""
@@ -45,25 +48,29 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-def checked(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def checked(
+    checks: RequestChecks, request: AuthorizationRequest
+) -> AuthorizationRequest:
     """The request after all checks.
 
     Raises OAuthError for an error that the person is shown, RefusedRequest for one that the client
     gets.
     """
     for check in ON_PAGE:
-        request = check(provider, request)
+        request = check(checks, request)
     for check in REDIRECTED:
         try:
-            request = check(provider, request)
+            request = check(checks, request)
         except OAuthError as error:
             raise RefusedRequest(request, error) from error
     return request
 
 
-def client(provider: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def client(
+    checks: RequestChecks, request: AuthorizationRequest
+) -> AuthorizationRequest:
     """A registered client."""
-    found = provider.registry.client(request.parameters.need("client_id"), request.now)
+    found = checks.registry.client(request.parameters.need("client_id"), request.now)
     if found is None:
         raise OAuthError(
             "invalid_request", "No client is registered under this client_id"
@@ -71,7 +78,9 @@ def client(provider: Provider, request: AuthorizationRequest) -> AuthorizationRe
     return dataclasses.replace(request, known_client=found)
 
 
-def redirect_uri(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def redirect_uri(
+    _: RequestChecks, request: AuthorizationRequest
+) -> AuthorizationRequest:
     """One of the client's; optional in plain OAuth if there is only one.
 
     RFC 6749 §3.1.2.3, OIDC Core §3.1.2.1.
@@ -93,12 +102,12 @@ def redirect_uri(_: Provider, request: AuthorizationRequest) -> AuthorizationReq
 
 
 def response_mode(
-    provider: Provider, request: AuthorizationRequest
+    checks: RequestChecks, request: AuthorizationRequest
 ) -> AuthorizationRequest:
     """The mode of the response; first, because it is also that of errors."""
     form = request.parameters
     wanted = normal_form(form.get("response_type") or "")
-    offered = response_types(provider.settings.identity)
+    offered = response_types(checks.identity)
     front = wanted in offered and carries_tokens(wanted)
     signed = request.client.settings.profile == MESSAGE_SIGNING
     mode = form.get("response_mode") or default_mode(front=front, signed=signed)
@@ -124,7 +133,7 @@ def response_mode(
     return dataclasses.replace(request, response_mode=mode)
 
 
-def state(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def state(_: RequestChecks, request: AuthorizationRequest) -> AuthorizationRequest:
     """Any text, within a limit."""
     if request.state is not None and len(request.state) > LONGEST_STATE:
         raise OAuthError(
@@ -133,7 +142,9 @@ def state(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     return request
 
 
-def registration(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def registration(
+    _: RequestChecks, request: AuthorizationRequest
+) -> AuthorizationRequest:
     """A parameter of self-issued providers (Core §7.2.1)."""
     if request.parameters.get("registration") is not None:
         raise OAuthError(
@@ -142,21 +153,21 @@ def registration(_: Provider, request: AuthorizationRequest) -> AuthorizationReq
     return request
 
 
-def resources(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def resources(_: RequestChecks, request: AuthorizationRequest) -> AuthorizationRequest:
     """The services that the tokens are for (RFC 8707)."""
     return dataclasses.replace(
         request, resources=requested_resources(request.client, request.parameters)
     )
 
 
-def details(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def details(_: RequestChecks, request: AuthorizationRequest) -> AuthorizationRequest:
     """Rich authorization requests (RFC 9396)."""
     return dataclasses.replace(
         request, details=requested_details(request.client, request.parameters)
     )
 
 
-def dpop_jkt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def dpop_jkt(_: RequestChecks, request: AuthorizationRequest) -> AuthorizationRequest:
     """The key that the code is bound to (RFC 9449 §10)."""
     jkt = request.parameters.get("dpop_jkt")
     if jkt is None:
@@ -170,11 +181,11 @@ def dpop_jkt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest
 
 
 def response_type(
-    provider: Provider, request: AuthorizationRequest
+    checks: RequestChecks, request: AuthorizationRequest
 ) -> AuthorizationRequest:
     """A response type that is offered and that the client registered, in any order of its words."""
     wanted = normal_form(request.parameters.need("response_type"))
-    offered = response_types(provider.settings.identity)
+    offered = response_types(checks.identity)
     if wanted not in offered:
         detail = f"response_type must be one of {', '.join(offered)}"
         raise OAuthError("unsupported_response_type", detail)
@@ -201,7 +212,7 @@ def _check_openid(request: AuthorizationRequest) -> None:
         raise OAuthError("invalid_request", detail)
 
 
-def pkce(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def pkce(_: RequestChecks, request: AuthorizationRequest) -> AuthorizationRequest:
     """S256 only (RFC 7636, RFC 9700 §2.1.1)."""
     challenge = request.parameters.get("code_challenge")
     method = request.parameters.get("code_challenge_method")
@@ -236,14 +247,14 @@ def _check_without_pkce(request: AuthorizationRequest, method: str | None) -> No
         )
 
 
-def scope(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def scope(_: RequestChecks, request: AuthorizationRequest) -> AuthorizationRequest:
     """Scopes that the client may request."""
     return dataclasses.replace(
         request, scope=granted_scope(request.client, request.parameters.get("scope"))
     )
 
 
-def prompt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def prompt(_: RequestChecks, request: AuthorizationRequest) -> AuthorizationRequest:
     """The pages that the person must see (OIDC Core §3.1.2.1)."""
     wanted = frozenset((request.parameters.get("prompt") or "").split())
     unknown = wanted - set(PROMPTS)
@@ -260,7 +271,7 @@ def prompt(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     return dataclasses.replace(request, prompt=wanted)
 
 
-def max_age(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def max_age(_: RequestChecks, request: AuthorizationRequest) -> AuthorizationRequest:
     """The greatest age of the sign-in in seconds, by default that of the client's settings."""
     text = request.parameters.get("max_age")
     if text is None:
@@ -272,7 +283,7 @@ def max_age(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
     return dataclasses.replace(request, max_age=int(text))
 
 
-def claims(_: Provider, request: AuthorizationRequest) -> AuthorizationRequest:
+def claims(_: RequestChecks, request: AuthorizationRequest) -> AuthorizationRequest:
     """Claims that are requested by name (OIDC Core §5.5)."""
     text = request.parameters.get("claims")
     if text is None:
@@ -335,13 +346,13 @@ def _wanted_subject(asked: dict[str, Any]) -> str:
 
 
 def id_token_hint(
-    provider: Provider, request: AuthorizationRequest
+    checks: RequestChecks, request: AuthorizationRequest
 ) -> AuthorizationRequest:
     """The person who should be signed in, by an ID token of this provider (OIDC Core §3.1.2.1)."""
     hint = request.parameters.get("id_token_hint")
     if hint is None:
         return request
-    subject = subject_of_hint(provider, hint, request.client.id)
+    subject = subject_of_hint(checks.jwts, hint, request.client.id)
     return dataclasses.replace(request, hinted_subject=subject)
 
 

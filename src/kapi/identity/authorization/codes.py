@@ -8,7 +8,7 @@ from __future__ import annotations
 from kapi.dataclass import dataclass
 from kapi.identity.clients.clients import Client
 from kapi.identity.people.authorized import Authorization, authorization_of
-from kapi.identity.provider import Provider
+from kapi.identity.tokens.person_tokens import PersonTokens
 from kapi.settings.identity.profiles import LONGEST_CODE_SECONDS
 from kapi.store.records import Record, Records, key_of
 
@@ -37,7 +37,7 @@ class Code:
 
 
 def new_code(
-    provider: Provider,
+    tokens: PersonTokens,
     client: Client,
     authorization: Authorization,
     now: int,
@@ -47,8 +47,8 @@ def new_code(
     challenge: str,
 ) -> str:
     """A new code for an authorization, which is stored."""
-    code = provider.new_secret()
-    lifetime = provider.settings.identity.code_lifetime
+    code = tokens.new_secret()
+    lifetime = tokens.identity.code_lifetime
     if client.settings.profile:
         lifetime = min(lifetime, LONGEST_CODE_SECONDS)
     valid_until = now + lifetime
@@ -59,9 +59,9 @@ def new_code(
         "challenge": challenge,
         "valid_until": valid_until,
     }
-    provider.records.put(
+    tokens.records.put(
         CODE,
-        Record(key_of(code), provider.new_id(), payload, valid_until + _REMEMBERED),
+        Record(key_of(code), tokens.new_id(), payload, valid_until + _REMEMBERED),
     )
     return code
 

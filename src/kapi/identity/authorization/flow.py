@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.authorization.codes import new_code
 from kapi.identity.authorization.front_channel import token_parameters
 from kapi.identity.authorization.interactions import Interaction, begin, finish
-from kapi.identity.authorization.request import AuthorizationRequest
-from kapi.identity.authorization.responses import refuse, respond
+from kapi.identity.authorization.request import AuthorizationRequest, RequestChecks
+from kapi.identity.authorization.responses import Responses, refuse, respond
 from kapi.identity.authorization.sources import use_pushed
 from kapi.identity.pages import (
     CONSENT_PATH,
@@ -25,12 +26,14 @@ from kapi.identity.people.authorized import Authorization
 from kapi.identity.people.consents import consented
 from kapi.identity.people.sessions import (
     Session,
+    Sessions,
     browser_of,
     remember_client,
     session_of,
 )
 from kapi.identity.protocol.http import Answer, Request
-from kapi.identity.provider import Provider
+from kapi.identity.protocol.sealed import Seal
+from kapi.identity.tokens.person_tokens import PersonTokens
 from kapi.store.records import Records
 
 _WITHOUT_PAGES = {
@@ -46,37 +49,49 @@ _WITHOUT_PAGES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What authorization requests are checked and answered with."""
+
+    checks: RequestChecks
+    sessions: Sessions
+    tokens: PersonTokens
+    responses: Responses
+    seal: Seal
+    """Encrypts the requests that wait for a person."""
+
+
 def advance(
-    provider: Provider,
+    flow: Flow,
     http: Request,
     request: AuthorizationRequest,
     interaction: Interaction | None = None,
 ) -> Answer:
     """Answer with the next page, or with the authorization response when nothing is left to ask."""
-    session = session_of(provider.sessions, http)
-    page = next_page(provider, request, session, interaction)
+    session = session_of(flow.sessions, http)
+    page = next_page(flow, request, session, interaction)
     if page is None and session is not None:
-        _answered(provider.records, request, interaction)
-        return _grant(provider, http, request, session)
+        _answered(flow.tokens.records, request, interaction)
+        return _grant(flow, http, request, session)
     if session is not None and interaction is not None:
-        error = _unfit_session(provider, request, session, interaction)
+        error = _unfit_session(flow, request, session, interaction)
         if error is not None:
-            return decline(provider, request, interaction, error)
+            return decline(flow, request, interaction, error)
     assert page is not None  # noqa: S101 - without a session the page is the login page
     if "none" in request.prompt:
-        return refuse(provider, request, _WITHOUT_PAGES[page])
+        return refuse(flow.responses, request, _WITHOUT_PAGES[page])
     if interaction is not None:
         return see_other(page_link(page, interaction.key))
-    browser, cookies = browser_of(provider.new_secret, http)
+    browser, cookies = browser_of(flow.sessions.new_secret, http)
     try:
-        made = begin(provider.seal, request, browser, http.now)
+        made = begin(flow.seal, request, browser, http.now)
     except OAuthError as error:
-        return refuse(provider, request, error)
+        return refuse(flow.responses, request, error)
     return see_other(page_link(page, made.key), cookies=cookies)
 
 
 def _unfit_session(
-    provider: Provider,
+    flow: Flow,
     request: AuthorizationRequest,
     session: Session,
     interaction: Interaction,
@@ -84,7 +99,7 @@ def _unfit_session(
     """Why the session that the person signed in to cannot answer the request, or None."""
     if interaction.signed_in != session.sid:
         return None
-    if _is_unexpected(provider, request, session):
+    if _is_unexpected(flow, request, session):
         return OAuthError(
             "login_required", "Another person signed in than the client named"
         )
@@ -96,14 +111,14 @@ def _unfit_session(
 
 
 def decline(
-    provider: Provider,
+    flow: Flow,
     request: AuthorizationRequest,
     interaction: Interaction,
     error: OAuthError,
 ) -> Answer:
     """End a waiting request with an error. Raises OAuthError when it was answered before."""
-    _answered(provider.records, request, interaction)
-    return refuse(provider, request, error)
+    _answered(flow.tokens.records, request, interaction)
+    return refuse(flow.responses, request, error)
 
 
 def _answered(
@@ -119,13 +134,13 @@ def _answered(
 
 
 def next_page(
-    provider: Provider,
+    flow: Flow,
     request: AuthorizationRequest,
     session: Session | None,
     interaction: Interaction | None,
 ) -> str | None:
     """The path of the page that the person must see next, or None."""
-    if session is None or _must_sign_in(provider, request, session, interaction):
+    if session is None or _must_sign_in(flow, request, session, interaction):
         return LOGIN_PATH
     done = interaction or Interaction("", request.parameters)
     if "select_account" in request.prompt and session.sid not in {
@@ -133,18 +148,18 @@ def next_page(
         done.signed_in,
     }:
         return SELECT_PATH
-    if done.consented != session.sid and _must_consent(provider, request, session):
+    if done.consented != session.sid and _must_consent(flow, request, session):
         return CONSENT_PATH
     return None
 
 
 def _must_sign_in(
-    provider: Provider,
+    flow: Flow,
     request: AuthorizationRequest,
     session: Session,
     interaction: Interaction | None,
 ) -> bool:
-    if _is_unexpected(provider, request, session) or _is_too_weak(request, session):
+    if _is_unexpected(flow, request, session) or _is_too_weak(request, session):
         return True
     if interaction is not None and interaction.signed_in == session.sid:
         return False
@@ -160,18 +175,16 @@ def _is_too_weak(request: AuthorizationRequest, session: Session) -> bool:
     return bool(request.acr) and session.acr not in request.acr
 
 
-def _is_unexpected(
-    provider: Provider, request: AuthorizationRequest, session: Session
-) -> bool:
+def _is_unexpected(flow: Flow, request: AuthorizationRequest, session: Session) -> bool:
     """Whether the client named another person."""
     if not request.hinted_subject:
         return False
-    return provider.subjects.of(request.client, session.user) != request.hinted_subject
+    return (
+        flow.tokens.subjects.of(request.client, session.user) != request.hinted_subject
+    )
 
 
-def _must_consent(
-    provider: Provider, request: AuthorizationRequest, session: Session
-) -> bool:
+def _must_consent(flow: Flow, request: AuthorizationRequest, session: Session) -> bool:
     how = request.client.settings.consent
     if "consent" in request.prompt or how == "always":
         return True
@@ -181,14 +194,14 @@ def _must_consent(
     if request.details:
         return True
     return not consented(
-        provider.records, request.client, session.user, request.scopes, request.now
+        flow.tokens.records, request.client, session.user, request.scopes, request.now
     )
 
 
 def _grant(
-    provider: Provider, http: Request, request: AuthorizationRequest, session: Session
+    flow: Flow, http: Request, request: AuthorizationRequest, session: Session
 ) -> Answer:
-    remember_client(provider.records, session, request.client.id, http.now)
+    remember_client(flow.tokens.records, session, request.client.id, http.now)
     authorization = dataclasses.replace(
         session.authorization(request.client.id, request.scope),
         nonce=request.parameters.get("nonce") or "",
@@ -198,18 +211,18 @@ def _grant(
         details=request.details,
     )
     parameters: dict[str, str] = {}
-    code = _code(provider, request, authorization, http.now)
+    code = _code(flow, request, authorization, http.now)
     if code:
         parameters["code"] = code
     try:
-        parameters |= token_parameters(provider, request, authorization, code)
+        parameters |= token_parameters(flow.tokens, request, authorization, code)
     except OAuthError as error:
-        return refuse(provider, request, error)
-    return respond(provider, request, parameters)
+        return refuse(flow.responses, request, error)
+    return respond(flow.responses, request, parameters)
 
 
 def _code(
-    provider: Provider,
+    flow: Flow,
     request: AuthorizationRequest,
     authorization: Authorization,
     now: int,
@@ -218,7 +231,7 @@ def _code(
     if "code" not in request.response_type.split(" "):
         return ""
     return new_code(
-        provider,
+        flow.tokens,
         request.client,
         authorization,
         now,

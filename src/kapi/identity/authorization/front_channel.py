@@ -9,8 +9,8 @@ from kapi.errors import OAuthError
 from kapi.identity.authorization.request import AuthorizationRequest
 from kapi.identity.clients.response_types import carries_tokens
 from kapi.identity.people.authorized import Authorization
-from kapi.identity.provider import Provider
 from kapi.identity.tokens.person_tokens import (
+    PersonTokens,
     access_token,
     front_channel_issue,
     id_token,
@@ -18,7 +18,7 @@ from kapi.identity.tokens.person_tokens import (
 
 
 def token_parameters(
-    provider: Provider,
+    tokens: PersonTokens,
     request: AuthorizationRequest,
     authorization: Authorization,
     code: str,
@@ -30,18 +30,16 @@ def token_parameters(
     words = request.response_type.split(" ")
     if not carries_tokens(request.response_type):
         return {}
-    user = provider.users.get(authorization.user)
+    user = tokens.users.get(authorization.user)
     if user is None:
         raise OAuthError("access_denied", "The person does not exist any more")
     made: dict[str, str] = {}
     client, now = request.client, request.now
     if "token" in words:
-        issue = front_channel_issue(provider.person_tokens, client, authorization, now)
-        access = access_token(
-            provider.person_tokens, client, authorization, user, issue
-        )
+        issue = front_channel_issue(tokens, client, authorization, now)
+        access = access_token(tokens, client, authorization, user, issue)
         made = {
-            "access_token": provider.minting.mint(
+            "access_token": tokens.minting.mint(
                 client, access, request.parameters.values, now
             ),
             "token_type": "Bearer",
@@ -49,7 +47,7 @@ def token_parameters(
             "scope": access.scope,
         }
     made["id_token"] = id_token(
-        provider.person_tokens,
+        tokens,
         client,
         authorization,
         user,

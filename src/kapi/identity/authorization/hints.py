@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.provider import Provider
+from kapi.identity.tokens.own_tokens import OwnJwts
 from kapi.jose.token_kinds import OWN_MARK
 
 
-def claims_of_hint(provider: Provider, hint: str) -> Mapping[str, Any]:
+def claims_of_hint(jwts: OwnJwts, hint: str) -> Mapping[str, Any]:
     """The claims. Raises OAuthError invalid_request unless it is an ID token of this provider."""
-    claims = provider.own_jwts.claims(hint)
+    claims = jwts.claims(hint)
     if claims is None or not _is_id_token(claims):
         raise OAuthError(
             "invalid_request", "id_token_hint is not an ID token of this provider"
@@ -30,9 +30,9 @@ def _is_id_token(claims: Mapping[str, Any]) -> bool:
     return isinstance(claims.get("aud"), str)
 
 
-def subject_of_hint(provider: Provider, hint: str, client_id: str) -> str:
+def subject_of_hint(jwts: OwnJwts, hint: str, client_id: str) -> str:
     """The subject of a hint. Raises OAuthError when it was issued to another client."""
-    claims = claims_of_hint(provider, hint)
+    claims = claims_of_hint(jwts, hint)
     if claims["aud"] != client_id:
         raise OAuthError(
             "invalid_request", "id_token_hint was issued to another client"

@@ -17,7 +17,6 @@ from kapi.identity.people.sessions import BROWSER
 from kapi.identity.protocol.forms import Form, form_from
 from kapi.identity.protocol.http import Request
 from kapi.identity.protocol.sealed import Seal
-from kapi.identity.provider import Provider
 from kapi.store.records import Record, Records, key_of
 
 SECONDS = 900
@@ -68,16 +67,16 @@ def begin(
 
 
 def interaction_of(
-    provider: Provider, request: Request, key: str | None
+    seal: Seal, records: Records, request: Request, key: str | None
 ) -> Interaction:
     """The waiting request of this browser.
 
     Raises OAuthError when it is finished, expired, or of another browser.
     """
-    held = _opened(provider.seal, request, key)
+    held = _opened(seal, request, key)
     if key is None or held is None:
         raise _over()
-    record = provider.records.get(_KIND, key_of(key), request.now)
+    record = records.get(_KIND, key_of(key), request.now)
     done: Mapping[str, Any] = {}
     if record is not None:
         if record.consumed_at is not None:

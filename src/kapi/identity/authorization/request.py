@@ -8,7 +8,23 @@ from typing import Any
 from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
+from kapi.identity.clients.registry import ClientRegistry
 from kapi.identity.protocol.forms import Form
+from kapi.identity.tokens.own_tokens import OwnJwts
+from kapi.settings import IdentitySettings
+from kapi.store.records import Records
+
+
+@dataclass(frozen=True, slots=True)
+class RequestChecks:
+    """What authorization requests are checked with."""
+
+    identity: IdentitySettings
+    issuer: str
+    registry: ClientRegistry
+    records: Records
+    jwts: OwnJwts
+    """Reads ID tokens that are hints."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
+from kapi.identity.authorization.request import RequestChecks
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import MAY_REPEAT, Form, parameter_text
-from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ASYMMETRIC
 from kapi.jose.jwt import (
     InvalidJwt,
@@ -32,7 +32,7 @@ _ABOUT_IT = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
 """Claims about the object, which are not parameters."""
 
 
-def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Form:
+def parameters_of(checks: RequestChecks, client: Client, text: str, now: int) -> Form:
     """The parameters in a request object. Raises OAuthError invalid_request_object."""
     settings = client.settings
     accepted = accepted_algorithms(
@@ -41,15 +41,15 @@ def parameters_of(provider: Provider, client: Client, text: str, now: int) -> Fo
     try:
         jwt = read_jwt(text, algorithms=accepted, types=_TYPES)
         check_signature(
-            jwt, provider.registry.keys_of(client, jwt.header.get("kid"), now)
+            jwt, checks.registry.keys_of(client, jwt.header.get("kid"), now)
         )
         claims = jwt.claims
         if claims.get("client_id") != client.id:
             raise InvalidJwt("client_id in it must be the one outside (RFC 9101 5.2)")
         if claims.get("iss", client.id) != client.id:
             raise InvalidJwt("iss must be the client id")
-        if "aud" in claims and not is_audience(claims["aud"], provider.issuer):
-            raise InvalidJwt(f"aud must be the issuer, {provider.issuer}")
+        if "aud" in claims and not is_audience(claims["aud"], checks.issuer):
+            raise InvalidJwt(f"aud must be the issuer, {checks.issuer}")
         if settings.require_request_object_lifetime:
             _check_lifetime(claims)
         if "exp" in claims or "nbf" in claims:

@@ -9,66 +9,80 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.authorization.request import AuthorizationRequest
+from kapi.identity.minting.signer import Signer
 from kapi.identity.pages import form_post_page, see_other
 from kapi.identity.protocol.forms import with_query
 from kapi.identity.protocol.http import Answer
-from kapi.identity.provider import Provider
 
 JARM_TYPE = "oauth-authz-resp+jwt"
 """A type of its own, so that no verifier accepts such a response as a token."""
 _JARM_SECONDS = 600
 
-Mode = Callable[[Provider, AuthorizationRequest, Mapping[str, str]], Answer]
+
+@dataclass(frozen=True, slots=True)
+class Responses:
+    """What authorization responses are made with."""
+
+    issuer: str
+    base_url: str
+    """The URL of the provider's root."""
+    signer: Signer
+
+
+Mode = Callable[[Responses, AuthorizationRequest, Mapping[str, str]], Answer]
 
 
 def respond(
-    provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
+    responses: Responses, request: AuthorizationRequest, parameters: Mapping[str, str]
 ) -> Answer:
     """Send parameters to the client in the mode of its request."""
     sent = dict(parameters)
     if request.state is not None:
         sent["state"] = request.state
-    sent["iss"] = provider.issuer
-    return RESPONSE_MODES[request.response_mode](provider, request, sent)
+    sent["iss"] = responses.issuer
+    return RESPONSE_MODES[request.response_mode](responses, request, sent)
 
 
 def refuse(
-    provider: Provider, request: AuthorizationRequest, error: OAuthError
+    responses: Responses, request: AuthorizationRequest, error: OAuthError
 ) -> Answer:
     """Send an error to the client."""
     return respond(
-        provider, request, {"error": error.error, "error_description": error.detail}
+        responses, request, {"error": error.error, "error_description": error.detail}
     )
 
 
 def query(
-    _: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
+    _: Responses, request: AuthorizationRequest, parameters: Mapping[str, str]
 ) -> Answer:
     """In the query of the redirect URI, after its own parameters."""
     return see_other(with_query(request.redirect_uri, parameters))
 
 
 def fragment(
-    _: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
+    _: Responses, request: AuthorizationRequest, parameters: Mapping[str, str]
 ) -> Answer:
     """In the fragment, which is not sent to servers."""
     return see_other(f"{request.redirect_uri}#{urlencode(parameters)}")
 
 
 def form_post(
-    provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
+    responses: Responses, request: AuthorizationRequest, parameters: Mapping[str, str]
 ) -> Answer:
     """By a page whose form posts them."""
-    return form_post_page(provider.base_url, request.redirect_uri, parameters)
+    return form_post_page(responses.base_url, request.redirect_uri, parameters)
 
 
 def signed(mode: Mode) -> Mode:
     """The mode with all parameters in one signed JWT (JARM §2.3)."""
 
     def answer(
-        provider: Provider, request: AuthorizationRequest, parameters: Mapping[str, str]
+        responses: Responses,
+        request: AuthorizationRequest,
+        parameters: Mapping[str, str],
     ) -> Answer:
         claims = {
             **parameters,
@@ -77,9 +91,9 @@ def signed(mode: Mode) -> Mode:
         }
         algorithm = request.client.settings.authorization_signed_response_alg or "RS256"
         return mode(
-            provider,
+            responses,
             request,
-            {"response": provider.signer.sign(claims, JARM_TYPE, algorithm)},
+            {"response": responses.signer.sign(claims, JARM_TYPE, algorithm)},
         )
 
     return answer

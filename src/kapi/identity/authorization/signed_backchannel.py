@@ -6,10 +6,10 @@ Called by the backchannel authentication endpoint.
 from __future__ import annotations
 
 from kapi.errors import OAuthError
+from kapi.identity.authorization.request import RequestChecks
 from kapi.identity.authorization.request_objects import form_of, is_audience
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import Form
-from kapi.identity.provider import Provider
 from kapi.jose.algorithms import ASYMMETRIC
 from kapi.jose.jwt import (
     InvalidJwt,
@@ -38,7 +38,7 @@ _SEEN = "signed-backchannel-request"
 
 
 def request_parameters(
-    provider: Provider, client: Client, form: Form, now: int
+    checks: RequestChecks, client: Client, form: Form, now: int
 ) -> Form:
     """The parameters of an authentication request: those of its `request`, else of the form.
 
@@ -60,22 +60,22 @@ def request_parameters(
         )
         raise OAuthError("invalid_request", f"{detail} (CIBA Core 7.1.1)")
     try:
-        return _verified(provider, client, signed, registered, now)
+        return _verified(checks, client, signed, registered, now)
     except InvalidJwt as error:
         detail = f"The signed request is refused: {error}"
         raise OAuthError("invalid_request", detail) from error
 
 
 def _verified(
-    provider: Provider, client: Client, signed: str, registered: str, now: int
+    checks: RequestChecks, client: Client, signed: str, registered: str, now: int
 ) -> Form:
     accepted = accepted_algorithms(client.settings, registered, ASYMMETRIC)
     jwt = read_jwt(signed, algorithms=accepted, types=_TYPES)
-    check_signature(jwt, provider.registry.keys_of(client, jwt.header.get("kid"), now))
+    check_signature(jwt, checks.registry.keys_of(client, jwt.header.get("kid"), now))
     claims = jwt.claims
     if claims.get("iss") != client.id:
         raise InvalidJwt("iss must be the client id")
-    issuer = provider.issuer
+    issuer = checks.issuer
     if not is_audience(claims.get("aud"), issuer):
         raise InvalidJwt(f"aud must be the issuer, {issuer}")
     for name in ("iat", "nbf"):
@@ -86,7 +86,7 @@ def _verified(
         raise InvalidJwt("it must not contain another request")
     parameters = form_of(claims)
     digest = key_of(f"{client.id}\n{text_claim(claims, 'jti', 255)}")
-    if not provider.records.add(
+    if not checks.records.add(
         _SEEN, Record(digest, "", {}, max(expires, now) + 60), now
     ):
         raise InvalidJwt("its jti was used before")

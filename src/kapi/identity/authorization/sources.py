@@ -10,14 +10,12 @@ import re
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.interactions import SECONDS as INTERACTION_SECONDS
-from kapi.identity.authorization.request import AuthorizationRequest
+from kapi.identity.authorization.request import AuthorizationRequest, RequestChecks
 from kapi.identity.authorization.request_objects import parameters_of
 from kapi.identity.clients.clients import Client
 from kapi.identity.clients.remote_documents import Busy, RemoteDocuments, Unavailable
 from kapi.identity.protocol.forms import Form, form_from
-from kapi.identity.protocol.http import Credentials
-from kapi.identity.protocol.waiting import MOST, MOST_OF_ALL, keep_waiting, quota_holder
-from kapi.identity.provider import Provider
+from kapi.identity.protocol.waiting import MOST, MOST_OF_ALL, keep_waiting
 from kapi.jose import base64url
 from kapi.settings import IdentitySettings
 from kapi.store.records import Record, Records, key_of
@@ -30,30 +28,29 @@ _HASH = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def push(
-    provider: Provider,
+    records: Records,
+    secret: str,
     client: Client,
-    credentials: Credentials,
+    holder: str,
     parameters: Form,
     now: int,
 ) -> str:
-    """Store the parameters of a request; returns their `request_uri`.
+    """Store the parameters of a request; returns their `request_uri`, with `secret` in it.
 
-    Raises OAuthError when the caller's quota is used up.
+    Raises OAuthError when the quota of `holder` is used up.
     """
-    secret = provider.new_secret()
     payload = {
         "client_id": client.id,
         "values": dict(parameters.values),
         "repeated": dict(parameters.repeated),
     }
-    holder = quota_holder(provider.clients, client, credentials)
     record = Record(key_of(secret), "", payload, now + PUSHED_SECONDS)
-    keep_waiting(provider.records, holder, _KIND, record, now)
+    keep_waiting(records, holder, _KIND, record, now)
     return f"{PUSHED_PREFIX}{secret}"
 
 
 def parameters(
-    provider: Provider, request: AuthorizationRequest
+    checks: RequestChecks, request: AuthorizationRequest
 ) -> AuthorizationRequest:
     """The request with the parameters of its source. Raises OAuthError."""
     if request.resumed:
@@ -66,18 +63,18 @@ def parameters(
         )
     if uri is not None and uri.startswith(PUSHED_PREFIX):
         key = key_of(uri.removeprefix(PUSHED_PREFIX))
-        pushed = _pushed(provider.records, client, key, now)
+        pushed = _pushed(checks.records, client, key, now)
         return dataclasses.replace(request, parameters=pushed, pushed_key=key)
-    if not request.pushed and _must_push(provider.settings.identity, client):
+    if not request.pushed and _must_push(checks.identity, client):
         raise OAuthError(
             "invalid_request",
             "This client must push its authorization requests (RFC 9126)",
         )
     if uri is not None:
-        text = _fetched(provider.documents, client, uri, now)
+        text = _fetched(checks.registry.documents, client, uri, now)
     if text is not None:
         return dataclasses.replace(
-            request, parameters=parameters_of(provider, client, text, now)
+            request, parameters=parameters_of(checks, client, text, now)
         )
     if client.settings.require_signed_request_object:
         raise OAuthError(

@@ -10,7 +10,9 @@ from kapi.identity.pages.clients import about_client
 from kapi.identity.people.sessions import Session
 from kapi.identity.protocol.forms import Form, sent_form
 from kapi.identity.protocol.http import Request
-from kapi.identity.provider import Provider
+from kapi.identity.protocol.sealed import Seal
+from kapi.settings import IdentitySettings
+from kapi.store.records import Records
 
 
 def key_in(form: Form) -> str | None:
@@ -18,21 +20,23 @@ def key_in(form: Form) -> str | None:
     return form.get("sessionKey") or form.get("stateKey")
 
 
-def continued(provider: Provider, request: Request) -> tuple[Form, Interaction]:
+def continued(
+    seal: Seal, records: Records, request: Request
+) -> tuple[Form, Interaction]:
     """The form of a request, and the waiting request that it continues. Raises OAuthError."""
     form = sent_form(request)
-    return form, interaction_of(provider, request, key_in(form))
+    return form, interaction_of(seal, records, request, key_in(form))
 
 
 def shown(
-    provider: Provider,
+    identity: IdentitySettings,
     asked: AuthorizationRequest,
     interaction: Interaction,
     session: Session,
 ) -> dict[str, Any]:
     """The values of such a page: the client, the person and the waiting request."""
     return {
-        **about_client(provider.settings.identity, asked.client),
+        **about_client(identity, asked.client),
         "leads_to": asked.redirect_uri,
         "user": session.username,
         "organization": session.organization,

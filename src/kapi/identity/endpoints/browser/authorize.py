@@ -70,12 +70,12 @@ def answer(provider: Provider, request: Request) -> Answer:
         else:
             form = parse_form(request.query.encode("latin-1"))
         return advance(
-            provider,
+            provider.flow,
             request,
-            checked(provider, AuthorizationRequest(form, request.now)),
+            checked(provider.request_checks, AuthorizationRequest(form, request.now)),
         )
     except RefusedRequest as refused:
-        return refuse(provider, refused.request, refused.error)
+        return refuse(provider.flow.responses, refused.request, refused.error)
     except OAuthError as error:
         return error_page(provider.base_url, error, tuple(_about(provider, form)))
 

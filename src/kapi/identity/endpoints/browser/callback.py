@@ -48,13 +48,13 @@ def answer(provider: Provider, request: Request) -> Answer:
 
 def go_on(provider: Provider, request: Request, key: str | None) -> Answer:
     """Check the waiting request again, as clients may have changed, and do the next step."""
-    interaction = interaction_of(provider, request, key)
+    interaction = interaction_of(provider.seal, provider.records, request, key)
     try:
         return advance(
-            provider,
+            provider.flow,
             request,
-            checked(provider, interaction.request(request.now)),
+            checked(provider.request_checks, interaction.request(request.now)),
             interaction,
         )
     except RefusedRequest as refused:
-        return refuse(provider, refused.request, refused.error)
+        return refuse(provider.flow.responses, refused.request, refused.error)

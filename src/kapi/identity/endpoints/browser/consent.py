@@ -54,16 +54,16 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 def answer(provider: Provider, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
-        form, interaction = continued(provider, request)
+        form, interaction = continued(provider.seal, provider.records, request)
         session = session_of(provider.sessions, request)
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
-        asked = checked(provider, interaction.request(request.now))
+        asked = checked(provider.request_checks, interaction.request(request.now))
         if request.method == "POST":
             return _decided(provider, request, asked, interaction, session, form)
         return _page(provider, request, asked, interaction, session)
     except RefusedRequest as refused:
-        return refuse(provider, refused.request, refused.error)
+        return refuse(provider.flow.responses, refused.request, refused.error)
     except OAuthError as error:
         return error_page(provider.base_url, error)
 
@@ -78,7 +78,7 @@ def _page(
     return page(
         provider.base_url,
         "consent.html",
-        **shown(provider, asked, interaction, session),
+        **shown(provider.settings.identity, asked, interaction, session),
         client_id=asked.client.id,
         scopes=[
             *in_words(provider.settings.identity.scope_descriptions, asked.scope),
@@ -114,7 +114,7 @@ def _decided(
     )
     if not allowed:
         return decline(
-            provider,
+            provider.flow,
             asked,
             interaction,
             OAuthError("access_denied", "The person did not allow it"),

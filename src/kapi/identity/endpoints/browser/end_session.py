@@ -89,7 +89,7 @@ def _checked(provider: Provider, request: Request, form: Form) -> _Logout:
     """The checked request. Raises OAuthError: an invalid request must not redirect."""
     text, hint = form.get("id_token_hint"), None
     if text is not None:
-        hint = claims_of_hint(provider, text)
+        hint = claims_of_hint(provider.own_jwts, text)
     client = _client(provider, form.get("client_id"), hint, request.now)
     uri = form.get("post_logout_redirect_uri")
     if uri is None:

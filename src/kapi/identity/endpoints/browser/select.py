@@ -50,7 +50,7 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 def answer(provider: Provider, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
-        form, interaction = continued(provider, request)
+        form, interaction = continued(provider.seal, provider.records, request)
         session = session_of(provider.sessions, request)
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
@@ -74,9 +74,9 @@ def _decided(
     if not form_token_is_right(request, f"select{interaction.key}", form.get("token")):
         return see_other(page_link(SELECT_PATH, interaction.key))
     if form.get("decision") == "deny":
-        asked = checked(provider, interaction.request(request.now))
+        asked = checked(provider.request_checks, interaction.request(request.now))
         error = OAuthError("access_denied", "The person did not want to go on")
-        return decline(provider, asked, interaction, error)
+        return decline(provider.flow, asked, interaction, error)
     if form.get("choice") != session.sid:
         return see_other(page_link(LOGIN_PATH, interaction.key))
     note(provider.records, interaction, request.now, chosen=session.sid)
@@ -86,11 +86,11 @@ def _decided(
 def _page(
     provider: Provider, request: Request, interaction: Interaction, session: Session
 ) -> Answer:
-    asked = checked(provider, interaction.request(request.now))
+    asked = checked(provider.request_checks, interaction.request(request.now))
     return page(
         provider.base_url,
         "select_account.html",
-        **shown(provider, asked, interaction, session),
+        **shown(provider.settings.identity, asked, interaction, session),
         choice=session.sid,
         action=SELECT_PATH,
         token=form_token(request.cookies[BROWSER], f"select{interaction.key}"),

@@ -65,7 +65,9 @@ def answer(provider: Provider, request: Request) -> Answer:
         return _page(
             provider,
             request,
-            interaction_of(provider, request, query.get("stateKey")),
+            interaction_of(
+                provider.seal, provider.records, request, query.get("stateKey")
+            ),
             query,
         )
     except OAuthError as error:
@@ -77,7 +79,7 @@ def _page(
 ) -> Answer:
     asked = interaction.request(request.now)
     try:
-        asked = checked(provider, asked)
+        asked = checked(provider.request_checks, asked)
     except RefusedRequest:
         return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
     typed = typed_before(provider.typed_seal, request, query)
@@ -99,7 +101,9 @@ def _page(
 
 
 def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
-    interaction = interaction_of(provider, request, form.get("sessionKey"))
+    interaction = interaction_of(
+        provider.seal, provider.records, request, form.get("sessionKey")
+    )
     if not form_token_is_right(request, f"login{interaction.key}", form.get("token")):
         return _failed(provider, request, interaction, "100175")
     if form.get("decision") == "deny":
@@ -136,11 +140,11 @@ def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
 def _declined(provider: Provider, interaction: Interaction, now: int) -> Answer:
     """The person does not want to sign in for this client."""
     try:
-        asked = checked(provider, interaction.request(now))
+        asked = checked(provider.request_checks, interaction.request(now))
     except RefusedRequest as refused:
-        return refuse(provider, refused.request, refused.error)
+        return refuse(provider.flow.responses, refused.request, refused.error)
     return decline(
-        provider,
+        provider.flow,
         asked,
         interaction,
         OAuthError("access_denied", "The person did not want to sign in"),

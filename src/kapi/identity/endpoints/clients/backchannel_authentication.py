@@ -69,7 +69,7 @@ def answer(provider: Provider, request: Request) -> Answer:
             "unauthorized_client",
             "The client may not use CIBA; a public client never may",
         )
-    form = request_parameters(provider, client, form, request.now)
+    form = request_parameters(provider.request_checks, client, form, request.now)
     if form.get("user_code") is not None:
         detail = "user_code is not supported (backchannel_user_code_parameter_supported is false)"
         raise OAuthError("invalid_request", detail)
@@ -142,7 +142,7 @@ def _hinted(provider: Provider, client: Client, form: Form) -> User:
                 "A pairwise subject cannot be a hint; send login_hint",
             )
         user = provider.users.get(
-            subject_of_hint(provider, form.need("id_token_hint"), client.id)
+            subject_of_hint(provider.own_jwts, form.need("id_token_hint"), client.id)
         )
     else:
         user = provider.users.named(form.need("login_hint"))

@@ -14,6 +14,7 @@ from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import Form, check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer
 from kapi.identity.protocol.published import Published
+from kapi.identity.protocol.waiting import quota_holder
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.sender_constraint import proven_key
 
@@ -54,16 +55,13 @@ def answer(provider: Provider, request: Request) -> Answer:
     kept["client_id"] = client.id
     sent = AuthorizationRequest(Form(kept, form.repeated), request.now, pushed=True)
     try:
-        parameters = checked(provider, sent).parameters
+        parameters = checked(provider.request_checks, sent).parameters
     except RefusedRequest as refused:
         raise refused.error from refused
-    uri = push(
-        provider,
-        client,
-        request.credentials,
-        _bound(provider, request, client, parameters),
-        request.now,
-    )
+    holder = quota_holder(provider.clients, client, request.credentials)
+    bound = _bound(provider, request, client, parameters)
+    secret = provider.new_secret()
+    uri = push(provider.records, secret, client, holder, bound, request.now)
     return json_answer({"request_uri": uri, "expires_in": PUSHED_SECONDS}, 201)
 
 

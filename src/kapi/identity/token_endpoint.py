@@ -126,7 +126,7 @@ class TokenEndpoint:
         )
         # 6. Let the grant decide.
         issued = grant.authorize(
-            self.provider,
+            grant.needs(self.provider),
             TokenRequest(client, form, scope, now, confirmation, resources, details),
         )
         access, token_type = issued.access, issued.token_type

@@ -6,7 +6,7 @@ that no grant can omit them.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from kapi.identity.grants import (
     authorization_code,
@@ -32,7 +32,10 @@ class Grant(Protocol):
     def facts(self) -> GrantFacts:
         """Who may register and use the grant."""
 
-    def authorize(self, provider: Provider, request: TokenRequest) -> Issuance:
+    def needs(self, provider: Provider) -> Any:
+        """What `authorize` is given of the provider."""
+
+    def authorize(self, given: Any, request: TokenRequest, /) -> Issuance:
         """The tokens to issue. Raises OAuthError."""
 
 

@@ -12,7 +12,7 @@ from kapi.identity.clients.clients import Client
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
-from kapi.identity.tokens.person_tokens import first_tokens, narrowed
+from kapi.identity.tokens.person_tokens import PersonTokens, first_tokens, narrowed
 from kapi.identity.tokens.still_allowed import still_allowed
 from kapi.jose import base64url
 from kapi.store.records import key_of
@@ -28,11 +28,16 @@ facts = GrantFacts(
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
-def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+def needs(provider: Provider) -> PersonTokens:
+    """What tokens of people are issued with."""
+    return provider.person_tokens
+
+
+def authorize(tokens: PersonTokens, request: TokenRequest) -> Issuance:
     """Redeem a code for the scopes that were authorized; this grant has no `scope` parameter."""
     client, now = request.client, request.now
     code = request.form.need("code")
-    found = _usable_code(provider, code, client, now)
+    found = _usable_code(tokens, code, client, now)
     _check_redirect_uri(request.form.get("redirect_uri"), found)
     _check_verifier(request.form.get("code_verifier"), found.challenge)
     if found.authorization.confirmation.items() - request.confirmation.members.items():
@@ -47,7 +52,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     )
     issued_as = narrowed(authorization, request)
     return first_tokens(
-        provider.person_tokens,
+        tokens,
         client,
         authorization,
         now,
@@ -58,16 +63,16 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     )
 
 
-def _usable_code(provider: Provider, code: str, client: Client, now: int) -> Code:
+def _usable_code(tokens: PersonTokens, code: str, client: Client, now: int) -> Code:
     """The code of this client. Raises OAuthError when it is used, expired or unknown."""
-    found = read_code(provider.records, code, now)
+    found = read_code(tokens.records, code, now)
     if found is None or found.authorization.client_id != client.id:
         raise OAuthError(
             "invalid_grant",
             "The code is unknown or expired, or was issued to another client",
         )
     if found.used:
-        provider.person_tokens.revoke(found.family, now, "a code was used twice")
+        tokens.revoke(found.family, now, "a code was used twice")
         raise OAuthError(
             "invalid_grant",
             "The code was used before; what it issued is revoked (RFC 6749 4.1.2)",

@@ -6,6 +6,7 @@ from kapi.identity.decoupled.requests import redeem
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
+from kapi.identity.tokens.person_tokens import PersonTokens
 
 facts = GrantFacts(
     grant_type="urn:openid:params:grant-type:ciba",
@@ -24,8 +25,11 @@ def owner_of(subject: str) -> str:
     return f"ciba {subject}"
 
 
-def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+def needs(provider: Provider) -> PersonTokens:
+    """What tokens of people are issued with."""
+    return provider.person_tokens
+
+
+def authorize(tokens: PersonTokens, request: TokenRequest) -> Issuance:
     """The tokens of a request that the person has allowed."""
-    return redeem(
-        provider.person_tokens, KIND, request.form.need("auth_req_id"), request
-    )
+    return redeem(tokens, KIND, request.form.need("auth_req_id"), request)

@@ -6,6 +6,7 @@ from typing import Any
 
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.minting.minter import AccessToken
+from kapi.identity.minting.minting import Minting
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 
@@ -19,10 +20,15 @@ facts = GrantFacts(
 )
 
 
-def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+def needs(provider: Provider) -> Minting:
+    """What access tokens are minted with."""
+    return provider.minting
+
+
+def authorize(minting: Minting, request: TokenRequest) -> Issuance:
     """The subject is the client itself (RFC 9068 §2.2)."""
     client = request.client
-    audience = request.resources or provider.minting.audience(client)
+    audience = request.resources or minting.audience(client)
     claims: dict[str, Any] = {}
     if request.details:
         claims["authorization_details"] = list(request.details)
@@ -31,7 +37,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
             client.id,
             client.id,
             request.scope,
-            provider.minting.lifetime(client, audience),
+            minting.lifetime(client, audience),
             audience,
             claims,
         ),

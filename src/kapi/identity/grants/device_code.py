@@ -7,6 +7,7 @@ from kapi.identity.decoupled.user_codes import KIND
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
+from kapi.identity.tokens.person_tokens import PersonTokens
 
 facts = GrantFacts(
     grant_type="urn:ietf:params:oauth:grant-type:device_code",
@@ -18,8 +19,11 @@ facts = GrantFacts(
 )
 
 
-def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+def needs(provider: Provider) -> PersonTokens:
+    """What tokens of people are issued with."""
+    return provider.person_tokens
+
+
+def authorize(tokens: PersonTokens, request: TokenRequest) -> Issuance:
     """The tokens of a request that the person has allowed."""
-    return redeem(
-        provider.person_tokens, KIND, request.form.need("device_code"), request
-    )
+    return redeem(tokens, KIND, request.form.need("device_code"), request)

@@ -22,7 +22,11 @@ facts = GrantFacts(
 )
 
 
-def authorize(provider: Provider, request: TokenRequest) -> Issuance:  # noqa: ARG001 - the contract
+def needs(provider: Provider) -> None:
+    """Nothing."""
+
+
+def authorize(given: None, request: TokenRequest) -> Issuance:  # noqa: ARG001
     """Not at the token endpoint. Raises OAuthError."""
     raise OAuthError(
         "unsupported_grant_type",

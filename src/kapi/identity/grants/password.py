@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
-from kapi.identity.accounts.attempts import CLIENT, TooManyTries
+from kapi.identity.accounts.attempts import CLIENT, Attempts, TooManyTries
 from kapi.identity.accounts.users import User
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.people.authorized import Authorization
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
-from kapi.identity.tokens.person_tokens import first_tokens
+from kapi.identity.tokens.person_tokens import PersonTokens, first_tokens
 from kapi.store.records import Record, key_of
 
 facts = GrantFacts(
@@ -24,13 +25,27 @@ facts = GrantFacts(
 _KIND = "password-grant"
 
 
-def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+@dataclass(frozen=True, slots=True)
+class PasswordGrant:
+    """What passwords are checked, and tokens issued, with."""
+
+    attempts: Attempts
+    tokens: PersonTokens
+
+
+def needs(provider: Provider) -> PasswordGrant:
+    """Passwords and tokens of people."""
+    return PasswordGrant(provider.attempts, provider.person_tokens)
+
+
+def authorize(given: PasswordGrant, request: TokenRequest) -> Issuance:
     """The tokens of the person, in the named organization or the only one."""
     now = request.now
-    user = _authenticated(provider, request)
+    user = _authenticated(given, request)
     organization = _organization(user, request.form.get("organization"))
-    once = provider.new_secret()
-    provider.records.put(_KIND, Record(key_of(once), "", {}, now + 60))
+    tokens = given.tokens
+    once = tokens.new_secret()
+    tokens.records.put(_KIND, Record(key_of(once), "", {}, now + 60))
     authorization = Authorization(
         user.subject,
         request.client.id,
@@ -43,22 +58,22 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         grant=facts.grant_type,
     )
     return first_tokens(
-        provider.person_tokens,
+        tokens,
         request.client,
         authorization,
         now,
-        family=provider.new_id(),
+        family=tokens.new_id(),
         source=(_KIND, key_of(once)),
     )
 
 
-def _authenticated(provider: Provider, request: TokenRequest) -> User:
+def _authenticated(given: PasswordGrant, request: TokenRequest) -> User:
     """The person whose user name and password these are. Raises OAuthError."""
     username, password = request.form.need("username"), request.form.need("password")
     caller = f"{CLIENT}{request.client.id}"
     try:
-        user = provider.attempts.authenticate(
-            provider.users, username, password, caller, request.now
+        user = given.attempts.authenticate(
+            given.tokens.users, username, password, caller, request.now
         )
     except TooManyTries as error:
         raise OAuthError(

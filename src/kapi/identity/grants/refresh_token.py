@@ -12,7 +12,7 @@ from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.people.authorized import authorization_of
 from kapi.identity.provider import Provider
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
-from kapi.identity.tokens.person_tokens import narrowed, next_tokens
+from kapi.identity.tokens.person_tokens import PersonTokens, narrowed, next_tokens
 from kapi.identity.tokens.still_allowed import may_refresh, still_allowed
 from kapi.store.records import key_of
 
@@ -26,10 +26,15 @@ facts = GrantFacts(
 )
 
 
-def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+def needs(provider: Provider) -> PersonTokens:
+    """What tokens of people are issued with."""
+    return provider.person_tokens
+
+
+def authorize(tokens: PersonTokens, request: TokenRequest) -> Issuance:
     """The next tokens, with all authorized scopes or those of the `scope` parameter among them."""
     token = request.form.need("refresh_token")
-    family = provider.families.alive_by_refresh(key_of(token), request.now)
+    family = tokens.families.alive_by_refresh(key_of(token), request.now)
     if family is None or family.payload["client_id"] != request.client.id:
         raise OAuthError(
             "invalid_grant",
@@ -55,7 +60,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         dataclasses.replace(authorization, scope=scope, nonce=""), request
     )
     return next_tokens(
-        provider.person_tokens,
+        tokens,
         request.client,
         authorization,
         request.now,

@@ -6,19 +6,29 @@ With impersonation it is omitted. `may_act` of a subject token (§4.4) limits th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.clients.clients import Client
 from kapi.identity.grants.facts import GrantFacts
 from kapi.identity.minting.minter import AccessToken
+from kapi.identity.minting.minting import Minting
+from kapi.identity.minting.signer import Signer
 from kapi.identity.people.ended import tied
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.exchanged_tokens import ACCESS_TOKEN, ID_TOKEN, JWT, present
+from kapi.identity.tokens.exchanged_tokens import (
+    ACCESS_TOKEN,
+    ID_TOKEN,
+    JWT,
+    ExchangedTokens,
+    present,
+)
 from kapi.identity.tokens.issuance import Issuance, TokenRequest
 from kapi.identity.tokens.presented import Presented
 from kapi.settings.identity.resources import is_resource
+from kapi.store.families import Families
 
 facts = GrantFacts(
     grant_type="urn:ietf:params:oauth:grant-type:token-exchange",
@@ -33,7 +43,31 @@ _DEEPEST = 10
 _CARRIED = ("organization", "groups", "acr", "amr", "auth_time", "sub_id")
 
 
-def authorize(provider: Provider, request: TokenRequest) -> Issuance:
+@dataclass(frozen=True, slots=True)
+class TokenExchange:
+    """What presented tokens are read, and new ones made, with."""
+
+    presented: ExchangedTokens
+    minting: Minting
+    families: Families
+    new_id: Callable[[], str]
+    issuer: str
+    signer: Signer
+
+
+def needs(provider: Provider) -> TokenExchange:
+    """Presented and new tokens."""
+    return TokenExchange(
+        presented=provider.exchanged_tokens,
+        minting=provider.minting,
+        families=provider.families,
+        new_id=provider.new_id,
+        issuer=provider.issuer,
+        signer=provider.signer,
+    )
+
+
+def authorize(given: TokenExchange, request: TokenRequest) -> Issuance:
     """The new token. Raises OAuthError: invalid_request, invalid_target, invalid_scope."""
     client, form = request.client, request.form
     wanted = form.get("requested_token_type") or ACCESS_TOKEN
@@ -42,14 +76,14 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
             "invalid_request",
             "requested_token_type must be an access token, a JWT or an ID token (RFC 8693 3)",
         )
-    subject = present(provider.exchanged_tokens, request, "subject_token")
-    actor = _actor(provider, request)
+    subject = present(given.presented, request, "subject_token")
+    actor = _actor(given, request)
     _may_present(client, subject)
-    acting = _acting(provider, client, subject, actor)
-    audience = _audience(provider, request)
+    acting = _acting(given, client, subject, actor)
+    audience = _audience(given.minting, request)
     scope = _scope(request, subject)
     lifetime = min(
-        provider.minting.lifetime(client, audience), subject.expires_at - request.now
+        given.minting.lifetime(client, audience), subject.expires_at - request.now
     )
     claims = {}
     for name in _CARRIED:
@@ -58,7 +92,7 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
     if acting:
         claims["act"] = acting
     if wanted == ID_TOKEN:
-        return _id_token(provider, request, subject, claims, lifetime)
+        return _id_token(given, request, subject, claims, lifetime)
     access = AccessToken(
         subject=subject.subject,
         client_id=client.id,
@@ -66,19 +100,17 @@ def authorize(provider: Provider, request: TokenRequest) -> Issuance:
         lifetime=lifetime,
         audience=audience,
         claims=claims,
-        jti=tied(
-            provider.families, provider.new_id, subject.user, request.now + lifetime
-        ),
+        jti=tied(given.families, given.new_id, subject.user, request.now + lifetime),
         user=subject.user,
         readable=wanted == JWT,
     )
     return Issuance(access, {"issued_token_type": wanted})
 
 
-def _actor(provider: Provider, request: TokenRequest) -> Presented | None:
+def _actor(given: TokenExchange, request: TokenRequest) -> Presented | None:
     """The actor token, if the request has one."""
     if request.form.get("actor_token"):
-        return present(provider.exchanged_tokens, request, "actor_token")
+        return present(given.presented, request, "actor_token")
     if request.form.get("actor_token_type"):
         raise OAuthError(
             "invalid_request",
@@ -104,11 +136,11 @@ def _may_present(client: Client, subject: Presented) -> None:
 
 
 def _acting(
-    provider: Provider, client: Client, subject: Presented, actor: Presented | None
+    given: TokenExchange, client: Client, subject: Presented, actor: Presented | None
 ) -> Mapping[str, Any] | None:
     """The `act` claim; None for impersonation."""
     may_act = subject.claims.get("may_act")
-    if may_act is not None and not _named(provider, may_act, subject, client, actor):
+    if may_act is not None and not _named(given, may_act, subject, client, actor):
         raise OAuthError(
             "invalid_request",
             "The subject_token's may_act names another actor (RFC 8693 4.4)",
@@ -136,7 +168,7 @@ def _depth(act: Any) -> int:
 
 
 def _named(
-    provider: Provider,
+    given: TokenExchange,
     may_act: Any,
     subject: Presented,
     client: Client,
@@ -145,7 +177,7 @@ def _named(
     """Whether `may_act` names the actor. Without `iss` it is of the subject token's issuer."""
     if not isinstance(may_act, Mapping) or not may_act:
         return False
-    ours = provider.issuer
+    ours = given.issuer
     own: dict[str, Any] = {"sub": client.id, "client_id": client.id, "iss": ours}
     if actor is not None:
         own = {**actor.claims, "client_id": actor.client_id, "iss": ours, **actor.named}
@@ -153,7 +185,7 @@ def _named(
     return all(own.get(name) == value for name, value in named.items())
 
 
-def _audience(provider: Provider, request: TokenRequest) -> tuple[str, ...]:
+def _audience(minting: Minting, request: TokenRequest) -> tuple[str, ...]:
     repeated = request.form.repeated
     resources = repeated.get("resource", ())
     for resource in resources:
@@ -169,7 +201,7 @@ def _audience(provider: Provider, request: TokenRequest) -> tuple[str, ...]:
             "invalid_target",
             "The client may not ask for a token for this audience or resource",
         )
-    return tuple(dict.fromkeys(wanted)) or provider.minting.audience(request.client)
+    return tuple(dict.fromkeys(wanted)) or minting.audience(request.client)
 
 
 def _scope(request: TokenRequest, subject: Presented) -> str:
@@ -182,7 +214,7 @@ def _scope(request: TokenRequest, subject: Presented) -> str:
 
 
 def _id_token(
-    provider: Provider,
+    given: TokenExchange,
     request: TokenRequest,
     subject: Presented,
     claims: Mapping[str, Any],
@@ -195,7 +227,7 @@ def _id_token(
         )
     client, now = request.client, request.now
     said = {
-        "iss": provider.issuer,
+        "iss": given.issuer,
         "sub": subject.subject,
         "aud": client.id,
         "azp": client.id,
@@ -204,9 +236,7 @@ def _id_token(
         "auth_time": now,
         **claims,
     }
-    token = provider.signer.sign(
-        said, "JWT", client.settings.id_token_signed_response_alg
-    )
+    token = given.signer.sign(said, "JWT", client.settings.id_token_signed_response_alg)
     access = AccessToken(
         subject.subject, client.id, "openid", lifetime, user=subject.user
     )

@@ -9,7 +9,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kapi.addresses import is_loopback
 from kapi.audit import Record, record_nothing
 from kapi.dataclass import dataclass
 from kapi.identity.accounts.attempts import Attempts, sign_in_event
@@ -179,11 +178,6 @@ class Provider:
         return Published(
             self.settings.identity, self.issuer, self.base_url, self.keyring.algorithms
         )
-
-    @property
-    def on_loopback(self) -> bool:
-        """Whether only this machine can reach the provider."""
-        return is_loopback(self.settings.gateway.listen)
 
     @cached_property
     def nonces(self) -> Nonces:

@@ -18,7 +18,7 @@ class Endpoint(Protocol):
         """Its HTTP methods; GET includes HEAD."""
 
     @property
-    def quick(self) -> bool | Callable[[Provider, Request], bool]:
+    def quick(self) -> bool | Callable[[Request], bool]:
         """Whether it does not use the store, so that it may run in the event loop.
 
         A function decides for one request, which may then also read a few rows.
@@ -30,5 +30,8 @@ class Endpoint(Protocol):
     def metadata(self, published: Published) -> Mapping[str, Any]:
         """Its members of the discovery document."""
 
-    def answer(self, provider: Provider, request: Request) -> Answer:
+    def needs(self, provider: Provider) -> Any:
+        """What `answer` is given of the provider."""
+
+    def answer(self, given: Any, request: Request, /) -> Answer:
         """Answer a request. Raises OAuthError."""

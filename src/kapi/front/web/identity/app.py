@@ -265,16 +265,21 @@ async def _endpoint(
             return
         query = scope.get("query_string", b"").decode("latin-1")
         request = Request(method, scope["path"], query, headers, body, int(now()))
-        if _is_quick(endpoint, provider, request):
-            answer = endpoint.answer(provider, request)
+        if _is_quick(endpoint, request):
+            answer = _answered(endpoint, provider, request)
         else:
-            answer = await _in(threads, endpoint.answer, provider, request)
+            answer = await _in(threads, _answered, endpoint, provider, request)
     except OAuthError as error:
         if unread:
             await discard_body(receive)
         tell_failure(provider, error, scope["headers"])
         answer = error_answer(error)
     await _send(send, answer, head=method == "HEAD")
+
+
+def _answered(endpoint: Endpoint, provider: Provider, request: Request) -> Answer:
+    """The answer of an endpoint, which is given what it needs. Raises OAuthError."""
+    return endpoint.answer(endpoint.needs(provider), request)
 
 
 def _check_method(endpoint: Endpoint, method: str) -> None:
@@ -294,11 +299,11 @@ def _check_length(headers: Headers) -> None:
             raise _too_large()
 
 
-def _is_quick(endpoint: Endpoint, provider: Provider, request: Request) -> bool:
+def _is_quick(endpoint: Endpoint, request: Request) -> bool:
     """Whether the endpoint answers without the store, so that it needs no thread."""
     if isinstance(endpoint.quick, bool):
         return endpoint.quick
-    return endpoint.quick(provider, request)
+    return endpoint.quick(request)
 
 
 async def _in(threads: Executor, work: Callable[..., Any], *arguments: Any) -> Any:

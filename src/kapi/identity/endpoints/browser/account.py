@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.pages import ACCOUNT_PATH, error_page, page, see_other
 from kapi.identity.people.consents import in_words
@@ -14,10 +15,11 @@ from kapi.identity.people.own_account import (
     DONE,
     REFUSED,
     Changed,
+    OwnAccount,
     own_consents,
     own_sessions,
 )
-from kapi.identity.people.page_session import session_here
+from kapi.identity.people.page_session import PageSignIn, session_here
 from kapi.identity.people.sessions import (
     BROWSER,
     Session,
@@ -46,67 +48,82 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+@dataclass(frozen=True, slots=True)
+class AccountPage:
+    """What the page shows and changes accounts with."""
+
+    signing_in: PageSignIn
+    account: OwnAccount
+
+
+def needs(provider: Provider) -> AccountPage:
+    """The accounts of people."""
+    return AccountPage(provider.page_sign_in, provider.own_account)
+
+
+def answer(given: AccountPage, request: Request) -> Answer:
     """Sign-in, the page, or a change and then the page."""
     try:
         form = sent_form(request)
         session = session_here(
-            provider.page_sign_in, request, form, ACCOUNT_PATH, "your account"
+            given.signing_in, request, form, ACCOUNT_PATH, "your account"
         )
         if isinstance(session, Answer):
             return session
         if request.method == "POST":
-            changed = _changed(provider, request, session, form)
+            changed = _changed(given.account, request, session, form)
             if changed.is_done:
                 return see_other(
                     f"{ACCOUNT_PATH}?{_DONE}={changed.text}", changed.cookies
                 )
-            return _page(provider, request, session, 400, REFUSED[changed.text])
+            return _page(given, request, session, 400, REFUSED[changed.text])
         done = parse_form(request.query.encode("latin-1")).get(_DONE) or ""
-        return _page(provider, request, session, 200, DONE.get(done, ""))
+        return _page(given, request, session, 200, DONE.get(done, ""))
     except OAuthError as error:
-        return error_page(provider.base_url, error)
+        return error_page(given.signing_in.base_url, error)
 
 
 def _changed(
-    provider: Provider, request: Request, session: Session, form: Form
+    account: OwnAccount, request: Request, session: Session, form: Form
 ) -> Changed:
     change = CHANGES.get(form.get("change") or "")
     purpose = f"account{session.sid}"
     if change is None or not form_token_is_right(request, purpose, form.get("token")):
         return _FOREIGN_FORM
-    return change(provider.own_account, request, session, form)
+    return change(account, request, session, form)
 
 
 def _page(
-    provider: Provider, request: Request, session: Session, status: int, outcome: str
+    given: AccountPage, request: Request, session: Session, status: int, outcome: str
 ) -> Answer:
     return page(
-        provider.base_url,
+        given.signing_in.base_url,
         "account.html",
         status=status,
         user=session.username,
         organization=session.organization,
         outcome=outcome,
         is_done=status == 200,
-        may_change_password=provider.users.may_change_password(session.username),
-        sessions=list(_sessions(provider, session, request.now)),
-        consents=list(_consents(provider, session, request.now)),
+        may_change_password=given.account.authentication.users.may_change_password(
+            session.username
+        ),
+        sessions=list(_sessions(given.account, session, request.now)),
+        consents=list(_consents(given.account, session, request.now)),
         action=ACCOUNT_PATH,
         token=form_token(request.cookies[BROWSER], f"account{session.sid}"),
     )
 
 
 def _sessions(
-    provider: Provider, own: Session, now: int
+    account: OwnAccount, own: Session, now: int
 ) -> Iterator[Mapping[str, Any]]:
     """The sessions, this one first."""
     for item in sorted(
-        own_sessions(provider.sessions, own, now), key=lambda item: item.sid != own.sid
+        own_sessions(account.sessions, own, now), key=lambda item: item.sid != own.sid
     ):
         names = []
         for client_id in item.clients:
-            client = provider.registry.known_client(client_id)
+            client = account.consents.registry.known_client(client_id)
             names.append(client_id if client is None else client.title)
         yield {
             "id": item.sid,
@@ -119,10 +136,10 @@ def _sessions(
 
 
 def _consents(
-    provider: Provider, own: Session, now: int
+    account: OwnAccount, own: Session, now: int
 ) -> Iterator[Mapping[str, Any]]:
-    descriptions = provider.settings.identity.scope_descriptions
-    for item in own_consents(provider.consents, own, now):
+    descriptions = account.authentication.identity.scope_descriptions
+    for item in own_consents(account.consents, own, now):
         yield {
             "id": item.id,
             "client": item.client_name or item.client_id,

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kapi.audit import Record as AuditRecord
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
-from kapi.identity.decoupled.requests import decide, pending_of
+from kapi.identity.clients.registry import ClientRegistry
+from kapi.identity.decoupled.requests import DecoupledRequests, decide, pending_of
 from kapi.identity.grants.ciba import KIND, owner_of
 from kapi.identity.pages import error_page, page, see_other
 from kapi.identity.pages.clients import about_client
 from kapi.identity.people.audited import tell_decision
 from kapi.identity.people.consents import in_words
-from kapi.identity.people.page_session import session_here
+from kapi.identity.people.page_session import PageSignIn, session_here
 from kapi.identity.people.sessions import (
     BROWSER,
     Session,
@@ -41,23 +44,44 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+@dataclass(frozen=True, slots=True)
+class ApprovalsPage:
+    """What the page shows and decides requests with."""
+
+    signing_in: PageSignIn
+    requests: DecoupledRequests
+    registry: ClientRegistry
+    record: AuditRecord
+    """Appends to the audit log."""
+
+
+def needs(provider: Provider) -> ApprovalsPage:
+    """The requests that wait for people."""
+    return ApprovalsPage(
+        provider.page_sign_in,
+        provider.decoupled_requests,
+        provider.registry,
+        provider.record,
+    )
+
+
+def answer(given: ApprovalsPage, request: Request) -> Answer:
     """Sign-in, the page, or the decision."""
     try:
         form = sent_form(request)
         session = session_here(
-            provider.page_sign_in, request, form, PATH, "what applications ask of you"
+            given.signing_in, request, form, PATH, "what applications ask of you"
         )
         if isinstance(session, Answer):
             return session
         if request.method == "POST" and form_token_is_right(
             request, f"approvals{session.sid}", form.get("token")
         ):
-            _decide(provider, request, session, form)
+            _decide(given, request, session, form)
             return see_other(PATH)
-        return _page(provider, request, session)
+        return _page(given, request, session)
     except OAuthError as error:
-        return error_page(provider.base_url, error)
+        return error_page(given.signing_in.base_url, error)
 
 
 def _waiting(records: Records, session: Session, now: int) -> list[Record]:
@@ -65,10 +89,12 @@ def _waiting(records: Records, session: Session, now: int) -> list[Record]:
     return [record for record in found if pending_of(record).is_open(now)]
 
 
-def _decide(provider: Provider, request: Request, session: Session, form: Form) -> None:
+def _decide(
+    given: ApprovalsPage, request: Request, session: Session, form: Form
+) -> None:
     now = request.now
     waiting = {
-        record.key: record for record in _waiting(provider.records, session, now)
+        record.key: record for record in _waiting(given.requests.records, session, now)
     }
     record = waiting.get(form.get("request") or "")
     if record is None:
@@ -79,30 +105,31 @@ def _decide(provider: Provider, request: Request, session: Session, form: Form) 
         authorization = session.authorization(
             pending.client_id, pending.scope
         ).payload()
-    if decide(provider.decoupled_requests, KIND, record.key, now, authorization):
+    if decide(given.requests, KIND, record.key, now, authorization):
         about, allowed = (pending.client_id, pending.scope), authorization is not None
-        tell_decision(provider.record, request, session, about, allowed=allowed)
+        tell_decision(given.record, request, session, about, allowed=allowed)
 
 
-def _page(provider: Provider, request: Request, session: Session) -> Answer:
+def _page(given: ApprovalsPage, request: Request, session: Session) -> Answer:
     waiting = []
-    for record in _waiting(provider.records, session, request.now):
+    for record in _waiting(given.requests.records, session, request.now):
         pending = pending_of(record)
-        client = provider.registry.client(pending.client_id, request.now)
+        client = given.registry.client(pending.client_id, request.now)
         if client is not None:
-            about = about_client(provider.settings.identity, client)
+            about = about_client(given.signing_in.authentication.identity, client)
             asked = {
                 "key": record.key,
                 "message": pending.message,
                 "scopes": in_words(
-                    provider.settings.identity.scope_descriptions, pending.scope
+                    given.signing_in.authentication.identity.scope_descriptions,
+                    pending.scope,
                 ),
             }
             waiting.append(
                 {**asked, "client": about["client"], "links": about["links"]}
             )
     return page(
-        provider.base_url,
+        given.signing_in.base_url,
         "approvals.html",
         user=session.username,
         organization=session.organization,

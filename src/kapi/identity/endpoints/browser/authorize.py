@@ -7,9 +7,10 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import ACR, PROMPTS, checked
-from kapi.identity.authorization.flow import advance
+from kapi.identity.authorization.flow import Flow, advance
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.responses import RESPONSE_MODES, refuse
+from kapi.identity.clients.registry import ClientRegistry
 from kapi.identity.clients.response_types import response_types
 from kapi.identity.pages import error_page, see_other
 from kapi.identity.people.claims import SCOPES
@@ -57,7 +58,12 @@ def metadata(published: Published) -> Mapping[str, Any]:
     }
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+def needs(provider: Provider) -> Flow:
+    """The flow of authorization requests."""
+    return provider.flow
+
+
+def answer(flow: Flow, request: Request) -> Answer:
     """The next page, or the authorization response; an error that must not redirect is a page."""
     form = Form({})
     try:
@@ -70,17 +76,19 @@ def answer(provider: Provider, request: Request) -> Answer:
         else:
             form = parse_form(request.query.encode("latin-1"))
         return advance(
-            provider.flow,
+            flow,
             request,
-            checked(provider.request_checks, AuthorizationRequest(form, request.now)),
+            checked(flow.checks, AuthorizationRequest(form, request.now)),
         )
     except RefusedRequest as refused:
-        return refuse(provider.flow.responses, refused.request, refused.error)
+        return refuse(flow.responses, refused.request, refused.error)
     except OAuthError as error:
-        return error_page(provider.base_url, error, tuple(_about(provider, form)))
+        return error_page(
+            flow.responses.base_url, error, tuple(_about(flow.checks.registry, form))
+        )
 
 
-def _about(provider: Provider, form: Form) -> Iterator[tuple[str, str]]:
+def _about(registry: ClientRegistry, form: Form) -> Iterator[tuple[str, str]]:
     """The client and the redirect URI of a request, for the page of an error.
 
     They are shown as text: a link would lead to an address that was not checked.
@@ -88,7 +96,7 @@ def _about(provider: Provider, form: Form) -> Iterator[tuple[str, str]]:
     client_id, uri = form.get("client_id"), form.get("redirect_uri")
     if client_id:
         yield "Client", client_id[:_LONGEST_FACT]
-        known = provider.registry.known_client(client_id)
+        known = registry.known_client(client_id)
         if known is not None and known.settings.name:
             yield "Name of the client", known.settings.name
     if uri:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
-from kapi.identity.authorization.flow import advance
+from kapi.identity.authorization.flow import Flow, advance
 from kapi.identity.authorization.interactions import interaction_of
 from kapi.identity.authorization.request import RefusedRequest
 from kapi.identity.authorization.responses import refuse
@@ -37,24 +37,29 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+def needs(provider: Provider) -> Flow:
+    """The flow of authorization requests."""
+    return provider.flow
+
+
+def answer(flow: Flow, request: Request) -> Answer:
     """The next page, or the authorization response."""
     try:
         form = parse_form(request.query.encode("latin-1"))
-        return go_on(provider, request, key_in(form))
+        return go_on(flow, request, key_in(form))
     except OAuthError as error:
-        return error_page(provider.base_url, error)
+        return error_page(flow.responses.base_url, error)
 
 
-def go_on(provider: Provider, request: Request, key: str | None) -> Answer:
+def go_on(flow: Flow, request: Request, key: str | None) -> Answer:
     """Check the waiting request again, as clients may have changed, and do the next step."""
-    interaction = interaction_of(provider.seal, provider.records, request, key)
+    interaction = interaction_of(flow.seal, flow.tokens.records, request, key)
     try:
         return advance(
-            provider.flow,
+            flow,
             request,
-            checked(provider.request_checks, interaction.request(request.now)),
+            checked(flow.checks, interaction.request(request.now)),
             interaction,
         )
     except RefusedRequest as refused:
-        return refuse(provider.flow.responses, refused.request, refused.error)
+        return refuse(flow.responses, refused.request, refused.error)

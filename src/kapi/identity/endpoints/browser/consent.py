@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kapi.audit import Record
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
-from kapi.identity.authorization.flow import decline
+from kapi.identity.authorization.flow import Flow, decline
 from kapi.identity.authorization.interactions import Interaction, note
 from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
 from kapi.identity.authorization.responses import refuse
@@ -51,37 +53,52 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+@dataclass(frozen=True, slots=True)
+class ConsentPage:
+    """What the page asks and records with."""
+
+    flow: Flow
+    record: Record
+    """Appends to the audit log."""
+
+
+def needs(provider: Provider) -> ConsentPage:
+    """The flow, and the audit log."""
+    return ConsentPage(provider.flow, provider.record)
+
+
+def answer(page_of: ConsentPage, request: Request) -> Answer:
     """The page, or what follows its form."""
+    flow = page_of.flow
     try:
-        form, interaction = continued(provider.seal, provider.records, request)
-        session = session_of(provider.sessions, request)
+        form, interaction = continued(flow.seal, flow.tokens.records, request)
+        session = session_of(flow.sessions, request)
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
-        asked = checked(provider.request_checks, interaction.request(request.now))
+        asked = checked(flow.checks, interaction.request(request.now))
         if request.method == "POST":
-            return _decided(provider, request, asked, interaction, session, form)
-        return _page(provider, request, asked, interaction, session)
+            return _decided(page_of, request, asked, interaction, session, form)
+        return _page(flow, request, asked, interaction, session)
     except RefusedRequest as refused:
-        return refuse(provider.flow.responses, refused.request, refused.error)
+        return refuse(flow.responses, refused.request, refused.error)
     except OAuthError as error:
-        return error_page(provider.base_url, error)
+        return error_page(flow.responses.base_url, error)
 
 
 def _page(
-    provider: Provider,
+    flow: Flow,
     request: Request,
     asked: AuthorizationRequest,
     interaction: Interaction,
     session: Session,
 ) -> Answer:
     return page(
-        provider.base_url,
+        flow.responses.base_url,
         "consent.html",
-        **shown(provider.settings.identity, asked, interaction, session),
+        **shown(flow.checks.identity, asked, interaction, session),
         client_id=asked.client.id,
         scopes=[
-            *in_words(provider.settings.identity.scope_descriptions, asked.scope),
+            *in_words(flow.checks.identity.scope_descriptions, asked.scope),
             *details_in_words(asked.details),
         ],
         action=CONSENT_PATH,
@@ -93,20 +110,21 @@ def _page(
 
 
 def _decided(
-    provider: Provider,
+    page_of: ConsentPage,
     request: Request,
     asked: AuthorizationRequest,
     interaction: Interaction,
     session: Session,
     form: Form,
 ) -> Answer:
+    flow = page_of.flow
     if not form_token_is_right(
         request, f"consent{interaction.key}{session.sid}", form.get("token")
     ):
         return see_other(page_link(CONSENT_PATH, interaction.key))
     allowed = form.get("decision") == "allow"
     tell_decision(
-        provider.record,
+        page_of.record,
         request,
         session,
         (asked.client.id, asked.scope),
@@ -114,14 +132,14 @@ def _decided(
     )
     if not allowed:
         return decline(
-            provider.flow,
+            flow,
             asked,
             interaction,
             OAuthError("access_denied", "The person did not allow it"),
         )
     if asked.client.settings.consent == "once":
         keep_consent(
-            provider.records, asked.client, session.user, asked.scopes, request.now
+            flow.tokens.records, asked.client, session.user, asked.scopes, request.now
         )
-    note(provider.records, interaction, request.now, consented=session.sid)
+    note(flow.tokens.records, interaction, request.now, consented=session.sid)
     return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")

@@ -10,25 +10,30 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from kapi.audit import Record
 from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.authorization.hints import claims_of_hint
 from kapi.identity.clients.clients import Client
+from kapi.identity.clients.registry import ClientRegistry
 from kapi.identity.pages import error_page, page, see_other
 from kapi.identity.people.audited import tell_sign_out
-from kapi.identity.people.logout import end_session
+from kapi.identity.people.logout import Logout, end_session
 from kapi.identity.people.sessions import (
     BROWSER,
     Session,
+    Sessions,
     browser_of,
     form_token,
     form_token_is_right,
     session_of,
 )
+from kapi.identity.people.subjects import Subjects
 from kapi.identity.protocol.forms import Form, check_media_type, sent_form, with_query
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
+from kapi.identity.tokens.own_tokens import OwnJwts
 
 methods = ("GET", "POST")
 quick = False
@@ -63,7 +68,32 @@ def metadata(published: Published) -> Mapping[str, Any]:
     }
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    """What sessions are found and ended with."""
+
+    sessions: Sessions
+    logout: Logout
+    jwts: OwnJwts
+    """Reads ID tokens that are hints."""
+    record: Record
+    """Appends to the audit log."""
+    base_url: str
+    """The URL of the provider's root."""
+
+
+def needs(provider: Provider) -> EndSession:
+    """Sessions, and what ends them."""
+    return EndSession(
+        provider.sessions,
+        provider.logout,
+        provider.own_jwts,
+        provider.record,
+        provider.base_url,
+    )
+
+
+def answer(given: EndSession, request: Request) -> Answer:
     """Sign out, or ask first."""
     try:
         if request.method == "POST":
@@ -72,25 +102,27 @@ def answer(provider: Provider, request: Request) -> Answer:
         if request.method == "POST" and BROWSER not in request.cookies:
             # A form of another site sends no SameSite=Lax cookie, but a link does.
             return see_other(f"{PATH}?{form.encoded()}")
-        logout = _checked(provider, request, form)
-        session = session_of(provider.sessions, request)
+        logout = _checked(given, request, form)
+        session = session_of(given.sessions, request)
         if session is None:
-            return _signed_out(provider, logout, (), ())
-        if _is_proof(provider, logout, session) or _confirmed(request, session, form):
-            cookie, frames = end_session(provider.logout, session, request.now)
-            tell_sign_out(provider.record, request, session)
-            return _signed_out(provider, logout, (cookie,), frames)
-        return _ask(provider, request, logout, session, form)
+            return _signed_out(given.base_url, logout, (), ())
+        if _is_proof(given.logout.subjects, logout, session) or _confirmed(
+            request, session, form
+        ):
+            cookie, frames = end_session(given.logout, session, request.now)
+            tell_sign_out(given.record, request, session)
+            return _signed_out(given.base_url, logout, (cookie,), frames)
+        return _ask(given, request, logout, session, form)
     except OAuthError as error:
-        return error_page(provider.base_url, error)
+        return error_page(given.base_url, error)
 
 
-def _checked(provider: Provider, request: Request, form: Form) -> _Logout:
+def _checked(given: EndSession, request: Request, form: Form) -> _Logout:
     """The checked request. Raises OAuthError: an invalid request must not redirect."""
     text, hint = form.get("id_token_hint"), None
     if text is not None:
-        hint = claims_of_hint(provider.own_jwts, text)
-    client = _client(provider, form.get("client_id"), hint, request.now)
+        hint = claims_of_hint(given.jwts, text)
+    client = _client(given.logout.registry, form.get("client_id"), hint, request.now)
     uri = form.get("post_logout_redirect_uri")
     if uri is None:
         return _Logout(client, hint, "")
@@ -107,7 +139,10 @@ def _checked(provider: Provider, request: Request, form: Form) -> _Logout:
 
 
 def _client(
-    provider: Provider, client_id: str | None, hint: Mapping[str, Any] | None, now: int
+    registry: ClientRegistry,
+    client_id: str | None,
+    hint: Mapping[str, Any] | None,
+    now: int,
 ) -> Client | None:
     """The client of `client_id` or of the audience of the ID token. Raises OAuthError."""
     if hint is not None and client_id is not None and hint["aud"] != client_id:
@@ -118,7 +153,7 @@ def _client(
         client_id = str(hint["aud"])
     if not client_id:
         return None
-    client = provider.registry.client(client_id, now)
+    client = registry.client(client_id, now)
     if client is None:
         raise OAuthError(
             "invalid_request", "No client is registered under this client_id"
@@ -126,13 +161,13 @@ def _client(
     return client
 
 
-def _is_proof(provider: Provider, logout: _Logout, session: Session) -> bool:
+def _is_proof(subjects: Subjects, logout: _Logout, session: Session) -> bool:
     """Whether the hint is of this session, or of this person by a client without session ids."""
     if logout.hint is None or logout.client is None:
         return False
     if "sid" in logout.hint:
         return bool(logout.hint["sid"] == session.sid)
-    return bool(logout.hint["sub"] == provider.subjects.of(logout.client, session.user))
+    return bool(logout.hint["sub"] == subjects.of(logout.client, session.user))
 
 
 def _origin(uri: str) -> str:
@@ -147,9 +182,9 @@ def _confirmed(request: Request, session: Session, form: Form) -> bool:
 
 
 def _ask(
-    provider: Provider, request: Request, logout: _Logout, session: Session, form: Form
+    given: EndSession, request: Request, logout: _Logout, session: Session, form: Form
 ) -> Answer:
-    browser, cookies = browser_of(provider.new_secret, request)
+    browser, cookies = browser_of(given.sessions.new_secret, request)
     parameters = {}
     for name in _PARAMETERS:
         if name in form.values:
@@ -158,7 +193,7 @@ def _ask(
     if logout.client is not None:
         client = logout.client.title
     return page(
-        provider.base_url,
+        given.base_url,
         "sign_out.html",
         cookies=cookies,
         leads_to=logout.leads_to,
@@ -171,7 +206,7 @@ def _ask(
 
 
 def _signed_out(
-    provider: Provider,
+    base_url: str,
     logout: _Logout,
     cookies: tuple[str, ...],
     frames: tuple[str, ...],
@@ -179,7 +214,7 @@ def _signed_out(
     if logout.leads_to and not frames:
         return see_other(logout.leads_to, cookies)
     return page(
-        provider.base_url,
+        base_url,
         "signed_out.html",
         cookies=cookies,
         frames=tuple(dict.fromkeys(map(_origin, frames))),

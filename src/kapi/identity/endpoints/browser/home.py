@@ -45,7 +45,11 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-def answer(provider: Provider, request: Request) -> Answer:  # noqa: ARG001
+def needs(provider: Provider) -> None:
+    """Nothing."""
+
+
+def answer(given: None, request: Request) -> Answer:  # noqa: ARG001
     """Answer with the page."""
     headers, body = home_page(
         "Identity provider", _TEXTS, _LINKS, "This sign-in is for tests only."

@@ -7,7 +7,7 @@ from typing import Any
 
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
-from kapi.identity.authorization.flow import decline
+from kapi.identity.authorization.flow import Flow, decline
 from kapi.identity.authorization.interactions import Interaction, note
 from kapi.identity.authorization.request import RefusedRequest
 from kapi.identity.authorization.steps import continued, shown
@@ -47,24 +47,29 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+def needs(provider: Provider) -> Flow:
+    """The flow of authorization requests."""
+    return provider.flow
+
+
+def answer(flow: Flow, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
-        form, interaction = continued(provider.seal, provider.records, request)
-        session = session_of(provider.sessions, request)
+        form, interaction = continued(flow.seal, flow.tokens.records, request)
+        session = session_of(flow.sessions, request)
         if session is None:
             return see_other(page_link(LOGIN_PATH, interaction.key))
         if request.method == "POST":
-            return _decided(provider, request, form, interaction, session)
-        return _page(provider, request, interaction, session)
+            return _decided(flow, request, form, interaction, session)
+        return _page(flow, request, interaction, session)
     except RefusedRequest:
         return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
     except OAuthError as error:
-        return error_page(provider.base_url, error)
+        return error_page(flow.responses.base_url, error)
 
 
 def _decided(
-    provider: Provider,
+    flow: Flow,
     request: Request,
     form: Form,
     interaction: Interaction,
@@ -74,23 +79,23 @@ def _decided(
     if not form_token_is_right(request, f"select{interaction.key}", form.get("token")):
         return see_other(page_link(SELECT_PATH, interaction.key))
     if form.get("decision") == "deny":
-        asked = checked(provider.request_checks, interaction.request(request.now))
+        asked = checked(flow.checks, interaction.request(request.now))
         error = OAuthError("access_denied", "The person did not want to go on")
-        return decline(provider.flow, asked, interaction, error)
+        return decline(flow, asked, interaction, error)
     if form.get("choice") != session.sid:
         return see_other(page_link(LOGIN_PATH, interaction.key))
-    note(provider.records, interaction, request.now, chosen=session.sid)
+    note(flow.tokens.records, interaction, request.now, chosen=session.sid)
     return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
 
 
 def _page(
-    provider: Provider, request: Request, interaction: Interaction, session: Session
+    flow: Flow, request: Request, interaction: Interaction, session: Session
 ) -> Answer:
-    asked = checked(provider.request_checks, interaction.request(request.now))
+    asked = checked(flow.checks, interaction.request(request.now))
     return page(
-        provider.base_url,
+        flow.responses.base_url,
         "select_account.html",
-        **shown(provider.settings.identity, asked, interaction, session),
+        **shown(flow.checks.identity, asked, interaction, session),
         choice=session.sid,
         action=SELECT_PATH,
         token=form_token(request.cookies[BROWSER], f"select{interaction.key}"),

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kapi.audit import Record
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
-from kapi.identity.authorization.flow import decline
+from kapi.identity.authorization.flow import Flow, decline
 from kapi.identity.authorization.interactions import Interaction, interaction_of, note
 from kapi.identity.authorization.request import RefusedRequest
 from kapi.identity.authorization.responses import refuse
@@ -25,8 +27,8 @@ from kapi.identity.pages import (
 )
 from kapi.identity.pages.clients import about_client
 from kapi.identity.people.audited import tell_sign_out
-from kapi.identity.people.identification import FAILURES, identify
-from kapi.identity.people.logout import end_session
+from kapi.identity.people.identification import FAILURES, PersonAuthentication, identify
+from kapi.identity.people.logout import Logout, end_session
 from kapi.identity.people.one_click import offers
 from kapi.identity.people.sessions import (
     BROWSER,
@@ -39,6 +41,7 @@ from kapi.identity.people.typed import LONGEST_NAME, keep_typed, typed_before
 from kapi.identity.protocol.forms import Form, parse_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.published import Published
+from kapi.identity.protocol.sealed import Seal
 from kapi.identity.provider import Provider
 
 methods = ("GET", "POST")
@@ -56,38 +59,65 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+@dataclass(frozen=True, slots=True)
+class SignInPage:
+    """What people sign in with."""
+
+    flow: Flow
+    authentication: PersonAuthentication
+    logout: Logout
+    typed_seal: Seal
+    """Encrypts what a person typed."""
+    record: Record
+    """Appends to the audit log."""
+
+
+def needs(provider: Provider) -> SignInPage:
+    """The flow, and what people sign in with."""
+    return SignInPage(
+        provider.flow,
+        provider.person_authentication,
+        provider.logout,
+        provider.typed_seal,
+        provider.record,
+    )
+
+
+def answer(signing_in: SignInPage, request: Request) -> Answer:
     """The page, or what follows its form."""
     try:
         if request.method == "POST":
-            return _signed_in(provider, request, parse_form(request.body))
+            return _signed_in(signing_in, request, parse_form(request.body))
         query = parse_form(request.query.encode("latin-1"))
         return _page(
-            provider,
+            signing_in,
             request,
             interaction_of(
-                provider.seal, provider.records, request, query.get("stateKey")
+                signing_in.flow.seal,
+                signing_in.flow.tokens.records,
+                request,
+                query.get("stateKey"),
             ),
             query,
         )
     except OAuthError as error:
-        return error_page(provider.base_url, error)
+        return error_page(signing_in.flow.responses.base_url, error)
 
 
 def _page(
-    provider: Provider, request: Request, interaction: Interaction, query: Form
+    signing_in: SignInPage, request: Request, interaction: Interaction, query: Form
 ) -> Answer:
     asked = interaction.request(request.now)
     try:
-        asked = checked(provider.request_checks, asked)
+        asked = checked(signing_in.flow.checks, asked)
     except RefusedRequest:
         return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}")
-    typed = typed_before(provider.typed_seal, request, query)
+    typed = typed_before(signing_in.typed_seal, request, query)
     return page(
-        provider.base_url,
+        signing_in.flow.responses.base_url,
         "login.html",
         leads_to=asked.redirect_uri,
-        **about_client(provider.settings.identity, asked.client),
+        **about_client(signing_in.flow.checks.identity, asked.client),
         failure=FAILURES.get(query.get("errorCode") or "", ""),
         hint=typed.get("username")
         or (asked.parameters.get("login_hint") or "")[:LONGEST_NAME],
@@ -96,23 +126,26 @@ def _page(
         action=POST_LOGIN_PATH,
         key=interaction.key,
         token=form_token(request.cookies[BROWSER], f"login{interaction.key}"),
-        **offers(provider.settings.identity, provider.users),
+        **offers(signing_in.authentication.identity, signing_in.authentication.users),
     )
 
 
-def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
+def _signed_in(signing_in: SignInPage, request: Request, form: Form) -> Answer:
     interaction = interaction_of(
-        provider.seal, provider.records, request, form.get("sessionKey")
+        signing_in.flow.seal,
+        signing_in.flow.tokens.records,
+        request,
+        form.get("sessionKey"),
     )
     if not form_token_is_right(request, f"login{interaction.key}", form.get("token")):
-        return _failed(provider, request, interaction, "100175")
+        return _failed(signing_in, request, interaction, "100175")
     if form.get("decision") == "deny":
-        return _declined(provider, interaction, request.now)
-    found = identify(provider.person_authentication, request, form)
+        return _declined(signing_in.flow, interaction, request.now)
+    found = identify(signing_in.authentication, request, form)
     if isinstance(found, str):
-        return _failed(provider, request, interaction, found, form)
+        return _failed(signing_in, request, interaction, found, form)
     before, who, now = (
-        session_of(provider.sessions, request),
+        session_of(signing_in.flow.sessions, request),
         found.user.subject,
         request.now,
     )
@@ -120,12 +153,12 @@ def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
         who,
         found.organization,
     ):
-        end_session(provider.logout, before, now)
+        end_session(signing_in.logout, before, now)
         tell_sign_out(
-            provider.record, request, before, "another sign-in in this browser"
+            signing_in.record, request, before, "another sign-in in this browser"
         )
     session, cookie = sign_in(
-        provider.sessions,
+        signing_in.flow.sessions,
         now,
         who,
         amr=found.amr,
@@ -133,18 +166,18 @@ def _signed_in(provider: Provider, request: Request, form: Form) -> Answer:
         organization=found.organization,
         before=before,
     )
-    note(provider.records, interaction, now, signed_in=session.sid)
+    note(signing_in.flow.tokens.records, interaction, now, signed_in=session.sid)
     return see_other(f"{CALLBACK_PATH}?sessionKey={interaction.key}", cookies=(cookie,))
 
 
-def _declined(provider: Provider, interaction: Interaction, now: int) -> Answer:
+def _declined(flow: Flow, interaction: Interaction, now: int) -> Answer:
     """The person does not want to sign in for this client."""
     try:
-        asked = checked(provider.request_checks, interaction.request(now))
+        asked = checked(flow.checks, interaction.request(now))
     except RefusedRequest as refused:
-        return refuse(provider.flow.responses, refused.request, refused.error)
+        return refuse(flow.responses, refused.request, refused.error)
     return decline(
-        provider.flow,
+        flow,
         asked,
         interaction,
         OAuthError("access_denied", "The person did not want to sign in"),
@@ -152,7 +185,7 @@ def _declined(provider: Provider, interaction: Interaction, now: int) -> Answer:
 
 
 def _failed(
-    provider: Provider,
+    signing_in: SignInPage,
     request: Request,
     interaction: Interaction,
     number: str,
@@ -160,7 +193,7 @@ def _failed(
 ) -> Answer:
     typed = ""
     if form is not None:
-        typed = keep_typed(provider.typed_seal, request, form)
+        typed = keep_typed(signing_in.typed_seal, request, form)
     return see_other(
         f"{page_link(LOGIN_PATH, interaction.key)}&authFailure=true&errorCode={number}{typed}"
     )

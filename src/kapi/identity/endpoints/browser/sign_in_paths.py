@@ -28,7 +28,12 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+def needs(provider: Provider) -> str:
+    """The URL of the provider's root."""
+    return provider.base_url
+
+
+def answer(base_url: str, request: Request) -> Answer:
     """The file, or a page."""
     if request.path == STYLE_PATH:
         headers = (
@@ -43,4 +48,4 @@ def answer(provider: Provider, request: Request) -> Answer:
         "Sign-in begins in an application, which sends you here. This address has no page.",
         status=404,
     )
-    return error_page(provider.base_url, error)
+    return error_page(base_url, error)

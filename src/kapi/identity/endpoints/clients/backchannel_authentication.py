@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
-from kapi.identity.accounts.users import User
+from kapi.identity.accounts.users import User, Users
 from kapi.identity.authorization.hints import subject_of_hint
+from kapi.identity.authorization.request import RequestChecks
 from kapi.identity.authorization.signed_backchannel import request_parameters
 from kapi.identity.client_authentication import authenticate_client
+from kapi.identity.client_authentication.method import ClientAuthentication
 from kapi.identity.clients.clients import Client
-from kapi.identity.decoupled.requests import Pending, ask, decide
+from kapi.identity.decoupled.requests import DecoupledRequests, Pending, ask, decide
 from kapi.identity.grants.ciba import KIND, facts, owner_of
 from kapi.identity.people.authorized import Authorization
 from kapi.identity.protocol.forms import Form, check_media_type, parse_form
@@ -57,19 +60,41 @@ def _approved(user: User, client: Client, scope: str, now: int) -> Authorization
     )
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+@dataclass(frozen=True, slots=True)
+class BackchannelAuthentication:
+    """What requests are checked and stored with."""
+
+    clients: ClientAuthentication
+    checks: RequestChecks
+    users: Users
+    requests: DecoupledRequests
+    new_secret: Callable[[], str]
+
+
+def needs(provider: Provider) -> BackchannelAuthentication:
+    """Clients, hints and requests."""
+    return BackchannelAuthentication(
+        clients=provider.client_authentication,
+        checks=provider.request_checks,
+        users=provider.users,
+        requests=provider.decoupled_requests,
+        new_secret=provider.new_secret,
+    )
+
+
+def answer(given: BackchannelAuthentication, request: Request) -> Answer:
     """The id to poll with. Raises OAuthError."""
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(
-        provider.client_authentication, form.values, request.credentials, request.now
+        given.clients, form.values, request.credentials, request.now
     )
     if facts.grant_type not in client.grants or client.is_public:
         raise OAuthError(
             "unauthorized_client",
             "The client may not use CIBA; a public client never may",
         )
-    form = request_parameters(provider.request_checks, client, form, request.now)
+    form = request_parameters(given.checks, client, form, request.now)
     if form.get("user_code") is not None:
         detail = "user_code is not supported (backchannel_user_code_parameter_supported is false)"
         raise OAuthError("invalid_request", detail)
@@ -77,9 +102,9 @@ def answer(provider: Provider, request: Request) -> Answer:
     if "openid" not in scope.split(" "):
         raise OAuthError("invalid_scope", "CIBA needs the scope openid")
     message = _message(form)
-    lifetime = _lifetime(provider.settings.identity.ciba_lifetime, form)
-    user = _hinted(provider, client, form)
-    secret, owner = provider.new_secret(), owner_of(user.subject)
+    lifetime = _lifetime(given.checks.identity.ciba_lifetime, form)
+    user = _hinted(given, client, form)
+    secret, owner = given.new_secret(), owner_of(user.subject)
     pending = Pending(
         client.id,
         scope,
@@ -88,16 +113,10 @@ def answer(provider: Provider, request: Request) -> Answer:
         user=user.subject,
         message=message,
     )
-    ask(provider.decoupled_requests, client, request, KIND, secret, pending, owner)
-    if provider.settings.identity.ciba_auto_approve:
-        allowed = _approved(user, client, scope, request.now)
-        decide(
-            provider.decoupled_requests,
-            KIND,
-            key_of(secret),
-            request.now,
-            allowed.payload(),
-        )
+    ask(given.requests, client, request, KIND, secret, pending, owner)
+    if given.checks.identity.ciba_auto_approve:
+        key, allowed = key_of(secret), _approved(user, client, scope, request.now)
+        decide(given.requests, KIND, key, request.now, allowed.payload())
     return json_answer(
         {"auth_req_id": secret, "expires_in": lifetime, "interval": INTERVAL}
     )
@@ -124,28 +143,28 @@ def _lifetime(most: int, form: Form) -> int:
     return min(int(asked), most)
 
 
-def _hinted(provider: Provider, client: Client, form: Form) -> User:
-    given = list(filter(form.get, _HINTS))
-    if len(given) != 1:
+def _hinted(given: BackchannelAuthentication, client: Client, form: Form) -> User:
+    hints = list(filter(form.get, _HINTS))
+    if len(hints) != 1:
         raise OAuthError(
             "invalid_request",
             "Send exactly one hint: login_hint or id_token_hint (CIBA 7.1)",
         )
-    if given == ["login_hint_token"]:
+    if hints == ["login_hint_token"]:
         raise OAuthError(
             "invalid_request", "login_hint_token is not supported; send login_hint"
         )
-    if given == ["id_token_hint"]:
+    if hints == ["id_token_hint"]:
         if client.settings.subject_type == "pairwise":
             raise OAuthError(
                 "invalid_request",
                 "A pairwise subject cannot be a hint; send login_hint",
             )
-        user = provider.users.get(
-            subject_of_hint(provider.own_jwts, form.need("id_token_hint"), client.id)
+        user = given.users.get(
+            subject_of_hint(given.checks.jwts, form.need("id_token_hint"), client.id)
         )
     else:
-        user = provider.users.named(form.need("login_hint"))
+        user = given.users.named(form.need("login_hint"))
     if user is None:
         raise OAuthError("unknown_user_id", "The hint names no person here")
     return user

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.client_authentication import authenticate_client
-from kapi.identity.decoupled.requests import Pending, ask
+from kapi.identity.client_authentication.method import ClientAuthentication
+from kapi.identity.decoupled.requests import DecoupledRequests, Pending, ask
 from kapi.identity.decoupled.user_codes import KIND, new_user_code, owner_of, shown
 from kapi.identity.endpoints.browser.device import DEVICE_PATH
 from kapi.identity.grants.device_code import facts
@@ -16,6 +18,7 @@ from kapi.identity.protocol.http import Answer, Request, json_answer
 from kapi.identity.protocol.published import Published
 from kapi.identity.protocol.scopes import granted_scope
 from kapi.identity.provider import Provider
+from kapi.settings import IdentitySettings
 
 methods = ("POST",)
 quick = False
@@ -33,24 +36,49 @@ def metadata(published: Published) -> Mapping[str, Any]:
     return {"device_authorization_endpoint": f"{published.base_url}{PATH}"}
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+@dataclass(frozen=True, slots=True)
+class DeviceAuthorization:
+    """What codes are made and stored with."""
+
+    clients: ClientAuthentication
+    identity: IdentitySettings
+    requests: DecoupledRequests
+    base_url: str
+    """The URL of the provider's root."""
+    random_bytes: Callable[[int], bytes]
+    new_secret: Callable[[], str]
+
+
+def needs(provider: Provider) -> DeviceAuthorization:
+    """Clients, and the requests of devices."""
+    return DeviceAuthorization(
+        clients=provider.client_authentication,
+        identity=provider.settings.identity,
+        requests=provider.decoupled_requests,
+        base_url=provider.base_url,
+        random_bytes=provider.random_bytes,
+        new_secret=provider.new_secret,
+    )
+
+
+def answer(given: DeviceAuthorization, request: Request) -> Answer:
     """The two codes. Raises OAuthError."""
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(
-        provider.client_authentication, form.values, request.credentials, request.now
+        given.clients, form.values, request.credentials, request.now
     )
     if facts.grant_type not in client.grants:
         raise OAuthError(
             "unauthorized_client", "The client may not use the device code grant"
         )
     scope = granted_scope(client, form.get("scope"))
-    lifetime = provider.settings.identity.device_code_lifetime
-    device_code = provider.new_secret()
-    user_code = new_user_code(provider.records, provider.random_bytes, request.now)
+    lifetime = given.identity.device_code_lifetime
+    device_code = given.new_secret()
+    user_code = new_user_code(given.requests.records, given.random_bytes, request.now)
     pending = Pending(client.id, scope, request.now + lifetime, INTERVAL)
     ask(
-        provider.decoupled_requests,
+        given.requests,
         client,
         request,
         KIND,
@@ -58,7 +86,7 @@ def answer(provider: Provider, request: Request) -> Answer:
         pending,
         owner_of(user_code),
     )
-    page = f"{provider.base_url}{DEVICE_PATH}"
+    page = f"{given.base_url}{DEVICE_PATH}"
     return json_answer({
         "device_code": device_code,
         "user_code": shown(user_code),

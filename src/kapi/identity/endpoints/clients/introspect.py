@@ -9,20 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
+from kapi.identity.accounts.users import Users
 from kapi.identity.client_authentication import authenticate_client, methods_supported
 from kapi.identity.client_authentication.attempt import invalid_client
+from kapi.identity.client_authentication.method import ClientAuthentication
 from kapi.identity.clients.clients import Client
+from kapi.identity.minting.signer import Signer
 from kapi.identity.people.authorized import authorization_of
+from kapi.identity.people.subjects import Subjects
 from kapi.identity.possession.confirmation import UNBOUND
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import NO_STORE, Answer, Request, json_answer
 from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.access_tokens import live_own
+from kapi.identity.tokens.access_tokens import OwnAccessTokens, live_own
 from kapi.identity.tokens.presented import listed
 from kapi.identity.tokens.still_allowed import may_refresh, still_allowed
 from kapi.settings import DEFAULT_ALGORITHM
+from kapi.store.families import Families
 from kapi.store.records import key_of
 
 methods = ("POST",)
@@ -66,7 +72,7 @@ def metadata(published: Published) -> Mapping[str, Any]:
     }
 
 
-def quick(provider: Provider, request: Request) -> bool:  # noqa: ARG001 - the endpoint contract
+def quick(request: Request) -> bool:
     """With a secret nothing is written or fetched, and few rows are read."""
     secret = (
         request.header("authorization") is not None or b"client_secret=" in request.body
@@ -74,48 +80,74 @@ def quick(provider: Provider, request: Request) -> bool:  # noqa: ARG001 - the e
     return secret and b"client_assertion" not in request.body
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Introspection:
+    """What tokens are read and described with."""
+
+    clients: ClientAuthentication
+    tokens: OwnAccessTokens
+    families: Families
+    users: Users
+    subjects: Subjects
+    issuer: str
+    signer: Signer
+
+
+def needs(provider: Provider) -> Introspection:
+    """Clients and tokens."""
+    return Introspection(
+        clients=provider.client_authentication,
+        tokens=provider.own_access_tokens,
+        families=provider.families,
+        users=provider.users,
+        subjects=provider.subjects,
+        issuer=provider.issuer,
+        signer=provider.signer,
+    )
+
+
+def answer(given: Introspection, request: Request) -> Answer:
     """The facts of a token, for a client that may know them."""
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(
-        provider.client_authentication, form.values, request.credentials, request.now
+        given.clients, form.values, request.credentials, request.now
     )
     if client.is_public:
         raise invalid_client(
             "A public client may not ask about tokens: it cannot prove who it is"
         )
-    found = introspected(provider, client, form.need("token"), request.now)
+    found = introspected(given, client, form.need("token"), request.now)
     algorithm = client.settings.introspection_signed_response_alg
     if not algorithm and _JWT not in (request.header("accept") or ""):
         return json_answer(found)
     claims = {
-        "iss": provider.issuer,
+        "iss": given.issuer,
         "aud": client.id,
         "iat": request.now,
         "token_introspection": found,
     }
-    signed = provider.signer.sign(
+    signed = given.signer.sign(
         claims, "token-introspection+jwt", algorithm or DEFAULT_ALGORITHM
     )
     return Answer(200, (("content-type", _JWT), *NO_STORE), signed.encode("ascii"))
 
 
 def introspected(
-    provider: Provider, client: Client, token: str, now: int
+    given: Introspection, client: Client, token: str, now: int
 ) -> Mapping[str, Any]:
     """The members of the answer (RFC 7662 §2.2), for any kind of token."""
     return (
-        _access_token(provider, client, token, now)
-        or _refresh_token(provider, client, token, now)
+        _access_token(given, client, token, now)
+        or _refresh_token(given, client, token, now)
         or _UNKNOWN
     )
 
 
 def _access_token(
-    provider: Provider, client: Client, token: str, now: int
+    given: Introspection, client: Client, token: str, now: int
 ) -> Mapping[str, Any] | None:
-    own = live_own(provider.own_access_tokens, token, now)
+    own = live_own(given.tokens, token, now)
     if own is None or not _may_know(client, own.client_id, own.claims.get("aud")):
         return None
     members: dict[str, Any] = {
@@ -125,7 +157,7 @@ def _access_token(
     }
     subject = own.claims.get("sub")
     if subject != own.client_id:
-        person = provider.users.get(str(subject))
+        person = given.users.get(str(subject))
         if person is not None:
             members["username"] = person.username
     members |= {name: own.claims[name] for name in _SHOWN if name in own.claims}
@@ -141,29 +173,29 @@ def _may_know(client: Client, owner: str, audience: Any) -> bool:
 
 
 def _refresh_token(
-    provider: Provider, client: Client, token: str, now: int
+    given: Introspection, client: Client, token: str, now: int
 ) -> Mapping[str, Any] | None:
     """A refresh token of this client."""
-    record = provider.families.of_refresh(key_of(token), now)
+    record = given.families.of_refresh(key_of(token), now)
     if record is None or record.consumed_at is not None:
         return None
-    family = provider.families.get(record.family, now)
+    family = given.families.get(record.family, now)
     if family is None or family.payload["client_id"] != client.id:
         return None
     try:
         authorization = still_allowed(client, authorization_of(family.payload))
     except OAuthError:
         return None
-    if provider.users.get(authorization.user) is None or not may_refresh(
+    if given.users.get(authorization.user) is None or not may_refresh(
         client, authorization
     ):
         return None
     return {
         "active": True,
-        "iss": provider.issuer,
+        "iss": given.issuer,
         "client_id": client.id,
         "token_type": "refresh_token",
         "exp": min(record.expires_at, family.expires_at),
         "scope": authorization.scope,
-        "sub": provider.subjects.of(client, authorization.user),
+        "sub": given.subjects.of(client, authorization.user),
     }

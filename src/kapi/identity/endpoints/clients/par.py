@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.authorization.checks import checked
-from kapi.identity.authorization.request import AuthorizationRequest, RefusedRequest
+from kapi.identity.authorization.request import (
+    AuthorizationRequest,
+    RefusedRequest,
+    RequestChecks,
+)
 from kapi.identity.authorization.sources import PUSHED_SECONDS, push
 from kapi.identity.client_authentication import authenticate_client
+from kapi.identity.client_authentication.method import ClientAuthentication
 from kapi.identity.clients.clients import Client
 from kapi.identity.protocol.forms import Form, check_media_type, parse_form
 from kapi.identity.protocol.http import Answer, Request, json_answer
 from kapi.identity.protocol.published import Published
 from kapi.identity.protocol.waiting import quota_holder
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.sender_constraint import proven_key
+from kapi.identity.tokens.sender_constraint import ProofOfPossession, proven_key
 
 methods = ("POST",)
 quick = False
@@ -37,12 +43,32 @@ def metadata(published: Published) -> Mapping[str, Any]:
     }
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+@dataclass(frozen=True, slots=True)
+class PushedRequests:
+    """What requests are checked and stored with."""
+
+    clients: ClientAuthentication
+    checks: RequestChecks
+    proofs: ProofOfPossession
+    new_secret: Callable[[], str]
+
+
+def needs(provider: Provider) -> PushedRequests:
+    """Clients, and the checks of requests."""
+    return PushedRequests(
+        provider.client_authentication,
+        provider.request_checks,
+        provider.proofs,
+        provider.new_secret,
+    )
+
+
+def answer(given: PushedRequests, request: Request) -> Answer:
     """Check the request like the authorization endpoint, and store it."""
     check_media_type(request.header("content-type") or "")
     form = parse_form(request.body)
     client = authenticate_client(
-        provider.client_authentication, form.values, request.credentials, request.now
+        given.clients, form.values, request.credentials, request.now
     )
     if form.get("request_uri") is not None:
         raise OAuthError(
@@ -55,24 +81,24 @@ def answer(provider: Provider, request: Request) -> Answer:
     kept["client_id"] = client.id
     sent = AuthorizationRequest(Form(kept, form.repeated), request.now, pushed=True)
     try:
-        parameters = checked(provider.request_checks, sent).parameters
+        parameters = checked(given.checks, sent).parameters
     except RefusedRequest as refused:
         raise refused.error from refused
-    holder = quota_holder(provider.clients, client, request.credentials)
-    bound = _bound(provider, request, client, parameters)
-    secret = provider.new_secret()
-    uri = push(provider.records, secret, client, holder, bound, request.now)
+    holder = quota_holder(given.checks.registry.clients, client, request.credentials)
+    bound = _bound(given.proofs, request, client, parameters)
+    secret = given.new_secret()
+    uri = push(given.checks.records, secret, client, holder, bound, request.now)
     return json_answer({"request_uri": uri, "expires_in": PUSHED_SECONDS}, 201)
 
 
 def _bound(
-    provider: Provider, request: Request, client: Client, parameters: Form
+    proofs: ProofOfPossession, request: Request, client: Client, parameters: Form
 ) -> Form:
     """The parameters with the key of the request's DPoP proof, if any (RFC 9449 §10.1)."""
     credentials = request.credentials
     if not credentials.proofs:
         return parameters
-    jkt = proven_key(provider.proofs, credentials, request.now, client=client)
+    jkt = proven_key(proofs, credentials, request.now, client=client)
     if parameters.get("dpop_jkt") not in {None, jkt}:
         raise OAuthError(
             "invalid_dpop_proof",

@@ -7,9 +7,13 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
+from kapi.identity.accounts.users import Users
+from kapi.identity.minting.signer import Signer
 from kapi.identity.people.authorized import Authorization, authorization_of
 from kapi.identity.people.claims import SCOPE_CLAIMS, claims_about
+from kapi.identity.people.subjects import Subjects
 from kapi.identity.protocol.forms import check_media_type, parse_form
 from kapi.identity.protocol.http import (
     ANY_ORIGIN,
@@ -20,7 +24,7 @@ from kapi.identity.protocol.http import (
 )
 from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.access_tokens import OwnToken, bearer
+from kapi.identity.tokens.access_tokens import OwnAccessTokens, OwnToken, bearer
 from kapi.store.families import Families
 
 methods = ("GET", "POST")
@@ -81,27 +85,51 @@ def _not_about_a_person() -> OAuthError:
     )
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+@dataclass(frozen=True, slots=True)
+class UserInfo:
+    """What claims are found and signed with."""
+
+    tokens: OwnAccessTokens
+    families: Families
+    users: Users
+    subjects: Subjects
+    issuer: str
+    signer: Signer
+
+
+def needs(provider: Provider) -> UserInfo:
+    """Access tokens and people."""
+    return UserInfo(
+        tokens=provider.own_access_tokens,
+        families=provider.families,
+        users=provider.users,
+        subjects=provider.subjects,
+        issuer=provider.issuer,
+        signer=provider.signer,
+    )
+
+
+def answer(given: UserInfo, request: Request) -> Answer:
     """The claims that the token's scopes and the `claims` parameter give the client."""
     in_form: str | None = None
     if request.method == "POST" and request.body:
         check_media_type(request.header("content-type") or "")
         in_form = parse_form(request.body).get("access_token")
-    token = bearer(provider.own_access_tokens, request, "openid", in_form)
-    authorization = _authorization(provider.families, token, request.now)
-    user = provider.users.get(authorization.user)
-    client = provider.registry.client(authorization.client_id, request.now)
+    token = bearer(given.tokens, request, "openid", in_form)
+    authorization = _authorization(given.families, token, request.now)
+    user = given.users.get(authorization.user)
+    client = given.tokens.registry.client(authorization.client_id, request.now)
     if user is None or client is None:
         raise _not_about_a_person()
     about = {
         **claims_about(user, authorization, "userinfo"),
-        "sub": provider.subjects.of(client, user.subject),
+        "sub": given.subjects.of(client, user.subject),
     }
     algorithm = client.settings.userinfo_signed_response_alg
     if not algorithm:
         return json_answer(about)
-    signed = provider.signer.sign(
-        {**about, "iss": provider.issuer, "aud": client.id}, "JWT", algorithm
+    signed = given.signer.sign(
+        {**about, "iss": given.issuer, "aud": client.id}, "JWT", algorithm
     )
     return Answer(
         200,

@@ -79,9 +79,12 @@ class Discovery:
             ],
         }
 
-    def answer(self, provider: Provider, request: Request) -> Answer:
+    def needs(self, provider: Provider) -> Published:
+        """What the documents are made from."""
+        return provider.published
+
+    def answer(self, published: Published, request: Request) -> Answer:
         """The document: the members of every endpoint."""
-        published = provider.published
         members = dict(self.metadata(published))
         for endpoint in self._endpoints:
             members |= endpoint.metadata(published)

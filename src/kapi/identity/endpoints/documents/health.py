@@ -23,6 +23,10 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-def answer(provider: Provider, request: Request) -> Answer:  # noqa: ARG001
+def needs(provider: Provider) -> None:
+    """Nothing."""
+
+
+def answer(given: None, request: Request) -> Answer:  # noqa: ARG001
     """The answer of a running worker."""
     return json_answer({"health": "Ok"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kapi.identity.keys.keyring import Keyring
 from kapi.identity.protocol.documents import document_answer
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.published import Published
@@ -25,6 +26,11 @@ def metadata(published: Published) -> Mapping[str, Any]:
     return {"jwks_uri": f"{published.base_url}{PATHS[0]}"}
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+def needs(provider: Provider) -> Keyring:
+    """The signing keys."""
+    return provider.keyring
+
+
+def answer(keyring: Keyring, request: Request) -> Answer:
     """Answer with the public keys (RFC 7517)."""
-    return document_answer(provider.keyring.jwks, request)
+    return document_answer(keyring.jwks, request)

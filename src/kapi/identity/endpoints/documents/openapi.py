@@ -49,9 +49,13 @@ class OpenapiDocument:
         """For people who write clients (RFC 8414 §2)."""
         return {"service_documentation": f"{published.base_url}{HTML_PATH}"}
 
-    def answer(self, provider: Provider, request: Request) -> Answer:
+    def needs(self, provider: Provider) -> Published:
+        """What the documents are made from."""
+        return provider.published
+
+    def answer(self, published: Published, request: Request) -> Answer:
         """Answer with the OpenAPI document of the provider."""
-        content = orjson.dumps(described(provider.published, (*self._endpoints, self)))
+        content = orjson.dumps(described(published, (*self._endpoints, self)))
         headers, rendered = _rendered(content, request.path)
         return document_answer(rendered, request, headers)
 

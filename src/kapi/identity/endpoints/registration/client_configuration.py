@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kapi.errors import OAuthError
-from kapi.identity.client_policy import ANYTHING, client_policy
+from kapi.identity.client_policy import ANYTHING
 from kapi.identity.clients.registration import Registration, change
+from kapi.identity.endpoints.registration import register
 from kapi.identity.endpoints.registration.register import (
     PATH,
+    Registering,
     json_body,
     registration_answer,
 )
@@ -35,37 +37,38 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-def answer(provider: Provider, request: Request) -> Answer:
+def needs(provider: Provider) -> Registering:
+    """As registration."""
+    return register.needs(provider)
+
+
+def answer(given: Registering, request: Request) -> Answer:
     """The client of the path; its token is valid for it only."""
-    client = _authorized(provider.registered, request)
+    client = _authorized(given.registry.registered, request)
     if request.method == "GET":
-        return registration_answer(provider.base_url, Registration(client), 200)
+        return registration_answer(given.base_url, Registration(client), 200)
     if request.method == "DELETE":
-        provider.registered.remove(client.id)
-        provider.use_clients()
-        provider.record(
-            Event("client.unregister", target=client.id, address=request.peer)
-        )
+        given.registry.registered.remove(client.id)
+        given.registry.refresh()
+        given.record(Event("client.unregister", target=client.id, address=request.peer))
         return Answer(204, NO_STORE)
     # A client may give up scopes, but not add any.
     scopes = tuple(client.metadata["settings"]["scopes"]) or ANYTHING
-    policy = client_policy(
-        provider.settings.identity, provider.keyring.algorithms, scopes
-    )
+    policy = given.policy(scopes)
     changed = change(
-        provider.registered,
+        given.registry.registered,
         client,
         json_body(request),
         policy,
-        documents=provider.documents,
-        random_bytes=provider.random_bytes,
+        documents=given.registry.documents,
+        random_bytes=given.random_bytes,
         now=request.now,
     )
     if changed is None:
         raise _unauthorized()
-    provider.use_clients()
-    provider.record(Event("client.change", target=client.id, address=request.peer))
-    return registration_answer(provider.base_url, changed, 200)
+    given.registry.refresh()
+    given.record(Event("client.change", target=client.id, address=request.peer))
+    return registration_answer(given.base_url, changed, 200)
 
 
 def _authorized(registered: RegisteredClients, request: Request) -> RegisteredClient:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from kapi.addresses import is_loopback
+from kapi.audit import Record
+from kapi.dataclass import dataclass
 from kapi.errors import OAuthError
 from kapi.identity.client_policy import ANYTHING, client_policy
-from kapi.identity.clients.metadata import RegistrationError, shown
+from kapi.identity.clients.metadata import Policy, RegistrationError, shown
 from kapi.identity.clients.registration import Registration, register
+from kapi.identity.clients.registry import ClientRegistry
 from kapi.identity.protocol.http import NO_STORE, Answer, Request, json_answer
 from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
-from kapi.identity.tokens.access_tokens import bearer
+from kapi.identity.tokens.access_tokens import OwnAccessTokens, bearer
 from kapi.json_reading import NotJson, read_object
+from kapi.settings import Settings
 from kapi.store.audit import Event
 
 methods = ("POST",)
@@ -34,26 +39,59 @@ def metadata(published: Published) -> Mapping[str, Any]:
     return {"registration_endpoint": f"{published.base_url}{PATH}"}
 
 
-def answer(provider: Provider, request: Request) -> Answer:
-    """Register a client; its secrets are returned once."""
-    identity = provider.settings.identity
-    scopes = identity.registration.scopes
-    if _is_trusted(provider, request):
-        scopes = ANYTHING
-    policy = client_policy(identity, provider.keyring.algorithms, scopes)
-    registered = register(
-        provider.registered,
-        json_body(request),
-        policy,
-        documents=provider.documents,
+@dataclass(frozen=True, slots=True)
+class Registering:
+    """What clients are registered, changed and removed with."""
+
+    settings: Settings
+    algorithms: tuple[str, ...]
+    """What the provider can sign with."""
+    registry: ClientRegistry
+    tokens: OwnAccessTokens
+    base_url: str
+    """The URL of the provider's root."""
+    random_bytes: Callable[[int], bytes]
+    new_id: Callable[[], str]
+    record: Record
+    """Appends to the audit log."""
+
+    def policy(self, scopes: tuple[str, ...]) -> Policy:
+        """The policy for a client that may have these scopes."""
+        return client_policy(self.settings.identity, self.algorithms, scopes)
+
+
+def needs(provider: Provider) -> Registering:
+    """Clients, and the tokens of those who register them."""
+    return Registering(
+        settings=provider.settings,
+        algorithms=provider.keyring.algorithms,
+        registry=provider.registry,
+        tokens=provider.own_access_tokens,
+        base_url=provider.base_url,
         random_bytes=provider.random_bytes,
         new_id=provider.new_id,
+        record=provider.record,
+    )
+
+
+def answer(given: Registering, request: Request) -> Answer:
+    """Register a client; its secrets are returned once."""
+    scopes = given.settings.identity.registration.scopes
+    if _is_trusted(given, request):
+        scopes = ANYTHING
+    registered = register(
+        given.registry.registered,
+        json_body(request),
+        given.policy(scopes),
+        documents=given.registry.documents,
+        random_bytes=given.random_bytes,
+        new_id=given.new_id,
         now=request.now,
     )
-    provider.use_clients()
+    given.registry.refresh()
     client = registered.client.id
-    provider.record(Event("client.register", target=client, address=request.peer))
-    return registration_answer(provider.base_url, registered, 201)
+    given.record(Event("client.register", target=client, address=request.peer))
+    return registration_answer(given.base_url, registered, 201)
 
 
 def registration_answer(base_url: str, registered: Registration, status: int) -> Answer:
@@ -94,16 +132,20 @@ def _is_initial_token(authorization: str, expected: str) -> bool:
     )
 
 
-def _is_trusted(provider: Provider, request: Request) -> bool:
+def _is_trusted(given: Registering, request: Request) -> bool:
     """Whether the caller has a token for registration; False if none is needed."""
-    registration = provider.settings.identity.registration
+    registration = given.settings.identity.registration
     authorization = request.header("authorization")
-    if authorization is None and registration.open and provider.on_loopback:
+    if (
+        authorization is None
+        and registration.open
+        and is_loopback(given.settings.gateway.listen)
+    ):
         return False
     if _is_initial_token(authorization or "", registration.initial_access_token):
         return True
     try:
-        token = bearer(provider.own_access_tokens, request, SCOPE)
+        token = bearer(given.tokens, request, SCOPE)
     except OAuthError as error:
         if error.status != 401 or "error=" in error.challenge:
             raise
@@ -117,7 +159,7 @@ def _is_trusted(provider: Provider, request: Request) -> bool:
     # As at the clients API: such a client may have any scope, of no organization.
     if token.claims.get("organization", "") not in {
         "",
-        provider.settings.apis.organization,
+        given.settings.apis.organization,
     }:
         raise OAuthError(
             "access_denied",

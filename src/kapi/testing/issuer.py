@@ -295,7 +295,7 @@ class Issuer:
 
     def _compose(self) -> None:
         """Make the way of a request over the provider."""
-        self._names = EndpointNames(self.provider)
+        self._names = EndpointNames(self.provider.published)
         inner = calling(build_identity_app(self.provider, self.clock))
         parts = urlsplit(self.base_url)
         steps: list[Step] = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kapi.identity.endpoints import ENDPOINTS
-from kapi.identity.provider import Provider
+from kapi.identity.protocol.published import Published
 from kapi.identity.token_endpoint import PATHS
 
 _SHORT = {"backchannel_authentication": "ciba", "sign_in_paths": "sign_in"}
@@ -14,8 +14,7 @@ _SHORT = {"backchannel_authentication": "ciba", "sign_in_paths": "sign_in"}
 class EndpointNames:
     """Finds the name of a path; `other` for a path without an endpoint."""
 
-    def __init__(self, provider: Provider) -> None:
-        published = provider.published
+    def __init__(self, published: Published) -> None:
         named = [(path, "token") for path in PATHS]
         for endpoint in ENDPOINTS:
             name = _name(getattr(endpoint, "__name__", type(endpoint).__name__))

@@ -7,11 +7,13 @@ from dataclasses import field
 from typing import Any
 
 from kapi.dataclass import dataclass
-from kapi.identity.accounts.users import User
+from kapi.identity.accounts.users import User, Users
 from kapi.identity.clients.clients import Client
+from kapi.identity.clients.registry import ClientRegistry
 from kapi.identity.minting.minter import AccessToken
 from kapi.identity.provider import Provider
 from kapi.jose.jwt import parse_jwt
+from kapi.settings import IdentitySettings
 from kapi.testing.minting.draft import Draft, merged, use_key
 from kapi.testing.minting.recipes import recipe_of
 from kapi.testing.powers.stock import make_key
@@ -60,8 +62,8 @@ def wish_of(members: Mapping[str, Any]) -> Wish:
 
 def draft_of(provider: Provider, wish: Wish, now: int) -> Draft:
     """The right token, as the provider would issue it, before recipes. Raises ValueError."""
-    client = _client(provider, wish.client)
-    user = _user(provider, wish.user)
+    client = _client(provider.registry, provider.settings.identity, wish.client)
+    user = _user(provider.users, wish.user)
     audience = _texts(wish.audience) or provider.minting.audience(client)
     organization = wish.organization
     if user is not None and not organization and len(user.organizations) == 1:
@@ -106,25 +108,27 @@ def finished(draft: Draft, wish: Wish) -> str:
     return draft.sign()
 
 
-def _client(provider: Provider, client_id: str) -> Client:
+def _client(
+    registry: ClientRegistry, identity: IdentitySettings, client_id: str
+) -> Client:
     if client_id:
-        found = provider.registry.known_client(client_id)
+        found = registry.known_client(client_id)
         if found is None:
             raise ValueError(f"there is no client {client_id!r}")
         return found
-    for item in provider.settings.identity.clients:
-        found = provider.registry.known_client(item.id)
+    for item in identity.clients:
+        found = registry.known_client(item.id)
         if found is not None:
             return found
     raise ValueError("the issuer has no client; name one in its seed")
 
 
-def _user(provider: Provider, username: str) -> User | None:
+def _user(users: Users, username: str) -> User | None:
     if not username:
         return None
-    found = provider.users.named(username)
+    found = users.named(username)
     if found is None:
-        known = ", ".join(user.username for user in provider.users.all())
+        known = ", ".join(user.username for user in users.all())
         raise ValueError(f"there is no user {username!r}; known: {known}")
     return found
 

@@ -42,7 +42,7 @@ class Dressing:
         self._provider = provider
         self._base_url = base_url
         self._now = now
-        self._paths = vendor.paths(provider)
+        self._paths = vendor.paths(provider.published)
         self._asked: dict[str, str] = {}
 
     def own_path(self, path: str) -> str:

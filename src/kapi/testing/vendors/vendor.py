@@ -14,7 +14,7 @@ from kapi.identity.issuers.declaration import Issuer as TrustedIssuer
 from kapi.identity.issuers.declaration import declare, preset_named
 from kapi.identity.issuers.emulation import ALWAYS, NEVER, Emulation
 from kapi.identity.issuers.presets import PRESETS
-from kapi.identity.provider import Provider
+from kapi.identity.protocol.published import Published
 from kapi.settings import IssuerSettings
 
 CERTIFICATES = "certificates"
@@ -80,9 +80,9 @@ class Vendor:
         urls += [*keys.certificate_maps, *keys.copies]
         return frozenset(urlsplit(url).netloc for url in urls)
 
-    def paths(self, provider: Provider) -> Mapping[str, str]:
+    def paths(self, published: Published) -> Mapping[str, str]:
         """Paths of the vendor → paths of the provider; certificate maps have no path there."""
-        own = _own_paths(provider)
+        own = _own_paths(published)
         made = {urlsplit(self.trusted.discovery).path: _DISCOVERY}
         made |= {_inserted(self.issuer): _DISCOVERY}
         for name, url in self.addresses.items():
@@ -131,9 +131,8 @@ def _inserted(issuer: str) -> str:
     return f"/.well-known/oauth-authorization-server{urlsplit(issuer).path.rstrip('/')}"
 
 
-def _own_paths(provider: Provider) -> Mapping[str, str]:
+def _own_paths(published: Published) -> Mapping[str, str]:
     """Members of the discovery document → paths of the provider."""
-    published = provider.published
     members: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
         members |= endpoint.metadata(published)

@@ -30,6 +30,7 @@ from kapi.identity.protocol.http import (
     error_answer,
     network_of,
 )
+from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
 from kapi.identity.token_endpoint import PATHS as TOKEN_PATHS
 from kapi.identity.token_endpoint import TokenEndpoint
@@ -74,8 +75,7 @@ def _of_storage(error: Exception) -> OAuthError | None:
 class _Table:
     """Endpoints by path: exact ones, then the longest prefix that ends in `/`; `/` is exact."""
 
-    def __init__(self, provider: Provider, endpoints: Sequence[Endpoint]) -> None:
-        published = provider.published
+    def __init__(self, published: Published, endpoints: Sequence[Endpoint]) -> None:
         self._exact: dict[str, Endpoint] = {}
         self._below: list[tuple[str, Endpoint]] = []
         for endpoint in endpoints:
@@ -130,9 +130,9 @@ def _host_in(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
 def build_identity_app(provider: Provider, now: Callable[[], float]) -> App:
     """The ASGI application of an identity worker. `now` gives seconds since the epoch."""
     token_endpoints = TokenEndpoints(provider)
-    main = (provider, _Table(provider, ENDPOINTS))
+    main = (provider, _Table(provider.published, ENDPOINTS))
     others = {
-        host.encode("ascii"): (other, _Table(other, ENDPOINTS))
+        host.encode("ascii"): (other, _Table(other.published, ENDPOINTS))
         for host, other in provider.by_host.items()
     }
     token_paths = frozenset(TOKEN_PATHS)
@@ -201,7 +201,7 @@ async def _token(
     except OAuthError as error:
         if unread:
             await discard_body(receive)
-        tell_failure(endpoint.provider, error, scope["headers"])
+        tell_failure(endpoint.provider.record_later, error, scope["headers"])
         await _send(send, error_answer(error))
         return
     content = orjson.dumps(members)
@@ -272,7 +272,7 @@ async def _endpoint(
     except OAuthError as error:
         if unread:
             await discard_body(receive)
-        tell_failure(provider, error, scope["headers"])
+        tell_failure(provider.record_later, error, scope["headers"])
         answer = error_answer(error)
     await _send(send, answer, head=method == "HEAD")
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kapi.audit import Record
 from kapi.errors import OAuthError
 from kapi.front.web.http.addresses import address_of
-from kapi.identity.provider import Provider
 from kapi.store.audit import FAILURE, Event
 
 
 def tell_failure(
-    provider: Provider, error: OAuthError, headers: Sequence[tuple[bytes, bytes]]
+    record: Record, error: OAuthError, headers: Sequence[tuple[bytes, bytes]]
 ) -> None:
     """Record the error if a client was not authenticated; without waiting for the store."""
     if error.error != "invalid_client":
         return
-    provider.record_later(
+    record(
         Event(
             "client.authenticate",
             FAILURE,

@@ -57,7 +57,7 @@ def token_lane(endpoints: TokenEndpoints, now: Callable[[], float]) -> Lane:
             asked = (form, credentials)
             return _granted(repeated.first(endpoint, headers, body, asked, int(now())))
         except OAuthError as error:
-            tell_failure(endpoint.provider, error, headers)
+            tell_failure(endpoint.provider.record_later, error, headers)
             return _refusal(error)
 
     return answer

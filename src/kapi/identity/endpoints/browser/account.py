@@ -96,6 +96,8 @@ def _changed(
 def _page(
     given: AccountPage, request: Request, session: Session, status: int, outcome: str
 ) -> Answer:
+    account = given.account
+    users = account.authentication.users
     return page(
         given.signing_in.base_url,
         "account.html",
@@ -104,11 +106,9 @@ def _page(
         organization=session.organization,
         outcome=outcome,
         is_done=status == 200,
-        may_change_password=given.account.authentication.users.may_change_password(
-            session.username
-        ),
-        sessions=list(_sessions(given.account, session, request.now)),
-        consents=list(_consents(given.account, session, request.now)),
+        may_change_password=users.may_change_password(session.username),
+        sessions=list(_sessions(account, session, request.now)),
+        consents=list(_consents(account, session, request.now)),
         action=ACCOUNT_PATH,
         token=form_token(request.cookies[BROWSER], f"account{session.sid}"),
     )

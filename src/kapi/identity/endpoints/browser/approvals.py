@@ -26,6 +26,7 @@ from kapi.identity.protocol.forms import Form, sent_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
+from kapi.settings import IdentitySettings
 from kapi.store.records import Record, Records
 
 methods = ("GET", "POST")
@@ -48,6 +49,7 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 class ApprovalsPage:
     """What the page shows and decides requests with."""
 
+    identity: IdentitySettings
     signing_in: PageSignIn
     requests: DecoupledRequests
     registry: ClientRegistry
@@ -58,6 +60,7 @@ class ApprovalsPage:
 def needs(provider: Provider) -> ApprovalsPage:
     """The requests that wait for people."""
     return ApprovalsPage(
+        provider.settings.identity,
         provider.page_sign_in,
         provider.decoupled_requests,
         provider.registry,
@@ -116,12 +119,12 @@ def _page(given: ApprovalsPage, request: Request, session: Session) -> Answer:
         pending = pending_of(record)
         client = given.registry.client(pending.client_id, request.now)
         if client is not None:
-            about = about_client(given.signing_in.authentication.identity, client)
+            about = about_client(given.identity, client)
             asked = {
                 "key": record.key,
                 "message": pending.message,
                 "scopes": in_words(
-                    given.signing_in.authentication.identity.scope_descriptions,
+                    given.identity.scope_descriptions,
                     pending.scope,
                 ),
             }

@@ -67,9 +67,9 @@ def needs(provider: Provider) -> ConsentPage:
     return ConsentPage(provider.flow, provider.record)
 
 
-def answer(page_of: ConsentPage, request: Request) -> Answer:
+def answer(given: ConsentPage, request: Request) -> Answer:
     """The page, or what follows its form."""
-    flow = page_of.flow
+    flow = given.flow
     try:
         form, interaction = continued(flow.seal, flow.tokens.records, request)
         session = session_of(flow.sessions, request)
@@ -77,7 +77,7 @@ def answer(page_of: ConsentPage, request: Request) -> Answer:
             return see_other(page_link(LOGIN_PATH, interaction.key))
         asked = checked(flow.checks, interaction.request(request.now))
         if request.method == "POST":
-            return _decided(page_of, request, asked, interaction, session, form)
+            return _decided(given, request, asked, interaction, session, form)
         return _page(flow, request, asked, interaction, session)
     except RefusedRequest as refused:
         return refuse(flow.responses, refused.request, refused.error)
@@ -110,21 +110,21 @@ def _page(
 
 
 def _decided(
-    page_of: ConsentPage,
+    given: ConsentPage,
     request: Request,
     asked: AuthorizationRequest,
     interaction: Interaction,
     session: Session,
     form: Form,
 ) -> Answer:
-    flow = page_of.flow
+    flow = given.flow
     if not form_token_is_right(
         request, f"consent{interaction.key}{session.sid}", form.get("token")
     ):
         return see_other(page_link(CONSENT_PATH, interaction.key))
     allowed = form.get("decision") == "allow"
     tell_decision(
-        page_of.record,
+        given.record,
         request,
         session,
         (asked.client.id, asked.scope),

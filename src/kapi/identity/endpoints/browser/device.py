@@ -31,6 +31,7 @@ from kapi.identity.protocol.forms import Form, sent_form
 from kapi.identity.protocol.http import Answer, Request
 from kapi.identity.protocol.published import Published
 from kapi.identity.provider import Provider
+from kapi.settings import IdentitySettings
 from kapi.store.login_attempts import LoginAttempts
 
 methods = ("GET", "POST")
@@ -57,6 +58,7 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 class DevicePage:
     """What codes of devices are found and decided with."""
 
+    identity: IdentitySettings
     signing_in: PageSignIn
     requests: DecoupledRequests
     login_attempts: LoginAttempts
@@ -68,6 +70,7 @@ class DevicePage:
 def needs(provider: Provider) -> DevicePage:
     """The codes of devices."""
     return DevicePage(
+        provider.settings.identity,
         provider.page_sign_in,
         provider.decoupled_requests,
         provider.login_attempts,
@@ -122,12 +125,10 @@ def _with_session(
     return page(
         given.signing_in.base_url,
         "device_confirm.html",
-        **about_client(given.signing_in.authentication.identity, client),
+        **about_client(given.identity, client),
         user=session.username,
         organization=session.organization,
-        scopes=in_words(
-            given.signing_in.authentication.identity.scope_descriptions, pending.scope
-        ),
+        scopes=in_words(given.identity.scope_descriptions, pending.scope),
         code=shown(code),
         action=DEVICE_PATH,
         token=form_token(request.cookies[BROWSER], purpose),

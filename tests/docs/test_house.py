@@ -39,6 +39,8 @@ LISTS = (
 """Folders that may have more than 15 modules: each is a list of one kind."""
 IN_CIRCLES = 0
 """Modules that import each other, directly or through others, inside functions too."""
+WITH_PROVIDER = 55
+"""Functions that take the whole `Provider` of `kapi.identity`, `needs` of endpoints included."""
 
 BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp)
 LOOPS_IN_EXPRESSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -249,6 +251,34 @@ def _reachable(start: str) -> set[str]:
 def test_no_circle_of_imports() -> None:
     circle = [module for module in _imports() if module in _reachable(module)]
     assert len(circle) <= IN_CIRCLES, circle
+
+
+def test_functions_are_given_what_they_need() -> None:
+    found = []
+    for name, tree in _trees().items():
+        if not _knows_provider(tree):
+            continue
+        for function in ast.walk(tree):
+            if isinstance(function, FUNCTIONS) and _takes_provider(function):
+                found.append(f"{name}: {function.name}")
+    assert len(found) <= WITH_PROVIDER, found
+
+
+def _knows_provider(tree: ast.Module) -> bool:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "kapi.identity.provider":
+            return True
+    return False
+
+
+def _takes_provider(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    given = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    for argument in given:
+        annotation = argument.annotation
+        names = [] if annotation is None else list(ast.walk(annotation))
+        if any(isinstance(node, ast.Name) and node.id == "Provider" for node in names):
+            return True
+    return False
 
 
 def test_files_of_tests_have_different_names() -> None:

@@ -1,13 +1,15 @@
-"""The inbuilt provider as one value, for endpoints and grants. Made by `wiring.py`."""
+"""The state of the inbuilt provider, and the values that its parts are given.
+
+An endpoint or grant names its values in `needs`; no function below them takes the provider. Made by
+`wiring.py`.
+"""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property, partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kapi.audit import Record, record_nothing
 from kapi.dataclass import dataclass
@@ -28,7 +30,7 @@ from kapi.identity.keys.keyring import Keyring
 from kapi.identity.keys.shared_keys import SharedKeys
 from kapi.identity.minting.minter import Minter
 from kapi.identity.minting.minting import Minting
-from kapi.identity.minting.opaque import keep_opaque
+from kapi.identity.minting.opaque import new_opaque
 from kapi.identity.minting.signer import Signer
 from kapi.identity.people.consents import Consents
 from kapi.identity.people.ended import EndedAccounts
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
 class Provider:
     """Live state of one identity worker. A change replaces a value as a whole.
 
+    Most values for the rooms are made at each access, because keys, clients and settings change.
     `random_bytes` gives the requested number of random bytes, `new_id` a new UUID.
     """
 
@@ -109,6 +112,14 @@ class Provider:
     """Reads the provider's JWTs."""
     minter: Minter = field(init=False)
     """Signs access tokens."""
+    registry: ClientRegistry = field(init=False)
+    """Looks up clients."""
+    minting: Minting = field(init=False)
+    """Makes access tokens."""
+    client_authentication: ClientAuthentication = field(init=False)
+    """Authenticates clients."""
+    proofs: ProofOfPossession = field(init=False)
+    """Checks proofs of possession."""
     _by_host: dict[str, Provider] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -130,9 +141,40 @@ class Provider:
         """Replace the signing keys."""
         self.keyring = keyring
         self.own_jwts = OwnJwts(keyring, self.issuers)
-        self.minter = Minter(keyring, self.issuer, self.new_id, self._keep_opaque)
+        keep = partial(new_opaque, self.records, self.new_secret)
+        self.minter = Minter(keyring, self.issuer, self.new_id, keep)
+        self._renew()
         for other in (self._by_host or {}).values():
             other.use_keys(keyring)
+
+    def _renew(self) -> None:
+        """Make the values of token requests. At each request, that would take a tenth of it."""
+        identity, policy, nonces = self.settings.identity, None, None
+        if identity.client_id_metadata_documents:
+            policy = partial(self.document_policy, self.keyring.algorithms)
+        if identity.dpop_nonce:
+            nonces = self._get_nonces
+        self.registry = ClientRegistry(
+            self.clients, self.registered, self.documents, policy
+        )
+        self.minting = Minting(identity, self.users, self.resources, self.minter)
+        self.client_authentication = ClientAuthentication(
+            registry=self.registry,
+            records=self.records,
+            issuer=self.issuer,
+            base_url=self.base_url,
+            authorities=self._get_client_authorities,
+        )
+        self.proofs = ProofOfPossession(
+            base_url=self.base_url,
+            clients=self.clients,
+            records=self.records,
+            nonces=nonces,
+            before_binding=self._bind,
+        )
+
+    def _bind(self) -> None:
+        self.before_binding()
 
     @property
     def by_host(self) -> Mapping[str, Provider]:
@@ -159,11 +201,6 @@ class Provider:
     def resources(self) -> Resources:
         """The services that the settings declare."""
         return Resources(self.settings.identity)
-
-    def _keep_opaque(self, claims: Mapping[str, Any]) -> str:
-        token = base64url.encode(self.random_bytes(32))
-        keep_opaque(self.records, token, claims)
-        return token
 
     @cached_property
     def base_url(self) -> str:
@@ -196,54 +233,20 @@ class Provider:
         key = self.shared_keys.get("waiting-requests")
         return Seal(key, "typed before", self.random_bytes)
 
-    @property
-    def client_authentication(self) -> ClientAuthentication:
-        """Authenticates clients."""
-        return ClientAuthentication(
-            self.registry,
-            self.records,
-            self.issuer,
-            self.base_url,
-            self._get_client_authorities,
-        )
-
     def _get_client_authorities(self) -> Authorities:
         return self._client_authorities
 
     @cached_property
     def _client_authorities(self) -> Authorities:
         """The authorities that may issue the certificates of clients."""
-        from kapi.identity.possession.certificates import Authorities
+        from kapi.identity.possession.certificates import read_authorities
 
-        file = self.settings.identity.client_ca_file
-        if not file:
-            return Authorities(b"")
-        try:
-            return Authorities(Path(file).read_bytes())
-        except (OSError, ValueError):
-            # It was readable when the settings were read. Clients with another method still work.
-            logging.getLogger("kapi.identity").exception(
-                "client_ca_file cannot be read: no client certificate is trusted"
-            )
-            return Authorities(b"")
+        return read_authorities(self.settings.identity.client_ca_file)
 
     def use_clients(self) -> None:
         """Read the changes of the registered clients."""
+        self._renew()
         self.registry.refresh()
-
-    @property
-    def registry(self) -> ClientRegistry:
-        """Looks up clients."""
-        policy = None
-        if self.settings.identity.client_id_metadata_documents:
-            policy = partial(self.document_policy, self.keyring.algorithms)
-        return ClientRegistry(self.clients, self.registered, self.documents, policy)
-
-    @property
-    def minting(self) -> Minting:
-        """Makes access tokens."""
-        identity = self.settings.identity
-        return Minting(identity, self.users, self.resources, self.minter)
 
     @property
     def signer(self) -> Signer:
@@ -341,16 +344,6 @@ class Provider:
 
     def _get_nonces(self) -> Nonces:
         return self.nonces
-
-    @property
-    def proofs(self) -> ProofOfPossession:
-        """Checks proofs of possession."""
-        nonces: Callable[[], Nonces] | None = None
-        if self.settings.identity.dpop_nonce:
-            nonces = self._get_nonces
-        return ProofOfPossession(
-            self.base_url, self.clients, self.records, nonces, self.before_binding
-        )
 
     @property
     def own_access_tokens(self) -> OwnAccessTokens:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from kapi.front.web.identity.app import build_identity_app
 from kapi.identity.issuers.disagreements import disagreements
+from kapi.identity.issuers.verify import IssuerKeys
 from kapi.identity.keys.keyring import load_keyring, needed_algorithms
 from kapi.identity.provider import Provider
 from kapi.identity.wiring import make_provider
@@ -119,7 +120,11 @@ class Issuer:
     def explain(self, token: str) -> dict[str, Any]:
         """What a token is, and whether this issuer's verifiers accept it now."""
         trusted = None if self.vendor is None else self.vendor.trusted
-        return explain_token(self.provider, token, self.clock.now, trusted)
+        provider = self.provider
+        inbuilt = IssuerKeys.inbuilt(
+            provider.issuer, provider.keyring.keys, provider.issuers
+        )
+        return explain_token(inbuilt, token, self.clock.now, trusted)
 
     def request(self, method: str, path: str, **parts: Any) -> Reply:
         """One request to the issuer in this process, without a socket.

@@ -1,7 +1,7 @@
 """Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document).
 
 The id of such a client is the https address of its metadata. The document is fetched, checked like
-a registration, and kept for a few minutes. Called by `Provider.client`.
+a registration, and kept for a few minutes. Called by `ClientRegistry.client`.
 """
 
 from __future__ import annotations

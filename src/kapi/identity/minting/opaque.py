@@ -5,7 +5,7 @@ The settings choose them. Introspection and UserInfo resolve them; the gateway r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kapi.store.records import Record, Records, key_of
@@ -13,9 +13,13 @@ from kapi.store.records import Record, Records, key_of
 KIND = "opaque"
 
 
-def keep_opaque(records: Records, token: str, claims: Mapping[str, Any]) -> None:
-    """Store the claims of a token until it expires, by its digest."""
+def new_opaque(
+    records: Records, new_secret: Callable[[], str], claims: Mapping[str, Any]
+) -> str:
+    """A new token. Its claims are stored until it expires, by its digest."""
+    token = new_secret()
     records.put(KIND, Record(key_of(token), "", dict(claims), int(claims["exp"])))
+    return token
 
 
 def opaque_claims(records: Records, token: str, now: int) -> Mapping[str, Any] | None:

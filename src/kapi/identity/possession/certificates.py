@@ -6,8 +6,10 @@ authentication and sender constraint.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from cryptography import x509
@@ -78,6 +80,20 @@ class Authorities:
         An intermediate authority must be among them itself.
         """
         return self._named.issued_until(certificate.leaf, now) is not None
+
+
+def read_authorities(file: str) -> Authorities:
+    """The authorities in a file; none if it cannot be read, or the name is empty."""
+    if not file:
+        return Authorities(b"")
+    try:
+        return Authorities(Path(file).read_bytes())
+    except (OSError, ValueError):
+        # It was readable when the settings were read. Clients with another method still work.
+        logging.getLogger("kapi.identity").exception(
+            "client_ca_file cannot be read: no client certificate is trusted"
+        )
+        return Authorities(b"")
 
 
 def names_of(certificate: ClientCertificate) -> Mapping[str, tuple[str, ...]]:

@@ -11,20 +11,17 @@ from typing import Any
 from kapi.identity.issuers.declaration import Issuer
 from kapi.identity.issuers.trials.token import Step, token_steps
 from kapi.identity.issuers.verify import IssuerKeys
-from kapi.identity.provider import Provider
 from kapi.testing.explain.contents import contents_of
 
 
 def explain_token(
-    provider: Provider, token: str, now: int, trusted: Issuer | None = None
+    inbuilt: IssuerKeys, token: str, now: int, trusted: Issuer | None = None
 ) -> dict[str, Any]:
     """What it is, the checks, and whether this issuer's tokens are accepted so.
 
-    `trusted` is the issuer as a verifier declares it, if it is not the inbuilt one.
+    `inbuilt` has the issuer's keys. `trusted` is the issuer as a verifier declares it, if it is not
+    the inbuilt one.
     """
-    inbuilt = IssuerKeys.inbuilt(
-        provider.issuer, provider.keyring.keys, provider.issuers
-    )
     steps = token_steps(token, trusted or inbuilt.issuer, inbuilt.keys, now)
     return {
         **contents_of(token),

@@ -250,7 +250,7 @@ class Provider:
 
     @property
     def signer(self) -> Signer:
-        """Signs other JWTs."""
+        """Signs JWTs that are not access tokens."""
         return Signer(self.keyring)
 
     @property
@@ -260,12 +260,12 @@ class Provider:
 
     @property
     def ended_accounts(self) -> EndedAccounts:
-        """Finds tokens of accounts that ended."""
+        """The accounts whose tokens are refused."""
         return EndedAccounts(self.accounts, self.families, self.registry, self.subjects)
 
     @property
     def person_authentication(self) -> PersonAuthentication:
-        """Authenticates people."""
+        """The values for the authentication of people."""
         identity = self.settings.identity
         return PersonAuthentication(identity, self.users, self.attempts, self.record)
 
@@ -294,7 +294,7 @@ class Provider:
 
     @property
     def logout(self) -> Logout:
-        """Ends sessions."""
+        """The values for the end of sessions."""
         return Logout(
             issuer=self.issuer,
             stored_issuer=self.settings.identity.issuer,
@@ -309,7 +309,7 @@ class Provider:
 
     @property
     def request_checks(self) -> RequestChecks:
-        """Checks authorization requests."""
+        """The values for checks of authorization requests."""
         identity = self.settings.identity
         return RequestChecks(
             identity, self.issuer, self.registry, self.records, self.own_jwts
@@ -317,7 +317,7 @@ class Provider:
 
     @property
     def flow(self) -> Flow:
-        """Answers authorization requests."""
+        """The values for answers to authorization requests."""
         return Flow(
             checks=self.request_checks,
             sessions=self.sessions,
@@ -328,7 +328,7 @@ class Provider:
 
     @property
     def own_account(self) -> OwnAccount:
-        """Changes the accounts of people."""
+        """The values for changes of one's own account."""
         return OwnAccount(
             self.person_authentication,
             self.sessions,
@@ -339,7 +339,7 @@ class Provider:
 
     @property
     def page_sign_in(self) -> PageSignIn:
-        """Signs people in on pages without a client."""
+        """The values for sign-in on pages without a client."""
         return PageSignIn(self.person_authentication, self.sessions, self.base_url)
 
     def _get_nonces(self) -> Nonces:
@@ -347,7 +347,7 @@ class Provider:
 
     @property
     def own_access_tokens(self) -> OwnAccessTokens:
-        """Reads the provider's access tokens."""
+        """The values for reading the provider's access tokens."""
         return OwnAccessTokens(
             stored_issuer=self.settings.identity.issuer,
             jwts=self.own_jwts,
@@ -361,12 +361,12 @@ class Provider:
 
     @property
     def decoupled_requests(self) -> DecoupledRequests:
-        """Stores requests that people decide on another device."""
+        """The values for requests that people decide on another device."""
         return DecoupledRequests(self.records, self.clients, self.new_id)
 
     @property
     def person_tokens(self) -> PersonTokens:
-        """Issues tokens of people."""
+        """The values for issuing tokens of people."""
         return PersonTokens(
             identity=self.settings.identity,
             issuer=self.issuer,
@@ -383,7 +383,7 @@ class Provider:
 
     @property
     def exchanged_tokens(self) -> ExchangedTokens:
-        """Reads tokens that clients present for token exchange."""
+        """The values for tokens that clients present for token exchange."""
         return ExchangedTokens(
             self.own_access_tokens, self.users, self.families, self._third_party_tokens
         )

@@ -51,7 +51,7 @@ _WITHOUT_PAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What authorization requests are checked and answered with."""
+    """The values that checking and answering authorization requests needs."""
 
     checks: RequestChecks
     sessions: Sessions

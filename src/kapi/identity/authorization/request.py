@@ -17,7 +17,7 @@ from kapi.store.records import Records
 
 @dataclass(frozen=True, slots=True)
 class RequestChecks:
-    """What authorization requests are checked with."""
+    """The values that checks of authorization requests need."""
 
     identity: IdentitySettings
     issuer: str

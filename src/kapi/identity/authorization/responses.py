@@ -24,7 +24,7 @@ _JARM_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Responses:
-    """What authorization responses are made with."""
+    """The values that authorization responses need."""
 
     issuer: str
     base_url: str

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClientAuthentication:
-    """What clients are authenticated with."""
+    """The values that client authentication needs."""
 
     registry: ClientRegistry
     records: Records

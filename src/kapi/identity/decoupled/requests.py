@@ -58,7 +58,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class DecoupledRequests:
-    """What requests are stored and decided with."""
+    """The values that storing and deciding requests needs."""
 
     records: Records
     clients: Clients

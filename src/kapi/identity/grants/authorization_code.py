@@ -29,7 +29,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
 def needs(provider: Provider) -> PersonTokens:
-    """What tokens of people are issued with."""
+    """The values for tokens of people."""
     return provider.person_tokens
 
 

@@ -26,7 +26,7 @@ def owner_of(subject: str) -> str:
 
 
 def needs(provider: Provider) -> PersonTokens:
-    """What tokens of people are issued with."""
+    """The values for tokens of people."""
     return provider.person_tokens
 
 

@@ -21,7 +21,7 @@ facts = GrantFacts(
 
 
 def needs(provider: Provider) -> Minting:
-    """What access tokens are minted with."""
+    """The values for access tokens."""
     return provider.minting
 
 

@@ -20,7 +20,7 @@ facts = GrantFacts(
 
 
 def needs(provider: Provider) -> PersonTokens:
-    """What tokens of people are issued with."""
+    """The values for tokens of people."""
     return provider.person_tokens
 
 

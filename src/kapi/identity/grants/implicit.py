@@ -23,7 +23,7 @@ facts = GrantFacts(
 
 
 def needs(provider: Provider) -> None:
-    """Nothing."""
+    """None: the grant has no token request."""
 
 
 def authorize(given: None, request: TokenRequest) -> Issuance:  # noqa: ARG001

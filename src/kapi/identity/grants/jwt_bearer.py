@@ -49,7 +49,7 @@ _SEEN = "assertion"
 
 @dataclass(frozen=True, slots=True)
 class JwtBearer:
-    """What assertions are checked, and tokens made, with."""
+    """The values that the JWT bearer grant needs."""
 
     minting: Minting
     registry: ClientRegistry
@@ -63,7 +63,7 @@ class JwtBearer:
 
 
 def needs(provider: Provider) -> JwtBearer:
-    """Assertions and access tokens."""
+    """The values for assertions and access tokens."""
     return JwtBearer(
         minting=provider.minting,
         registry=provider.registry,

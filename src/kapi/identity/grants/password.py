@@ -27,14 +27,14 @@ _KIND = "password-grant"
 
 @dataclass(frozen=True, slots=True)
 class PasswordGrant:
-    """What passwords are checked, and tokens issued, with."""
+    """The values that the password grant needs."""
 
     attempts: Attempts
     tokens: PersonTokens
 
 
 def needs(provider: Provider) -> PasswordGrant:
-    """Passwords and tokens of people."""
+    """The values for passwords and tokens of people."""
     return PasswordGrant(provider.attempts, provider.person_tokens)
 
 

@@ -45,7 +45,7 @@ _CARRIED = ("organization", "groups", "acr", "amr", "auth_time", "sub_id")
 
 @dataclass(frozen=True, slots=True)
 class TokenExchange:
-    """What presented tokens are read, and new ones made, with."""
+    """The values that token exchange needs."""
 
     presented: ExchangedTokens
     minting: Minting
@@ -56,7 +56,7 @@ class TokenExchange:
 
 
 def needs(provider: Provider) -> TokenExchange:
-    """Presented and new tokens."""
+    """The values for presented and new tokens."""
     return TokenExchange(
         presented=provider.exchanged_tokens,
         minting=provider.minting,

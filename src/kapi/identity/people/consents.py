@@ -82,13 +82,13 @@ class Consents:
     """`iss` in the store."""
 
 
-def list_consents(held: Consents, sought: Sought, now: int) -> Page[Consent]:
+def list_consents(consents: Consents, sought: Sought, now: int) -> Page[Consent]:
     """The consents that are wanted; those of an organization are those of its members.
 
     A consent belongs to a person, not to an organization: a caller of one sees those of people who
     belong to no other.
     """
-    people = People(held.users)
+    people = People(consents.users)
 
     def wanted(record: Record) -> Consent | None:
         person = people.get(record.payload["user"])
@@ -98,33 +98,33 @@ def list_consents(held: Consents, sought: Sought, now: int) -> Page[Consent]:
             return None
         if not person.is_of(sought.caller):
             return None
-        return _consent(held, person, record)
+        return _consent(consents, person, record)
 
-    return walk(held.records, held.users, KIND, sought, now, wanted)
+    return walk(consents.records, consents.users, KIND, sought, now, wanted)
 
 
-def consent_of(held: Consents, consent_id: str, now: int) -> Consent | None:
+def consent_of(consents: Consents, consent_id: str, now: int) -> Consent | None:
     """The consent with this id, or None."""
-    record = held.records.get(KIND, consent_id, now)
+    record = consents.records.get(KIND, consent_id, now)
     if record is None:
         return None
-    person = held.users.get(record.payload["user"])
+    person = consents.users.get(record.payload["user"])
     if person is None:
         return None
-    return _consent(held, person, record)
+    return _consent(consents, person, record)
 
 
-def revoke_consent(held: Consents, consent_id: str, now: int) -> None:
+def revoke_consent(consents: Consents, consent_id: str, now: int) -> None:
     """End a consent and all that the person authorized the client to; it must ask again."""
-    record = held.records.get(KIND, consent_id, now)
+    record = consents.records.get(KIND, consent_id, now)
     if record is not None:
-        issuer = held.issuer
-        held.families.revoke_consent(record, issuer, now, "the consent was revoked")
+        issuer = consents.issuer
+        consents.families.revoke_consent(record, issuer, now, "the consent was revoked")
 
 
-def _consent(held: Consents, person: User, record: Record) -> Consent:
+def _consent(consents: Consents, person: User, record: Record) -> Consent:
     client_id = str(record.payload["client_id"])
-    client = held.registry.known_client(client_id)
+    client = consents.registry.known_client(client_id)
     return Consent(
         record.key,
         person,

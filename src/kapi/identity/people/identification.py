@@ -31,7 +31,7 @@ PASSWORD_ACR, ONE_CLICK_ACR = "1", "0"
 
 @dataclass(frozen=True, slots=True)
 class PersonAuthentication:
-    """What people are authenticated with."""
+    """The values that the authentication of people needs."""
 
     identity: IdentitySettings
     users: Users

@@ -36,7 +36,7 @@ _LOG = logging.getLogger("kapi.identity")
 
 @dataclass(frozen=True, slots=True)
 class Logout:
-    """What ends sessions and notifies their clients."""
+    """The values that ending sessions and notifying their clients needs."""
 
     issuer: str
     """`iss` in the front-channel requests."""

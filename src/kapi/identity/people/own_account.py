@@ -63,7 +63,7 @@ REFUSED: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class OwnAccount:
-    """What people change about their accounts with."""
+    """The values that changes of one's own account need."""
 
     authentication: PersonAuthentication
     sessions: Sessions

@@ -32,7 +32,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9-]")
 
 @dataclass(frozen=True, slots=True)
 class PageSignIn:
-    """What people sign in with on such a page."""
+    """The values that sign-in on such a page needs."""
 
     authentication: PersonAuthentication
     sessions: Sessions

@@ -42,7 +42,7 @@ class OwnToken:
 
 @dataclass(frozen=True, slots=True)
 class OwnAccessTokens:
-    """What access tokens of this provider are read and checked with."""
+    """The values that reading and checking the provider's access tokens needs."""
 
     stored_issuer: str
     """`iss` in the store."""

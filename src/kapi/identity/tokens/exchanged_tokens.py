@@ -33,7 +33,7 @@ ACCESS_TOKEN, ID_TOKEN, JWT = (
 
 @dataclass(frozen=True, slots=True)
 class ExchangedTokens:
-    """What presented tokens are read and checked with."""
+    """The values that reading and checking presented tokens needs."""
 
     own: OwnAccessTokens
     users: Users

@@ -38,7 +38,7 @@ _UNKNOWN: Final = "The refresh token is unknown, expired or revoked"
 
 @dataclass(frozen=True, slots=True)
 class PersonTokens:
-    """What tokens of people are issued with."""
+    """The values that issuing tokens of people needs."""
 
     identity: IdentitySettings
     issuer: str

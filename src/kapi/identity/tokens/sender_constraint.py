@@ -23,7 +23,7 @@ _SEEN = "dpop-proof"
 
 @dataclass(frozen=True, slots=True)
 class ProofOfPossession:
-    """What proofs are checked with."""
+    """The values that checks of proofs need."""
 
     base_url: str
     """The URL of the provider's root."""

@@ -53,7 +53,7 @@ _WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ThirdPartyTokens:
-    """What tokens of other issuers are checked with."""
+    """The values that checks of tokens of other issuers need."""
 
     trusted: KeptIssuers
     revocations: Revocations

@@ -50,14 +50,14 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 
 @dataclass(frozen=True, slots=True)
 class AccountPage:
-    """What the page shows and changes accounts with."""
+    """The values that the account page needs."""
 
     signing_in: PageSignIn
     account: OwnAccount
 
 
 def needs(provider: Provider) -> AccountPage:
-    """The accounts of people."""
+    """The values for sign-in and accounts."""
     return AccountPage(provider.page_sign_in, provider.own_account)
 
 

@@ -47,7 +47,7 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 
 @dataclass(frozen=True, slots=True)
 class ApprovalsPage:
-    """What the page shows and decides requests with."""
+    """The values that the page needs."""
 
     identity: IdentitySettings
     signing_in: PageSignIn
@@ -58,7 +58,7 @@ class ApprovalsPage:
 
 
 def needs(provider: Provider) -> ApprovalsPage:
-    """The requests that wait for people."""
+    """The values for sign-in and waiting requests."""
     return ApprovalsPage(
         provider.settings.identity,
         provider.page_sign_in,

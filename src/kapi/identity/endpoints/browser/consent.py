@@ -55,7 +55,7 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 
 @dataclass(frozen=True, slots=True)
 class ConsentPage:
-    """What the page asks and records with."""
+    """The values that the consent page needs."""
 
     flow: Flow
     record: Record
@@ -63,7 +63,7 @@ class ConsentPage:
 
 
 def needs(provider: Provider) -> ConsentPage:
-    """The flow, and the audit log."""
+    """The values for the flow, and the audit log."""
     return ConsentPage(provider.flow, provider.record)
 
 

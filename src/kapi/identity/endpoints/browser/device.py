@@ -56,7 +56,7 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 
 @dataclass(frozen=True, slots=True)
 class DevicePage:
-    """What codes of devices are found and decided with."""
+    """The values that the page needs."""
 
     identity: IdentitySettings
     signing_in: PageSignIn
@@ -68,7 +68,7 @@ class DevicePage:
 
 
 def needs(provider: Provider) -> DevicePage:
-    """The codes of devices."""
+    """The values for sign-in and device codes."""
     return DevicePage(
         provider.settings.identity,
         provider.page_sign_in,

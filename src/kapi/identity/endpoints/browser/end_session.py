@@ -70,7 +70,7 @@ def metadata(published: Published) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class EndSession:
-    """What sessions are found and ended with."""
+    """The values that the end-session endpoint needs."""
 
     sessions: Sessions
     logout: Logout
@@ -83,7 +83,7 @@ class EndSession:
 
 
 def needs(provider: Provider) -> EndSession:
-    """Sessions, and what ends them."""
+    """The values for sessions and logout."""
     return EndSession(
         provider.sessions,
         provider.logout,

@@ -61,7 +61,7 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 
 @dataclass(frozen=True, slots=True)
 class SignInPage:
-    """What people sign in with."""
+    """The values that the login page needs."""
 
     flow: Flow
     authentication: PersonAuthentication
@@ -73,7 +73,7 @@ class SignInPage:
 
 
 def needs(provider: Provider) -> SignInPage:
-    """The flow, and what people sign in with."""
+    """The values for the flow and for sign-in."""
     return SignInPage(
         provider.flow,
         provider.person_authentication,

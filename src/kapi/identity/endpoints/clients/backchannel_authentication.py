@@ -62,7 +62,7 @@ def _approved(user: User, client: Client, scope: str, now: int) -> Authorization
 
 @dataclass(frozen=True, slots=True)
 class BackchannelAuthentication:
-    """What requests are checked and stored with."""
+    """The values that backchannel authentication needs."""
 
     clients: ClientAuthentication
     checks: RequestChecks
@@ -72,7 +72,7 @@ class BackchannelAuthentication:
 
 
 def needs(provider: Provider) -> BackchannelAuthentication:
-    """Clients, hints and requests."""
+    """The values for clients, hints and requests."""
     return BackchannelAuthentication(
         clients=provider.client_authentication,
         checks=provider.request_checks,

@@ -38,7 +38,7 @@ def metadata(published: Published) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class DeviceAuthorization:
-    """What codes are made and stored with."""
+    """The values that device authorization needs."""
 
     clients: ClientAuthentication
     identity: IdentitySettings
@@ -50,7 +50,7 @@ class DeviceAuthorization:
 
 
 def needs(provider: Provider) -> DeviceAuthorization:
-    """Clients, and the requests of devices."""
+    """The values for clients and requests of devices."""
     return DeviceAuthorization(
         clients=provider.client_authentication,
         identity=provider.settings.identity,

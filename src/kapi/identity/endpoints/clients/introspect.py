@@ -82,7 +82,7 @@ def quick(request: Request) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Introspection:
-    """What tokens are read and described with."""
+    """The values that token introspection needs."""
 
     clients: ClientAuthentication
     tokens: OwnAccessTokens
@@ -94,7 +94,7 @@ class Introspection:
 
 
 def needs(provider: Provider) -> Introspection:
-    """Clients and tokens."""
+    """The values for clients and tokens."""
     return Introspection(
         clients=provider.client_authentication,
         tokens=provider.own_access_tokens,

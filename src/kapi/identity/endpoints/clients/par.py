@@ -45,7 +45,7 @@ def metadata(published: Published) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class PushedRequests:
-    """What requests are checked and stored with."""
+    """The values that pushed requests need."""
 
     clients: ClientAuthentication
     checks: RequestChecks
@@ -54,7 +54,7 @@ class PushedRequests:
 
 
 def needs(provider: Provider) -> PushedRequests:
-    """Clients, and the checks of requests."""
+    """The values for clients and requests."""
     return PushedRequests(
         provider.client_authentication,
         provider.request_checks,

@@ -48,7 +48,7 @@ def metadata(published: Published) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """What tokens are read and revoked with."""
+    """The values that token revocation needs."""
 
     clients: ClientAuthentication
     tokens: OwnAccessTokens
@@ -58,7 +58,7 @@ class Revocation:
 
 
 def needs(provider: Provider) -> Revocation:
-    """Clients and tokens."""
+    """The values for clients and tokens."""
     return Revocation(
         provider.client_authentication,
         provider.own_access_tokens,

@@ -87,7 +87,7 @@ def _not_about_a_person() -> OAuthError:
 
 @dataclass(frozen=True, slots=True)
 class UserInfo:
-    """What claims are found and signed with."""
+    """The values that the UserInfo endpoint needs."""
 
     tokens: OwnAccessTokens
     families: Families
@@ -98,7 +98,7 @@ class UserInfo:
 
 
 def needs(provider: Provider) -> UserInfo:
-    """Access tokens and people."""
+    """The values for access tokens and people."""
     return UserInfo(
         tokens=provider.own_access_tokens,
         families=provider.families,

@@ -24,7 +24,7 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 
 
 def needs(provider: Provider) -> None:
-    """Nothing."""
+    """None: the answer is the same for all providers."""
 
 
 def answer(given: None, request: Request) -> Answer:  # noqa: ARG001

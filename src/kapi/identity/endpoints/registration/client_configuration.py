@@ -38,7 +38,7 @@ def metadata(published: Published) -> Mapping[str, Any]:  # noqa: ARG001
 
 
 def needs(provider: Provider) -> Registering:
-    """As registration."""
+    """The same values as for registration."""
     return register.needs(provider)
 
 

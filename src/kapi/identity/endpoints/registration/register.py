@@ -41,11 +41,11 @@ def metadata(published: Published) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Registering:
-    """What clients are registered, changed and removed with."""
+    """The values that registration, changes and removal of clients need."""
 
     settings: Settings
     algorithms: tuple[str, ...]
-    """What the provider can sign with."""
+    """The provider's signing algorithms."""
     registry: ClientRegistry
     tokens: OwnAccessTokens
     base_url: str
@@ -61,7 +61,7 @@ class Registering:
 
 
 def needs(provider: Provider) -> Registering:
-    """Clients, and the tokens of those who register them."""
+    """The values for clients and access tokens."""
     return Registering(
         settings=provider.settings,
         algorithms=provider.keyring.algorithms,

@@ -13,7 +13,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
         "identity/grants/password.py",
         "NumberReplacer",
-        'provider.records.put(_KIND, Record(key_of(once), "", {}, now + 60))',
+        'tokens.records.put(_KIND, Record(key_of(once), "", {}, now + 60))',
     ): "The record is used within the same request.",
     (
         "identity/tokens/third_party_tokens.py",
@@ -28,7 +28,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
         "identity/tokens/person_tokens.py",
         "NumberReplacer",
-        'issue = _issue(provider, client, authorization, now, "", 0)',
+        'issue = _issue(tokens, client, authorization, now, "", 0)',
     ): "The end of a refresh token is not used without one.",
     (
         "identity/tokens/sender_constraint.py",

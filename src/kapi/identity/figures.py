@@ -11,7 +11,7 @@ from typing import Any, Final
 from kapi.figures import Counter, Family
 
 PATH: Final = "/kapi-figures"
-"""Where a worker tells its counts, on its Unix socket; the gateway has no route to it."""
+"""The path of a worker's counts, on its Unix socket. The gateway has no route to it."""
 _CLIENTS: Final = 1000
 """Rows at most of tokens by grant and client; further clients are counted under `other`."""
 _FEW: Final = 500

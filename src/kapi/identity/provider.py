@@ -178,7 +178,7 @@ class Provider:
 
     @property
     def by_host(self) -> Mapping[str, Provider]:
-        """The same provider as it is under its other host names: with an issuer of each.
+        """The provider under its other host names, each of which has an issuer.
 
         Made at the first use, with all that was set until then. Clients and records are the same.
         """
@@ -328,7 +328,7 @@ class Provider:
 
     @property
     def own_account(self) -> OwnAccount:
-        """The values for changes of one's own account."""
+        """The values for changes of an account by its person."""
         return OwnAccount(
             self.person_authentication,
             self.sessions,

@@ -18,7 +18,7 @@ from kapi.identity.protocol.forms import with_query
 from kapi.identity.protocol.http import Answer
 
 JARM_TYPE = "oauth-authz-resp+jwt"
-"""A type of its own, so that no verifier accepts such a response as a token."""
+"""A separate type, so that no verifier accepts the response as a token."""
 _JARM_SECONDS = 600
 
 

@@ -1,1 +1,1 @@
-"""OAuth clients: of the settings, registered, and those that publish their metadata."""
+"""OAuth clients: those of the settings, registered ones, and those with a metadata document."""

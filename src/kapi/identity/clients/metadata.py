@@ -74,13 +74,13 @@ _ABOUT = {
     "software_id": str,
     "software_version": str,
 }
-"""Members that are stored and returned; `application_type` restricts redirect URIs besides."""
+"""Members that are stored and returned. `application_type` also restricts redirect URIs."""
 _KINDS: Mapping[type, str] = {list: "a list of texts", str: "text"}
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 _MOST, _LONGEST = 50, 2048
 
 NO_NAME, NO_GRANTS, NOT_FOUND, UNKNOWN_GRANT = 100150, 100151, 100152, 100153
-"""APK's numbers for these mistakes, besides the registered error codes."""
+"""APK's numbers for these mistakes, sent together with the registered error codes."""
 
 
 class RegistrationError(OAuthError):

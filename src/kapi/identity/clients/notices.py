@@ -86,7 +86,7 @@ class Notices:
             except StorageError:
                 wait = _AFTER_AN_ERROR
             except Exception:
-                _LOG.exception("clients are not told of ended sessions")
+                _LOG.exception("clients are not notified of ended sessions")
                 wait = _AFTER_AN_ERROR
 
     def _pass(self) -> float | None:

@@ -99,7 +99,7 @@ def rotate_secret(
     client_id: str,
     random_bytes: Callable[[int], bytes],
 ) -> Registration | None:
-    """Give a client another secret; the one before is refused. Raises RegistrationError.
+    """Give a client a new secret; the old one is refused. Raises RegistrationError.
 
     None if there is no client with this id.
     """

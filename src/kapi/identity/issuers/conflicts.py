@@ -1,4 +1,4 @@
-"""Which issuers cannot be trusted beside each other."""
+"""Conflicts between issuers that would be trusted at the same time."""
 
 from __future__ import annotations
 

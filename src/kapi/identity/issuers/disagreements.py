@@ -1,6 +1,6 @@
-"""Whether one issuer says the same under each of its addresses, as seen from this process.
+"""Compares the documents of an issuer at each of its addresses, as this process sees them.
 
-Called by the commands of a test, inside of a container for example, and by test issuers.
+Called by commands of tests, for example inside a container, and by test issuers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _LARGEST = 1024 * 1024
 
 
 def disagreements(issuer: str, addresses: Sequence[str]) -> list[dict[str, Any]]:
-    """Each address with what it says, as seen from here, and `problem` if it is not the same.
+    """The issuer and the key ids at each address, with `problem` if they differ.
 
-    The clause is OpenID Connect Discovery §4.3: `issuer` must be the one that was asked for.
+    `issuer` must be the one that was asked for (OpenID Connect Discovery §4.3).
     """
     found = [_seen(issuer, address) for address in addresses]
     usual: list[str] = next((item["keys"] for item in found if not item["problem"]), [])
@@ -49,7 +49,7 @@ def _fetched(url: str) -> Mapping[str, Any]:
     """A JSON document. Raises OSError, ValueError."""
     if urlsplit(url).scheme not in {"http", "https"}:
         raise ValueError(f"{url[:200]!r} is not a web address")
-    # Whom a client trusts is its own matter: only what is said is compared.
+    # Only the contents are compared; whether the certificate is trusted depends on the client.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001
     import urllib.request
 

@@ -47,12 +47,12 @@ class ErrorShape:
 
 @dataclass(frozen=True, slots=True)
 class PublishedKeys:
-    """What the JWKS has besides the key that signs, and how long it may be cached."""
+    """The keys in the JWKS besides the one that signs, and how long the JWKS may be cached."""
 
     ahead: int = 0
     """Keys that are published before they sign; a rotation uses the first and publishes another."""
     overlap: bool = True
-    """Whether the key before stays in the JWKS until its tokens have expired."""
+    """Whether the previous key stays in the JWKS until its tokens have expired."""
     certificates: bool = False
     """Whether keys have `x5c` and `x5t` (RFC 7517 §4.7, §4.8)."""
     kid_is_thumbprint: bool = False
@@ -65,7 +65,7 @@ class PublishedKeys:
     max_age: int = 300
     """Seconds (RFC 9111 §5.2.2.1)."""
     habit: str = ""
-    """How the provider rotates, for the documents."""
+    """How the provider rotates its keys, as text for the documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Emulation:
     access_token: TokenShape | None = None
     """None: access tokens are always opaque."""
     id_token: TokenShape | None = None
-    """None: as OpenID Connect Core §2 says."""
+    """None: the claims of OpenID Connect Core §2."""
     opaque: str = NEVER
     opaque_form: str = "{random}"
     subject: str = "{sub}"

@@ -24,7 +24,7 @@ _LOG = logging.getLogger("kapi.issuers")
 
 
 def declaration_text(settings: IssuerSettings) -> str:
-    """A declaration as it is stored: the same text for the same members."""
+    """The stored text of a declaration. Equal declarations have equal texts."""
     return json.dumps(dataclasses.asdict(settings), sort_keys=True)
 
 

@@ -284,24 +284,24 @@ class Trust:
         self._settle((settings.name,))
 
     def check(self, settings: IssuerSettings) -> None:
-        """Raise what `add` would raise, but for what the gateway says."""
+        """Raise the errors of `add`, except those of the gateway."""
         self._refuse_conflicts(declare(settings, self._options.hosts), replace=True)
 
     def declaration(self, name: str) -> IssuerSettings | None:
-        """What is stored of an issuer, as it was declared; None if nothing is."""
+        """The stored declaration of an issuer, or None."""
         text = self._stored.get(name)
         if text is None:
             return None
         return declared(text)
 
     def stored(self, name: str) -> str:
-        """The declaration of an issuer as it is stored now; empty if none is."""
+        """The current text of the stored declaration of an issuer, or an empty text."""
         return self._store.declaration(name)
 
     def current(self, name: str) -> tuple[Followed, str]:
-        """An issuer as it is stored now, also by another node, and its declaration.
+        """The current issuer, which another node may have stored, and its declaration.
 
-        The declaration is empty for one of the settings. Raises Problem 404.
+        The declaration of an issuer of the settings is empty. Raises Problem 404.
         """
         if self.stored(name) != self._stored.get(name, ""):
             self.take_up_stored()

@@ -35,7 +35,7 @@ def token_claims(
     access: AccessToken,
     parameters: Mapping[str, str],
 ) -> Mapping[str, Any]:
-    """The claims of an access token besides the standard ones.
+    """The additional claims of an access token.
 
     `rules` are the provider's; those of the client and of the person are added to them.
     """

@@ -33,7 +33,7 @@ class AccessToken:
     """Seconds it is valid."""
     audience: tuple[str, ...] = ()
     claims: Mapping[str, Any] = field(default_factory=dict)
-    """Claims besides those of all tokens."""
+    """Additional claims."""
     jti: str = ""
     """Its id, if that is stored; otherwise the token gets a new one."""
     user: str = ""

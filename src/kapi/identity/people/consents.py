@@ -43,7 +43,7 @@ def consented(
 def keep_consent(
     records: Records, client: Client, user: str, scopes: frozenset[str], now: int
 ) -> None:
-    """Store that the person allowed the client these scopes, besides those allowed before."""
+    """Add these scopes to those that the person has allowed the client."""
     record = records.get(KIND, _key(client, user), now)
     if record is not None:
         scopes = scopes.union(record.payload["scopes"])

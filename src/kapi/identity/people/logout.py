@@ -1,9 +1,9 @@
 """Ends a session: its cookie, its authorizations without `offline_access`, and its clients.
 
-Its clients are told also when the account of its person ends (`store/accounts.py`). Whom to tell
-is stored in the transaction that ends the session (`store/logout_notices.py`).
+Its clients are also notified when the account of its person ends (`store/accounts.py`). The
+notices are stored in the transaction that ends the session (`store/logout_notices.py`).
 
-The console, a client of the platform itself, is signed out with it.
+The console, a client of the platform itself, is signed out too.
 
 OpenID Connect RP-Initiated, Back-Channel and Front-Channel Logout 1.0.
 """
@@ -73,7 +73,7 @@ def end_session(
 
 
 def send_notices(logout: Logout, now: int) -> None:
-    """Send the logout tokens that are due, in a thread: also those that others left."""
+    """Send the logout tokens that are due, in a thread; also those of workers that have ended."""
     logout.notices.wake(now, partial(_notice_form, logout))
 
 

@@ -63,7 +63,7 @@ REFUSED: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class OwnAccount:
-    """The values that changes of one's own account need."""
+    """The values that changes of an account by its person need."""
 
     authentication: PersonAuthentication
     sessions: Sessions
@@ -115,9 +115,9 @@ def _authenticated(
 def change_password(
     account: OwnAccount, request: Request, session: Session, form: Form
 ) -> Changed:
-    """Another password, after the current one was given. Ends all that the account has.
+    """Change the password, if the current one is right. End all that the account has.
 
-    This browser gets a session of its own in place of its former one.
+    This browser gets a new session.
     """
     current, new = form.get("current") or "", form.get("new") or ""
     if not account.authentication.users.may_change_password(session.username):
@@ -177,7 +177,7 @@ def end_others(
     session: Session,
     form: Form,  # noqa: ARG001 - as the other changes
 ) -> Changed:
-    """End all sessions of the person but this one, also those that the page does not show."""
+    """End all other sessions of the person, also those that the page does not show."""
     ended = {session.sid}
     while others := _unlike(
         own_sessions(account.sessions, session, request.now), ended

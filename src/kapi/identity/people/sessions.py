@@ -108,7 +108,7 @@ def sign_in(
 ) -> tuple[Session, str]:
     """A session with a new cookie, and the Set-Cookie value.
 
-    It continues the session `before` of the browser if that is of the same person, else ends it.
+    The session `before` of the browser is continued if it is of the same person, else ended.
     """
     secret = sessions.new_secret()
     lifetime = sessions.lifetime

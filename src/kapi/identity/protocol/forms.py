@@ -64,7 +64,7 @@ def with_query(uri: str, parameters: Mapping[str, str]) -> str:
 
 
 def parse_form(body: bytes) -> Form:
-    """The parameters of a form body or a query, without those that are empty (RFC 6749 §3.2).
+    """The parameters of a form body or a query that are not empty (RFC 6749 §3.2).
 
     Raises OAuthError invalid_request for a broken form or a repeated parameter.
     """

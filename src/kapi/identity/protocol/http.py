@@ -89,7 +89,7 @@ class Request:
 
 
 def network_of(address: str) -> str:
-    """An IPv4 address as it is, the /64 of an IPv6 address; see `Request.network`."""
+    """The IPv4 address, or the /64 network of an IPv6 address; see `Request.network`."""
     if ":" not in address:
         return address
     try:

@@ -78,7 +78,7 @@ class Resources:
 
 
 def _agreed(what: str, values: set[str]) -> str:
-    """The one value besides the empty one, or empty. Raises OAuthError for more than one."""
+    """The only value that is not empty, or an empty text. Raises OAuthError for several."""
     values = values - {""}
     if len(values) > 1:
         raise OAuthError(

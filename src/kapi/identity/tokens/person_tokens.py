@@ -230,7 +230,7 @@ def access_token(
 def front_channel_issue(
     tokens: PersonTokens, client: Client, authorization: Authorization, now: int
 ) -> Issue:
-    """The stored issue of an access token of the authorization endpoint, as a family of its own."""
+    """The stored issue of an access token of the authorization endpoint, in a separate family."""
     issue = _issue(tokens, client, authorization, now, "", 0)
     family = Record(
         tokens.new_id(),

@@ -162,7 +162,7 @@ def _client(
 
 
 def _is_proof(subjects: Subjects, logout: _Logout, session: Session) -> bool:
-    """Whether the hint is of this session, or of this person by a client without session ids."""
+    """Whether the hint was issued in this session or, if it has no `sid`, to this person."""
     if logout.hint is None or logout.client is None:
         return False
     if "sid" in logout.hint:

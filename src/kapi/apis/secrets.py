@@ -12,9 +12,6 @@ from dataclasses import field
 from types import MappingProxyType
 from typing import Final
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-
 from kapi.apis import report as codes
 from kapi.apis.header_rules import header_value_fault
 from kapi.apis.ir import (
@@ -180,6 +177,10 @@ def _again(ref: SecretRef) -> str:
 
 
 def _holds_certificates(value: str) -> bool:
+    # Here: few APIs have certificates, and importing it is a quarter of importing all policies.
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
     try:
         certificates = x509.load_pem_x509_certificates(value.encode())
         return bool(certificates) and all(

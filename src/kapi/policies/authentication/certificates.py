@@ -12,14 +12,13 @@ import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-
-from kapi.client_certificates import is_authority
 from kapi.policies.contract import HttpFilter, Phase, Place
 from kapi.policies.lua import script
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 FILTER = "kapi.filters.http.certificate"
 ENFORCER = "control"
@@ -41,11 +40,16 @@ CHECK = HttpFilter(
 
 def per_route(pems: Iterable[str], place: Place) -> dict[str, Any]:
     """The configuration of one route."""
+    # Here: most APIs have none, and importing it is a quarter of importing all policies.
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    from kapi.client_certificates import is_authority
+
     certificates = [certificate for pem in pems for certificate in _certificates(pem)]
     pinned = (item for item in certificates if not is_authority(item))
     authorities = filter(is_authority, certificates)
     accepted = {
-        "pinned": sorted(item.fingerprint(hashes.SHA256()).hex() for item in pinned),
+        "pinned": sorted(item.fingerprint(SHA256()).hex() for item in pinned),
         "authorities": sorted(map(_text, authorities)),
     }
     # The script goes on with what the certificate is.
@@ -73,6 +77,8 @@ def _certificates(pem: str) -> list[x509.Certificate]:
 
     A deployment is refused before.
     """
+    from cryptography import x509
+
     try:
         return x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
@@ -80,6 +86,6 @@ def _certificates(pem: str) -> list[x509.Certificate]:
 
 
 def _text(certificate: x509.Certificate) -> str:
-    return b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode(
-        "ascii"
-    )
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return b64encode(certificate.public_bytes(Encoding.DER)).decode("ascii")

@@ -165,7 +165,8 @@ def test_a_large_document_is_read_outside_and_not_after_its_caller_left(
     ]
     until(lambda: pool_processes(platform))
     most = control.memory_info().rss
-    assert len(pool_processes(platform)) <= 2
+    # Two, each with a child that does the work.
+    assert len(pool_processes(platform)) <= 4
     assert platform.api("/health").status == 200
     end(requests)
     until(lambda: len(pool_processes(platform)) <= before)

@@ -1,6 +1,7 @@
 """Processes for work on untrusted input: limited in time and memory, killed when the caller leaves.
 
-A process starts when there is work and none is idle, and ends after `IDLE_SECONDS` without work.
+A process starts when there is work and none is idle, and ends after `IDLE_SECONDS` without work. A
+child of it does each call and ends, so that no memory of a call is kept.
 The work is a function by its dotted name, `kapi.apis.generate:generate`, with arguments that can be
 pickled. `process.py` is the process.
 """
@@ -11,10 +12,12 @@ import math
 import os
 import pickle
 import select
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 from kapi import error_codes
@@ -24,7 +27,8 @@ from kapi.errors import Problem
 IDLE_SECONDS: Final = 30.0
 """Seconds after which an idle process ends."""
 _PIECE: Final = 1024 * 1024
-_HEADER: Final = 8
+_LENGTH: Final = 8
+"""Bytes of a length; see `process.py`."""
 
 
 _SMALLER = "Send a smaller document, or raise apis.work_seconds or apis.work_bytes in the settings."
@@ -59,12 +63,12 @@ class Pool:
 
     def run(self, function: str, *arguments: Any) -> Any:
         """The result of the function. Raises what it raises, TooMuchWork, or CallerLeft."""
-        request = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
+        content = pickle.dumps(arguments, pickle.HIGHEST_PROTOCOL)
         with self._turns:
             process = self._taken()
             try:
                 with stopped_by_leaving(process.stop):
-                    kind, value = process.ask(request, self._seconds)
+                    kind, value = process.ask(function, content, self._seconds)
             except _Ended as error:
                 process.kill()
                 raise self._too_much(process) from error
@@ -93,9 +97,6 @@ class Pool:
         return _Process(self._most_bytes, self._seconds, self._niceness)
 
     def _give_back(self, process: _Process) -> None:
-        if process.is_last:
-            process.kill()
-            return
         with self._lock:
             self._idle.append(process)
             if self._timer is not None:
@@ -150,20 +151,24 @@ class _Process:
             stdout=subprocess.PIPE,
             bufsize=0,
             env=environment,
+            process_group=0,
         )
         self.is_late = False
-        self.is_last = False
 
-    def ask(self, request: bytes, seconds: float) -> tuple[str, Any]:
+    def ask(self, function: str, arguments: bytes, seconds: float) -> tuple[str, Any]:
         """The kind of the answer and its value. Raises _Ended."""
         deadline = time.monotonic() + seconds
+        name = function.encode()
+        lengths = b"".join(
+            len(part).to_bytes(_LENGTH, "big") for part in (name, arguments)
+        )
         try:
-            self._write(len(request).to_bytes(_HEADER, "big") + request, deadline)
+            self._write(lengths + name, deadline)
+            self._write(arguments, deadline)
         except OSError as error:
             raise _Ended from error
-        size = int.from_bytes(self._read(_HEADER, deadline), "big")
-        message = self._read(size, deadline)
-        kind, value, self.is_last = pickle.loads(message)  # noqa: S301 - our own process wrote it
+        size = int.from_bytes(self._read(_LENGTH, deadline), "big")
+        kind, value = pickle.loads(self._read(size, deadline))  # noqa: S301 - our own process
         return kind, value
 
     @property
@@ -173,11 +178,14 @@ class _Process:
 
     def stop(self) -> None:
         """Let it end at once, whatever it does; another thread may be waiting for its answer."""
-        self._process.kill()
+        # The group has its child. Its id is that of the process until that is waited for.
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
         """End it and free what belongs to it; nothing else may be using it. May be called again."""
-        self._process.kill()
+        self.stop()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
@@ -190,7 +198,7 @@ class _Process:
             self._wait(descriptor, select.POLLOUT, deadline)
             view = view[os.write(descriptor, view[:_PIECE]) :]
 
-    def _read(self, size: int, deadline: float) -> bytes:
+    def _read(self, size: int, deadline: float) -> bytearray:
         descriptor, content = _descriptor(self._process.stdout), bytearray()
         while len(content) < size:
             self._wait(descriptor, select.POLLIN, deadline)
@@ -198,7 +206,7 @@ class _Process:
             if not piece:
                 raise _Ended
             content += piece
-        return bytes(content)
+        return content
 
     def _wait(self, descriptor: int, event: int, deadline: float) -> None:
         waiting = select.poll()

@@ -1,9 +1,11 @@
 """`python -m kapi.pool.process MEMORY SECONDS NICENESS PARENT`: a process of the pool.
 
-It reads requests from standard input, and writes responses to standard output.
+It reads requests from standard input and imports the module that each names. A child does the work,
+writes the answer to standard output, and ends. So nothing of a document is left in memory, and the
+modules, which take longer to import than most documents to read, are imported once.
 
-Each is a length of eight bytes and a pickle; the parent process wrote the request. Called by
-`pool.py` only.
+A request is the lengths of a name and of a pickle, eight bytes each, and both; an answer is the
+length of a pickle and that. Called by `kapi.pool` only, which is the parent.
 """
 
 from __future__ import annotations
@@ -13,63 +15,114 @@ import importlib
 import os
 import pickle
 import resource
+import select
+import signal
 import sys
 import threading
 import time
 import traceback
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NoReturn
 
+from kapi.dataclass import dataclass
 from kapi.errors import KapiError
 
-_HEADER = 8
-_LARGE = 96 * 1024**2
-"""A process that used more memory than this (bytes) ends, so that the memory is free again."""
+LENGTH = 8
+"""Bytes of a length."""
+_PIECE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    function: str
+    size: int
+    """Of the arguments, which are still to be read."""
 
 
 def main(argv: list[str]) -> int:
-    """Serve until standard input ends."""
+    """Serve until standard input ends, or a child has ended without an answer."""
     most_bytes, seconds, niceness, parent = map(int, argv)
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    answers = os.dup(1)
     os.dup2(2, 1)  # What prints must not get between the answers.
     _limit(most_bytes)
     with suppress(OSError):
         os.nice(niceness)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     # What is made for a document lives until it is answered; collecting in between costs a third of
     # the time.
     gc.disable()
-    while header := requests.read(_HEADER):
-        request = requests.read(int.from_bytes(header, "big"))
-        _limit_time(seconds)
-        if _answer(request, answers):
-            return 0
-        gc.collect()
+    while lengths := _read(2 * LENGTH):
+        name = _read(int.from_bytes(lengths[:LENGTH], "big")).decode()
+        request = _Request(name, int.from_bytes(lengths[LENGTH:], "big"))
+        with suppress(Exception):  # The child has the same error, and answers it.
+            importlib.import_module(name.partition(":")[0])
+        if not _is_answered(request, answers, seconds, parent):
+            return 1
     return 0
 
 
-def _answer(request: bytes, answers: BinaryIO) -> bool:
-    """Answer a request; whether it was the last."""
+def _is_answered(request: _Request, answers: int, seconds: int, parent: int) -> bool:
+    """Let a child answer. False if it has ended without; then its answer may be half written."""
+    own, (waits, ends) = os.getpid(), os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(waits)
+        _work(request, answers, seconds, own)
+    os.close(ends)
     try:
-        kind, value = "done", _done(request)
+        while not select.select([waits], [], [], 1)[0]:
+            if os.getppid() != parent:
+                os.kill(child, signal.SIGKILL)
+    finally:
+        os.close(waits)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _work(request: _Request, answers: int, seconds: int, parent: int) -> NoReturn:
+    status = 1
+    try:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        _limit_time(seconds)
+        _write(answers, _answer(request))
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _answer(request: _Request) -> bytes:
+    try:
+        answer = "done", _done(request)
     except MemoryError:
-        kind, value = "memory", None
+        answer = "memory", None
     except KapiError as error:
-        kind, value = "raised", error
+        answer = "raised", error
     except Exception:
-        kind, value = "failed", traceback.format_exc()
-    is_last = kind == "memory" or _peak() > _LARGE
-    content = pickle.dumps((kind, value, is_last), pickle.HIGHEST_PROTOCOL)
-    answers.write(len(content).to_bytes(_HEADER, "big") + content)
-    answers.flush()
-    return is_last
+        answer = "failed", traceback.format_exc()
+    return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
 
 
-def _done(request: bytes) -> Any:
-    name, arguments = pickle.loads(request)  # noqa: S301 - the parent process wrote it
-    module, _, function = name.partition(":")
+def _done(request: _Request) -> Any:
+    arguments = pickle.loads(_read(request.size))  # noqa: S301 - the parent process wrote it
+    module, _, function = request.function.partition(":")
     return getattr(importlib.import_module(module), function)(*arguments)
+
+
+def _read(size: int) -> bytearray:
+    """As many bytes of standard input; none if it has ended."""
+    content = bytearray()
+    while len(content) < size:
+        piece = os.read(0, min(_PIECE, size - len(content)))
+        if not piece:
+            return bytearray()
+        content += piece
+    return content
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """A length and the content. The pipe may be one that does not block its other end's process."""
+    for part in (len(content).to_bytes(LENGTH, "big"), content):
+        view = memoryview(part)
+        while view:
+            view = view[os.write(descriptor, view[:_PIECE]) :]
 
 
 def _limit(most_bytes: int) -> None:
@@ -81,31 +134,17 @@ def _limit(most_bytes: int) -> None:
 
 
 def _limit_time(seconds: int) -> None:
-    """Let the process end by SIGXCPU if a request takes more processor time.
+    """Let the process end by SIGXCPU if its request takes more processor time.
 
     The parent ends it before, unless it was killed. A pattern that is matched, or other work that
     holds the interpreter's lock, keeps `_end_with` waiting then.
     """
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    end = int(usage.ru_utime + usage.ru_stime) + seconds + 1
     with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
-
-
-def _peak() -> int:
-    """The most memory that this process had so far, in bytes."""
-    try:
-        # What getrusage says includes the process that started this one.
-        lines = Path("/proc/self/status").read_text("ascii").splitlines()
-        return next(
-            int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")
-        )
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, resource.RLIM_INFINITY))
 
 
 def _end_with(parent: int) -> None:
-    """A platform that is killed closes no pipe that a busy process reads."""
+    """A process of the pool that is killed tells its child nothing."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -9,6 +9,7 @@ the gateway's name.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import chain, product
 from typing import Final
 
@@ -43,6 +44,7 @@ def header_fault(name: str) -> Fault | None:
     return None
 
 
+@lru_cache(maxsize=256)
 def other_spellings(name: str) -> tuple[str, ...]:
     """The names that a CGI-like backend reads as this one (RFC 3875 §4.1.18): `-` or `_`.
 

@@ -29,6 +29,12 @@ def definition_routes(api: Api, base_path: str) -> Iterator[dict[str, Any]]:
         yield _route(api, api.definition, base_path)
 
 
+def _is_small(text: str) -> bool:
+    # A text has at most as many characters as bytes. Encoding a large one takes long.
+    at_most = LARGEST_IN_ENVOY
+    return 0 < len(text) <= at_most and len(text.encode()) <= at_most
+
+
 def _route(api: Api, definition: ApiDefinition, base_path: str) -> dict[str, Any]:
     route: dict[str, Any] = {
         "name": f"{api.id}:definition",
@@ -43,7 +49,7 @@ def _route(api: Api, definition: ApiDefinition, base_path: str) -> dict[str, Any
         },
         "typed_per_filter_config": answered_here(),
     }
-    if definition.text and len(definition.text.encode()) <= LARGEST_IN_ENVOY:
+    if _is_small(definition.text):
         route["direct_response"] = {
             "status": 200,
             "body": {"inline_string": definition.text},

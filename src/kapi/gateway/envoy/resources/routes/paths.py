@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import zip_longest
 from urllib.parse import quote
 
@@ -18,6 +19,10 @@ _SEGMENT = "([^/]+)"
 _ANY = "[^/]+"
 _LEGAL = "/:@!$&'()*+,;=-._~%"
 """Characters that are not escaped in a request path, and `%` of an escape (RFC 3986 §3.3)."""
+
+
+_KEPT = 1024
+"""Texts between parameters that are kept: the targets of an API share most of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +138,16 @@ def _split(path: str) -> tuple[str, bool]:
     return path.removesuffix("/*"), path.endswith("/*")
 
 
+@lru_cache(maxsize=_KEPT)
 def literal(text: str) -> str:
     """A text of a target as it is in a request path."""
     return quote(text, safe=_LEGAL)
 
 
 def _pattern(stem: str, segment: str = _SEGMENT) -> str:
-    return segment.join(re.escape(literal(text)) for text in _PARAMETER.split(stem))
+    return segment.join(map(_escaped, _PARAMETER.split(stem)))
+
+
+@lru_cache(maxsize=_KEPT)
+def _escaped(text: str) -> str:
+    return re.escape(literal(text))

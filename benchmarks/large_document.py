@@ -45,10 +45,19 @@ def of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def of_ended_children(pid: int) -> float:
-    """CPU of the processes that a process has started and that have ended."""
+def of_children_of(pid: int) -> float:
+    """CPU of the processes that a process has started, and of those that these have."""
+    found = ticks(pid)[2:]
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in listed.read_text().split():
+            found += ticks(int(child))
+    return sum(found) / os.sysconf("SC_CLK_TCK")
+
+
+def ticks(pid: int) -> list[int]:
+    """Of a process in user and kernel mode, and of its children that have ended."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    return list(map(int, fields[11:15]))
 
 
 def measured(platform: Platform, work: Callable[[], None]) -> dict[str, float]:
@@ -58,14 +67,14 @@ def measured(platform: Platform, work: Callable[[], None]) -> dict[str, float]:
     def used() -> dict[str, float]:
         return {
             "command": of_children(),
-            "pool": of_ended_children(pids["control"]),
+            "pool": of_children_of(pids["control"]),
             **{name: cpu_seconds(pid) for name, pid in pids.items()},
         }
 
     before, begun = used(), time.perf_counter()
     work()
     took = time.perf_counter() - begun
-    time.sleep(0.5)  # A process of the pool is counted when it has ended.
+    time.sleep(0.5)  # A child of a process of the pool is counted when it has ended.
     after = used()
     return {**{name: after[name] - before[name] for name in after}, "wall": took}
 

@@ -39,6 +39,9 @@ __all__ = ["TYPE", "detect", "parse"]
 
 _HEAD: Final = re.compile(rb"""(?m)(^|[{,\s])["']?(openapi|swagger)["']?\s*:""")
 
+_HALF: Final = re.compile(rb"\\u[dD]")
+"""How an escaped half begins: also some whole characters, and a backslash before `ud`."""
+
 
 def detect(content: bytes, file_name: str) -> bool:  # noqa: ARG001  the content decides
     """Whether it has an `openapi` or `swagger` key near its start or end."""
@@ -120,7 +123,7 @@ def _not_json(name: str) -> None:
 
 def _refuse_half_characters(content: bytes) -> None:
     """Raise ValueError for an escaped half of a character (RFC 8259 §8.2), as UTF-8 has none."""
-    if b"\\ud" in content or b"\\uD" in content:
+    if _HALF.search(content):
         import orjson
 
         orjson.loads(content)
@@ -133,7 +136,8 @@ class _Pairs:
 
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
-        self.are_equal = self.are_equal or len(made) != len(pairs)
+        if len(made) != len(pairs):
+            self.are_equal = True
         return made
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from kapi.errors import Problem
 from kapi.front.web.declared.kinds.clients import IN_SETTINGS, IN_SETTINGS_HINT
@@ -17,6 +18,9 @@ from kapi.gateway.applications import LONGEST_KEY, LONGEST_NAME, Applications
 from kapi.settings.subscriptions import ApplicationSettings, ConsumerKeySettings
 from kapi.settings.written.documents import document
 from kapi.store.gateway.applications import Application, ConsumerKey
+from kapi.typed import texts
+
+_LIST_HINT: Final = "Write each subscription as an entry: - api: NAME."
 
 
 class ApplicationKind:
@@ -36,8 +40,9 @@ class ApplicationKind:
         steps = []
         for item in items:
             members = dict(item.members)
-            members.pop("subscriptions", None)
-            batch.applications.update(str(members.get(name)) for name in ("id", "name"))
+            if not isinstance(members.pop("subscriptions", []), list):
+                batch.mistakes.add(item, "subscriptions", "must be a list", _LIST_HINT)
+            batch.applications.update(texts([members.get("id"), members.get("name")]))
             settings = batch.mistakes.checked(item, ApplicationSettings, members)
             if settings is None:
                 continue

@@ -10,10 +10,11 @@ from mcp_listened import UPDATED, Servers, run, something, until
 
 from kapi.gateway.mcp_changes import feed
 from kapi.gateway.mcp_changes.events import Events, Waiting
-from kapi.gateway.mcp_changes.feed import LONGEST_URI, Feed
+from kapi.gateway.mcp_changes.feed import Feed
 from kapi.gateway.mcp_changes.listening import Asked, listen
 
 ID = "io.modelcontextprotocol/subscriptionId"
+LONGEST = 2048
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 
 
@@ -78,10 +79,10 @@ def test_a_server_honors_what_it_acknowledges_of_what_it_was_asked(
 
 @pytest.mark.parametrize(
     "params",
-    [None, [], {}, {"uri": 1}, {"uri": None}, {"uri": "x" * (LONGEST_URI + 1)}],
+    [None, [], {}, {"uri": 1}, {"uri": None}, {"uri": "x" * (LONGEST + 1)}],
 )
 def test_a_change_without_a_usable_uri_is_not_told(params: Any) -> None:
-    longest = "x" * LONGEST_URI
+    longest = "x" * LONGEST
     good = {"method": UPDATED, "params": {"uri": longest}}
     found, told = fed(honored(["x://1"]), {"method": UPDATED, "params": params}, good)
     assert found == ["a+x://1"]
@@ -108,6 +109,40 @@ def test_who_waits_for_a_server_does_not_wait_longer_than_its_stream(
         await until(lambda: servers.streams == 1)
         stopped.stop()
         assert await waiting == []
+        await until(lambda: servers.streams == 0)
+
+    run(work)
+
+
+def test_a_stream_ends_the_one_before_when_it_is_acknowledged() -> None:
+    async def work() -> None:
+        servers, events = Servers(), Events(Waiting())
+        first = Feed("a", ["x://1"], events)
+        first.start(servers.source)
+        assert await first.honored() == ["a+x://1"]
+        second = Feed("a", ["x://2"], events, [first])
+        assert (first.streams, second.streams) == (1, 2)
+        second.start(servers.source)
+        assert await second.honored() == ["a+x://2"]
+        await until(lambda: servers.streams == 1)
+        assert second.streams == 1
+        second.stop()
+        await until(lambda: servers.streams == 0)
+
+    run(work)
+
+
+def test_a_stream_that_is_stopped_stops_the_one_before() -> None:
+    async def work() -> None:
+        servers, events = Servers(), Events(Waiting())
+        first = Feed("a", ["x://1"], events)
+        first.start(servers.source)
+        assert await first.honored() == ["a+x://1"]
+        servers.deaf.add("a")
+        second = Feed("a", ["x://2"], events, [first])
+        second.start(servers.source)
+        await until(lambda: servers.streams == 2)
+        second.stop()
         await until(lambda: servers.streams == 0)
 
     run(work)
@@ -160,7 +195,7 @@ def test_what_a_client_asks_for(
 def test_each_server_is_asked_for_its_own_resources() -> None:
     async def work() -> None:
         servers = Servers()
-        longest = "a+" + "x" * (LONGEST_URI - 2)
+        longest = "a+" + "x" * (LONGEST - 2)
         uris = ["a+x://1", "b+x+y://1", "a+x://2", "nowhere", longest, f"{longest}x"]
         stream = listened(servers, resourceSubscriptions=uris)
         first = await something(stream)

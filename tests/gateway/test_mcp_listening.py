@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mcp_listened import UPDATED, Servers, run, something, until
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from kapi.front.web.enforcer.mcp import MOST_STREAMS_OF_CALLER, McpChanges
-from kapi.gateway.mcp_changes import session as sessions
 from kapi.gateway.mcp_changes.events import Ended, Events
 from kapi.gateway.mcp_changes.listening import Asked, listen
 from kapi.gateway.mcp_changes.session import Session
@@ -140,10 +140,76 @@ def test_a_session_that_changes_often_keeps_one_stream_at_a_server() -> None:
     run(work)
 
 
+def test_a_session_that_another_node_holds_listens_to_no_server() -> None:
+    async def work() -> None:
+        servers = Servers()
+        session = await subscribed(servers)
+        stream = session.stream(lambda: 1)
+        assert await anext(stream) is None
+        session.leave()
+        with pytest.raises(EOFError):
+            await something(stream)
+        await until(lambda: servers.streams == 0)
+        assert list(session.uris) == ["a+x://1"], "it is held again later"
+
+    run(work)
+
+
+def test_a_session_that_comes_back_at_once_listens_again() -> None:
+    async def work() -> None:
+        servers = Servers()
+        session = Session(servers.source, START)
+        session.take_up(["a+x://1"], ())
+        assert servers.asked == [], "another node holds it"
+        session.hold()
+        session.leave()
+        session.hold()
+        stream = session.stream(lambda: 1)
+        assert (await something(stream))["params"] == {"uri": "a+x://1"}
+        session.hold()
+        assert servers.streams == 1
+        servers.say("a", "x://1")
+        assert (await something(stream))["params"] == {"uri": "a+x://1"}
+
+    run(work)
+
+
+def test_a_newer_stream_gets_what_the_older_one_waited_for() -> None:
+    async def work() -> None:
+        servers = Servers()
+        session = await subscribed(servers)
+        older, newer = session.stream(lambda: 1), session.stream(lambda: 1)
+        assert await anext(older) is None
+        assert await anext(newer) is None
+        waiting = asyncio.create_task(anext(older, "ended"))
+        await asyncio.sleep(0)
+        servers.say("a", "x://1")
+        assert await waiting == "ended"
+        assert (await something(newer))["params"] == {"uri": "a+x://1"}
+
+    run(work)
+
+
+def test_what_other_nodes_were_asked_for() -> None:
+    async def work() -> None:
+        servers = Servers()
+        session = await subscribed(servers)
+        session.take_up(["a+x://1", "b+x://2"], ())
+        await until(lambda: len(servers.open) == 2)
+        stream = session.stream(lambda: 1)
+        told = await something(stream)
+        assert told["params"] == {"uri": "b+x://2"}, "the other is listened to"
+        session.take_up((), ["a+x://1", "c+x://3"])
+        await until(lambda: servers.streams == 1)
+        assert list(session.uris) == ["b+x://2"]
+
+    run(work)
+
+
 def test_uris_of_a_session_are_bounded() -> None:
     async def work() -> None:
         session = session_of(Servers())
-        for number in range(sessions.MOST_URIS):
+        for number in range(100):
             assert await session.subscribe(f"a+x://{number}")
         assert not await session.subscribe("a+x://more")
         assert await session.subscribe("a+x://0")
@@ -159,10 +225,12 @@ def test_streams_at_a_server_that_acknowledges_nothing_are_bounded() -> None:
         session = await subscribed(servers)
         servers.deaf.add("a")
         waiting = []
-        for number in range(2 * sessions.MOST_UNANSWERED):
+        most = 0
+        for number in range(200):
             waiting.append(asyncio.create_task(session.subscribe("a+x://2")))
             await until(partial(asked_times, servers, number + 2))
-            assert servers.streams <= sessions.MOST_UNANSWERED + 1
+            most = max(most, servers.streams)
+        assert most == 100
         for task in waiting:
             task.cancel()
         session.end()

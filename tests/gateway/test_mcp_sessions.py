@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from mcp_listened import Servers, run, something, until
 
+from kapi.errors import StorageBusy
 from kapi.gateway.mcp_changes import sessions
-from kapi.gateway.mcp_changes.session import MOST_URIS
 from kapi.gateway.mcp_changes.sessions import Key, Sessions
 from kapi.gateway.mcp_changes.upstream import Address
-from kapi.store.engine.database import Database
+from kapi.store.engine.database import Database, StoreClosed
 from kapi.store.gateway.mcp_sessions import McpSessions
 from kapi.store.housekeeping import keep_house
+from kapi.store.records import key_of
 
 START = 1_800_000_000
 HERE = Address("default.gw.wso2.com", "/several/1.0")
@@ -152,6 +154,70 @@ def test_an_ended_session_is_unknown_at_each_node(cluster: Cluster) -> None:
     run(work)
 
 
+def test_a_node_that_was_not_told_learns_of_the_end(cluster: Cluster) -> None:
+    """With the next request, before the store tells it."""
+
+    async def work() -> None:
+        (one, at_one), (two, _) = cluster.node("one"), cluster.node("two")
+        for ask in ("subscribe", "unsubscribe", "open"):
+            which = key(len(ask))
+            stream = await opened(one, at_one, which)
+            assert await one.subscribe(which, at_one.source, "a+x://1")
+            assert await two.end(which)
+            uri = () if ask == "open" else ("a+x://2",)
+            assert not await getattr(one, ask)(which, at_one.source, *uri)
+            with pytest.raises(EOFError):
+                await something(stream)
+            await until(lambda: at_one.streams == 0)
+
+    run(work)
+
+
+class Faulty(McpSessions):
+    """A store that is away when it is asked for changes the first time."""
+
+    faults: ClassVar[list[Exception]] = []
+
+    def changed_since(self, change: int) -> Any:
+        if self.faults:
+            raise self.faults.pop()
+        return super().changed_since(change)
+
+
+@pytest.mark.parametrize("tells", [1, 3])
+def test_changes_are_read_again_after_a_fault_of_the_store(
+    cluster: Cluster, tells: int
+) -> None:
+    async def work() -> None:
+        one = Sessions(Faulty(cluster.database), "one", lambda: cluster.time)
+        (two, at_two), at_one = cluster.node("two"), Servers()
+        one.changed()
+        stream = await opened(one, at_one)
+        assert await two.subscribe(ALICE, at_two.source, "a+x://1")
+        Faulty.faults.append(StorageBusy())
+        for _ in range(tells):
+            one.changed()
+        assert await told(stream) == "a+x://1"
+
+    run(work)
+
+
+def test_a_store_that_was_closed_is_asked_no_more(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        one = Sessions(Faulty(cluster.database), "one", lambda: cluster.time)
+        await opened(one, Servers())
+        Faulty.faults.append(StoreClosed())
+        one.changed()
+        await until(lambda: not Faulty.faults)
+        await asyncio.sleep(0.01)
+
+    run(work)
+    gc.collect()
+    assert caplog.messages == []
+
+
 def test_a_session_is_of_one_caller_and_not_older_than_its_first_use(
     cluster: Cluster,
 ) -> None:
@@ -187,15 +253,96 @@ def test_sessions_of_a_caller_are_bounded_and_unused_ones_end(
     run(work)
 
 
+@pytest.mark.parametrize(("of_caller", "count"), [(True, 1_000), (False, 10_000)])
+def test_sessions_are_limited_for_each_caller_and_for_all(
+    cluster: Cluster, count: int, *, of_caller: bool
+) -> None:
+    others = []
+    for number in range(count - 1):
+        caller = key_of("alice") if of_caller else f"caller {number}"
+        others.append((f"session {number}", caller, START + 300))
+    with cluster.database.transaction() as db:
+        db.executemany(
+            "INSERT INTO mcp_sessions (id, caller, node, uris, change, ended, expires_at)"
+            " VALUES (?, ?, '', '[]', 0, 0, ?)",
+            others,
+        )
+
+    async def work() -> None:
+        node, servers = cluster.node("one")
+        assert await node.open(key(1), servers.source)
+        assert await node.open(key(2), servers.source) is None
+        assert bool(await node.open(key(2, "bob"), servers.source)) is of_caller
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("age", "begins"), [(-61, False), (-60, True), (360, True), (361, False)]
+)
+def test_a_session_begins_within_five_minutes_of_initialize(
+    cluster: Cluster, age: int, *, begins: bool
+) -> None:
+    """The clocks of nodes may differ by a minute."""
+
+    async def work() -> None:
+        node, servers = cluster.node("one")
+        found = await node.open(key(begun=START - age), servers.source)
+        assert (found is not None) is begins
+
+    run(work)
+
+
+@pytest.mark.parametrize("ahead", [0, 50])
+def test_an_ended_session_is_known_for_as_long_as_its_id_could_begin_one(
+    cluster: Cluster, ahead: int
+) -> None:
+    async def work() -> None:
+        node, _ = cluster.node("one")
+        which = key(begun=START + ahead)
+        assert await node.end(which)
+        ((expires,),) = cluster.database.rows("SELECT expires_at FROM mcp_sessions")
+        assert expires == START + ahead + 360
+        cluster.time = START + ahead + 360
+        keep_house(cluster.database, int(cluster.time))
+        cluster.time += 1
+        assert await node.open(which, Servers().source) is None
+
+    run(work)
+
+
+def test_a_session_that_is_used_expires_five_minutes_later(cluster: Cluster) -> None:
+    def expires() -> int:
+        ((found,),) = cluster.database.rows("SELECT expires_at FROM mcp_sessions")
+        return int(found) - START
+
+    async def work() -> None:
+        node, servers = cluster.node("one")
+        await node.open(ALICE, servers.source)
+        assert expires() == 300
+        cluster.time += 10
+        assert await node.subscribe(ALICE, servers.source, "a+x://1")
+        assert expires() == 310
+        assert await node.subscribe(ALICE, servers.source, "a+x://1")
+        await node.open(ALICE, servers.source)
+        cluster.time += 5
+        await node.open(ALICE, servers.source)
+        assert expires() == 315
+
+    run(work)
+
+
 def test_uris_are_bounded_over_nodes(cluster: Cluster) -> None:
     async def work() -> None:
         (one, at_one), (two, at_two) = cluster.node("one"), cluster.node("two")
         await one.open(ALICE, at_one.source)
         await two.subscribe(ALICE, at_two.source, "a+x://0")
-        for number in range(1, MOST_URIS):
+        for number in range(1, 100):
             assert await one.subscribe(ALICE, at_one.source, f"a+x://{number}")
-        for node, servers in ((one, at_one), (two, at_two)):
+        three, at_three = cluster.node("three")
+        for node, servers in ((one, at_one), (two, at_two), (three, at_three)):
             assert await node.subscribe(ALICE, servers.source, "a+x://more") is False
+        assert at_three.asked == [], "the node knows them"
 
     run(work)
 
@@ -214,6 +361,31 @@ def test_an_unused_session_ends_and_one_with_a_stream_stays(cluster: Cluster) ->
         keep_house(cluster.database, int(cluster.time))
         assert await two.open(unused, at_two.source) is None
         assert await two.open(ALICE, at_two.source)
+
+    run(work)
+
+
+@pytest.mark.parametrize(("closed", "stays"), [(1, True), (2, False)])
+def test_a_session_ends_some_time_after_its_newest_stream(
+    cluster: Cluster, closed: int, *, stays: bool
+) -> None:
+    async def work() -> None:
+        node, servers = cluster.node("one", 0.01)
+        session = await node.open(ALICE, servers.source)
+        assert session is not None
+        assert await node.subscribe(ALICE, servers.source, "a+x://1")
+        for _ in range(2):
+            assert await anext(session.stream(lambda: 1)) is None
+        node.left(session, closed)
+        cluster.time += 300
+        await asyncio.sleep(0.05)
+        assert servers.streams == 1, "it is used until five minutes have passed"
+        cluster.time += 1
+        if stays:
+            await asyncio.sleep(0.1)
+            assert servers.streams == 1
+        else:
+            await until(lambda: servers.streams == 0)
 
     run(work)
 

@@ -14,7 +14,6 @@ import pytest
 from mcp_listened import run, until
 
 from kapi.gateway.mcp_changes.upstream import (
-    LARGEST_EVENT,
     Address,
     listen_message,
     messages,
@@ -23,6 +22,7 @@ from kapi.gateway.mcp_changes.upstream import (
 ADDRESS = Address("default.gw.wso2.com", "/changes/1.0")
 OK = b"HTTP/1.1 200 OK\r\n"
 EVENTS = OK + b"content-type: text/event-stream\r\n\r\n"
+LARGEST = 256 * 1024
 ONE, TWO = {"method": "one"}, {"method": "two", "params": {"uri": "x://ä"}}
 
 
@@ -209,11 +209,23 @@ def test_a_server_that_is_away_tells_nothing(tmp_path: Path) -> None:
     assert run(work) == []
 
 
+@pytest.mark.parametrize(("more", "found"), [(b"", 1), (b" ", 0)])
+def test_a_message_of_several_lines_has_a_limit(
+    tmp_path: Path, more: bytes, found: int
+) -> None:
+    """256 KiB, in lines that come apart; a comment after them is read by itself."""
+    start, end = b'{"method":', b'"one"}'
+    lines = [start, *[b" " * 65536] * 3, b" " * (65536 - len(start + end)), end + more]
+    pieces = [b"data: " + line + b"\n" for line in lines]
+    comment = b":" + b" " * 128 * 1024 + b"\n"
+    assert len(told(tmp_path, [EVENTS, *pieces, comment, b"\n"])) == found
+
+
 def test_a_stream_ends_with_a_message_that_is_too_large(tmp_path: Path) -> None:
-    filled = {"method": "x" * (LARGEST_EVENT - 100)}
+    filled = {"method": "x" * (LARGEST - 100)}
     assert told(tmp_path, [EVENTS, event(filled), event(ONE)]) == [filled, ONE]
     # What is read at once, 64 KiB, may be more.
-    larger = {"method": "x" * (LARGEST_EVENT + 128 * 1024)}
+    larger = {"method": "x" * (LARGEST + 128 * 1024)}
     assert told(tmp_path, [EVENTS, event(ONE), event(larger), event(TWO)]) == [ONE]
 
 
@@ -226,7 +238,7 @@ def test_a_message_without_end_ends_the_stream(tmp_path: Path, line: bytes) -> N
     pieces = [
         EVENTS,
         event(ONE),
-        *[line] * (LARGEST_EVENT // 1000 + 80),
+        *[line] * (LARGEST // 1000 + 80),
         b"\n",
         event(TWO),
     ]

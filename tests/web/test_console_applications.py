@@ -179,6 +179,13 @@ def test_a_key_that_is_refused_stays_in_the_form(
 MADE = {"grant_types": "client_credentials password", "scope": "a b", "type": "SANDBOX"}
 
 
+def test_fields_that_cannot_be_empty(of_platform: Browser) -> None:
+    needed = re.findall(
+        r'<input[^>]* name="(\w+)"[^>]* required', of_platform.open(PAGE).text
+    )
+    assert needed == ["grant_types", "consumerKey"]
+
+
 def test_people_of_the_platform_are_offered_a_new_key(
     operator: Browser, of_platform: Browser
 ) -> None:

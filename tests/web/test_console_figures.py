@@ -91,6 +91,14 @@ def test_points_are_averages_of_their_steps() -> None:
     ]
 
 
+def test_a_point_has_the_median_of_its_calls() -> None:
+    times = [1000] * 3 + [3000] * 2 + [90_000] * 4
+    history = history_of(*[call(3, microseconds=item) for item in times])
+    whole = overview(history, "acme", HOUR, NOW).whole
+    assert whole.median != round(whole.median, 3)
+    assert whole.minutes[0].median == round(whole.median, 3)
+
+
 def test_points_begin_with_the_span() -> None:
     points = overview(history_of(call(600), call(1)), "acme", HOUR, NOW).whole.minutes
     assert points[0].at == NOW - 3600

@@ -82,6 +82,7 @@ def last(world: World) -> tuple[str, str, Any]:
 )
 def test_which_pages_there_are(world: World, path: str, status: int) -> None:
     assert world.signed_in("olivia").open(f"/console/{path}").status == status
+    assert "/api/users/" not in [path for _, path, _ in world.apis.calls]
     page = world.signed_in("rita").open(f"/console/{path}")
     assert page.status == 403
     assert "Your role is read-only" in page.text

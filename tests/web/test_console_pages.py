@@ -99,6 +99,39 @@ def test_all_apis_with_their_figures(world: World, reader: Browser) -> None:
     assert operations[1][4:6] == ["0", "0"]
 
 
+@pytest.mark.parametrize(
+    ("span", "seconds"), [("1+hour", 10), ("6+hours", 60), ("1+day", 60)]
+)
+def test_figures_are_renewed(reader: Browser, span: str, seconds: int) -> None:
+    page = reader.open(f"/console/?span={span}")
+    assert f'hx-trigger="every {seconds}s"' in page.text
+
+
+@pytest.mark.parametrize(
+    ("name", "titles"),
+    [
+        ("rita", "APIs Calls Audit Token Platform"),
+        ("olivia", "APIs Deploy Calls Audit Token Platform"),
+        ("paula", "APIs Deploy Calls Audit Token Sessions Platform Settings"),
+    ],
+)
+def test_the_pages_that_a_person_may_open(world: World, name: str, titles: str) -> None:
+    page = world.signed_in(name).open("/console/calls/none")
+    navigation = page.text.partition("<nav")[2].partition("</nav>")[0]
+    shown = re.findall(r'<a href="/console/[a-z]*"[^>]*>(\w+)</a>', navigation)
+    assert shown == titles.split()
+
+
+def test_files_that_pages_load_stay_for_a_year(world: World) -> None:
+    """Their addresses change with their content."""
+    browser = world.browser()
+    page = browser.open("/console/static/console.js?any")
+    assert page.status == 200
+    assert page.header("content-type") == "text/javascript; charset=utf-8"
+    assert page.header("cache-control") == "public, max-age=31536000, immutable"
+    assert browser.open("/console/static/pages.py").status == 404
+
+
 def test_a_span_that_is_not_offered_is_the_first(reader: Browser) -> None:
     chosen = re.compile(r"<option selected>(.*?)<")
     first = chosen.findall(reader.open("/console/").text)

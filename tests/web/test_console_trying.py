@@ -124,6 +124,21 @@ def test_values_become_a_path_query_and_headers() -> None:
     assert made(draft_of("GET /files/*"), "a").body == b""
 
 
+def test_only_a_body_has_a_content_type() -> None:
+    put, get = draft_of("PUT /pets/{id}"), draft_of("GET /files/*")
+    for draft, body, content_type, sent in (
+        (put, b"{}", "text/plain", ("Content-Type", "text/plain")),
+        (put, b"", "text/plain", None),
+        (put, b"{}", "", None),
+        (get, b"{}", "text/plain", None),
+    ):
+        filled = Filled(("1", "", "t"), "", body, content_type)
+        headers = outgoing(draft, filled, HOST, ()).headers
+        assert [item for item in headers if item[0] == "Content-Type"] == (
+            [sent] if sent else []
+        )
+
+
 @pytest.mark.parametrize(
     ("name", "value", "headers", "why"),
     [
@@ -202,6 +217,7 @@ def test_neither_side_of_an_exchange_shows_the_token(tmp_path: Path) -> None:
     exchange, seen = exchanged(tmp_path, answer)
     assert seen.startswith(b"GET /a?b=c HTTP/1.1\r\nHost: default.gw.wso2.com:")
     assert b"Authorization: Bearer secret-token\r\n" in seen
+    assert b"Connection: close\r\n" in seen
     assert (exchange.status, exchange.request_id, exchange.cut) == (200, "abc", "")
     assert exchange.body == "got (the access token)"
     assert "secret-token" not in repr(exchange)
@@ -230,6 +246,9 @@ def test_an_answer_is_bounded_in_size_and_time(tmp_path: Path) -> None:
         1000,
         "Only the first 1000 bytes are shown.",
     )
+    (tmp_path / "c").mkdir()
+    exchange, _ = exchanged(tmp_path / "c", head + b"x" * 1000, Bounds(most_bytes=1000))
+    assert (len(exchange.body), exchange.cut) == (1000, "")
     (tmp_path / "b").mkdir()
     slow = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"
     exchange, _ = exchanged(tmp_path / "b", slow, Bounds(seconds=0.5), ends=False)
@@ -242,6 +261,22 @@ def test_bytes_that_are_no_text_are_counted(tmp_path: Path) -> None:
     assert exchange.body == "(5 bytes that are not UTF-8 text)"
 
 
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        ("aé".encode()[:-1], "a"),
+        ("a😀".encode()[:-1], "a"),
+        (b"a\xf0aaa", "(5 bytes that are not UTF-8 text)"),
+        (b"a\x00", "(2 bytes that are not text)"),
+    ],
+)
+def test_a_character_that_was_cut_is_left_out(
+    tmp_path: Path, content: bytes, shown: str
+) -> None:
+    exchange, _ = exchanged(tmp_path, b"HTTP/1.1 200 OK\r\n\r\n" + content)
+    assert exchange.body == shown
+
+
 def test_a_gateway_that_does_not_answer(tmp_path: Path) -> None:
     settings = Settings(tmp_path, gateway=GatewaySettings(port=free_port()))
     ensure_certificate(settings, lambda: 1_795_000_000.0)
@@ -249,3 +284,4 @@ def test_a_gateway_that_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="Refused") as raised:
         Listener(settings).send(request)
     assert "secret-token" not in repr(raised.value)
+    assert raised.value.detail == "ConnectionRefusedError within 15 seconds."

@@ -76,6 +76,81 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "return hashlib.blake2b(text, key=self._key, digest_size=32).digest()",
     ): "A byte more or less of a digest that is never shown.",
     (
+        "front/web/console/pages.py",
+        "ReplaceTrueWithFalse",
+        "lstrip_blocks=True,",
+    ): "White space in HTML.",
+    (
+        "front/web/console/pages.py",
+        "ReplaceTrueWithFalse",
+        "trim_blocks=True,",
+    ): "White space in HTML.",
+    (
+        "front/web/console/sign_in.py",
+        "NumberReplacer",
+        "_TOKEN_SECONDS: Final = 15.0",
+    ): "A second more or less for a provider that hangs.",
+    (
+        "front/web/console/calling.py",
+        "RemoveStatement",
+        "raise AssertionError",
+    ): "It is not reached: the wait before it does not end.",
+    (
+        "front/web/console/editing/fields.py",
+        "RemoveStatement",
+        "super().__init__(label)",
+    ): "An exception keeps the arguments of its constructor by itself.",
+    (
+        "front/web/console/calling.py",
+        "RemoveStatement",
+        "super().__init__(status)",
+    ): "An exception keeps the arguments of its constructor by itself.",
+    (
+        "gateway/mcp_changes/session.py",
+        "NumberReplacer",
+        "opened: int = 0",
+    ): "The number of a stream is compared with that of others of the session only.",
+    (
+        "gateway/mcp_changes/session.py",
+        "ReplaceTrueWithFalse",
+        'self.events.put(Ended("", gracefully=True))',
+    ): "The stream of a session ends in one way only.",
+    (
+        "gateway/mcp_changes/sessions.py",
+        "AddNot",
+        "if self._seen < 0:",
+    ): "The first look reads older changes too, which it has taken up already.",
+    (
+        "gateway/mcp_changes/sessions.py",
+        "ReplaceComparisonOperator_LtE_Lt",
+        "if row.change <= before.change:",
+    ): "What is taken up twice changes nothing.",
+    (
+        "gateway/mcp_changes/sessions.py",
+        "NumberReplacer",
+        "self._seen = -1",
+    ): "The first look reads older changes too, which it has taken up already.",
+    (
+        "gateway/mcp_changes/sessions.py",
+        "NumberReplacer",
+        "SWEEP_SECONDS: Final = 30.0",
+    ): "A second more or less between two looks for unused sessions.",
+    (
+        "gateway/mcp_changes/upstream.py",
+        "RemoveStatement",
+        "await writer.drain()",
+    ): "The request is shorter than what a socket takes at once.",
+    (
+        "gateway/mcp_changes/upstream.py",
+        "ReplaceComparisonOperator_LtE_Lt",
+        "while not response.ended and len(response.body) <= LARGEST_EVENT:",
+    ): "It differs for one length of the part of a line that has come.",
+    (
+        "gateway/mcp_changes/upstream.py",
+        "NumberReplacer",
+        "_PIECE: Final = 64 * 1024",
+    ): "The size of a piece decides how often the socket is read.",
+    (
         "front/web/http/preconditions.py",
         "NumberReplacer",
         "_DIGEST_BYTES: Final = 18",

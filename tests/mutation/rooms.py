@@ -199,6 +199,20 @@ ROOMS = (
             "gateway/test_wire.py",
         ),
     ),
+    *(
+        Room(
+            (f"gateway/mcp_changes/{module}.py",),
+            tuple(f"gateway/test_mcp_{name}.py" for name in tests),
+        )
+        for module, tests in (
+            ("events", ("waiting", "times", "feeds")),
+            ("feed", ("feeds", "times")),
+            ("listening", ("feeds", "listening")),
+            ("session", ("times", "waiting", "listening")),
+            ("sessions", ("sessions",)),
+            ("upstream", ("upstream",)),
+        )
+    ),
     Room(
         ("gateway/shared_limits/wire.py", "gateway/shared_limits/counting.py"),
         ("gateway/test_shared_limits.py",),
@@ -208,6 +222,36 @@ ROOMS = (
         ("apis/test_collections.py", "web/test_console_trying.py"),
     ),
     Room(("apis/collections/*.py",), ("apis/test_collections.py",)),
+    *(
+        Room(
+            (f"front/web/console/{module}.py",),
+            tuple(f"web/test_console{name}.py" for name in tests),
+        )
+        for module, tests in (
+            ("sessions", ("",)),
+            ("calling", ("_calling", "_pages")),
+            ("sign_in", ("_sign_in",)),
+            ("console", ("_sign_in", "_pages")),
+            ("token_checks", ("_token_checks",)),
+            ("people_pages", ("_people",)),
+            ("summary", ("_figures", "")),
+            ("trying/pages", ("_try_pages",)),
+            ("trying/form", ("_try_pages",)),
+            ("trying/tokens", ("_tokens",)),
+            ("trying/*", ("_trying",)),
+            ("editing/applications", ("_applications",)),
+            ("editing/*", ("_editing", "_forms")),
+            ("*", ("_pages", "_forms", "")),
+        )
+    ),
+    Room(
+        tuple(
+            f"front/web/declared/kinds/{name}.py"
+            for name in ("clients", "users", "issuers")
+        ),
+        ("web/test_declared_people.py",),
+    ),
+    Room(("front/web/declared/kinds/*.py",), ("web/test_declared_kinds.py",)),
     Room(("front/web/declared/sealed.py",), ("web/test_sealed.py",)),
     Room(("front/web/declared/applying.py",), ("web/test_applying.py",)),
     Room(

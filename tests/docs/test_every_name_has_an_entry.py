@@ -128,7 +128,19 @@ def test_every_policy_of_a_conf_has_a_page() -> None:
     )
     names = {item.name for policy in POLICIES for item in policy.conf_part.listed}
     assert len(names) >= 20
-    assert sorted(name for name in names if not re.search(rf"\b{name}\b", pages)) == []
+    missing = sorted(name for name in names if not re.search(rf"\b{name}\b", pages))
+    assert missing == [], "write a page in docs/policies"
+
+
+def test_the_page_of_a_policy_is_linked_from_the_page_of_confs() -> None:
+    conf = (DOCS / "apk-conf.md").read_text("utf-8")
+    pages = ""
+    for page in (DOCS / "policies").glob("*.md"):
+        if f"policies/{page.name}" in conf:
+            pages += page.read_text("utf-8")
+    names = {item.name for policy in POLICIES for item in policy.conf_part.listed}
+    missing = sorted(name for name in names if not re.search(rf"\b{name}\b", pages))
+    assert missing == [], "link its page in docs/apk-conf.md"
 
 
 def test_the_events_are_found() -> None:
@@ -154,7 +166,8 @@ def test_every_policy_and_field_has_a_golden_folder() -> None:
     )
     parts = [policy.conf_part for policy in POLICIES]
     names = {item.name for part in parts for item in (*part.listed, *part.fields)}
-    assert sorted(name for name in names if not re.search(rf"\b{name}\b", confs)) == []
+    missing = sorted(name for name in names if not re.search(rf"\b{name}\b", confs))
+    assert missing == [], "write a golden folder in tests/golden"
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,13 @@ def test_a_command_is_understood(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("preset", PRESETS, ids=[preset.name for preset in PRESETS])
 def test_a_preset_has_a_row_with_its_issuer(preset: object) -> None:
     text = (PAGES[0].parent / "oidc.md").read_text("utf-8")
-    row = next(
-        line for line in text.splitlines() if line.startswith(f"| `{preset.name}` |")
-    )  # type: ignore[attr-defined]
+    found = [
+        line
+        for line in text.splitlines()
+        if line.startswith(f"| `{preset.name}` |")  # type: ignore[attr-defined]
+    ]
+    assert len(found) == 1, "write a row in docs/issuers/oidc.md"
+    row = found[0]
     issuer = re.sub(r"\{(\w+)\}", r"<\1>", preset.issuer).replace(
         "https://<domain>/t/", "https://api.asgardeo.io/t/"
     )  # type: ignore[attr-defined]

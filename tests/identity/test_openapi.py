@@ -7,7 +7,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import inspect
 import re
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from idp import call, identity_app, provider_of
 from kapi.front.web.openapi.catalogue import CATALOGUE as SYSTEM_CATALOGUE
 from kapi.identity.endpoints import ENDPOINTS
 from kapi.identity.endpoints.documents.openapi import described
+from kapi.identity.grants import GRANTS, Grant
 from kapi.identity.openapi import CATALOGUE, NOT_DESCRIBED
 from kapi.identity.token_endpoint import PATHS
 from kapi.settings import Settings
@@ -79,6 +83,35 @@ def test_every_endpoint_is_described_and_nothing_else(store: Store) -> None:
     assert found == wanted
     described_names = {name.partition(" ")[0] for name in CATALOGUE.operations}
     assert names | {"token"} == described_names | NOT_DESCRIBED
+
+
+def token_fields(settings: Settings, store: Store) -> set[str]:
+    document = described(provider_of(settings, store).published, ENDPOINTS)
+    (body,) = document["paths"]["/oauth2/token"]["post"]["requestBody"][
+        "content"
+    ].values()
+    return set(body["schema"]["properties"])
+
+
+def test_parameters_of_a_grant_are_described_while_it_is_offered(store: Store) -> None:
+    identity = replace(SETTINGS.identity, password_grant=True)
+    more = token_fields(replace(SETTINGS, identity=identity), store)
+    usual = token_fields(SETTINGS, store)
+    assert more - usual == {"username", "password", "organization"}
+    assert {"code", "assertion", "requested_token_type", "scope"} <= usual
+
+
+@pytest.mark.parametrize(
+    "grant", GRANTS, ids=[grant.facts.grant_type for grant in GRANTS]
+)
+def test_a_grant_describes_each_parameter_that_it_reads(grant: Grant) -> None:
+    source = inspect.getsource(sys.modules[grant.__name__])  # type: ignore[attr-defined]
+    read = set(re.findall(r"""form\.(?:get|need)\("(\w+)"\)""", source))
+    of_all = {"scope", "resource", "authorization_details"}
+    refused = {"actor_token", "actor_token_type"}
+    assert read - of_all - refused <= set(grant.facts.parameters), (
+        "name it in `parameters` of the facts of the grant"
+    )
 
 
 def test_the_document_is_valid_and_both_forms_are_the_same(store: Store) -> None:

@@ -24,6 +24,11 @@ facts = GrantFacts(
     document_clients=True,
     fapi=True,
     quick=False,
+    parameters={
+        "code": "of an authorization",
+        "redirect_uri": "as at the authorization endpoint",
+        "code_verifier": "PKCE (RFC 7636)",
+    },
 )
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 

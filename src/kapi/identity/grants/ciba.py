@@ -15,6 +15,9 @@ facts = GrantFacts(
     document_clients=False,
     fapi=True,
     quick=False,
+    parameters={
+        "auth_req_id": "CIBA",
+    },
 )
 KIND = "ciba"
 """Kind of the records of requests."""

@@ -16,6 +16,9 @@ facts = GrantFacts(
     document_clients=True,
     fapi=True,
     quick=False,
+    parameters={
+        "device_code": "RFC 8628",
+    },
 )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import field
 
 from kapi.dataclass import dataclass
 from kapi.settings import IdentitySettings
@@ -15,7 +16,7 @@ def always(identity: IdentitySettings) -> bool:  # noqa: ARG001 - the shape of `
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantFacts:
-    """The facts of one grant. Only the last two have a default: a new grant decides the others."""
+    """The facts of one grant. The last three have a default; a new grant decides the others."""
 
     grant_type: str
     """Its value of `grant_type`, and of `grant_types` in client metadata (RFC 7591 §2)."""
@@ -33,3 +34,5 @@ class GrantFacts:
     """Whether the settings offer it."""
     token_request: bool = True
     """It has a request at the token endpoint."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Its own parameters of that request, and what each is, for the OpenAPI document."""

@@ -41,6 +41,9 @@ facts = GrantFacts(
     document_clients=False,
     fapi=True,
     quick=False,
+    parameters={
+        "assertion": "RFC 7523",
+    },
 )
 LONGEST_SECONDS = 3600
 _TYPES = ("", "jwt", "authorization-grant+jwt")

@@ -21,6 +21,11 @@ facts = GrantFacts(
     fapi=False,
     quick=False,
     offered=lambda identity: identity.password_grant,
+    parameters={
+        "username": "of a person",
+        "password": "of that person",
+        "organization": "for a person of several",
+    },
 )
 _KIND = "password-grant"
 

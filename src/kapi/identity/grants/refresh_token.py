@@ -23,6 +23,9 @@ facts = GrantFacts(
     document_clients=True,
     fapi=True,
     quick=False,
+    parameters={
+        "refresh_token": "to use",
+    },
 )
 
 

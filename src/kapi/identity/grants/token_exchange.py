@@ -37,6 +37,12 @@ facts = GrantFacts(
     document_clients=False,
     fapi=True,
     quick=False,
+    parameters={
+        "subject_token": "RFC 8693",
+        "subject_token_type": "RFC 8693",
+        "requested_token_type": "RFC 8693",
+        "audience": "RFC 8693",
+    },
 )
 _DEEPEST = 10
 """Nested actors."""

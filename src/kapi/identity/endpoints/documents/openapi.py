@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import orjson
 
 from kapi.identity.endpoints.endpoint import Endpoint
+from kapi.identity.grants import token_grants
 from kapi.identity.openapi import CATALOGUE, NOT_DESCRIBED, TAGS, refusals_of
 from kapi.identity.protocol.documents import document_answer
 from kapi.identity.protocol.http import ANY_ORIGIN, Answer, Headers, Request
@@ -63,9 +65,7 @@ class OpenapiDocument:
 def described(published: Published, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The document about these endpoints and the token endpoint, as a value."""
     about_token = Described(inspect.getdoc(TokenEndpoint.answer) or "", TAGS["clients"])
-    token = {
-        "post": _operation(CATALOGUE.operations["token POST"], "POST", about_token)
-    }
+    token = {"post": _operation(_token_row(published), "POST", about_token)}
     made: dict[str, dict[str, Any]] = dict.fromkeys(PATHS, token)
     for endpoint in endpoints:
         made |= _described_endpoint(published, endpoint)
@@ -74,6 +74,15 @@ def described(published: Published, endpoints: Sequence[Endpoint]) -> dict[str, 
     return document(
         "kapi identity provider", about, published.base_url, made, components
     )
+
+
+def _token_row(published: Published) -> Row:
+    """The token endpoint, with the parameters of the grants that are offered."""
+    row = CATALOGUE.operations["token POST"]
+    takes = dict(row.takes)
+    for grant in token_grants(published.identity):
+        takes |= grant.facts.parameters
+    return replace(row, takes=takes)
 
 
 def _described_endpoint(

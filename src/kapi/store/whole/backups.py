@@ -9,6 +9,8 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from kapi import error_codes
+from kapi.errors import Problem
 from kapi.store.engine.database import Connection, Database
 from kapi.store.gateway.api_keys import TOPIC as API_KEYS
 from kapi.store.keys import TOPIC as KEYS
@@ -49,11 +51,14 @@ TABLES: Final = {
     "settings_accounts": ("username", "mark"),
     "revocations": ("issuer", "jti", "expires_at", "reason"),
 }
-"""Table → its columns. Only these are read from a dump."""
+"""Table → its columns. Only these are read from a dump.
+
+A column that a later version adds has a default value: dumps of before do not have it.
+"""
 _TOPICS: Final = (KEYS, API_KEYS, CLIENTS, USERS, REVOCATIONS)
 _FILLED: Final = ("apis", "users", "issuers", "secrets", "applications", "api_keys")
-Rows = Mapping[str, Sequence[Sequence[Any]]]
-"""Table → rows, as JSON values: bytes are `{"base64": …}`."""
+Rows = Mapping[str, Any]
+"""Table → `columns` and `rows`, as JSON values: bytes are `{"base64": …}`."""
 
 
 class Backups:
@@ -74,26 +79,56 @@ class Backups:
             found.append("registered_clients")
         return tuple(found)
 
-    def read(self) -> dict[str, list[list[Any]]]:
+    def read(self) -> dict[str, Any]:
         """All rows, of one moment."""
         with self._database.transaction() as db:
             return _rows(db)
 
     def replace(self, rows: Rows) -> Rows:
-        """Replace the rows of these tables in one transaction; what was there before."""
+        """Replace the rows of these tables in one transaction; what was there before.
+
+        Raises Problem if they are of a newer version.
+        """
+        _refuse_unknown(rows)
         with self._database.transaction(*_TOPICS) as db:
             before = _rows(db)
             for table in TABLES:
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
-                if rows.get(table):
-                    db.executemany(_insert(table), tuple(map(_values, rows[table])))
+                columns, values = _stored(table, rows.get(table))
+                if values:
+                    insert = _insert(table, columns)
+                    db.executemany(insert, tuple(map(_values, values)))
         return before
 
 
-def _rows(db: Connection) -> dict[str, list[list[Any]]]:
-    return {
-        table: [list(map(_json, row)) for row in _select(db, table)] for table in TABLES
-    }
+def _rows(db: Connection) -> dict[str, Any]:
+    found = {}
+    for table, columns in TABLES.items():
+        rows = [list(map(_json, row)) for row in _select(db, table)]
+        found[table] = {"columns": list(columns), "rows": rows}
+    return found
+
+
+def _stored(table: str, stored: Any) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    """Columns and rows of a table of a dump; the first dumps had rows alone."""
+    if isinstance(stored, Mapping):
+        return stored["columns"], stored["rows"]
+    return TABLES[table], stored or ()
+
+
+def _refuse_unknown(rows: Rows) -> None:
+    """Raise Problem for tables and columns that this version does not know."""
+    unknown = [table for table in rows if table not in TABLES]
+    for table in TABLES:
+        columns, _ = _stored(table, rows.get(table))
+        unknown += [f"{table}.{name}" for name in columns if name not in TABLES[table]]
+    if unknown:
+        raise Problem.of(
+            error_codes.INVALID_REQUEST,
+            "The dump is of a newer version of kapi",
+            f"This one does not know {', '.join(map(str, unknown[:9]))}.",
+            "Restore it with that version, or a later one.",
+        )
 
 
 def _select(db: Connection, table: str) -> Iterable[Sequence[Any]]:
@@ -105,8 +140,7 @@ def _select(db: Connection, table: str) -> Iterable[Sequence[Any]]:
     return rows
 
 
-def _insert(table: str) -> str:
-    columns = TABLES[table]
+def _insert(table: str, columns: Sequence[str]) -> str:
     marks = ", ".join("?" * len(columns))
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
 

@@ -14,6 +14,7 @@ from kapi.apis.merge import Placement
 from kapi.errors import Diagnostic, Invalid, KapiError
 from kapi.fetch import get
 from kapi.front.web.declared.applying import Applying, Asked, Outcome
+from kapi.front.web.declared.endpoint import items_of
 from kapi.front.web.declared.kinds.apis import Apis
 from kapi.front.web.declared.kinds.applications import ApplicationKind
 from kapi.front.web.declared.kinds.clients import Clients
@@ -22,7 +23,7 @@ from kapi.front.web.declared.kinds.secrets import Secrets
 from kapi.front.web.declared.kinds.settings import SettingsKind
 from kapi.front.web.declared.kinds.subscriptions import Subscriptions
 from kapi.front.web.declared.kinds.users import Users
-from kapi.front.web.declared.objects import Item, Stored
+from kapi.front.web.declared.objects import Stored
 from kapi.gateway.applications import Applications
 from kapi.gateway.deployment.planning import Planned, Upload
 from kapi.gateway.secrets import NamedSecrets
@@ -170,7 +171,9 @@ class World:
         prune: bool = False,
     ) -> list[str]:
         """The kind, the name and the status of each object."""
-        made = self.applying.apply(_asked(objects, caller, prune=prune), organization)
+        made = self.applying.apply(
+            self._asked(objects, caller, prune=prune), organization
+        )
         if made.failure is not None:
             raise made.failure
         return [
@@ -178,13 +181,13 @@ class World:
         ]
 
     def plan(self, *objects: dict[str, Any], organization: str = "acme") -> Outcome:
-        return self.applying.plan(_asked(objects, "", prune=False), organization)
+        return self.applying.plan(self._asked(objects, ""), organization)
 
     def mistakes(
         self, *objects: dict[str, Any], organization: str = "acme", caller: str = ""
     ) -> list[tuple[str, str]]:
         """Place and message of each mistake; nothing is changed then."""
-        asked = _asked(objects, caller, prune=False)
+        asked = self._asked(objects, caller)
         try:
             self.applying.plan(asked, organization)
         except Invalid as error:
@@ -194,20 +197,18 @@ class World:
             ]
         return []
 
+    def _asked(
+        self, objects: Sequence[dict[str, Any]], caller: str, *, prune: bool = False
+    ) -> Asked:
+        items = items_of(list(objects), self.applying.kinds)
+        return Asked(items, "me", prune, caller)
+
     def stored(self, kind: str) -> list[Stored]:
         return list(self.applying.kinds[kind].stored())
 
     def documents(self, kind: str) -> dict[str, Any]:
         """What a dump has of a kind, by id."""
         return {item.id: dict(item.document) for item in self.stored(kind)}
-
-
-def _asked(objects: Sequence[dict[str, Any]], caller: str, *, prune: bool) -> Asked:
-    items = []
-    for number, members in enumerate(objects):
-        own = dict(members)
-        items.append(Item(own.pop("kind"), number, own))
-    return Asked(tuple(items), "me", prune, caller)
 
 
 @contextmanager

@@ -316,6 +316,21 @@ def test_mistakes_of_subscriptions(world: World) -> None:
     assert found[3][1].endswith("there is no application None")
 
 
+def test_whose_an_object_is(world: World) -> None:
+    """It may name the organization of its caller, as a dump does, and no other."""
+    objects = (secret(), api("Pets"), application(), subscription())
+    own = [{**item, "organization": "acme"} for item in objects]
+    assert world.mistakes(*own) == []
+    other = [{**item, "organization": "other"} for item in objects]
+    refused = "organization: the caller is of acme"
+    assert world.mistakes(*other) == [
+        (f"{number}/organization", refused) for number in range(4)
+    ]
+    assert world.mistakes(
+        {"kind": "Resource", "resource": RESOURCE.resource, "organization": "acme"}
+    ) == [("0/organization", "organization: unknown setting")]
+
+
 def test_settings_that_are_the_same_are_unchanged(world: World) -> None:
     resource = {"kind": "Resource", "resource": RESOURCE.resource, "token_lifetime": 60}
     provider = {"kind": "Provider", "issuer": SETTINGS.identity.issuer}

@@ -167,7 +167,6 @@ def check_tier(applications: Applications, item: Item, tier: str, batch: Batch) 
 def _document(settings: ApplicationSettings) -> Document:
     found = document(settings)
     found.pop("organization", None)
-    found.pop("subscriptions", None)
     if "keys" in found:
         found["keys"] = sorted(found["keys"], key=lambda key: str(key["consumer_key"]))
     return dict(found)

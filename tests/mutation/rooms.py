@@ -178,7 +178,7 @@ ROOMS = (
         "test_policies or policy_bounds or cors or cache or header or endpoint or interceptor"
         " or lua or wasm or mirror or redirect or backend_jwt or mediation or policies or graphql"
         " or grpc or mcp or stream or models or validation or mock or compression or fault"
-        " or rewrite or balancing or authorization or basic_auth or xml",
+        " or rewrite or balancing or authorization or basic_auth or xml or ai_",
     ),
     Room(
         ("gateway/deployment/proto_compiler.py",), ("gateway/test_proto_compiler.py",)
@@ -190,6 +190,10 @@ ROOMS = (
             "gateway/test_secrets.py",
             "gateway/test_other_nodes.py",
         ),
+    ),
+    Room(
+        ("gateway/envoy/stream/kept.py",),
+        ("gateway/test_kept_encodings.py",),
     ),
     Room(
         ("gateway/envoy/stream/*.py",),

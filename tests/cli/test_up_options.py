@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from kapi.front.cli.main import command_line
+from kapi.front.cli.running.starting import without_database
 from kapi.front.cli.running.up import UpOptions, options_in
 
 WORDS = (
@@ -94,3 +95,20 @@ print([name for name in ("typer", "pydantic") if name in sys.modules])
     )
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--database", "postgresql://a:b@c/d"),
+        ("--database=postgresql://a:b@c/d",),
+        ("--database", "sqlite", "--database=postgresql://a:b@c/d"),
+    ],
+)
+def test_the_address_of_a_database_leaves_the_command_line(
+    given: tuple[str, ...],
+) -> None:
+    words = ["python", "kapi", "up", "--port", "9095", *given, "--ephemeral"]
+    left = ["python", "kapi", "up", "--port", "9095", "--ephemeral"]
+    assert without_database(words) == left
+    assert without_database(left) == left

@@ -5,8 +5,10 @@ The guide, the documented flows of people and clients, a restart, a server that 
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +80,31 @@ def test_the_password_is_shown_nowhere(
     assert "The database does not answer" in done.stderr
     assert "password authentication failed" in done.stderr
     assert "mistaken-secret" not in done.stderr
+
+
+def test_the_password_of_an_ephemeral_platform_is_shown_nowhere(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    command = (
+        Path(sys.executable).with_name("kapi"),
+        "up",
+        "--ephemeral",
+        "--port",
+        "0",
+    )
+    database = f"--database={postgres.database()}"
+    with subprocess.Popen(
+        (*command, database), stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as running:
+        assert running.stdout is not None
+        try:
+            assert json.loads(running.stdout.readline())["ready"]
+            shown = Path(f"/proc/{running.pid}/cmdline").read_text("utf-8")
+            assert "--ephemeral" in shown
+            assert postgres.password not in shown
+        finally:
+            running.terminate()
+            assert running.wait(60) == 0
 
 
 def test_the_password_may_be_in_the_environment(

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +25,7 @@ from kapi.settings import Settings
 
 _START_SECONDS = 40.0
 _SUPERVISOR = "kapi.app.supervisor"
+_DATABASE = "--database"
 DATABASE_VARIABLE = "KAPI_STORE__DATABASE"
 
 
@@ -35,10 +36,29 @@ def given(data_dir: Path | None, config: Path | None, flags: dict[str, Any]) -> 
 
 
 def use_database(address: str | None) -> None:
-    """Let this process and its children use a database; None changes nothing."""
-    if address is not None:
-        # Not a flag of the supervisor: other users see the arguments of a process.
-        os.environ[DATABASE_VARIABLE] = address
+    """Let this process and its children use a database; None changes nothing.
+
+    Other users see the arguments of a process, and the address may contain a password. So this
+    process executes itself again without it, and has it in its environment.
+    """
+    if address is None:
+        return
+    os.environ[DATABASE_VARIABLE] = address
+    words = without_database(sys.orig_argv)
+    if words != sys.orig_argv:
+        os.execv(sys.executable, words)  # noqa: S606 - no shell
+
+
+def without_database(words: Sequence[str]) -> list[str]:
+    """The words of a command line without `--database` and its address."""
+    left = []
+    before = ""
+    for word in words:
+        is_option = word == _DATABASE or word.startswith(f"{_DATABASE}=")
+        if before != _DATABASE and not is_option:
+            left.append(word)
+        before = word
+    return left
 
 
 def with_port(port: int | None) -> int | None:

@@ -1,4 +1,4 @@
-"""Copies of a process: what they keep of it, and how they end."""
+"""Forked children: what they keep of their process, and how they end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CODE = """
 import json, os, signal, socket, sys, time
 from pathlib import Path
 from kapi.app.children import Child
-from kapi.forking import copied, with_copies
+from kapi.forking import fork_child, run_forkable
 
 folder = Path(sys.argv[1])
 kept, other = socket.socketpair()
@@ -45,19 +45,19 @@ def leave():
 
 def run():
     with open(folder / "log", "wb") as log:
-        process = copied("control", work, log.fileno(), leave)
+        process = fork_child("control", work, log.fileno(), leave)
     print(process.pid, flush=True)
     sys.stdin.readline()
     process.terminate()
     print(process.wait(30), flush=True)
     return 0
 
-sys.exit(with_copies(run))
+sys.exit(run_forkable(run))
 """
 
 
 def _started(folder: Path) -> tuple[subprocess.Popen[str], psutil.Process]:
-    """A process with a copy, and the copy."""
+    """A process with a forked child, and the child."""
     process = subprocess.Popen(
         [sys.executable, "-c", _CODE, str(folder)],
         stdin=subprocess.PIPE,
@@ -68,13 +68,13 @@ def _started(folder: Path) -> tuple[subprocess.Popen[str], psutil.Process]:
     return process, psutil.Process(int(process.stdout.readline()))
 
 
-def test_a_copy_has_its_own_name_output_and_files(tmp_path: Path) -> None:
-    process, copy = _started(tmp_path)
+def test_a_child_has_its_own_name_output_and_files(tmp_path: Path) -> None:
+    process, child = _started(tmp_path)
     until((tmp_path / "found").exists)
     found = json.loads((tmp_path / "found").read_text())
 
-    assert copy.cmdline()[:2] == ["kapi", "control"]
-    assert copy.name() == "kapi control"
+    assert child.cmdline()[:2] == ["kapi", "control"]
+    assert child.name() == "kapi control"
     assert found.pop("kept") in found["files"]
     assert len(found.pop("files")) == 4
     assert found == {"session": True, "hang_up": True, "arenas": "2"}
@@ -84,10 +84,10 @@ def test_a_copy_has_its_own_name_output_and_files(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
-def test_a_copy_ends_with_the_process_that_made_it(tmp_path: Path) -> None:
-    process, copy = _started(tmp_path)
+def test_a_child_ends_with_the_process_that_forked_it(tmp_path: Path) -> None:
+    process, child = _started(tmp_path)
     until((tmp_path / "found").exists)
     process.send_signal(signal.SIGKILL)
     process.wait(60)
 
-    until(lambda: not copy.is_running() or copy.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)

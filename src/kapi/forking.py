@@ -1,8 +1,8 @@
-"""Copies of the supervisor: its Python children, which need not import anything twice.
+"""Forked children of the supervisor, which need not import anything twice.
 
-A copy shares the memory of what the supervisor has imported. It goes on where `with_copies` was
-called, the outermost function of the process, so that nothing of the supervisor is left in it.
-On Linux only: libraries of macOS do not work in a copy, there a child is an interpreter of its
+A child shares the memory of what the supervisor has imported. It continues where `run_forkable`
+was called, the outermost function of the process, so that nothing of the supervisor is left in it.
+On Linux only: libraries of macOS do not work after a fork, there a child is an interpreter of its
 own.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 _LINUX = sys.platform.startswith("linux")
-CAN_COPY = _LINUX and Path("/proc/self/stat").exists()
+CAN_FORK = _LINUX and Path("/proc/self/stat").exists()
 _POLL_SECONDS = 0.01
 _STANDARD = (0, 1, 2)
 """Standard input, output and error."""
@@ -34,25 +34,25 @@ LEAN = {"MALLOC_ARENA_MAX": str(_MOST_ARENAS)}
 """Fewer heaps: several megabytes less in a process with threads."""
 
 
-class _GoOn(BaseException):
-    """Raised in a copy: its work is to be done by the outermost function."""
+class _InChild(BaseException):
+    """Raised in a child: the outermost function does its work."""
 
     def __init__(self, work: Callable[[], int]) -> None:
         super().__init__()
         self.work = work
 
 
-def with_copies(run: Callable[[], int]) -> int:
-    """Call `run`; in a copy that was made meanwhile, its work. The exit code."""
+def run_forkable(run: Callable[[], int]) -> int:
+    """Call `run`; in a child that it has forked, the work of the child. Returns the exit code."""
     try:
         return run()
-    except _GoOn as copied:
-        work = copied.work
+    except _InChild as child:
+        work = child.work
     return work()
 
 
-class Copy:
-    """A copy that runs: what `subprocess.Popen` is for a command."""
+class ForkedProcess:
+    """A forked child: what `subprocess.Popen` is for a command."""
 
     __slots__ = ("pid", "returncode")
 
@@ -93,21 +93,21 @@ class Copy:
         self.send_signal(signal.SIGKILL)
 
 
-def copied(
+def fork_child(
     name: str, work: Callable[[], int], log: int, leave: Callable[[], int]
-) -> Copy:
-    """Start a copy that does `work`, with its output in `log`. It ends with this process.
+) -> ForkedProcess:
+    """Fork a child that does `work`, with its output in `log`. It ends with this process.
 
-    `leave` is called in the copy: it closes the files of the supervisor, and returns the
-    descriptor that the copy keeps. The caller closes `log`, in the copy too.
+    `leave` is called in the child: it closes the files of the supervisor, and returns the
+    descriptor that the child keeps. The caller closes `log`, in the child too.
     """
     begin = beginning()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    gc.freeze()  # The copies leave what is here alone: so it is in memory once.
+    gc.freeze()  # No child writes to what is here, so it is in memory once.
     pid = os.fork()
     if pid:
-        return Copy(pid)
+        return ForkedProcess(pid)
     try:
         _forget_signals()
         begin()
@@ -119,7 +119,7 @@ def copied(
     except BaseException:
         traceback.print_exc()
         os._exit(1)
-    raise _GoOn(work)
+    raise _InChild(work)
 
 
 def beginning() -> Callable[[], None]:

@@ -1,6 +1,6 @@
 """A Python child: `control`, `limits` or `identity-N`.
 
-It is a copy of the supervisor, or `python -m kapi.app NAME RUN_SETTINGS FD` (macOS, benchmarks).
+It is forked by the supervisor, or is `python -m kapi.app NAME RUN_SETTINGS FD` (macOS, benchmarks).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from kapi.dataclass import dataclass
-from kapi.forking import CAN_COPY, LEAN, Copy, beginning, copied
+from kapi.forking import CAN_FORK, LEAN, ForkedProcess, beginning, fork_child
 from kapi.gateway.envoy.process.output import Output
 from kapi.log_files import open_log, set_aside
 from kapi.run_files import log_path
@@ -23,7 +23,7 @@ END_SECONDS = 30.0
 """A child that was asked to end and has not ended by then is killed."""
 
 
-Process = subprocess.Popen[bytes] | Copy
+Process = subprocess.Popen[bytes] | ForkedProcess
 
 
 @dataclass(slots=True)
@@ -56,14 +56,14 @@ class Child:
     ) -> None:
         """Start it, with its output appended to its log. It ends with this process.
 
-        A copy of this process calls `leave`, which closes what is not its own.
+        A forked child calls `leave`, which closes what is not its own.
         """
         log_file = log_path(settings, self.name)
         set_aside(log_file)
         sink = open_log(log_file) if self.output is None else self.output.begin()
         try:
-            if CAN_COPY and not self.command:
-                self.process = self._copied(sink, leave)
+            if CAN_FORK and not self.command:
+                self.process = self._forked(sink, leave)
             else:
                 self.process = self._executed(sink)
         finally:
@@ -72,7 +72,7 @@ class Child:
         self.asked = False
         self.fault = ""
 
-    def _copied(self, log: int, leave: Callable[[], None]) -> Copy:
+    def _forked(self, log: int, leave: Callable[[], None]) -> ForkedProcess:
         import kapi.app.process  # noqa: F401 - what all of them need is in memory once
         from kapi.app.__main__ import main
 
@@ -83,7 +83,7 @@ class Child:
             leave()
             return kept
 
-        return copied(self.name, lambda: main(self.arguments), log, left)
+        return fork_child(self.name, lambda: main(self.arguments), log, left)
 
     def _executed(self, log: int) -> subprocess.Popen[bytes]:
         fds = () if self.listener is None else (self.listener.fileno(),)

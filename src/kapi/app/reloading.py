@@ -115,7 +115,7 @@ class Reloading:
         return found.settings
 
     def leave(self) -> None:
-        """Close what a reading process writes to: in a copy of this process."""
+        """Close what a reading process writes to. Called in a child."""
         if self.reading is not None:
             self.reading.output.close()
 

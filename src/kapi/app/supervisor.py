@@ -1,10 +1,10 @@
 """The supervisor: starts Envoy, control and the identity workers, restarts and stops them.
 
-It has no business logic. `kapi up` goes on as the supervisor, and `kapi up --detach` runs it as
+It has no business logic. `kapi up` continues as the supervisor, and `kapi up --detach` runs it as
 `python -m kapi.app.supervisor RUN_SETTINGS LOCK_FD GIVEN`; the lock is held already, and GIVEN are
 the arguments with which `reloading.py` reads the settings again. It opens the Unix sockets of its
 Python children and passes them on: while a child restarts, requests wait in the queue of its
-socket. It imports what all Python children need, and they are copies of it (`forking.py`).
+socket. It imports what all Python children need, and forks them (`forking.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from kapi.app.upkeep import Upkeep
 from kapi.banner import banner
 from kapi.dataclass import dataclass
 from kapi.errors import FULL, KapiError, StorageFull
-from kapi.forking import with_copies
+from kapi.forking import run_forkable
 from kapi.gateway.envoy.process import process as envoy
 from kapi.gateway.envoy.process.output import Output
 from kapi.gateway.envoy.process.watch import Watch
@@ -152,7 +152,7 @@ class Supervisor:
                 _wait(wake_read, self._step(time.monotonic(), begun))
             return 0
         finally:
-            if os.getpid() == own:  # not in a copy
+            if os.getpid() == own:  # not in a child
                 self._shut_down()
 
     def _signals(self) -> Mapping[signal.Signals, Callable[..., None]]:
@@ -189,7 +189,7 @@ class Supervisor:
         return max(0.0, min([self.upkeep.pause(), *waiting]))
 
     def _leave(self) -> None:
-        """Close what is of the supervisor and of other children: in a copy."""
+        """Close what belongs to the supervisor and to other children. Called in a child."""
         for child in self.children:
             if child.listener is not None:
                 child.listener.close()
@@ -347,4 +347,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(with_copies(main))
+    sys.exit(run_forkable(main))

@@ -9,7 +9,7 @@ import traceback
 from typing import TYPE_CHECKING, Final
 
 from kapi.errors import FULL, KapiError, StorageFull
-from kapi.forking import with_copies
+from kapi.forking import run_forkable
 from kapi.front.cli.global_options import arguments
 from kapi.front.cli.output import Exit, InvalidInput, ended, fail, use_json_errors
 from kapi.front.cli.running.up import options_in, up
@@ -31,7 +31,7 @@ def command_line() -> Root:
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(with_copies(_main))
+    sys.exit(run_forkable(_main))
 
 
 def _main() -> int:

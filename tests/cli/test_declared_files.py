@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
 from kapi.errors import KapiError
-from kapi.front.cli.commands.apis import declared
 from kapi.front.cli.commands.apis.declared import apply
+from kapi.front.cli.declaring.attempts import Attempts
 from kapi.front.cli.declaring.documents import documents_of
-from kapi.front.cli.declaring.files import read_all
+from kapi.front.cli.declaring.files import Reading, read_all
 from kapi.front.cli.declaring.schema import declared_schema
 from kapi.front.cli.declaring.sending import refuse_mistakes
 from kapi.front.cli.declaring.watching import stamp, watch
@@ -160,33 +158,32 @@ def test_watching_works_again_after_a_complete_change(tmp_path: Path) -> None:
 
 
 def test_watching_tries_again_while_the_platform_does_not_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A change that meets a stopped platform is applied once it is there, and told of once."""
     file = tmp_path / "a.yaml"
     file.write_text("kind: User\nusername: ada\n")
     away = KapiError("not-running", "nothing runs here")
     outcomes = iter((away, away, away, None))
-    tries: list[None] = []
+    tries: list[Reading] = []
     pauses = iter(range(40))
 
-    def sender(*_: object, **__: object) -> Any:
+    def applied(reading: Reading) -> None:
         outcome = next(outcomes)
         if outcome is not None:
             raise outcome
-        tries.append(None)
-        return SimpleNamespace(apply=lambda: ([], None))
+        tries.append(reading)
 
     def pause(_: float) -> None:
         if next(pauses, None) is None:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(declared, "_sender", sender)
-    monkeypatch.setattr("time.sleep", pause)
-    monkeypatch.setenv("KAPI_DATA_DIR", str(tmp_path / "data"))
+    attempts = Attempts(
+        frozenset([str(file)]), lambda: read_all([str(file)], plain=True), applied
+    )
     with pytest.raises(KeyboardInterrupt):
-        apply([str(file)], watch=True)
-    assert tries == [None]
+        watch(attempts.look, attempts.work, pause)
+    assert [list(reading.texts) for reading in tries] == [[str(file)]]
     said = capsys.readouterr().err
     assert said.count("nothing runs here") == 1
     assert said.index("trying again") < said.index("waiting for changes")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from kapi.dataclass import dataclass
 from kapi.errors import KapiError
 from kapi.front.cli.client import Client
 from kapi.front.cli.options import Config, DataDir, Output, settings_of
@@ -17,7 +16,6 @@ from kapi.front.cli.output import (
     Exit,
     Format,
     InvalidInput,
-    exit_code,
     fail,
     put,
     say,
@@ -28,7 +26,6 @@ from kapi.front.cli.output import (
 if TYPE_CHECKING:
     from kapi.front.cli.declaring.files import Reading
     from kapi.front.cli.declaring.sending import Sender
-    from kapi.front.cli.declaring.watching import Stamp
     from kapi.settings import Settings
 
 Files = Annotated[
@@ -144,55 +141,15 @@ def _watch(
     file: list[str] | None, settings: Settings, once: Callable[[Reading], None]
 ) -> NoReturn:
     """Apply after each change. A mistake or a failure is shown, and does not end it."""
+    from kapi.front.cli.declaring.attempts import Attempts
     from kapi.front.cli.declaring.watching import watch
 
     if "-" in (file or ()):
         usage("standard input cannot be watched", "Name a file or a folder.")
-    attempts = _Attempts(file, settings, once, _reading(file, settings).names)
+    names = frozenset(_reading(file, settings).names)
+    given = frozenset(file or ())
+    attempts = Attempts(given, lambda: _reading(file, settings), once, names)
     watch(attempts.look, attempts.work, time.sleep)
-
-
-@dataclass(slots=True)
-class _Attempts:
-    """One attempt after another to apply files.
-
-    While the platform does not answer, each is tried again: the change would be lost otherwise.
-    """
-
-    file: list[str] | None
-    settings: Settings
-    once: Callable[[Reading], None]
-    names: set[str]
-    away: str = ""
-    """Why the platform did not answer the last time."""
-
-    def look(self) -> Stamp:
-        """The state of the files."""
-        from kapi.front.cli.declaring.watching import stamp
-
-        return stamp({*(self.file or ()), *self.names})
-
-    def work(self) -> bool:
-        """Whether it has to be tried again. The same reason is shown once."""
-        told, self.away = self.away, ""
-        try:
-            reading = _reading(self.file, self.settings)
-            self.names = reading.names
-            self.once(reading)
-        except InvalidInput as error:
-            fail(error.problem, error.sources)
-        except KapiError as error:
-            if exit_code(error) == Exit.ENVIRONMENT:
-                self.away = str(error)
-            if not self.away or self.away != told:
-                fail(error)
-        except typer.Exit:
-            pass  # the reason is on the terminal
-        if not self.away:
-            say("waiting for changes; Ctrl-C ends it")
-        elif self.away != told:
-            say("trying again until the platform answers; Ctrl-C ends it")
-        return bool(self.away)
 
 
 def _show_differences(

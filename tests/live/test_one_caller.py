@@ -92,7 +92,8 @@ def scripted(platform: Platform, echo: int, source: str) -> str:
 
 def attacked(platform: Platform, path: str, token: str, *more: str) -> None:
     """One call, of which no answer is expected; its query holds what no log may show."""
-    url = f"https://{HOST}:{platform.port}{path}?secret=Zm9yLW5vYm9keS1lbHNlLWluLWFueS1sb2ctYXQtYWxs"
+    secret = "Zm9yLW5vYm9keS1lbHNlLWluLWFueS1sb2ctYXQtYWxs"
+    url = f"https://{HOST}:{platform.port}{path}?secret={secret}"
     command = [
         "curl",
         "-sk",

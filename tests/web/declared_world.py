@@ -133,7 +133,8 @@ class Gateway:
         if name.startswith("wrong"):
             source = name.removeprefix("wrong ")
             return Planned(None, (Diagnostic("X", "is wrong", "", "", source=source),))
-        return Planned(Deployed(f"{organization}-{name}", organization, name))  # type: ignore[arg-type]
+        made: Any = Deployed(f"{organization}-{name}", organization, name)
+        return Planned(made)
 
     def deploy(self, conf: bytes, definition: bytes, organization: str) -> None:
         name = conf.decode("utf-8-sig")

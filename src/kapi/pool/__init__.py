@@ -27,8 +27,8 @@ from kapi.errors import Problem
 IDLE_SECONDS: Final = 30.0
 """Seconds after which an idle process ends."""
 _PIECE: Final = 1024 * 1024
-_LENGTH: Final = 8
-"""Bytes of a length; see `process.py`."""
+LENGTH: Final = 8
+"""Bytes of a length between a process and its parent; `process.py` says what they write."""
 
 
 _SMALLER = "Send a smaller document, or raise apis.work_seconds or apis.work_bytes in the settings."
@@ -160,14 +160,14 @@ class _Process:
         deadline = time.monotonic() + seconds
         name = function.encode()
         lengths = b"".join(
-            len(part).to_bytes(_LENGTH, "big") for part in (name, arguments)
+            len(part).to_bytes(LENGTH, "big") for part in (name, arguments)
         )
         try:
             self._write(lengths + name, deadline)
             self._write(arguments, deadline)
         except OSError as error:
             raise _Ended from error
-        size = int.from_bytes(self._read(_LENGTH, deadline), "big")
+        size = int.from_bytes(self._read(LENGTH, deadline), "big")
         kind, value = pickle.loads(self._read(size, deadline))  # noqa: S301 - our own process
         return kind, value
 

@@ -26,9 +26,8 @@ from typing import Any, NoReturn
 
 from kapi.dataclass import dataclass
 from kapi.errors import KapiError
+from kapi.pool import LENGTH
 
-LENGTH = 8
-"""Bytes of a length."""
 _PIECE = 1024 * 1024
 
 

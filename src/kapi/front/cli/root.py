@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator, MutableMapping
-from enum import StrEnum
 from importlib import import_module
 from typing import Annotated, Any, cast
 
@@ -17,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from kapi.dataclass import dataclass
+from kapi.front.cli.output import Format
 
 _MODULES = "kapi.front.cli.commands"
 _AS_IT_IS = "\b\n"
@@ -93,31 +93,23 @@ def _keep_indented(command: TyperCommand | TyperGroup) -> None:
         _keep_indented(inner)
 
 
-class _Errors(StrEnum):
-    """How a command that prints no data writes its errors (`terminal/machine_errors.py`)."""
-
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
-
-
-_ERRORS = ("-o", "--output")
+_OUTPUT = ("-o", "--output")
 
 
 def _without_data(
     output: Annotated[
-        _Errors, typer.Option(*_ERRORS, help="With json, errors are for programs.")
-    ] = _Errors.TABLE,
+        Format, typer.Option(*_OUTPUT, help="With json, errors are for programs.")
+    ] = Format.TABLE,
 ) -> None:
     del output
 
 
 def _add_format(command: TyperCommand | TyperGroup) -> None:
-    """Give each command that lacks it the option `-o`, which decides how errors are written."""
+    """Give each command that prints no data `-o`: how it writes errors, as `machine_errors.py`."""
     for inner in getattr(command, "commands", {}).values():
         _add_format(inner)
     taken = {name for known in command.params for name in known.opts}
-    if isinstance(command, TyperGroup) or _ERRORS[0] in taken:
+    if isinstance(command, TyperGroup) or _OUTPUT[0] in taken:
         return
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(_without_data)

@@ -9,7 +9,6 @@ from typing import Any
 
 from kapi.apis.secrets import SecretId
 from kapi.dataclass import dataclass
-from kapi.policies.authentication.trust import OWN_HEADERS as CALLER_HEADERS
 
 _TYPES = "type.googleapis.com/"
 CLUSTER = _TYPES + "envoy.config.cluster.v3.Cluster"
@@ -44,9 +43,6 @@ URL_HEADER = "x-kapi-url"
 
 The backend gets it too: what is removed before the backend is not there for the log.
 """
-
-OWN_HEADERS = CALLER_HEADERS
-"""Removed before the backend; what a client sends by these names is removed at the edge."""
 
 ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3"}
 

@@ -30,7 +30,6 @@ from kapi.gateway.envoy.resources.names import (
     ADS,
     IDENTITY,
     JWT_FILTER,
-    OWN_HEADERS,
     credential_name,
     secret_id,
 )
@@ -46,6 +45,7 @@ from kapi.gateway.envoy.resources.routes.system import ROOT, SystemRoute, system
 from kapi.gateway.envoy.resources.routes.version_aliases import alias_of, aliases
 from kapi.policies import Place
 from kapi.policies.authentication import CLOSED, PER_ROUTE
+from kapi.policies.authentication.trust import OWN_HEADERS
 from kapi.policies.authentication.unchecked import answered_here, no_token
 from kapi.policies.contract import ProviderPlace
 from kapi.settings import GatewaySettings

@@ -14,7 +14,8 @@ import yaml
 
 from kapi.apis.compile import compile_api
 from kapi.apis.definitions import openapi
-from kapi.apis.generate import Choices, Generated, generated, place_in_definition
+from kapi.apis.generate import Generated, generated, place_in_definition
+from kapi.apis.model.choices import Choices
 from kapi.apis.report import Report
 from kapi.errors import Diagnostic, Invalid
 from kapi.policies import POLICIES
@@ -609,7 +610,8 @@ def test_requirements_of_the_whole_document_are_read_once() -> None:
     }
     read = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_CPU, (5, 5));"
-        "from kapi.apis.generate import Choices, with_comments;"
+        "from kapi.apis.generate import with_comments;"
+        "from kapi.apis.model.choices import Choices;"
         "with_comments(sys.stdin.buffer.read(), 'REST', '', Choices())"
     )
     done = subprocess.run(

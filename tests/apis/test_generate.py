@@ -12,7 +12,8 @@ import yaml
 
 from kapi.apis.compile import compile_api, compile_definition
 from kapi.apis.definitions import parse_definition
-from kapi.apis.generate import Choices, Wanted, generate, generated
+from kapi.apis.generate import generate, generated
+from kapi.apis.model.choices import Choices, Wanted
 from kapi.errors import Invalid
 from kapi.policies import POLICIES
 

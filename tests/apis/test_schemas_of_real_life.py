@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kapi.apis.compile import compile_api
-from kapi.apis.generate import Choices, Generated, generated
+from kapi.apis.generate import Generated, generated
+from kapi.apis.model.choices import Choices
 from kapi.errors import Invalid
 from kapi.policies import POLICIES
 

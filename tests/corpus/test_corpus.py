@@ -16,7 +16,8 @@ import yaml
 
 from harness import Platform, free_port
 from kapi.apis.compile import compile_api
-from kapi.apis.generate import Choices, generated
+from kapi.apis.generate import generated
+from kapi.apis.model.choices import Choices
 from kapi.apis.report import WEAKER_SIBLING
 from kapi.errors import Diagnostic, Invalid
 from kapi.policies import POLICIES

@@ -21,7 +21,7 @@ from kapi.apis.definitions import parse_definition, read_definition
 from kapi.apis.definitions.openapi_operations import OpenApiReader
 from kapi.apis.emit import emit, with_id
 from kapi.apis.endpoints import pooled
-from kapi.apis.generate import Wanted, generated_of, refuse_without_endpoint
+from kapi.apis.generate import generated_of, refuse_without_endpoint
 from kapi.apis.ir import Api, ApiDefinition
 from kapi.apis.kinds import Kind, kind_of
 from kapi.apis.kinds.grpc import GRPC, described
@@ -29,6 +29,7 @@ from kapi.apis.kinds.mcp import MCP
 from kapi.apis.mcp import headers as mcp_headers
 from kapi.apis.mcp import servers as mcp_servers
 from kapi.apis.mcp import tools as mcp_tools
+from kapi.apis.model.choices import Wanted
 from kapi.apis.model.rules import host_label_fault, label_fault, target_key
 from kapi.dataclass import dataclass
 from kapi.error_codes import ErrorCode

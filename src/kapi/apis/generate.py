@@ -19,6 +19,7 @@ from kapi.apis.definitions import parse_definition
 from kapi.apis.definitions.model import Note
 from kapi.apis.emit import emit
 from kapi.apis.kinds import DEFAULT, kind_of
+from kapi.apis.model.choices import NO_CHOICES, Choices
 from kapi.apis.model.rules import (
     MAX_OPERATIONS,
     Fault,
@@ -44,33 +45,6 @@ _LONGEST_URL: Final = 2048
 _ENDPOINT_HINT: Final = (
     "Give --endpoint URL, or add endpointConfigurations to the conf."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What a person says in place of the definition; empty where nothing is said.
-
-    `url` is where the definition is from.
-    """
-
-    base_path: str = ""
-    production: str = ""
-    sandbox: str = ""
-    url: str = ""
-    name: str = ""
-    version: str = ""
-
-
-NO_CHOICES: Final = Choices()
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The conf that a definition is deployed with: one that is generated of it."""
-
-    api_type: str
-    file_name: str = ""
-    choices: Choices = NO_CHOICES
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from kapi.apis.collections.drafts import Drafts, drafts
 from kapi.apis.compile import Compiled
-from kapi.apis.generate import Choices, Wanted, with_comments
+from kapi.apis.generate import with_comments
+from kapi.apis.model.choices import Choices, Wanted
 from kapi.policies.compiling import compiled
 from kapi.pool import Pool
 from kapi.settings import Settings

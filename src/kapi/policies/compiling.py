@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from kapi.apis.ai_providers import with_own
 from kapi.apis.compile import Compiled, compile_api, compile_definition
-from kapi.apis.generate import Wanted
+from kapi.apis.model.choices import Wanted
 from kapi.policies import POLICIES
 from kapi.settings import AiProviderSettings
 

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from kapi.apis.model.choices import API_TYPE, DEPLOYMENT_CHOICES, Choices
 from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid, Problem
 from kapi.front.cli.output import say
@@ -73,12 +74,13 @@ class Client:
         """Deploy an API. The answer's body is the conf with its id; its headers name the kind."""
         return self._deploy({}, {_CONF: conf, _DEFINITION: definition})
 
-    def deploy_document(self, content: bytes, choices: Mapping[str, str]) -> Answer:
-        """The same with an OpenAPI document alone; the warnings are about it, too.
-
-        `choices` are fields that count in place of what the document says.
-        """
-        return self._deploy({"apiType": "REST", **choices}, {_DEFINITION: content})
+    def deploy_document(self, content: bytes, choices: Choices) -> Answer:
+        """The same with an OpenAPI document alone; the warnings are about it, too."""
+        fields = {API_TYPE: "REST"}
+        for field, name in DEPLOYMENT_CHOICES.items():
+            if text := getattr(choices, name):
+                fields[field] = text
+        return self._deploy(fields, {_DEFINITION: content})
 
     def _deploy(self, fields: Mapping[str, str], files: Mapping[str, bytes]) -> Answer:
         parts = [(f'"{name}"', text.encode()) for name, text in fields.items()]

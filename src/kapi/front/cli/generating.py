@@ -7,14 +7,13 @@ from dataclasses import replace
 
 from kapi.apis.definitions import detected_type
 from kapi.apis.generate import (
-    NO_CHOICES,
-    Choices,
     Generated,
     generated,
     place_in_definition,
     refuse_without_endpoint,
 )
 from kapi.apis.kinds import DEFAULT
+from kapi.apis.model.choices import NO_CHOICES, Choices
 from kapi.dataclass import dataclass
 from kapi.error_codes import ErrorCode
 from kapi.errors import Diagnostic, Invalid

@@ -6,9 +6,10 @@ of other languages are small; their confs are generated here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from kapi.apis.model.choices import NO_CHOICES, Choices
 from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic, Invalid
 from kapi.front.cli.compiling import say_warnings
@@ -25,14 +26,6 @@ if TYPE_CHECKING:
     from kapi.front.cli.generating import Source
     from kapi.settings import Settings
 
-CHOICES: Final = {
-    "basePath": "base_path",
-    "endpoint": "production",
-    "sandboxEndpoint": "sandbox",
-    "name": "name",
-    "version": "version",
-}
-"""Fields of a deployment, and those of `kapi.apis.generate.Choices`."""
 _DEFINITION: Final = "definitionFile"
 
 
@@ -53,8 +46,8 @@ class Given:
     name: str
     content: bytes
     definition: str | None
-    choices: Mapping[str, str]
-    """What is said in place of a definition alone, by the names of `CHOICES`."""
+    choices: Choices
+    """What is said in place of a definition alone."""
     settings: Settings
 
     @property
@@ -72,7 +65,7 @@ class Given:
         """
         if self.definition is None and is_definition(self.content, self.name):
             return self._generated()
-        if self.choices:
+        if self.choices != NO_CHOICES:
             usage(
                 "--name, --version, --base-path and --endpoint go with a definition alone",
                 "Write them into the conf instead.",
@@ -96,12 +89,10 @@ class Given:
         say_warnings(about_conf)
 
     def _source(self) -> Source:
-        from kapi.apis.generate import Choices
         from kapi.front.cli.generating import Source
 
-        choices = {CHOICES[name]: text for name, text in self.choices.items()}
         refuse_size(self.content, self.name, self.settings)
-        return Source.of(self.content, self.name, "", Choices(**choices))
+        return Source.of(self.content, self.name, "", self.choices)
 
     def _generated(self) -> Upload:
         source = self._source()

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kapi.apis.compile import Compiled, compile_api
-from kapi.apis.generate import Wanted
 from kapi.apis.ir import Api
+from kapi.apis.model.choices import Wanted
 from kapi.apis.secrets import secret_mistakes
 from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic, KapiError

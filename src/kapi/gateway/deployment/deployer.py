@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from kapi import error_codes
 from kapi.apis.compile import Compiled
-from kapi.apis.generate import Wanted
 from kapi.apis.ir import Api
+from kapi.apis.model.choices import Wanted
 from kapi.apis.secrets import SecretId, Secrets, secret_mistakes
 from kapi.errors import Diagnostic, GatewayRejected, Problem, StorageBusy
 from kapi.gateway.deployment.change import Change, Key, change_of, scopes_in

@@ -12,7 +12,8 @@ from typing import Final
 import typer
 
 from kapi.apis.definitions import read_definition
-from kapi.apis.generate import Choices, base_path_of, name_of_file
+from kapi.apis.generate import base_path_of, name_of_file
+from kapi.apis.model.choices import Choices
 
 _FIRST_VERSION: Final = "1.0.0"
 

@@ -8,17 +8,19 @@ from typing import Final
 from starlette.requests import Request
 
 from kapi import error_codes
-from kapi.apis.generate import Choices, Wanted
+from kapi.apis.model.choices import (
+    API_TYPE,
+    DEPLOYMENT_CHOICES,
+    Choices,
+    Wanted,
+)
 from kapi.errors import Problem
 from kapi.front.web.http.multipart import Part, read_form
 from kapi.settings import ApisSettings
 
 CONF: Final = "apkConfiguration"
 DEFINITION: Final = "definitionFile"
-API_TYPE: Final = "apiType"
-CHOICES: Final = {"name": "name", "version": "version", "basePath": "base_path"}
-"""Parts of a request to generate, and the fields of `Choices`."""
-_ENDPOINTS: Final = {"endpoint": "production", "sandboxEndpoint": "sandbox"}
+_URLS: Final = ("endpoint", "sandboxEndpoint")
 TEXT_BYTES: Final = 256
 URL_BYTES: Final = 2048
 
@@ -42,15 +44,15 @@ async def deployed_files(
 
     Raises Problem as `conf_and_definition`.
     """
-    fields = dict.fromkeys((API_TYPE, *CHOICES), TEXT_BYTES)
-    form = await _form(request, settings, fields | dict.fromkeys(_ENDPOINTS, URL_BYTES))
+    texts = dict.fromkeys((API_TYPE, *DEPLOYMENT_CHOICES), TEXT_BYTES)
+    form = await _form(request, settings, texts | dict.fromkeys(_URLS, URL_BYTES))
     if CONF in form or API_TYPE not in form:
         _refuse_missing(form, (CONF, DEFINITION))
         return form[CONF].content, form[DEFINITION].content
     _refuse_missing(form, (DEFINITION,))
     definition = form[DEFINITION]
     file_name = definition.file_name.rpartition("/")[2]
-    choices = chosen(form, {**CHOICES, **_ENDPOINTS})
+    choices = chosen(form, DEPLOYMENT_CHOICES)
     wanted = Wanted(form[API_TYPE].text(API_TYPE), file_name, choices)
     return wanted, definition.content
 

@@ -21,15 +21,13 @@ from starlette.routing import BaseRoute, Route
 
 from kapi import error_codes
 from kapi.addresses import is_loopback
-from kapi.apis.generate import Choices, Wanted
 from kapi.apis.kinds import DEFAULT
+from kapi.apis.model.choices import API_TYPE, DOCUMENT_CHOICES, Choices, Wanted
 from kapi.dataclass import dataclass
 from kapi.errors import Diagnostic, KapiError, Problem
 from kapi.figures import Counter
 from kapi.front.web.http.access import Access, Row, json_answer, versioned
 from kapi.front.web.http.conf_form import (
-    API_TYPE,
-    CHOICES,
     TEXT_BYTES,
     URL_BYTES,
     chosen,
@@ -152,7 +150,7 @@ class SystemApi:
         `name`, `version` and `basePath` are used instead of those of the definition.
         """
         apis = self._settings.apis
-        texts = dict.fromkeys((API_TYPE, *CHOICES), TEXT_BYTES)
+        texts = dict.fromkeys((API_TYPE, *DOCUMENT_CHOICES), TEXT_BYTES)
         form = await read_form(
             request,
             {"definition": apis.max_definition_bytes, "url": URL_BYTES, **texts},
@@ -173,7 +171,7 @@ class SystemApi:
             url = form["url"].text("url")
             content = await self._lanes.fetching.run(request, self._fetched, url)
             file_name = url.partition("?")[0].rpartition("/")[2]
-        choices = replace(chosen(form, CHOICES), url=url)
+        choices = replace(chosen(form, DOCUMENT_CHOICES), url=url)
         conf = await self._lanes.generating.run(
             request, self._generate, content, api_type, file_name, choices
         )

@@ -74,7 +74,7 @@ def generate(
       kapi generate https://example.com/openapi.json --write api.apk-conf
       kapi generate starwars.graphql --name "Star Wars" --endpoint http://127.0.0.1:8080/graphql
     """
-    from kapi.apis.generate import Choices
+    from kapi.apis.model.choices import Choices
     from kapi.front.cli.generating import Source
 
     content = definition_at(source, settings_of(None, config))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from kapi.apis.model.choices import Choices
 from kapi.errors import Diagnostic, Invalid, KapiError, Problem
 from kapi.front.cli.client import Client
 from kapi.front.cli.commands.apis.waiting import Wait, WaitFor, wait_for
@@ -98,11 +99,11 @@ def deploy(
       kapi deploy openapi.yaml --endpoint http://127.0.0.1:8080 --base-path /petstore
       kapi deploy petstore.apk-conf openapi.yaml --target kubernetes
     """
-    from kapi.front.cli.uploading import CHOICES, Given
+    from kapi.front.cli.uploading import Given
 
     settings = settings_of(data_dir, config)
-    said = (base_path, endpoint, sandbox_endpoint, name, version)
-    choices = {field: text for field, text in zip(CHOICES, said, strict=True) if text}
+    said = (base_path, endpoint, sandbox_endpoint, "", name, version)
+    choices = Choices(*(text or "" for text in said))
     in_cluster = is_kubernetes(target, (kubeconfig, context, dry_run, diff, force))
     given = Given(conf, read_input(conf), definition, choices, settings)
     if in_cluster:

@@ -90,7 +90,7 @@ def init(
     """
     import yaml
 
-    from kapi.apis.generate import Choices
+    from kapi.apis.model.choices import Choices
     from kapi.front.cli.generating import Source
 
     content = definition_at(source, settings_of(None, config))
